@@ -1,0 +1,394 @@
+"""The tables of the configuration file, one immutable model each.
+
+Every field carries its description: the README's table of settings and the help texts of the flags are made of
+them (`config.rendering`). A rule that ties two settings together is checked at the later one of the two, so that
+a file with several mistakes has them all reported at once.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from config.values import (
+    DEFAULT_PORT,
+    Address,
+    Count,
+    ExistingFile,
+    Fraction,
+    OptionalListenAddress,
+    Seconds,
+    Size,
+    parse_address,
+    parse_socket_path,
+)
+
+TABLE_RULE: Final = (
+    "table_rule"  # type of an error that concerns the whole table and not the key it was found at
+)
+
+
+class Role(StrEnum):
+    """What an upstream is for."""
+
+    WRITER = "writer"
+    READER = "reader"
+
+
+class PoolMode(StrEnum):
+    """When a lease ends."""
+
+    SESSION = "session"
+    TRANSACTION = "transaction"
+    STATEMENT = "statement"
+
+
+class ClientTlsMode(StrEnum):
+    """Whether clients may, or must, use TLS."""
+
+    DISABLED = "disabled"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+
+
+class ServerTlsMode(StrEnum):
+    """How much TLS servers are held to; the words of the MySQL client's --ssl-mode."""
+
+    DISABLED = "disabled"
+    PREFERRED = "preferred"
+    REQUIRED = "required"
+    VERIFY_CA = "verify-ca"
+    VERIFY_IDENTITY = "verify-identity"
+
+
+class LogFormat(StrEnum):
+    """How a line of the log looks."""
+
+    AUTO = "auto"
+    JSON = "json"
+    CONSOLE = "console"
+
+
+class LogLevel(StrEnum):
+    """The least severe line that is written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Section(BaseModel):
+    """A table of the file: immutable, without unknown keys; its errors do not repeat the input."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+def flag(name: str) -> dict[str, Any]:
+    """The extra of a field that has a flag of the command line."""
+    return {"flag": name}
+
+
+class Upstream(Section):
+    """One server. A text "HOST:PORT" or "unix:/PATH" stands for a writer."""
+
+    host: str | None = Field(default=None, min_length=1, description="Host name or IP address of the server.")
+    port: Count = Field(default=DEFAULT_PORT, ge=1, le=65535, description="Its port.")
+    socket: str | None = Field(
+        default=None,
+        validate_default=True,
+        description="Path of its Unix socket, instead of `host` and `port`.",
+    )
+    role: Role = Field(default=Role.WRITER, description="`writer` or `reader`.")
+    name: str = Field(
+        default="",
+        validate_default=True,
+        max_length=64,
+        pattern=r"^[^\s\"\\]*$",
+        description="Its name in logs and metrics.",
+        json_schema_extra={"default": "HOST:PORT"},
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        address = parse_address(value, default_port=DEFAULT_PORT)
+        if address.is_unix:
+            return {"socket": address.path}
+        return {"host": address.host, "port": address.port}
+
+    @field_validator("host")
+    @classmethod
+    def _host_alone(cls, host: str | None) -> str | None:
+        if host is not None and (host.count(":") == 1 or re.search(r"[\s/@\[\]]", host)):
+            raise ValueError("expected a host name or an IP address alone; the port has a key of its own")
+        return host
+
+    @field_validator("socket")
+    @classmethod
+    def _host_or_socket(cls, socket: str | None, info: ValidationInfo) -> str | None:
+        if "host" in info.data and (info.data["host"] is None) == (socket is None):
+            raise PydanticCustomError(TABLE_RULE, "expected either `host` or `socket`")
+        return None if socket is None else parse_socket_path(socket)
+
+    @field_validator("name")
+    @classmethod
+    def _name_or_address(cls, name: str, info: ValidationInfo) -> str:
+        if name or not info.data.keys() >= {"host", "port", "socket"}:
+            return name
+        return str(_address(info.data["host"], info.data["port"], info.data["socket"]))
+
+    @property
+    def address(self) -> Address:
+        """Where to connect to."""
+        return _address(self.host, self.port, self.socket)
+
+
+def _address(host: str | None, port: int, socket: str | None) -> Address:
+    return Address(path=socket) if socket is not None else Address(host or "", port)
+
+
+class Pool(Section):
+    """Backend connections; each number holds for one endpoint."""
+
+    size: Count = Field(
+        default=40,
+        ge=1,
+        le=16000,
+        description="Most backend connections to one server, whatever their users and states.",
+        json_schema_extra=flag("--pool-size"),
+    )
+    mode: PoolMode = Field(
+        default=PoolMode.TRANSACTION,
+        description="When a session gives its backend back: after each `transaction` (or statement outside "
+        "of one); `session`: when the client leaves; `statement`: as transaction, and BEGIN is refused.",
+        json_schema_extra=flag("--pool-mode"),
+    )
+    acquire_timeout: Seconds = Field(
+        default=5.0,
+        gt=0,
+        description="How long a client waits for a backend before it gets an error that says who holds them.",
+        json_schema_extra=flag("--acquire-timeout"),
+    )
+    min_idle: Count = Field(
+        default=0,
+        ge=0,
+        validate_default=True,
+        description="Idle backends that are kept however little there is to do.",
+    )
+    idle_timeout: Seconds = Field(
+        default=60.0, gt=0, description="An idle backend that nobody needed for so long is closed."
+    )
+    max_age: Seconds = Field(
+        default=3600.0, gt=0, description="A backend of this age is replaced when it is free."
+    )
+    age_jitter: Fraction = Field(
+        default=0.2, description="Each backend's `max_age` is shortened at random by up to this share of it."
+    )
+    max_opening: Count = Field(
+        default=8, ge=1, description="Connections to one server that are opened at a time."
+    )
+    connect_timeout: Seconds = Field(
+        default=5.0,
+        gt=0,
+        description="A server that has not completed a login within this time counts as failed.",
+    )
+
+    @field_validator("min_idle")
+    @classmethod
+    def _no_more_than_size(cls, min_idle: int, info: ValidationInfo) -> int:
+        if min_idle > info.data.get("size", min_idle):
+            raise ValueError(f"expected at most `pool.size`, which is {info.data['size']}")
+        return min_idle
+
+
+class Limits(Section):
+    """What clients may use of this process."""
+
+    max_clients: Count = Field(
+        default=10000,
+        ge=1,
+        description="Client connections at a time; the next one gets error 1040.",
+        json_schema_extra=flag("--max-clients"),
+    )
+    login_timeout: Seconds = Field(
+        default=10.0, gt=0, description="A client that has not logged in within this time is closed."
+    )
+    max_login_delay: Seconds = Field(
+        default=4.0, description="Wrong passwords of one user are answered later and later, at most so late."
+    )
+    max_allowed_packet: Size = Field(
+        default=64 << 20,
+        ge=1024,
+        le=1 << 30,
+        description="Longest command of a client, in bytes or as `64M`; a longer one gets error 1153.",
+    )
+    statement_cache: Size = Field(
+        default=8 << 20, ge=0, description="Memory for what is known of statement texts, in bytes or as `8M`."
+    )
+
+
+class ClientTls(Section):
+    """TLS between clients and Fanin (never below TLS 1.2)."""
+
+    certificate: ExistingFile | None = Field(
+        default=None, description="PEM file with the certificate shown to clients, and its chain."
+    )
+    key: ExistingFile | None = Field(
+        default=None, validate_default=True, description="PEM file with the certificate's private key."
+    )
+    client_ca: ExistingFile | None = Field(
+        default=None,
+        validate_default=True,
+        description="PEM file with CAs; with it every client that uses TLS must show a certificate "
+        "of theirs.",
+    )
+    mode: ClientTlsMode = Field(
+        default=ClientTlsMode.DISABLED,
+        validate_default=True,
+        description="`disabled`, `optional` or `required`.",
+        json_schema_extra={"default": "optional with a certificate, else disabled"},
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_mode(cls, table: object) -> object:
+        if isinstance(table, dict) and table.get("certificate") is not None and table.get("mode") is None:
+            return {**table, "mode": ClientTlsMode.OPTIONAL}
+        return table
+
+    @field_validator("key")
+    @classmethod
+    def _key_with_certificate(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        return _both_or_none(key, info)
+
+    @field_validator("client_ca", "mode")
+    @classmethod
+    def _needs_certificate(cls, value: object, info: ValidationInfo) -> object:
+        if value not in (None, ClientTlsMode.DISABLED) and info.data.get("certificate", value) is None:
+            raise ValueError("needs `client_tls.certificate` and `client_tls.key`")
+        return value
+
+
+class ServerTls(Section):
+    """TLS between Fanin and servers (never below TLS 1.2)."""
+
+    mode: ServerTlsMode = Field(
+        default=ServerTlsMode.PREFERRED,
+        description="`disabled`; `preferred`: if the server can; `required`; `verify-ca`: and its "
+        "certificate is signed by a trusted CA; `verify-identity`: and made out to its host name.",
+        json_schema_extra=flag("--server-tls"),
+    )
+    ca: ExistingFile | None = Field(
+        default=None,
+        description="PEM file with trusted CAs; without it those of the system are.",
+        json_schema_extra=flag("--server-ca"),
+    )
+    certificate: ExistingFile | None = Field(
+        default=None, description="PEM file with a certificate to show to servers, and its chain."
+    )
+    key: ExistingFile | None = Field(
+        default=None, validate_default=True, description="PEM file with that certificate's private key."
+    )
+
+    @field_validator("ca")
+    @classmethod
+    def _ca_is_used(cls, ca: Path | None, info: ValidationInfo) -> Path | None:
+        if ca is not None and info.data.get("mode") not in (
+            None,
+            ServerTlsMode.VERIFY_CA,
+            ServerTlsMode.VERIFY_IDENTITY,
+        ):
+            raise ValueError("is used with `server_tls.mode` verify-ca or verify-identity only")
+        return ca
+
+    @field_validator("key")
+    @classmethod
+    def _key_with_certificate(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        return _both_or_none(key, info)
+
+
+def _both_or_none(key: Path | None, info: ValidationInfo) -> Path | None:
+    if "certificate" in info.data and (key is None) != (info.data["certificate"] is None):
+        raise ValueError("expected `certificate` and `key` together")
+    return key
+
+
+class User(Section):
+    """A user whose password Fanin knows beforehand; all others are learnt at their login (`passthrough`).
+
+    After `load`, `password` is set for those with `password_env` too.
+    """
+
+    name: str = Field(min_length=1, max_length=128, description="The user's name, as clients give it.")
+    password: SecretStr | None = Field(default=None, description="The password.")
+    native_hash: SecretStr | None = Field(
+        default=None,
+        description="`*` and 40 hexadecimal digits: what mysql_native_password keeps of the password. Enough "
+        "for clients and servers that use that plugin.",
+    )
+    password_env: str | None = Field(
+        default=None,
+        min_length=1,
+        validate_default=True,
+        description="Name of an environment variable that holds the password.",
+    )
+
+    @field_validator("native_hash")
+    @classmethod
+    def _spelling_of_hash(cls, native_hash: SecretStr | None) -> SecretStr | None:
+        if native_hash and not re.fullmatch(r"\*[0-9A-Fa-f]{40}", native_hash.get_secret_value()):
+            raise ValueError('expected "*" and 40 hexadecimal digits')
+        return native_hash
+
+    @field_validator("password_env")
+    @classmethod
+    def _exactly_one(cls, password_env: str | None, info: ValidationInfo) -> str | None:
+        if info.data.keys() >= {"password", "native_hash"}:
+            secrets = (info.data["password"], info.data["native_hash"], password_env)
+            if sum(secret is not None for secret in secrets) != 1:
+                raise PydanticCustomError(
+                    TABLE_RULE, "expected exactly one of `password`, `native_hash` and `password_env`"
+                )
+        return password_env
+
+
+class Http(Section):
+    """The HTTP pages for people and monitoring."""
+
+    listen: OptionalListenAddress = Field(
+        default=Address("127.0.0.1", 6070),
+        description="Where /metrics, /healthz, /readyz and /state are served, or `off`.",
+        json_schema_extra=flag("--http"),
+    )
+
+
+class Log(Section):
+    """The log, on standard error."""
+
+    level: LogLevel = Field(
+        default=LogLevel.INFO,
+        description="`debug`, `info`, `warning` or `error`.",
+        json_schema_extra=flag("--log-level"),
+    )
+    format: LogFormat = Field(
+        default=LogFormat.AUTO,
+        description="`json`, `console`, or `auto`: console on a terminal and JSON elsewhere.",
+        json_schema_extra=flag("--log-format"),
+    )
+    queries: bool = Field(default=False, description="Whether the text of statements may appear in the log.")
