@@ -1,8 +1,8 @@
 # Everything on a fresh machine: `make demo`, `make test`. Each target sets itself up first.
 SHELL := /bin/bash
 BIN := .venv/bin
-export PYTHONDONTWRITEBYTECODE := 1
 
+.NOTPARALLEL:
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-pure test-suite lint bench clean
 
