@@ -1,7 +1,7 @@
 """The tables of the configuration file, one immutable model each.
 
-Every field carries its description: the README's table of settings and the help texts of the flags are made of
-them (`config.rendering`). A rule that ties two settings together is checked at the later one of the two, so that
+Every field carries its description: the README's table of settings and the help of the flags are made of them
+(`config.rendering`). A rule that ties two settings together is checked at the later one of the two, so that
 a file with several mistakes has them all reported at once.
 """
 
