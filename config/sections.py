@@ -201,7 +201,7 @@ class Pool(Section):
         default=0.2, description="Each backend's `max_age` is shortened at random by up to this share of it."
     )
     max_opening: Count = Field(
-        default=8, ge=1, description="Connections to one server that are opened at a time."
+        default=8, ge=1, le=1000, description="Connections to one server that are opened at a time."
     )
     connect_timeout: Seconds = Field(
         default=5.0,
@@ -223,6 +223,7 @@ class Limits(Section):
     max_clients: Count = Field(
         default=10000,
         ge=1,
+        le=1_000_000,
         description="Client connections at a time; the next one gets error 1040.",
         json_schema_extra=flag("--max-clients"),
     )
@@ -237,9 +238,14 @@ class Limits(Section):
         ge=1024,
         le=1 << 30,
         description="Longest command of a client, in bytes or as `64M`; a longer one gets error 1153.",
+        json_schema_extra={"default": "64M"},
     )
     statement_cache: Size = Field(
-        default=8 << 20, ge=0, description="Memory for what is known of statement texts, in bytes or as `8M`."
+        default=8 << 20,
+        ge=0,
+        le=1 << 34,
+        description="Memory for what is known of statement texts, in bytes or as `8M`.",
+        json_schema_extra={"default": "8M"},
     )
 
 
@@ -376,6 +382,11 @@ class Http(Section):
         description="Where /metrics, /healthz, /readyz and /state are served, or `off`.",
         json_schema_extra=flag("--http"),
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        return {"listen": value} if isinstance(value, str) else value
 
 
 class Log(Section):

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Final
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from config.sections import (
     ClientTls,
@@ -20,6 +19,7 @@ from config.sections import (
     Log,
     Pool,
     Role,
+    Section,
     ServerTls,
     ServerTlsMode,
     Upstream,
@@ -31,18 +31,8 @@ from config.values import Address, ListenAddress, Seconds, parse_list
 NO_UPSTREAM: Final = "no_upstream"  # type of the error that nothing says where the server is
 
 
-class Settings(BaseSettings):
+class Settings(Section):
     """Everything that can be set."""
-
-    model_config = SettingsConfigDict(
-        frozen=True,
-        extra="forbid",
-        hide_input_in_errors=True,
-        env_prefix="FANIN_",
-        env_nested_delimiter="__",
-        env_ignore_empty=True,
-        enable_decoding=False,
-    )
 
     upstream: Annotated[tuple[Upstream, ...], BeforeValidator(parse_list)] = Field(
         default=(),
@@ -80,18 +70,6 @@ class Settings(BaseSettings):
     users: tuple[User, ...] = ()
     http: Http = Http()
     log: Log = Log()
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments only: `config.loading` merges the sources, as it has to tell them apart."""
-        return (init_settings,)
 
     @property
     def writers(self) -> tuple[Upstream, ...]:
