@@ -17,11 +17,11 @@ class Counters:
     """Counts of one process. Reasons are the texts of CloseReason, PinReason and of login failures."""
 
     __slots__ = (
-        "acquire_timeouts",
+        "acquire_failures",
         "backend_closes",
         "backends_opened",
-        "bytes_from_clients",
-        "bytes_to_clients",
+        "bytes_in",
+        "bytes_out",
         "captures",
         "frontend_closes",
         "frontends_open",
@@ -40,31 +40,43 @@ class Counters:
     )
 
     def __init__(self) -> None:
-        self.frontends_total: int = 0  # clients ever accepted
-        self.frontends_open: int = 0  # clients connected now, the ones in the connection phase included
-        self.frontends_refused: int = 0  # clients told 1040, for want of `limits.max_clients`
-        self.queries: int = 0  # commands of clients that were answered, by a server or by us
-        self.bytes_from_clients: int = 0
-        self.bytes_to_clients: int = 0
-        self.leases: int = 0  # leases begun, those without a wait included
-        self.waits: int = 0  # leases begun after a wait in the queue
-        self.wait_seconds: float = 0.0  # the time of those waits
-        self.wait_buckets: list[int] = [0] * (
-            len(WAIT_BOUNDS) + 1
-        )  # those waits by time; the last: above all bounds
-        self.acquire_timeouts: int = 0  # tickets that ended without a lease at their deadline
-        self.backends_opened: int = 0  # logins to servers that succeeded
-        self.open_failures: int = 0  # and that did not
-        self.resets: int = 0  # COM_RESET_CONNECTION sent on our own account
-        self.captures: int = 0  # residue read from a parked backend
-        self.restores: int = 0  # leases that began with a state vector, or residue, being put back
-        self.pins: dict[str, int] = {}  # pins set, by reason
-        self.login_failures: dict[str, int] = {}  # logins of clients refused, by reason
-        self.frontend_closes: dict[str, int] = {}  # clients' connections closed, by reason
-        self.backend_closes: dict[str, int] = {}  # servers' connections closed, by reason
+        # clients ever accepted, and connected now (those in the connection phase included)
+        self.frontends_total: int = 0
+        self.frontends_open: int = 0
+        # clients told 1040, for want of `limits.max_clients`
+        self.frontends_refused: int = 0
+        # commands of clients
+        self.queries: int = 0
+        # bytes from and to clients
+        self.bytes_in: int = 0
+        self.bytes_out: int = 0
+        # leases begun, those without a wait included
+        self.leases: int = 0
+        # tickets that have left the queue: how many, after how many seconds in all, and how many by time (the last
+        # bucket: above all bounds); of them, those that left it without a lease
+        self.waits: int = 0
+        self.wait_seconds: float = 0.0
+        self.wait_buckets: list[int] = [0] * (len(WAIT_BOUNDS) + 1)
+        self.acquire_failures: int = 0
+        # logins to servers that succeeded, and that did not
+        self.backends_opened: int = 0
+        self.open_failures: int = 0
+        # COM_RESET_CONNECTION sent on our own account
+        self.resets: int = 0
+        # residue read from a parked backend
+        self.captures: int = 0
+        # leases that began with a state vector, or residue, being put back
+        self.restores: int = 0
+        # pins set, by reason
+        self.pins: dict[str, int] = {}
+        # logins of clients refused, by reason
+        self.login_failures: dict[str, int] = {}
+        # connections of clients and of servers closed, by reason
+        self.frontend_closes: dict[str, int] = {}
+        self.backend_closes: dict[str, int] = {}
 
     def observe_wait(self, seconds: float) -> None:
-        """A lease began after so long in the queue (count the lease itself in `leases` as well)."""
+        """A ticket left the queue after so long, with a lease (count it in `leases` as well) or without one."""
         index = 0
         while index < len(WAIT_BOUNDS) and seconds > WAIT_BOUNDS[index]:
             index += 1
@@ -80,10 +92,7 @@ class Counters:
         """A client's login was refused."""
         self.login_failures[reason] = self.login_failures.get(reason, 0) + 1
 
-    def count_frontend_close(self, reason: str) -> None:
-        """A client's connection was closed, by whomever."""
-        self.frontend_closes[reason] = self.frontend_closes.get(reason, 0) + 1
-
-    def count_backend_close(self, reason: str) -> None:
-        """A server's connection was closed, by whomever."""
-        self.backend_closes[reason] = self.backend_closes.get(reason, 0) + 1
+    def count_close(self, side: str, reason: str) -> None:
+        """A connection was closed, by whomever; `side` is "frontend" or "backend"."""
+        closes = self.frontend_closes if side == "frontend" else self.backend_closes
+        closes[reason] = closes.get(reason, 0) + 1

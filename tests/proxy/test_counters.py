@@ -29,8 +29,8 @@ def test_reasons_are_counted_apart() -> None:
     for reason in ("temporary-table", "temporary-table", "get-lock"):
         counters.count_pin(reason)
     counters.count_login_failure("wrong-password")
-    counters.count_frontend_close("client-quit")
-    counters.count_backend_close("max-age")
+    counters.count_close("frontend", "client-quit")
+    counters.count_close("backend", "max-age")
     assert counters.pins == {"temporary-table": 2, "get-lock": 1}
     assert counters.login_failures == {"wrong-password": 1}
     assert counters.frontend_closes == {"client-quit": 1}
