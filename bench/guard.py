@@ -16,13 +16,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-# First line: the process group to guard. Second line: we ended it ourselves. End of file instead: we are gone.
+# Lines: the process group to guard, as soon as it exists; `done` when we have ended it ourselves. End of file: we are gone.
 WATCHDOG: Final = """
-read -r group || exit 0
-read -r _ && exit 0
-kill -9 -- "-$group"
+while read -r line; do
+    [ "$line" != done ] || exit 0
+    group=$line
+done
+[ -z "$group" ] || kill -9 "-$group"
 rm -rf -- "$1"
-sleep 0.2  # a server that was just being killed may have recreated a file
+sleep 0.2  # a process that was just being killed may have made one more file
 rm -rf -- "$1"
 """
 # Its standard output is the pipe: tell the watchdog our process group, then become the command without the pipe.
