@@ -1,0 +1,1 @@
+"""The proxy: owns I/O, time and concurrency."""

@@ -1,0 +1,159 @@
+"""What the pool core tells its shell: actions to carry out, errors for tickets, and snapshots of its counts."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from proxy.pool_states import Member, Ticket
+from proxy.reasons import CloseReason
+
+# Kinds of actions, and what the shell does with them
+OPEN: Final = 0  # connect and log in, then report `opened` or `open_failed`
+RESET: Final = 1  # bring it to the baseline, then report `was_reset`, or `discard` when that failed
+CAPTURE: Final = (
+    2  # save the residue for `claim` and leave none, then report `captured`, or `discard` when that failed
+)
+CLOSE: Final = 3  # close the connection if it is still open, and count `reason`; there is nothing to report
+WAKE: Final = 4  # waiting has ended: the ticket's `member` or its `error` is set
+
+KIND_NAMES: Final = ("open", "reset", "capture", "close", "wake")
+
+
+class Action:
+    """One thing for the shell to do, in the order of the list."""
+
+    __slots__ = ("claim", "kind", "member", "payload", "reason", "replaces", "ticket")
+
+    def __init__(self, kind: int, member: Member | None = None) -> None:
+        self.kind: int = kind
+        # all but WAKE: whom it is about
+        self.member: Member | None = member
+        # WAKE
+        self.ticket: Ticket | None = None
+        # OPEN: what to log in with
+        self.payload: object = None
+        # OPEN: a member closed earlier in the same list to make room. A shell that must not exceed the bound even for
+        # a moment connects when that connection has ended.
+        self.replaces: Member | None = None
+        # CAPTURE: whose residue it is
+        self.claim: object = None
+        # CLOSE
+        self.reason: CloseReason | None = None
+
+    def __repr__(self) -> str:
+        subject = self.ticket if self.member is None else self.member
+        reason = "" if self.reason is None else f" {self.reason.value}"
+        return f"<{KIND_NAMES[self.kind]} {subject!r}{reason}>"
+
+
+def open_member(member: Member, payload: object, replaces: Member | None) -> Action:
+    action = Action(OPEN, member)
+    action.payload = payload
+    action.replaces = replaces
+    return action
+
+
+def capture_member(member: Member) -> Action:
+    action = Action(CAPTURE, member)
+    action.claim = member.claim
+    return action
+
+
+def close_member(member: Member, reason: CloseReason) -> Action:
+    action = Action(CLOSE, member)
+    action.reason = reason
+    return action
+
+
+def wake_ticket(ticket: Ticket) -> Action:
+    action = Action(WAKE)
+    action.ticket = ticket
+    return action
+
+
+class PoolSnapshot:
+    """The counts at one moment."""
+
+    __slots__ = (
+        "cause",
+        "idle",
+        "leased",
+        "max_size",
+        "oldest_lease",
+        "oldest_lease_since",
+        "opening",
+        "parked",
+        "resetting",
+        "state",
+        "waiting",
+    )
+
+    def __init__(
+        self,
+        state: str,
+        max_size: int,
+        opening: int,
+        idle: int,
+        parked: int,
+        leased: int,
+        resetting: int,
+        waiting: int,
+        oldest_lease: Member | None,
+        cause: object,
+    ) -> None:
+        # "open", "paused", "draining" or "closed"
+        self.state: str = state
+        self.max_size: int = max_size
+        self.opening: int = opening
+        self.idle: int = idle
+        self.parked: int = parked
+        self.leased: int = leased
+        self.resetting: int = resetting
+        self.waiting: int = waiting
+        # the member leased for longest, and since when (apart, because the member may be leased anew by the time one looks)
+        self.oldest_lease: Member | None = oldest_lease
+        self.oldest_lease_since: float = 0.0 if oldest_lease is None else oldest_lease.leased_since
+        # the last error if opening fails at present, else None
+        self.cause: object = cause
+
+    def __repr__(self) -> str:
+        return (
+            f"{self.state}, bound {self.max_size}: {self.opening} opening, {self.idle} idle, {self.parked} parked, "
+            f"{self.leased} leased, {self.resetting} resetting, {self.waiting} waiting"
+        )
+
+
+class AcquireTimeout:
+    """The ticket's deadline, or acquire_timeout, passed in the queue."""
+
+    __slots__ = ("cause", "snapshot", "waited")
+
+    def __init__(self, waited: float, snapshot: PoolSnapshot) -> None:
+        # seconds
+        self.waited: float = waited
+        # just before this ticket and those that expired with it left the queue
+        self.snapshot: PoolSnapshot = snapshot
+        # the last error if opening fails at present, else None
+        self.cause: object = snapshot.cause
+
+
+class OpenFailed:
+    """No member can be opened for it: its credential was refused, or the endpoint has been failing for too long."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: object) -> None:
+        # as given to `open_failed`
+        self.error: object = error
+
+
+class PoolDraining:
+    """The pool finishes what runs and takes nothing new."""
+
+    __slots__ = ()
+
+
+class PoolClosed:
+    """The pool is closed."""
+
+    __slots__ = ()

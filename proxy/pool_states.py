@@ -1,0 +1,289 @@
+"""What the pool core keeps: members and tickets, and the linked lists they stand in.
+
+The links are part of the objects, so that moving one allocates nothing and takes the same time in a list of any
+length. Only `proxy.pool` changes a state or a link; others read the attributes listed first in each class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Final
+
+from mypy_extensions import mypyc_attr
+
+# The states of a member. A state is the list the member is in: there is one list for each of the first five.
+OPENING: Final = 0  # the shell connects and logs in
+IDLE: Final = 1  # free for anybody of its key
+PARKED: Final = 2  # free, but with residue that `claim` may ask for
+LEASED: Final = 3  # a ticket has it
+RESETTING: Final = 4  # the shell resets it or captures its residue
+CLOSED: Final = 5  # in no list; every later report about it is ignored
+
+STATE_NAMES: Final = ("opening", "idle", "parked", "leased", "resetting", "closed")
+
+NEVER: Final = float("inf")
+
+
+class PoolStateError(Exception):
+    """A call that is illegal in the present state, such as a second release: a bug of the caller. Nothing changed."""
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Member:
+    """One backend as the pool sees it; the shell's Backend is a subclass. All times are the caller's `now`, in seconds."""
+
+    __slots__ = (
+        "above",
+        "below",
+        "claim",
+        "credential",
+        "expires_at",
+        "idle_since",
+        "key",
+        "leased_since",
+        "newer",
+        "older",
+        "opened_at",
+        "payload",
+        "pool",
+        "serves",
+        "state",
+        "ticket",
+    )
+
+    # the core's own: the pool of its key, set before the shell sees the member
+    pool: KeyPool
+
+    def __init__(self) -> None:
+        # set by the core, and again when a release names another
+        self.key: Hashable = None
+        self.state: int = OPENING
+        # when the login succeeded; until then, when opening began
+        self.opened_at: float = 0.0
+        # past this it is closed instead of becoming idle; set when it was opened
+        self.expires_at: float = NEVER
+        # when it last became idle or parked
+        self.idle_since: float = 0.0
+        # when the present lease began
+        self.leased_since: float = 0.0
+        # LEASED: the holder of the lease. OPENING: the ticket that wants this member and no other, if any
+        self.ticket: Ticket | None = None
+        # whose residue is on it: from parking until captured, unparked or released anew; None: nobody's
+        self.claim: object = None
+        # what it is opened with; dropped when opened
+        self.payload: object = None
+        self.credential: object = None
+
+        # The core's own:
+        # OPENING and RESETTING: the queue that counts on it
+        self.serves: Queue | None = None
+        # neighbours in the list of its state
+        self.older: Member | None = None
+        self.newer: Member | None = None
+        # IDLE: neighbours in its key's stack
+        self.below: Member | None = None
+        self.above: Member | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {STATE_NAMES[self.state]} {self.key!r}>"
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Ticket:
+    """A place in the queue, later its grant. Its owner may use it again as soon as `is_done`.
+
+    The owner sets the first five attributes before `acquire` and leaves them alone until `is_done`; the core sets the others.
+    """
+
+    __slots__ = (
+        "ahead",
+        "behind",
+        "credential",
+        "deadline",
+        "enqueued_at",
+        "error",
+        "is_done",
+        "key",
+        "member",
+        "opening",
+        "order",
+        "owner",
+        "parked",
+        "payload",
+        "queue",
+        "wants_fresh",
+    )
+
+    def __init__(
+        self,
+        key: Hashable = None,
+        payload: object = None,
+        credential: object = None,
+        deadline: float = NEVER,
+        wants_fresh: bool = False,
+    ) -> None:
+        self.key: Hashable = key
+        # handed to new_member if a member has to be opened
+        self.payload: object = payload
+        # what a credential failure is about, compared by identity
+        self.credential: object = credential
+        # waiting ends at this time, or earlier by the pool's acquire_timeout
+        self.deadline: float = deadline
+        # only a member opened for this ticket will do: to prove a password by logging in
+        self.wants_fresh: bool = wants_fresh
+
+        # granted: the lease
+        self.member: Member | None = None
+        # refused: AcquireTimeout, OpenFailed, PoolDraining or PoolClosed
+        self.error: object = None
+        # neither waiting nor granted
+        self.is_done: bool = True
+        # when it began to wait; only set when it had to
+        self.enqueued_at: float = 0.0
+
+        # The core's own:
+        # place in the order of arrival over all keys, new at each wait
+        self.order: int = 0
+        # waiting: the queue, and the neighbours in it
+        self.queue: Queue | None = None
+        self.ahead: Ticket | None = None
+        self.behind: Ticket | None = None
+        # wants_fresh: the member being opened for it
+        self.opening: Member | None = None
+        # claimed while the pool was paused: the parked member, and by whom
+        self.parked: Member | None = None
+        self.owner: object = None
+
+
+class MemberList:
+    """The members of one state, oldest in that state first."""
+
+    __slots__ = ("count", "newest", "oldest")
+
+    def __init__(self) -> None:
+        self.count: int = 0
+        self.oldest: Member | None = None
+        self.newest: Member | None = None
+
+    def append(self, member: Member) -> None:
+        newest = self.newest
+        member.older = newest
+        if newest is None:
+            self.oldest = member
+        else:
+            newest.newer = member
+        self.newest = member
+        self.count += 1
+
+    def remove(self, member: Member) -> None:
+        older = member.older
+        newer = member.newer
+        if older is None:
+            self.oldest = newer
+        else:
+            older.newer = newer
+            member.older = None
+        if newer is None:
+            self.newest = older
+        else:
+            newer.older = older
+            member.newer = None
+        self.count -= 1
+
+    def members(self) -> list[Member]:
+        """A copy, for loops that change the list."""
+        found: list[Member] = []
+        member = self.oldest
+        while member is not None:
+            found.append(member)
+            member = member.newer
+        return found
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Queue:
+    """Waiting tickets in the order of arrival, and how many members are on the way for them."""
+
+    __slots__ = ("coming", "count", "first", "last")
+
+    def __init__(self) -> None:
+        self.first: Ticket | None = None
+        self.last: Ticket | None = None
+        self.count: int = 0
+        # members OPENING or RESETTING whose `serves` is this queue
+        self.coming: int = 0
+
+    def append(self, ticket: Ticket) -> None:
+        last = self.last
+        ticket.ahead = last
+        if last is None:
+            self.first = ticket
+        else:
+            last.behind = ticket
+        self.last = ticket
+        ticket.queue = self
+        self.count += 1
+
+    def remove(self, ticket: Ticket) -> None:
+        ahead = ticket.ahead
+        behind = ticket.behind
+        if ahead is None:
+            self.first = behind
+        else:
+            ahead.behind = behind
+        if behind is None:
+            self.last = ahead
+        else:
+            behind.ahead = ahead
+        ticket.ahead = ticket.behind = None
+        ticket.queue = None
+        self.count -= 1
+
+    def tickets(self) -> list[Ticket]:
+        """A copy, for loops that change the queue."""
+        found: list[Ticket] = []
+        ticket = self.first
+        while ticket is not None:
+            found.append(ticket)
+            ticket = ticket.behind
+        return found
+
+
+class KeyPool(Queue):
+    """One pool in the sense of the glossary: the members of one key, its queue, and the stack of its idle ones."""
+
+    __slots__ = ("counts", "credential", "is_proven", "key", "payload", "size", "top", "used_at")
+
+    def __init__(self, key: Hashable, now: float) -> None:
+        super().__init__()
+        self.key: Hashable = key
+        # members of this key, all and by state
+        self.size: int = 0
+        self.counts: list[int] = [0, 0, 0, 0, 0]
+        # the member that became idle last
+        self.top: Member | None = None
+        # when a member was last leased
+        self.used_at: float = now
+        # kept for min_idle: what the last successful login was made with
+        self.is_proven: bool = False
+        self.payload: object = None
+        self.credential: object = None
+
+    def push(self, member: Member) -> None:
+        top = self.top
+        member.below = top
+        if top is not None:
+            top.above = member
+        self.top = member
+
+    def pull(self, member: Member) -> None:
+        above = member.above
+        below = member.below
+        if above is None:
+            self.top = below
+        else:
+            above.below = below
+            member.above = None
+        if below is not None:
+            below.above = above
+            member.below = None
