@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +22,9 @@ from protocol.auth import (
     verify_sha2,
     xor_password,
 )
+from protocol.handshake import HandshakeResponse41, HandshakeV10
 
+VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "handshake.json").read_text())
 NONCE = bytes(range(1, 21))
 
 
@@ -56,6 +60,20 @@ def test_wrong_sha2_response_is_refused() -> None:
     assert not verify_sha2(sha2_scramble(b"secret", NONCE[::-1]), NONCE, digest)
     assert not verify_sha2(b"", NONCE, digest)
     assert not verify_sha2(bytes(32), NONCE, b"")
+
+
+@pytest.mark.parametrize(
+    "vector", [v for v in VECTORS["responses"] if "greeting" in v], ids=lambda v: v["comment"]
+)
+def test_response_of_a_real_client_is_right(vector: dict[str, str]) -> None:
+    nonce = HandshakeV10.parse(bytes.fromhex(vector["greeting"])).nonce
+    response = HandshakeResponse41.parse(bytes.fromhex(vector["payload"]))
+    if response.plugin == b"caching_sha2_password":
+        assert response.auth_response == sha2_scramble(b"app", nonce)
+        assert verify_sha2(response.auth_response, nonce, sha2_double_digest(b"app"))
+    else:
+        assert response.auth_response == native_scramble(b"app", nonce)
+        assert verify_native(response.auth_response, nonce, native_stage2(b"app")) == native_stage1(b"app")
 
 
 def test_empty_password_has_an_empty_response() -> None:

@@ -1,0 +1,72 @@
+"""RSA for the full exchange of caching_sha2_password over connections without TLS. The only user of `cryptography`.
+
+Towards clients we are the server and own a key pair, made in memory when it is first needed and never written anywhere: a
+client asks for the public key at every such login. Towards servers we encrypt with the key that the server sends.
+
+"Caching_sha2_password information" (MySQL source documentation): the password "is encrypted with RSA/ECB/OAEPWithSHA-1AndMGF1Padding".
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Final
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, OAEP
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey, generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+
+KEY_BITS: Final = 2048
+"""What MySQL makes for itself (sha256_password_auto_generate_rsa_keys)."""
+LONGEST_KEY_BITS: Final = 16384
+"""A server could name a key that takes us seconds to use; no real one is longer than this."""
+
+
+def _padding() -> OAEP:
+    return OAEP(mgf=MGF1(algorithm=SHA1()), algorithm=SHA1(), label=None)
+
+
+class KeyPair:
+    """Our own key pair. Making it takes some 100 ms of CPU: call `public_key_pem` in a thread before the first client needs it."""
+
+    __slots__ = ("_key", "_lock", "_pem")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._key: RSAPrivateKey | None = None
+        self._pem: bytes = b""
+
+    def public_key_pem(self) -> bytes:
+        """The public key as clients expect it: PEM, SubjectPublicKeyInfo."""
+        self._private_key()
+        return self._pem
+
+    def decrypt(self, secret: bytes) -> bytes:
+        """What `secret` was made of. ValueError, without saying more, if it was not made with our public key."""
+        try:
+            return self._private_key().decrypt(secret, _padding())
+        except ValueError:
+            raise ValueError("not encrypted with our public key") from None
+
+    def _private_key(self) -> RSAPrivateKey:
+        with self._lock:
+            if self._key is None:
+                key = generate_private_key(public_exponent=65537, key_size=KEY_BITS)
+                self._pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+                self._key = key
+            return self._key
+
+    def __repr__(self) -> str:
+        return "KeyPair(...)"
+
+
+def encrypt(pem: bytes, plain: bytes) -> bytes:
+    """`plain` encrypted with a server's public key. ValueError, without saying more, for no usable RSA key or too long a text."""
+    try:
+        key = load_pem_public_key(pem)
+        if isinstance(key, RSAPublicKey) and key.key_size <= LONGEST_KEY_BITS:
+            return key.encrypt(plain, _padding())
+    except (ValueError, UnsupportedAlgorithm):
+        pass
+    raise ValueError("cannot encrypt with this public key")
