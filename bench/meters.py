@@ -1,0 +1,126 @@
+"""What processes and servers say about themselves: CPU and memory from /proc, connections from the server's status."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.client import ClientError, Connection
+
+TICKS = os.sysconf("SC_CLK_TCK")
+PAGE = os.sysconf("SC_PAGE_SIZE")
+PROC = Path("/proc")
+
+
+@dataclass(frozen=True, slots=True)
+class Cpu:
+    """CPU time in seconds."""
+
+    user: float
+    system: float
+
+    def __sub__(self, earlier: Cpu) -> Cpu:
+        return Cpu(self.user - earlier.user, self.system - earlier.system)
+
+    @property
+    def total(self) -> float:
+        return self.user + self.system
+
+
+class ProcessMeter:
+    """CPU and memory of processes and all their children. What has ended counts as nothing."""
+
+    def __init__(self, *pids: int) -> None:
+        self._pids = pids
+
+    def cpu(self) -> Cpu:
+        """CPU time used so far, in steps of a clock tick (10 ms)."""
+        stats = [stat_of(pid) for pid in self._tree()]
+        return Cpu(
+            sum(int(stat[11]) for stat in stats if stat) / TICKS,
+            sum(int(stat[12]) for stat in stats if stat) / TICKS,
+        )
+
+    def memory(self) -> int:
+        """Resident memory in bytes."""
+        stats = [stat_of(pid) for pid in self._tree()]
+        return sum(int(stat[21]) for stat in stats if stat) * PAGE
+
+    def _tree(self) -> list[int]:
+        """The processes and their descendants."""
+        found, waiting = list[int](), list(self._pids)
+        while waiting:
+            pid = waiting.pop()
+            found.append(pid)
+            for children in PROC.glob(f"{pid}/task/*/children"):
+                with contextlib.suppress(OSError):
+                    waiting.extend(map(int, children.read_text().split()))
+        return found
+
+
+def stat_of(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat behind the command's name: [0] is the state, [11] utime, [12] stime, [21] rss."""
+    try:
+        return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+class ServerWatch:
+    """The connections of some servers, by their own counters, without the ones that ask."""
+
+    def __init__(self, connections: list[Connection]) -> None:
+        self._connections = connections
+
+    @property
+    def servers(self) -> int:
+        return len(self._connections)
+
+    async def connected(self) -> tuple[int, ...]:
+        """``Threads_connected`` of each server now. Raises ClientError."""
+        return tuple([await status(connection, "Threads_connected") - 1 for connection in self._connections])
+
+    async def forget_peak(self) -> bool:
+        """Make each server count its peak anew; whether that was allowed."""
+        try:
+            for connection in self._connections:
+                await connection.rows("FLUSH LOCAL STATUS")
+        except ClientError:
+            return False
+        return True
+
+    async def peak(self) -> tuple[int, ...]:
+        """``Max_used_connections`` of each server since `forget_peak`: no sample can miss it. Raises ClientError."""
+        return tuple(
+            [await status(connection, "Max_used_connections") - 1 for connection in self._connections]
+        )
+
+
+async def status(connection: Connection, name: str) -> int:
+    """A number from SHOW GLOBAL STATUS. Raises ClientError."""
+    ((_, value),) = await connection.rows(f"SHOW GLOBAL STATUS LIKE '{name}'")
+    return int(value or 0)
+
+
+def machine() -> dict[str, str | int]:
+    """Where and when a measurement was taken."""
+    model = next((line for line in read_lines(PROC / "cpuinfo") if line.startswith("model name")), "")
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "cpu": model.partition(":")[2].strip() or platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+    }
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a file, none if it cannot be read."""
+    try:
+        return path.read_text().splitlines()
+    except OSError:
+        return []

@@ -1,0 +1,263 @@
+"""What trials measured, for people (tables, a picture) and for programs (JSON). Fits 100 columns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bench.meters import machine
+from bench.trial import Outcome, Sample
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+WIDTH = 100
+BUSY = 0.95  # of one core: from here on the load itself may be the bottleneck
+NONE = "-"
+
+
+def console() -> Console:
+    """Standard output: colours on a terminal, never wider than WIDTH."""
+    plain = Console()
+    return Console(width=min(plain.width, WIDTH) if plain.is_terminal else WIDTH, highlight=False)
+
+
+# ------------------------------------------------------------------------------------------------------- numbers
+
+
+def number(value: float | None, digits: int = 0) -> str:
+    """1234.5 -> "1,234" (or "1,234.5" with digits); None -> "-"."""
+    return NONE if value is None else f"{value:,.{digits}f}"
+
+
+def milliseconds(value: float) -> str:
+    return f"{value:,.1f} ms" if value < 100 else f"{value:,.0f} ms"
+
+
+def size(value: float | None) -> str:
+    """Bytes as "1.4 KB" or "12.3 MB" (of 1024)."""
+    if value is None:
+        return NONE
+    return f"{value / 1024:,.1f} KB" if abs(value) < 1 << 20 else f"{value / (1 << 20):,.1f} MB"
+
+
+def counts(values: Sequence[int]) -> str:
+    """Connections of one server, or of several with their sum: "13 + 13 + 13 = 39"."""
+    if len(values) == 1:
+        return number(values[0])
+    return f"{' + '.join(number(value) for value in values)} = {number(sum(values))}"
+
+
+def cpu(outcome: Outcome) -> str:
+    """CPU per query, split."""
+    if outcome.user_us is None or outcome.system_us is None:
+        return NONE
+    return f"{outcome.user_us:.1f} user + {outcome.system_us:.1f} system"
+
+
+# -------------------------------------------------------------------------------------------------------- tables
+
+
+def outcome_table(outcomes: Sequence[Outcome], title: str = "") -> Table:
+    """A column for each outcome, a row for each figure."""
+    table = Table(box=SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
+    table.add_column("")
+    for outcome in outcomes:
+        table.add_column(outcome.name, justify="right", style="bold" if outcome is outcomes[0] else "")
+    for label, cells in outcome_rows(outcomes):
+        style = "red" if label == "errors" and any(outcome.errors for outcome in outcomes) else None
+        table.add_row(label, *cells, style=style)
+    return table
+
+
+def outcome_rows(outcomes: Sequence[Outcome]) -> list[tuple[str, list[str]]]:
+    """The figures of the table; rows that nobody has a figure for are left out."""
+    peak = "peak" if all(outcome.peak_is_exact for outcome in outcomes) else "peak (sampled)"
+    rows: list[tuple[str, list[str]]] = [
+        ("clients connected", [number(outcome.connected) for outcome in outcomes]),
+        ("  of these busy at a time", [number(outcome.active) for outcome in outcomes]),
+        ("server connections, before", [counts(outcome.before) for outcome in outcomes]),
+        (f"server connections, {peak}", [counts(outcome.peak) for outcome in outcomes]),
+        ("server connections, after", [counts(outcome.after) for outcome in outcomes]),
+        ("logins/s", [number(outcome.connected / max(outcome.login_seconds, 1e-9)) for outcome in outcomes]),
+    ]
+    if any(outcome.queries for outcome in outcomes):
+        rows += [
+            ("queries/s", [number(outcome.queries_per_second) for outcome in outcomes]),
+            ("latency p50", [milliseconds(outcome.p50) for outcome in outcomes]),
+            ("latency p99", [milliseconds(outcome.p99) for outcome in outcomes]),
+        ]
+    rows += [
+        ("errors", [number(outcome.error_count) for outcome in outcomes]),
+        ("CPU us per query, proxy", [cpu(outcome) for outcome in outcomes]),
+        ("CPU, proxy", [share(outcome.cpu_share) for outcome in outcomes]),
+        ("memory per client, proxy", [size(outcome.proxy_memory_per_client) for outcome in outcomes]),
+        ("memory per client, servers", [size(outcome.server_memory_per_client) for outcome in outcomes]),
+    ]
+    return [(label, cells) for label, cells in rows if any(cell != NONE for cell in cells)]
+
+
+def share(value: float | None) -> str:
+    """Part of one core."""
+    return NONE if value is None else f"{value:.1%} of a core"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """All rounds of one proxy in a comparison, with medians."""
+
+    name: str
+    rounds: tuple[Outcome, ...]
+
+    def median(self, figure: str) -> float | None:
+        """The median of an attribute of Outcome over the rounds."""
+        values = self.values(figure)
+        return median(values) if values else None
+
+    def values(self, figure: str) -> list[float]:
+        return [float(value) for outcome in self.rounds if (value := getattr(outcome, figure)) is not None]
+
+    def ratios(self, other: Peer, figure: str = "total_us") -> list[float]:
+        """The figure as a multiple of another peer's, round by round."""
+        pairs = zip(self.rounds, other.rounds, strict=True)
+        values = [(getattr(mine, figure), getattr(theirs, figure)) for mine, theirs in pairs]
+        return [mine / theirs for mine, theirs in values if mine is not None and theirs]
+
+
+def comparison_table(peers: Sequence[Peer], floor: str = "haproxy") -> Table:
+    """A row for each peer: medians over the rounds (and ranges), with ratios to the floor within each round."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("")
+    heads = (
+        "queries/s",
+        "p50 ms",
+        "p99 ms",
+        "CPU us/query",
+        "user",
+        "system",
+        "x HAProxy",
+        "user x",
+        "errors",
+    )
+    for head in heads:
+        table.add_column(head, justify="right", no_wrap=True)
+    base = next((peer for peer in peers if peer.name == floor), None)
+    for peer in peers:
+        other = base if peer is not base else None
+        table.add_row(
+            peer.name,
+            number(peer.median("queries_per_second")),
+            number(peer.median("p50"), 2),
+            number(peer.median("p99"), 2),
+            ranged(peer.values("total_us"), 1),
+            number(peer.median("user_us"), 1),
+            number(peer.median("system_us"), 1),
+            ranged(peer.ratios(other), 2) if other is not None else NONE,
+            number(median(ratios), 2) if other and (ratios := peer.ratios(other, "user_us")) else NONE,
+            number(sum(outcome.error_count for outcome in peer.rounds)),
+        )
+    return table
+
+
+def ranged(values: Sequence[float], digits: int) -> str:
+    """The median of some values and their range: "18.0 (17.1-19.0)"."""
+    if not values:
+        return NONE
+    return f"{median(values):.{digits}f} ({min(values):.{digits}f}-{max(values):.{digits}f})"
+
+
+def remarks(outcomes: Sequence[Outcome]) -> list[Text]:
+    """What a reader of the table must know: the first message of each error, and a load that was too slow itself."""
+    lines = []
+    for outcome in outcomes:
+        for label, count in sorted(outcome.errors.items()):
+            lines.append(
+                Text(f"{outcome.name}: {count} x {label}: {outcome.examples.get(label, '')}", style="red")
+            )
+        if outcome.connected < outcome.clients:
+            lines.append(
+                Text(
+                    f"{outcome.name}: {outcome.clients - outcome.connected} clients could not connect",
+                    style="red",
+                )
+            )
+    busiest = max(outcome.load_share for outcome in outcomes)
+    if busiest > BUSY:
+        lines.append(
+            Text(f"the load itself used {busiest:.0%} of a core: it may be the bottleneck", style="yellow")
+        )
+    return lines
+
+
+# ------------------------------------------------------------------------------------------------ JSON and picture
+
+
+def write_json(path: Path, command: str, outcomes: Sequence[Outcome], **more: Any) -> None:
+    """Everything that was measured, and where."""
+    content = {
+        "command": command,
+        "machine": machine(),
+        **more,
+        "outcomes": [asdict(each) for each in outcomes],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def draw(path: Path, outcomes: Sequence[Outcome], title: str) -> None:
+    """A PNG: clients against server connections, and queries/s, over the time of each trial."""
+    import matplotlib  # slow to import, and not needed for the rest
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure, rows = pyplot.subplots(
+        2, len(outcomes), figsize=(1 + 6.5 * len(outcomes), 6.5), sharex="col", sharey="row", squeeze=False
+    )
+    for outcome, above, below in zip(outcomes, rows[0], rows[1], strict=True):
+        draw_connections(above, outcome)
+        draw_rate(below, outcome)
+    figure.suptitle(title)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+
+
+def draw_connections(axes: Axes, outcome: Outcome) -> None:
+    """Clients and server connections over time, on a logarithmic scale."""
+    times, samples = [sample.at for sample in outcome.samples], outcome.samples
+    axes.set_title(outcome.name)
+    axes.set_yscale("symlog")
+    axes.set_ylim(0, outcome.clients * 2)
+    axes.plot(times, [sample.clients for sample in samples], label="clients", color="tab:blue")
+    axes.plot(
+        times,
+        [sum(sample.server_connections) for sample in samples],
+        label="server connections",
+        color="tab:red",
+    )
+    axes.set_ylabel("connections")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+
+
+def draw_rate(axes: Axes, outcome: Outcome) -> None:
+    """Queries per second over time; the latencies stand in the corner."""
+    samples: Sequence[Sample] = outcome.samples
+    axes.plot([sample.at for sample in samples], [sample.rate for sample in samples], color="tab:green")
+    axes.set_ylabel("queries/s")
+    axes.set_xlabel("seconds")
+    axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.3)
+    text = f"p50 {outcome.p50:.1f} ms   p99 {outcome.p99:.1f} ms   errors {outcome.error_count}"
+    axes.text(0.02, 0.05, text, transform=axes.transAxes)
