@@ -94,8 +94,7 @@ def _renderers(is_console: bool, has_colours: bool) -> list[Processor]:
 
 def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Mask every value, however deep, whose key has a secret's word in it."""
-    masked: EventDict = _masked(event)
-    return masked
+    return {key: value if key == "exc_info" else _masked({key: value})[key] for key, value in event.items()}
 
 
 def _masked(value: Any) -> Any:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import platform
+import tomllib
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from protocol.speed import COMPILED
 
 
 def fanin_version() -> str:
-    """The installed version; "unknown" in a source tree that was never installed."""
+    """The installed version; in a source tree that was never installed, the one that it would have."""
     try:
         return version("fanin")
     except PackageNotFoundError:
-        return "unknown"
+        project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text("utf-8"))
+        return str(project["project"]["version"])
 
 
 def version_line() -> str:

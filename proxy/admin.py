@@ -1,0 +1,101 @@
+"""The HTTP pages: /metrics, /healthz, /readyz and /state.
+
+aiohttp is used here and nowhere else. Read-only, without authentication, and so on loopback unless the settings say
+otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from aiohttp import web
+
+from config.values import Address
+from proxy.metrics import CONTENT_TYPE, MetricsSource, render
+
+
+class AdminSource(MetricsSource, Protocol):
+    """What the pages are read from, all of it at the moment of the request."""
+
+    def obstacles(self) -> Sequence[str]:
+        """Why no traffic should be sent here, a sentence each: listeners that are not up, no endpoint of a role that
+        answers, draining. Empty when ready."""
+
+    def state(self) -> Mapping[str, object]:
+        """A snapshot for people, of values that JSON knows (anything else is shown as text)."""
+
+
+class Admin:
+    """The HTTP server. Made by `start`; `stop` ends it."""
+
+    def __init__(self, source: AdminSource) -> None:
+        self._source = source
+        self._runner: web.AppRunner | None = None
+        self._socket_path: str | None = None
+        self.addresses: list[Address] = []  # where it listens; a port 0 of the settings is the real one here
+
+    @classmethod
+    async def start(cls, listen: Address, source: AdminSource) -> Admin:
+        """Listen and answer. Raises OSError if the address cannot be had."""
+        admin = cls(source)
+        app = web.Application()
+        app.router.add_get("/metrics", admin._metrics)
+        app.router.add_get("/healthz", admin._healthz)
+        app.router.add_get("/readyz", admin._readyz)
+        app.router.add_get("/state", admin._state)
+        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        admin._runner = runner
+        await runner.setup()
+        try:
+            await admin._listen(runner, listen)
+        except BaseException:
+            await admin.stop()
+            raise
+        return admin
+
+    async def _listen(self, runner: web.AppRunner, listen: Address) -> None:
+        if listen.path is None:
+            await web.TCPSite(runner, listen.host, listen.port).start()
+            self.addresses = [Address(host, port) for host, port, *_ in runner.addresses]
+            return
+        await web.UnixSite(runner, listen.path).start()
+        self._socket_path = listen.path
+        self.addresses = [listen]
+
+    async def stop(self) -> None:
+        """Stop listening; requests under way get a second. May be called again."""
+        runner, self._runner = self._runner, None
+        if runner is None:
+            return
+        await runner.cleanup()
+        if self._socket_path is not None:
+            _remove(self._socket_path)
+
+    async def _metrics(self, _request: web.Request) -> web.Response:
+        return web.Response(body=render(self._source), headers={"Content-Type": CONTENT_TYPE})
+
+    async def _healthz(self, _request: web.Request) -> web.Response:
+        return _json({"status": "alive"})
+
+    async def _readyz(self, _request: web.Request) -> web.Response:
+        obstacles = list(self._source.obstacles())
+        if obstacles:
+            return _json({"status": "not ready", "reasons": obstacles}, status=503)
+        return _json({"status": "ready"})
+
+    async def _state(self, _request: web.Request) -> web.Response:
+        return _json(self._source.state())
+
+
+def _remove(socket_path: str) -> None:
+    with suppress(FileNotFoundError):
+        Path(socket_path).unlink()
+
+
+def _json(value: object, *, status: int = 200) -> web.Response:
+    text = json.dumps(value, default=str, indent=2) + "\n"
+    return web.Response(text=text, status=status, content_type="application/json")

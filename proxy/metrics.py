@@ -1,0 +1,178 @@
+"""The Prometheus page: reads plain integers when it is asked, and costs nothing in between.
+
+prometheus_client is used here and nowhere else. The names are the glossary's words; README lists them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, Protocol, cast
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+from protocol.speed import COMPILED
+from proxy.counters import WAIT_BOUNDS, Counters
+from proxy.version import fanin_version
+
+CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
+BACKEND_STATES: Final = ("opening", "idle", "parked", "leased", "resetting")
+
+
+class MetricsSource(Protocol):
+    """What the metrics are read from, all of it at the moment of the scrape."""
+
+    @property
+    def counters(self) -> Counters:
+        """What has been counted since the start."""
+
+    def endpoint_snapshots(self) -> Sequence[Mapping[str, object]]:
+        """A snapshot of each endpoint: `name`, `role` and `size` (the bound), the number of backends that are `opening`,
+        `idle`, `parked`, `leased`, `resetting`, and of leases `in_transaction`; `waiting` (tickets), `oldest_wait`
+        (seconds) and `is_up` (does it answer?). What is missing counts as 0."""
+
+    def pinned_sessions(self) -> Mapping[str, int]:
+        """How many sessions are pinned now, by reason."""
+
+
+def render(source: MetricsSource) -> bytes:
+    """The page, in the text format of Prometheus (`CONTENT_TYPE`)."""
+    registry = CollectorRegistry()
+    registry.register(FaninCollector(source))
+    ProcessCollector(registry=registry)
+    return generate_latest(registry)
+
+
+class FaninCollector(Collector):
+    """One scrape's view of a source."""
+
+    def __init__(self, source: MetricsSource) -> None:
+        self._source = source
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing beforehand: registering must not read the source."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Every metric of Fanin's own."""
+        counters = self._source.counters
+        labels = {"version": fanin_version(), "compiled": "true" if COMPILED else "false"}
+        yield _gauge("fanin_info", "Which Fanin this is.", tuple(labels), [(tuple(labels.values()), 1)])
+        yield from _frontends(counters)
+        yield from _leases(counters)
+        yield from _closes(counters)
+        yield from _endpoints(self._source.endpoint_snapshots())
+        pinned = _by_reason(self._source.pinned_sessions())
+        yield _gauge("fanin_pinned", "Sessions that are pinned now, by reason.", ("reason",), pinned)
+
+
+Samples = Iterable[tuple[tuple[str, ...], float]]
+
+
+def _gauge(name: str, text: str, labels: Sequence[str], samples: Samples) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=labels)
+    for values, value in samples:
+        family.add_metric(values, value)
+    return family
+
+
+def _counter(name: str, text: str, labels: Sequence[str], samples: Samples) -> Metric:
+    family = CounterMetricFamily(name, text, labels=labels)
+    for values, value in samples:
+        family.add_metric(values, value)
+    return family
+
+
+def _count(name: str, text: str, value: float) -> Metric:
+    return _counter(name, text, (), [((), value)])
+
+
+def _by_reason(counts: Mapping[str, int]) -> Samples:
+    return [((reason,), count) for reason, count in sorted(counts.items())]
+
+
+def _frontends(counters: Counters) -> Iterator[Metric]:
+    open_now = counters.frontends_open
+    yield _gauge("fanin_frontends", "Client connections that are open now.", (), [((), open_now)])
+    yield _count(
+        "fanin_frontends_opened_total", "Client connections that were accepted.", counters.frontends_total
+    )
+    yield _count(
+        "fanin_frontends_refused_total",
+        "Client connections that were told 1040, for want of limits.max_clients.",
+        counters.frontends_refused,
+    )
+    failures = _by_reason(counters.login_failures)
+    yield _counter(
+        "fanin_login_failures_total", "Logins of clients that were refused.", ("reason",), failures
+    )
+    yield _count("fanin_queries_total", "Commands of clients.", counters.queries)
+    directions = [(("in",), counters.bytes_in), (("out",), counters.bytes_out)]
+    yield _counter("fanin_bytes_total", "Bytes from (in) and to (out) clients.", ("direction",), directions)
+
+
+def _leases(counters: Counters) -> Iterator[Metric]:
+    yield _count("fanin_leases_total", "Leases that have begun.", counters.leases)
+    yield _count(
+        "fanin_acquire_failures_total",
+        "Tickets that left the queue without a lease.",
+        counters.acquire_failures,
+    )
+    yield _wait_histogram(counters)
+    yield _count("fanin_restores_total", "Leases that began with state being put back.", counters.restores)
+    yield _count("fanin_captures_total", "Parked backends whose residue was read.", counters.captures)
+    yield _count("fanin_resets_total", "COM_RESET_CONNECTION sent on our own account.", counters.resets)
+    yield _counter("fanin_pins_total", "Pins that were set.", ("reason",), _by_reason(counters.pins))
+
+
+def _wait_histogram(counters: Counters) -> Metric:
+    # Most leases begin without a ticket in the queue; the data path does not observe those, so they are added here.
+    below = max(0, counters.leases - (counters.waits - counters.acquire_failures))
+    buckets: list[tuple[str, float]] = []
+    for bound, count in zip((*map(str, WAIT_BOUNDS), "+Inf"), counters.wait_buckets, strict=True):
+        below += count
+        buckets.append((bound, below))
+    family = HistogramMetricFamily(
+        "fanin_acquire_wait_seconds", "Time from asking for a lease to getting it, or giving up."
+    )
+    family.add_metric((), buckets, counters.wait_seconds)
+    return family
+
+
+def _closes(counters: Counters) -> Iterator[Metric]:
+    sides = {"frontend": counters.frontend_closes, "backend": counters.backend_closes}
+    samples = [
+        ((side, *labels), value) for side, counts in sides.items() for labels, value in _by_reason(counts)
+    ]
+    yield _counter("fanin_closes_total", "Connections that were closed.", ("side", "reason"), samples)
+    yield _count("fanin_backends_opened_total", "Logins to servers that succeeded.", counters.backends_opened)
+    yield _count("fanin_open_failures_total", "Logins to servers that did not.", counters.open_failures)
+
+
+def _endpoints(snapshots: Sequence[Mapping[str, object]]) -> Iterator[Metric]:
+    by_name = [(str(snapshot["name"]), snapshot) for snapshot in snapshots]
+    yield _gauge(
+        "fanin_backends",
+        "Backend connections, by state.",
+        ("endpoint", "state"),
+        [((name, state), _number(each, state)) for name, each in by_name for state in BACKEND_STATES],
+    )
+    for metric, key, text in (
+        ("fanin_pool_size", "size", "Most backend connections that the endpoint may have."),
+        ("fanin_waiting", "waiting", "Sessions in the queue for a backend."),
+        ("fanin_oldest_wait_seconds", "oldest_wait", "How long the first in the queue has waited."),
+        ("fanin_in_transaction", "in_transaction", "Leases with an open transaction."),
+    ):
+        yield _gauge(metric, text, ("endpoint",), [((name,), _number(each, key)) for name, each in by_name])
+    yield _gauge(
+        "fanin_endpoint_up",
+        "Whether the endpoint answers.",
+        ("endpoint", "role"),
+        [((name, str(each.get("role", ""))), _number(each, "is_up")) for name, each in by_name],
+    )
+
+
+def _number(snapshot: Mapping[str, object], key: str) -> float:
+    return float(cast(float, snapshot.get(key, 0)))
