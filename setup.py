@@ -26,7 +26,13 @@ COLD_PROTOCOL = {"__init__.py", "constants.py"}
 HOT_PROXY = ("pool", "classify", "session", "restore", "residue", "frontend", "backend")
 # All in one shared library: calls between the modules stay native.
 GROUP = "fanin"
-MYPY_FLAGS = ("--config-file=", "--strict", "--ignore-missing-imports", "--python-version=3.11", "--allow-untyped-calls")
+MYPY_FLAGS = (
+    "--config-file=",
+    "--strict",
+    "--ignore-missing-imports",
+    "--python-version=3.11",
+    "--allow-untyped-calls",
+)
 
 
 def hot_modules() -> list[str]:
@@ -58,7 +64,9 @@ def extensions() -> list[Extension]:
         return []
     from mypyc.build import mypycify
 
-    built: list[Extension] = mypycify([*MYPY_FLAGS, *hot_modules()], opt_level="3", debug_level="0", group_name=GROUP)
+    built: list[Extension] = mypycify(
+        [*MYPY_FLAGS, *hot_modules()], opt_level="3", debug_level="0", group_name=GROUP
+    )
     return built
 
 

@@ -116,12 +116,16 @@ class Cluster:
         position = self.writer.value(self.replication.position)
         for reader in self.readers:
             if reader.value(self.replication.wait, [position, seconds]) != 0:
-                raise ServerError(f"{reader.kind} reader on port {reader.port} does not catch up: {self.lag(reader)}")
+                raise ServerError(
+                    f"{reader.kind} reader on port {reader.port} does not catch up: {self.lag(reader)}"
+                )
         deadline = time.monotonic() + seconds
         for reader in self.readers:
             while not self.is_replicating(reader):
                 if time.monotonic() > deadline:
-                    raise ServerError(f"{reader.kind} reader on port {reader.port} does not replicate: {self.lag(reader)}")
+                    raise ServerError(
+                        f"{reader.kind} reader on port {reader.port} does not replicate: {self.lag(reader)}"
+                    )
                 reader.sql("SELECT SLEEP(0.02)")
 
     def is_replicating(self, reader: Server) -> bool:
@@ -141,7 +145,9 @@ class Cluster:
 
 def describe(cluster: Cluster) -> str:
     """What one needs to know to use it by hand."""
-    lines = [f"{cluster.kind} cluster; user {USER}, password {PASSWORD}, schema {SCHEMA}; root without password"]
+    lines = [
+        f"{cluster.kind} cluster; user {USER}, password {PASSWORD}, schema {SCHEMA}; root without password"
+    ]
     for server in cluster.servers:
         role = "writer" if server is cluster.writer else "reader"
         lines.append(f"  {role}  {server.host}:{server.port}  socket {server.socket}  log {server.log}")
@@ -158,7 +164,9 @@ def main(arguments: list[str] | None = None) -> int:
     ends = {signal.SIGINT, signal.SIGTERM}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     try:
-        with Cluster(options.kind, readers=options.readers, max_connections=options.max_connections) as cluster:
+        with Cluster(
+            options.kind, readers=options.readers, max_connections=options.max_connections
+        ) as cluster:
             print(describe(cluster), "Ctrl-C ends it.", sep="\n", flush=True)
             signal.sigwait(ends)
     except ServerError as error:

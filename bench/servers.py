@@ -234,7 +234,13 @@ class Server(ABC):
 
     def connect(self, **arguments: Any) -> Any:
         """A new PyMySQL connection over TCP, by default as root with autocommit; `arguments` as for pymysql.connect."""
-        defaults = {"host": HOST, "port": self.port, "user": "root", "autocommit": True, "connect_timeout": 10}
+        defaults = {
+            "host": HOST,
+            "port": self.port,
+            "user": "root",
+            "autocommit": True,
+            "connect_timeout": 10,
+        }
         return pymysql.connect(**{**defaults, **arguments})
 
     def sql(self, statement: str, arguments: Sequence[object] | None = None) -> list[tuple[Any, ...]]:
@@ -323,7 +329,11 @@ class MariaDB(Server):
 
     @classmethod
     def why_missing(cls) -> str | None:
-        return None if cls.binary() else "no MariaDB server here: make setup as root, or apt-get install mariadb-server"
+        return (
+            None
+            if cls.binary()
+            else "no MariaDB server here: make setup as root, or apt-get install mariadb-server"
+        )
 
     @classmethod
     def kind_options(cls) -> Mapping[str, str | int]:
@@ -357,7 +367,12 @@ class MariaDB(Server):
         install = shutil.which("mariadb-install-db")
         if install is None:
             raise ServerError("mariadb-install-db is missing beside the MariaDB server")
-        arguments = [f"--datadir={directory}", *as_root(), "--auth-root-authentication-method=normal", "--skip-test-db"]
+        arguments = [
+            f"--datadir={directory}",
+            *as_root(),
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+        ]
         run([install, "--no-defaults", "--skip-name-resolve", *arguments], log=log)
         program = [str(cls.binary()), *cls.first_args, "--bootstrap", *as_root(), f"--datadir={directory}"]
         run([*program, *option_list(cls.kind_options())], log=log, stdin="\n".join(cls.initial_sql()))
@@ -370,11 +385,15 @@ class MySQL(Server):
 
     @classmethod
     def binary(cls) -> Path | None:
-        return first_program(os.environ.get("FANIN_MYSQLD"), str(cache_folder() / "mysql-9.7" / "bin" / "mysqld"))
+        return first_program(
+            os.environ.get("FANIN_MYSQLD"), str(cache_folder() / "mysql-9.7" / "bin" / "mysqld")
+        )
 
     @classmethod
     def why_missing(cls) -> str | None:
-        return None if cls.binary() else "no MySQL 9.7 here: make setup fetches it where apt has a Debian mirror"
+        return (
+            None if cls.binary() else "no MySQL 9.7 here: make setup fetches it where apt has a Debian mirror"
+        )
 
     @classmethod
     def kind_options(cls) -> Mapping[str, str | int]:
@@ -406,7 +425,12 @@ class MySQL(Server):
         statements = log.with_name("init.sql")
         statements.write_text("\n".join(cls.initial_sql()))
         log.parent.chmod(0o755)
-        arguments = ["--initialize-insecure", *as_root(), f"--datadir={directory}", f"--init-file={statements}"]
+        arguments = [
+            "--initialize-insecure",
+            *as_root(),
+            f"--datadir={directory}",
+            f"--init-file={statements}",
+        ]
         run([str(cls.binary()), *arguments, *option_list(cls.kind_options())], log=log)
         # the server's uuid, which each copy has to make for itself
         (directory / "auto.cnf").unlink(missing_ok=True)

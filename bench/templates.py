@@ -55,4 +55,6 @@ def template(kind: str, ingredients: str, make: Callable[[Path], None]) -> Path:
 
 def copy_tree(source: Path, target: Path) -> None:
     """Copy a folder that holds large files of zeros; `target` must not exist. Raises CalledProcessError."""
-    subprocess.run(["cp", "-a", "--sparse=always", "--reflink=auto", "--", str(source), str(target)], check=True)
+    subprocess.run(
+        ["cp", "-a", "--sparse=always", "--reflink=auto", "--", str(source), str(target)], check=True
+    )

@@ -19,6 +19,7 @@ import hypothesis
 import pytest
 
 from bench.servers import KINDS, MariaDB, MySQL, Server
+from protocol.speed import COMPILED
 
 hypothesis.settings.register_profile("fast", deadline=None, max_examples=60, print_blob=True)
 hypothesis.settings.register_profile("deep", deadline=None, max_examples=5000, print_blob=True)
@@ -49,6 +50,10 @@ def pytest_configure(config: pytest.Config) -> None:
     # 2,000 clients and their backends need more than the customary 1,024 descriptors
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def pytest_report_header() -> str:
+    return f"fanin: {'compiled' if COMPILED else 'interpreted'} modules"
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -61,7 +61,9 @@ class OwnersContract(ReportingContract):
         for entry in owners:
             library, _, rooms = (part.strip() for part in entry.partition(":"))
             allowed = [room.strip() for room in rooms.split(",")]
-            importers = graph.find_modules_that_directly_import(library) if library in graph.modules else set()
+            importers = (
+                graph.find_modules_that_directly_import(library) if library in graph.modules else set()
+            )
             for importer in sorted(importers):
                 if not any(is_within(importer, room) for room in allowed):
                     findings.append(f"{importer} imports {library}, whose room is {' or '.join(allowed)}")

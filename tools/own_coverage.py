@@ -25,6 +25,7 @@ from coverage.exceptions import NoDataError
 ROOMS = ("protocol", "config", "proxy", "bench", "tools")
 FULLY_COVERED_ROOM = "protocol"
 PROPERTY_TESTS = "tests/property/"
+SHOWN = 12  # gaps of one module in a finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,21 @@ def untested(root: Path, duties: Duties) -> Iterable[str]:
             yield f"{module} has no test module {own_test(module)}"
         if has_test and module in duties.untested:
             yield f"{module} has its test module: take it off the list `untested` in pyproject.toml"
-    yield from (f"{name} is on the list `untested` but does not exist" for name in sorted(duties.untested - set(names)))
+    yield from (
+        f"{name} is on the list `untested` but does not exist"
+        for name in sorted(duties.untested - set(names))
+    )
+
+
+def ranges(lines: Iterable[int]) -> list[str]:
+    """Line numbers in ascending order, neighbours joined: 1, 2, 3, 7 -> 1-3, 7."""
+    joined: list[tuple[int, int]] = []
+    for line in lines:
+        if joined and joined[-1][1] == line - 1:
+            joined[-1] = (joined[-1][0], line)
+        else:
+            joined.append((line, line))
+    return [str(first) if first == last else f"{first}-{last}" for first, last in joined]
 
 
 def missing(measured: coverage.Coverage, path: Path, contexts: list[str]) -> str | None:
@@ -86,9 +101,15 @@ def missing(measured: coverage.Coverage, path: Path, contexts: list[str]) -> str
         except NoDataError:
             return "nothing of it was executed"
         (found,) = json.load(report)["files"].values()
-    lines = [str(line) for line in found["missing_lines"]]
-    branches = [f"{start}->{'exit' if end < 0 else end}" for start, end in found["missing_branches"]]
-    return ", ".join([*lines, *branches]) or None
+    lines = ranges(found["missing_lines"])
+    branches = [
+        f"{start}->{'exit' if end < 0 else end}"
+        for start, end in found["missing_branches"]
+        if start not in found["missing_lines"]
+    ]
+    gaps = [*lines, *branches]
+    more = f" and {len(gaps) - SHOWN} more" if len(gaps) > SHOWN else ""
+    return ", ".join(gaps[:SHOWN]) + more or None
 
 
 def uncovered(root: Path, duties: Duties, measured: coverage.Coverage) -> Iterable[str]:

@@ -12,7 +12,9 @@ from bench.servers import KINDS, ServerError
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("kind", [pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in sorted(KINDS)])
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in sorted(KINDS)]
+)
 def test_readers_follow_the_writer_and_refuse_writes(kind: str) -> None:
     with Cluster(kind) as cluster:
         cluster.writer.sql("CREATE TABLE app.t (id INT PRIMARY KEY)")

@@ -31,7 +31,9 @@ def test_app_cannot_write_to_a_reader_but_may_load_files(server: Server) -> None
     assert server.value("SELECT @@local_infile") == 1
 
 
-@pytest.mark.parametrize("kind", [pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in sorted(KINDS)])
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in sorted(KINDS)]
+)
 def test_restart_keeps_port_and_content(kind: str) -> None:
     with KINDS[kind](max_connections=50) as server:
         server.sql("CREATE TABLE app.t (id INT PRIMARY KEY)")
