@@ -92,8 +92,8 @@ def _expected(message: str) -> str:
     """pydantic's sentences start with "Input should be", "String should have" and the like."""
     _, should, wanted = message.partition(" should ")
     if not should:
-        return f"expected something else ({message})"
-    wanted = wanted.removeprefix("be ").partition(", unable")[0]
+        return "expected a path" if "valid path" in message else f"expected something else ({message})"
+    wanted = wanted.removeprefix("be ").removeprefix("have ").partition(", unable")[0]
     return f"expected {_PLAINER.get(wanted.partition(' or ')[0], wanted)}"
 
 

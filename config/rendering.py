@@ -46,6 +46,8 @@ def _table_lines(loaded: Loaded, table: BaseModel, path: Path) -> Iterator[str]:
     inner: list[tuple[Path, BaseModel, str]] = []
     for key in type(table).model_fields:
         value = getattr(table, key)
+        if key == "password" and getattr(table, "password_env", None) is not None:
+            value = None  # `load` has put it there; it was written as `password_env`
         if isinstance(value, BaseModel):
             inner.append(((*path, key), value, f"[{key}]"))
         elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):

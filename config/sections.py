@@ -358,7 +358,7 @@ class User(Section):
     @field_validator("native_hash")
     @classmethod
     def _spelling_of_hash(cls, native_hash: SecretStr | None) -> SecretStr | None:
-        if native_hash and not re.fullmatch(r"\*[0-9A-Fa-f]{40}", native_hash.get_secret_value()):
+        if native_hash is not None and not _NATIVE_HASH.fullmatch(native_hash.get_secret_value()):
             raise ValueError('expected "*" and 40 hexadecimal digits')
         return native_hash
 

@@ -81,6 +81,7 @@ def test_every_key_of_a_file_has_its_line(text: str, lines: dict[Path, int]) -> 
         '"',
         "a.",
         "a = [1",
+        "a = [,",
         "]",
     ],
 )

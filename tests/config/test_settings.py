@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from config.sections import PoolMode, Role, ServerTlsMode
+from config.settings import NO_UPSTREAM, Settings
+from config.values import Address
+
+READER = {"host": "r", "role": "reader"}
+
+
+def errors_of(**table: Any) -> list[tuple[str, str]]:
+    """Where and what pydantic complains about."""
+    with pytest.raises(ValidationError) as caught:
+        Settings.model_validate(table)
+    return [
+        (".".join(map(str, each["loc"])), each["msg"].removeprefix("Value error, "))
+        for each in caught.value.errors()
+    ]
+
+
+def settings(**table: Any) -> Settings:
+    """Settings with an upstream."""
+    return Settings.model_validate({"upstream": "db", **table})
+
+
+def test_one_upstream_is_enough() -> None:
+    found = settings()
+    assert [str(each) for each in found.listen] == ["127.0.0.1:6033"]
+    assert found.reader_listen == ()
+    assert (found.pool.size, found.pool.mode, found.pool.acquire_timeout) == (40, PoolMode.TRANSACTION, 5.0)
+    assert (found.limits.max_clients, found.limits.login_timeout) == (10000, 10.0)
+    assert found.limits.max_allowed_packet == 64 << 20
+    assert found.server_tls.mode is ServerTlsMode.PREFERRED
+    assert found.http.listen == Address("127.0.0.1", 6070)
+    assert found.passthrough
+    assert (found.drain_timeout, found.users) == (30.0, ())
+
+
+def test_upstreams_are_told_apart_by_role() -> None:
+    found = settings(upstream=["w", READER], reader_listen="127.0.0.1:6034")
+    assert [each.host for each in found.writers] == ["w"]
+    assert [(each.host, each.role) for each in found.readers] == [("r", Role.READER)]
+
+
+def test_without_upstream_there_is_an_error_of_its_own() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings.model_validate({})
+    assert [each["type"] for each in caught.value.errors()] == [NO_UPSTREAM]
+
+
+@pytest.mark.parametrize(
+    ("table", "where", "message"),
+    [
+        (
+            {"upstream": "a,b"},
+            "upstream",
+            'expected one writer, found a:3306, b:3306; the others need role = "reader"',
+        ),
+        (
+            {"upstream": ["a", {"host": "a", "role": "reader"}]},
+            "upstream",
+            "expected each server once; repeated: a:3306",
+        ),
+        (
+            {"upstream": [{"host": "a", "name": "x"}, {**READER, "name": "x"}]},
+            "upstream",
+            "expected names that differ; repeated: x",
+        ),
+        ({"upstream": [READER]}, "listen", 'needs an upstream with role = "writer"'),
+        (
+            {"upstream": "db", "reader_listen": "x:1"},
+            "reader_listen",
+            'needs an upstream with role = "reader"',
+        ),
+        ({"upstream": "db", "listen": "off"}, "reader_listen", "expected an address here or in `listen`"),
+        ({"upstream": "db", "listen": "x:1,x:1"}, "listen", "expected each address once; repeated: x:1"),
+        (
+            {"upstream": ["db", READER], "listen": "unix:/x", "reader_listen": "unix:/x"},
+            "reader_listen",
+            "expected each address once; repeated: unix:/x",
+        ),
+        (
+            {"upstream": "db", "users": [{"name": "a", "password": "1"}, {"name": "a", "password": "2"}]},
+            "users",
+            "expected each user once; repeated: a",
+        ),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(
+    table: dict[str, Any], where: str, message: str
+) -> None:
+    assert errors_of(**table) == [(where, message)]
+
+
+def test_readers_alone_may_be_served() -> None:
+    found = settings(upstream=[READER], listen="off", reader_listen="127.0.0.1:6033")
+    assert (found.writers, found.listen) == ((), ())
+
+
+def test_free_ports_may_be_asked_for_several_times() -> None:
+    assert len(settings(listen="127.0.0.1:0,127.0.0.1:0").listen) == 2
+
+
+def test_bad_upstreams_are_not_held_against_listen() -> None:
+    assert [
+        where for where, _ in errors_of(upstream="a:x", listen="y:z", pool={"siz": 5}, log={"level": "loud"})
+    ] == [
+        "upstream.0",
+        "listen.0",
+        "pool.siz",
+        "log.level",
+    ]
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        settings().drain_timeout = 5
+
+
+def test_secrets_show_in_no_text_of_the_settings() -> None:
+    found = settings(users=[{"name": "app", "password": "hunter2"}])
+    assert "hunter2" not in f"{found!r} {found} {found.model_dump()} {found.model_dump_json()}"
+
+
+@pytest.mark.parametrize(
+    ("table", "warnings"),
+    [
+        ({"upstream": "127.0.0.1"}, 0),
+        ({"upstream": "127.0.0.1", "listen": "0.0.0.0:1"}, 1),
+        ({"upstream": ["127.0.0.1", READER], "reader_listen": "0.0.0.0:1"}, 1),
+        ({"http": "[::]:1"}, 1),
+        ({"http": "off"}, 0),
+        ({"server_tls": {"mode": "disabled"}}, 1),
+        ({"upstream": "unix:/x", "server_tls": {"mode": "disabled"}}, 0),
+    ],
+)
+def test_what_others_could_read_is_warned_about(table: dict[str, Any], warnings: int) -> None:
+    assert len(settings(**table).warnings()) == warnings
+
+
+def test_an_open_listener_with_tls_is_not_warned_about(tmp_path: Any) -> None:
+    pem = tmp_path / "some.pem"
+    pem.touch()
+    tls = {"certificate": pem, "key": pem, "mode": "required"}
+    assert settings(listen="0.0.0.0:1", client_tls=tls).warnings() == []
