@@ -23,10 +23,27 @@ ROOT = Path(__file__).parent
 # All of protocol/ but tables of names; constants.py stays interpreted because hot code copies what it needs into Final ints.
 COLD_PROTOCOL = {"__init__.py", "constants.py"}
 # Modules of proxy/ on the path of a query. A name whose file does not exist is passed over.
-HOT_PROXY = ("pool", "classify", "session", "restore", "residue", "frontend", "backend")
+HOT_PROXY = (
+    "pool",
+    "pool_actions",
+    "pool_backoff",
+    "pool_members",
+    "pool_states",
+    "pool_waiters",
+    "lexer",
+    "grammar",
+    "classify",
+    "vector",
+    "session",
+    "residue",
+    "restore",
+    "frontend",
+    "backend",
+)
 # All in one shared library: calls between the modules stay native.
 GROUP = "fanin"
-MYPY_FLAGS = (
+# Types are what `make lint` checks; the build only needs them, also where the libraries that cold modules import are not installed.
+MYPY_FLAGS = ("--config-file=", "--follow-imports=silent", "--ignore-missing-imports", "--python-version=3.11")
     "--config-file=",
     "--strict",
     "--ignore-missing-imports",
