@@ -36,9 +36,10 @@ from config.values import (
     parse_socket_path,
 )
 
-TABLE_RULE: Final = (
-    "table_rule"  # type of an error that concerns the whole table and not the key it was found at
-)
+# Type of an error that concerns a whole table and not the key it was found at.
+TABLE_RULE: Final = "table_rule"
+
+_NATIVE_HASH: Final = re.compile(r"\*[0-9A-Fa-f]{40}")
 
 
 class Role(StrEnum):
