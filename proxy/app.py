@@ -1,0 +1,317 @@
+"""The process: puts the parts together, runs them, and ends them in order.
+
+`run(settings)` is what `fanin serve` does. SIGTERM or SIGINT drains: listeners close, idle clients are closed, transactions may
+finish until `drain_timeout`; a second signal ends at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import socket
+import sys
+from typing import Final
+
+import uvloop
+
+from config.sections import PoolMode, User
+from config.settings import Settings
+from protocol.auth import Verifier
+from protocol.errors import ProtocolError
+from protocol.framing import PacketReader
+from protocol.handshake import HandshakeV10
+from protocol.packets import parse_err
+from proxy import logs, tls
+from proxy.admin import Admin
+from proxy.classify import StatementCache
+from proxy.connector import Facts, Target
+from proxy.counters import Counters
+from proxy.credentials import Credential, Credentials
+from proxy.endpoint import Endpoint, EndpointRules
+from proxy.lessee import READY
+from proxy.listeners import Listener, ListenError
+from proxy.login import Doorway
+from proxy.reasons import CloseReason
+from proxy.shared import SESSION_POOLING, STATEMENT_POOLING, TRANSACTION_POOLING, Shared
+from proxy.snapshot import Snapshot
+from proxy.tasks import spawn
+from proxy.version import version_line
+
+TICK: Final = 0.1
+"""Seconds between two looks at deadlines; timeouts are exact to this."""
+PROBE_BASE: Final = 0.1
+PROBE_LIMIT: Final = 1.0
+"""Seconds between attempts to read a server's greeting at the start: doubled up to the limit."""
+GREETING_LIMIT: Final = 65536
+RESERVED_DESCRIPTORS: Final = 64
+POOL_MODES: Final = {
+    PoolMode.SESSION: SESSION_POOLING,
+    PoolMode.TRANSACTION: TRANSACTION_POOLING,
+    PoolMode.STATEMENT: STATEMENT_POOLING,
+}
+
+
+def run(settings: Settings) -> int:
+    """Serve until a signal; the exit status. Raises nothing that a user could have caused: those end in a message and 1."""
+    log = logs.get_logger("app")
+    _raise_descriptor_limit()
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(Process(settings, log).serve())
+    except (ListenError, tls.TlsError) as error:
+        print(f"fanin: {error}", file=sys.stderr)
+        return 1
+
+
+class Process:
+    """One running proxy."""
+
+    def __init__(self, settings: Settings, log: logs.Logger) -> None:
+        self.settings = settings
+        self.log = log
+        self.counters = Counters()
+        self.facts = Facts()
+        self.listeners: list[Listener] = []
+        self.stopping = asyncio.Event()
+        self.signals = 0
+        self.shared: Shared | None = None
+        self._tick_timer: asyncio.TimerHandle | None = None
+
+    async def serve(self) -> int:
+        """From start to end. Raises ListenError, TlsError or OSError when it cannot start."""
+        settings = self.settings
+        loop = asyncio.get_running_loop()
+        shared = self.shared = self._make_shared(loop)
+        await asyncio.to_thread(shared.key_pair.public_key_pem)
+        self._make_endpoints(shared, loop)
+        try:
+            self._listen(shared)
+            page_server = await self._serve_pages(shared)
+        except BaseException:
+            for listener in self.listeners:
+                listener.close()
+            raise
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._signalled)
+        for endpoint in shared.endpoints():
+            spawn(self._learn_greeting(endpoint), name=f"greeting of {endpoint.name}")
+        self._tick()
+        for listener in self.listeners:
+            listener.start()
+        self._log_start(page_server)
+        await self.stopping.wait()
+        await self._drain(shared)
+        if self._tick_timer is not None:
+            self._tick_timer.cancel()
+        if page_server is not None:
+            await page_server.stop()
+        self.log.info("stopped")
+        return 0
+
+    # Start
+
+    def _make_shared(self, loop: asyncio.AbstractEventLoop) -> Shared:
+        settings = self.settings
+        return Shared(
+            loop=loop,
+            counters=self.counters,
+            credentials=Credentials([credential_of(user) for user in settings.users], settings.passthrough),
+            facts=self.facts,
+            statements=StatementCache(settings.limits.statement_cache),
+            pool_mode=POOL_MODES[settings.pool.mode],
+            max_packet=settings.limits.max_allowed_packet,
+            max_clients=self._client_limit(),
+            login_timeout=settings.limits.login_timeout,
+            acquire_timeout=settings.pool.acquire_timeout,
+            log=logs.get_logger("clients"),
+        )
+
+    def _client_limit(self) -> int:
+        """`limits.max_clients`, or fewer where the file descriptors do not suffice for so many and the pools."""
+        settings = self.settings
+        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        room = descriptors - RESERVED_DESCRIPTORS - len(settings.upstream) * (settings.pool.size + 1)
+        if room < settings.limits.max_clients:
+            self.log.warning(
+                "max_clients is lowered to what the file descriptors allow",
+                max_clients=settings.limits.max_clients,
+                lowered_to=max(room, 1),
+                descriptors=descriptors,
+            )
+        return max(1, min(settings.limits.max_clients, room))
+
+    def _make_endpoints(self, shared: Shared, loop: asyncio.AbstractEventLoop) -> None:
+        settings = self.settings
+        context = tls.server_side(settings.server_tls)
+        demand = tls.demand_on_servers(settings.server_tls)
+        rules = EndpointRules(settings)
+        for upstream in settings.upstream:
+            target = Target(
+                name=upstream.name,
+                host=upstream.host or "localhost",
+                port=upstream.port,
+                socket=upstream.socket,
+                tls_mode=demand if upstream.socket is None else "disabled",
+                tls_context=context,
+                connect_timeout=settings.pool.connect_timeout,
+            )
+            endpoint = Endpoint(
+                target,
+                upstream.role.value,
+                rules,
+                self.facts,
+                shared.credentials,
+                self.counters,
+                _attributes(),
+                shared.facts_known,
+                loop,
+            )
+            (shared.readers if upstream.role.value == "reader" else shared.writers).append(endpoint)
+
+    def _listen(self, shared: Shared) -> None:
+        settings = self.settings
+        context = tls.client_side(settings.client_tls)
+        requires_tls = settings.client_tls.mode.value == "required"
+        for is_reader, addresses in ((False, settings.listen), (True, settings.reader_listen)):
+            for address in addresses:
+                doorway = Doorway(is_reader, address.is_unix, context, requires_tls)
+                self.listeners.append(Listener(shared, address, doorway))
+
+    async def _serve_pages(self, shared: Shared) -> Admin | None:
+        listen = self.settings.http.listen
+        return None if listen is None else await Admin.start(listen, Snapshot(shared, self.listeners))
+
+    def _log_start(self, page_server: Admin | None) -> None:
+        settings = self.settings
+        self.log.info(
+            "serving",
+            version=version_line(),
+            listen=[listener.name for listener in self.listeners],
+            upstream=[f"{upstream.name} ({upstream.role.value})" for upstream in settings.upstream],
+            http=[str(address) for address in page_server.addresses] if page_server is not None else "off",
+            pool_size=settings.pool.size,
+            mode=settings.pool.mode.value,
+        )
+
+    async def _learn_greeting(self, endpoint: Endpoint) -> None:
+        """Read the server's greeting, so that clients can be greeted as it would; tried again until it succeeds."""
+        delay = PROBE_BASE
+        while not self.stopping.is_set():
+            failure = await read_greeting(endpoint.target, self.facts)
+            if failure is None:
+                endpoint.is_answering = True
+                endpoint.last_failure = ""
+                assert self.shared is not None
+                self.shared.facts_known.set()
+                return
+            if endpoint.last_failure != failure:
+                self.log.warning("server does not answer", endpoint=endpoint.name, reason=failure)
+            endpoint.last_failure = failure
+            await asyncio.sleep(delay)
+            delay = min(PROBE_LIMIT, delay * 2)
+
+    # While it runs
+
+    def _tick(self) -> None:
+        shared = self.shared
+        assert shared is not None
+        now = shared.loop.time()
+        for endpoint in shared.endpoints():
+            endpoint.tick()
+        while shared.logins:
+            login = next(iter(shared.logins))
+            if login.deadline > now:
+                break
+            login.expire()
+        self._tick_timer = shared.loop.call_later(TICK, self._tick)
+
+    def _signalled(self) -> None:
+        self.signals += 1
+        self.stopping.set()
+        if self.signals > 1:
+            self.log.warning("second signal: ending at once")
+            os._exit(1)
+
+    # End
+
+    async def _drain(self, shared: Shared) -> None:
+        """Finish what runs, take nothing new; close the rest at the deadline."""
+        shared.is_draining = True
+        for listener in self.listeners:
+            listener.close()
+        self.log.info("draining", clients=len(shared.frontends))
+        for login in list(shared.logins):
+            login.end(CloseReason.DRAINED)
+        for frontend in list(shared.frontends.values()):
+            frontend.drain()
+        deadline = shared.loop.time() + self.settings.drain_timeout
+        while shared.frontends and shared.loop.time() < deadline:
+            await asyncio.sleep(TICK / 2)
+        busy = list(shared.frontends.values())
+        if busy:
+            self.log.warning("drain_timeout passed", closed=len(busy))
+        for frontend in busy:
+            frontend.close(CloseReason.SHUTDOWN if frontend.state != READY else CloseReason.DRAINED)
+        for endpoint in shared.endpoints():
+            endpoint.drain()
+        # one turn, so that the last packets and COM_QUITs leave
+        await asyncio.sleep(TICK / 2)
+
+
+async def read_greeting(target: Target, facts: Facts) -> str | None:
+    """Take server version and charset from a server's greeting into `facts`; what was wrong, or None."""
+    writer: asyncio.StreamWriter | None = None
+    try:
+        async with asyncio.timeout(target.connect_timeout):
+            if target.socket is not None:
+                stream, writer = await asyncio.open_unix_connection(target.socket)
+            else:
+                stream, writer = await asyncio.open_connection(target.host, target.port)
+            reader = PacketReader(GREETING_LIMIT)
+            payload = None
+            while payload is None:
+                chunk = await stream.read(GREETING_LIMIT)
+                if not chunk:
+                    return "it closed the connection before its greeting"
+                reader.feed(chunk)
+                payload = reader.next_payload()
+            if payload[0] == 0xFF:
+                error = parse_err(payload)
+                return f"{error.code} {error.message.decode('utf-8', 'replace')}"
+            greeting = HandshakeV10.parse(payload)
+            if not facts.server_version:
+                facts.server_version = greeting.server_version
+                facts.charset = greeting.collation
+            return None
+    except TimeoutError:
+        return f"no greeting within {target.connect_timeout:g} s"
+    except (OSError, ProtocolError) as error:
+        return str(error) or type(error).__name__
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def credential_of(user: User) -> Credential:
+    """A `[[users]]` entry as a credential."""
+    name = user.name.encode()
+    if user.password is not None:
+        password = user.password.get_secret_value().encode()
+        return Credential(name, password, Verifier.of_password(password), is_configured=True)
+    assert user.native_hash is not None
+    native = user.native_hash.get_secret_value()
+    return Credential(name, None, Verifier.of_native_hash(native), is_configured=True)
+
+
+def _attributes() -> dict[bytes, bytes]:
+    """Connect attributes by which backends can be told in performance_schema."""
+    fanin_id = f"{socket.gethostname()}:{os.getpid()}"
+    return {b"program_name": b"fanin", b"fanin_id": fanin_id.encode(), b"_pid": b"%d" % os.getpid()}
+
+
+def _raise_descriptor_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,302 @@
+"""One connection to a server: the shell around its ResponseTracker.
+
+A backend is always in one of six modes, and what its socket delivers means something else in each:
+
+    OPENING   connecting, logging in, setting up: chunks go to an `Inbox` that a coroutine reads (slow path)
+    IDLE      nobody uses it: any byte, and the end of the stream, mean that it must be discarded
+    RELAY     a client's command runs: chunks go through the tracker to the client
+    OURS      commands of our own run one after the other: the answers go to the owner, not to a client
+    DYING     its query is being killed: whatever comes is dropped
+    CLOSED    given up
+
+Who uses it at the moment is its `owner` (`Owner`): a frontend, or a job of the endpoint (reset, capture). The pool's state of it
+(idle, leased, ...) is the pool core's business (`Member`), never changed here.
+
+No task, future or timer exists for a backend once it is open. Backpressure: the owner pauses and resumes `transport`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from protocol.errors import RemoteProtocolError
+from protocol.framing import frame
+from protocol.response import ResponseTracker, TrackFilter
+from proxy.pool import Member
+from proxy.vector import Vector
+
+OPENING: Final = 0
+IDLE: Final = 1
+RELAY: Final = 2
+OURS: Final = 3
+CLOSED: Final = 4
+DYING: Final = 5
+
+COM_QUERY: Final = 0x03
+
+
+class Owner:
+    """Who uses a backend. Every call comes from the backend's own callbacks; none may raise."""
+
+    __slots__ = ()
+
+    def relay(self, chunk: bytes) -> None:
+        """A piece of the answer, as the client must see it."""
+
+    def answered(self) -> None:
+        """The answer to the relayed command is complete; the tracker has its end."""
+
+    def ran(self, is_failed: bool) -> None:
+        """Our own commands have run; `is_failed`: the last one that ran was refused (the tracker has the error)."""
+
+    def backend_lost(self, cause: str) -> None:
+        """The connection is gone, or what came was not the protocol. The owner discards it."""
+
+    def backend_write_paused(self, is_paused: bool) -> None:
+        """The server reads slower than we write."""
+
+
+class Inbox:
+    """What an opening backend received, for the coroutine that opens it."""
+
+    __slots__ = ("_chunks", "_closed", "_waiter")
+
+    def __init__(self) -> None:
+        self._chunks: list[bytes] = []
+        self._closed: str | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    def put(self, chunk: bytes) -> None:
+        """A chunk came."""
+        self._chunks.append(chunk)
+        self._wake()
+
+    def close(self, cause: str) -> None:
+        """Nothing comes any more."""
+        self._closed = cause
+        self._wake()
+
+    async def get(self) -> bytes:
+        """The next bytes. Raises ConnectionError when the connection is gone."""
+        while not self._chunks:
+            if self._closed is not None:
+                raise ConnectionError(self._closed)
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        chunk = b"".join(self._chunks)
+        self._chunks.clear()
+        return chunk
+
+    def _wake(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+
+class LossListener:
+    """Who must hear that a backend which nobody uses is gone (the endpoint)."""
+
+    __slots__ = ()
+
+    def idle_backend_lost(self, backend: Backend, cause: str) -> None:
+        """Bytes or the end of the stream came while it was idle or parked."""
+
+
+class Backend(Member):
+    """A connection to a server; an asyncio protocol. See the module docstring for its modes."""
+
+    __slots__ = (
+        "answers",
+        "closed_waiter",
+        "inbox",
+        "is_being_killed",
+        "is_reading_paused",
+        "listener",
+        "mode",
+        "owner",
+        "peer",
+        "queue",
+        "server_id",
+        "statements",
+        "tracker",
+        "transport",
+        "vector",
+    )
+
+    def __init__(self, listener: LossListener, peer: str) -> None:
+        super().__init__()
+        self.listener: LossListener = listener
+        # "host:port" or the socket's path, for messages
+        self.peer: str = peer
+        self.mode: int = OPENING
+        self.transport: Any = None
+        self.inbox: Inbox | None = Inbox()
+        self.owner: Owner | None = None
+        # set by the connector when the capabilities are agreed
+        self.tracker: ResponseTracker = ResponseTracker(deprecate_eof=True, session_track=True)
+        # the server's own connection id (KILL)
+        self.server_id: int = 0
+        # the state that the session on the server really has
+        self.vector: Vector | None = None
+        # a KILL for what it runs is on its way to the server
+        self.is_being_killed: bool = False
+        # commands of our own that are still to be sent, in OURS
+        self.queue: list[bytes] = []
+        # their answers in wire form (ending as DEPRECATE_EOF says, without trackers), when somebody asked to keep them
+        self.answers: list[bytes] | None = None
+        self.is_reading_paused: bool = False
+        self.closed_waiter: asyncio.Future[None] | None = None
+        # statement text -> the id it has on this connection
+        self.statements: dict[bytes, int] = {}
+
+    # Using it
+
+    def start_relay(
+        self,
+        owner: Owner,
+        wire: bytes,
+        command: int,
+        client_deprecate_eof: bool,
+        track: TrackFilter | None,
+        status: int,
+    ) -> None:
+        """Send a client's command, in wire form; the answer goes to `owner.relay`, then `owner.answered`."""
+        self.owner = owner
+        self.mode = RELAY
+        self.tracker.begin(command, client_deprecate_eof, track, status)
+        self.transport.write(wire)
+
+    def run(self, owner: Owner, payloads: list[bytes], keeps_answers: bool = False) -> None:
+        """Run commands of our own in order; the first refusal ends them. `owner.ran` follows."""
+        self.owner = owner
+        self.mode = OURS
+        self.queue = payloads
+        self.answers = [b""] if keeps_answers else None
+        self._send_ours()
+
+    def hold(self) -> None:
+        """The owner keeps it without a command running: what comes now is unasked."""
+        self.mode = IDLE
+
+    def rest(self) -> None:
+        """Nobody uses it now."""
+        self.owner = None
+        self.mode = IDLE
+        if self.is_reading_paused:
+            self.resume_reading()
+
+    def pause_reading(self) -> None:
+        """The client does not read: leave the rest of the answer in the server."""
+        if not self.is_reading_paused and self.mode != CLOSED:
+            self.is_reading_paused = True
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Go on reading."""
+        if self.is_reading_paused and self.mode != CLOSED:
+            self.is_reading_paused = False
+            self.transport.resume_reading()
+
+    def close(self, is_polite: bool) -> None:
+        """Close the connection, with COM_QUIT where nothing is under way."""
+        if self.mode == CLOSED:
+            return
+        self.mode = CLOSED
+        self.owner = None
+        if self.transport is None:
+            return
+        if is_polite:
+            self.transport.write(b"\x01\x00\x00\x00\x01")
+            self.transport.close()
+        else:
+            self.transport.abort()
+
+    # Callbacks of the transport
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        if self.mode == CLOSED:
+            transport.abort()
+
+    def data_received(self, chunk: bytes) -> None:
+        mode = self.mode
+        if mode == RELAY or mode == OURS:
+            try:
+                out = self.tracker.feed(chunk)
+            except RemoteProtocolError as error:
+                self._lost(f"unexpected bytes from {self.peer}: {error}")
+                return
+            owner = self.owner
+            if mode == RELAY:
+                if owner is not None:
+                    if out:
+                        owner.relay(out)
+                    if self.tracker.is_complete:
+                        owner.answered()
+            else:
+                self._received_ours(out)
+        elif mode == OPENING:
+            if self.inbox is not None:
+                self.inbox.put(chunk)
+        elif mode == IDLE:
+            self._lost(f"{self.peer} sent something unasked")
+
+    def eof_received(self) -> bool:
+        self._lost(f"{self.peer} closed the connection")
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._lost(
+            f"{self.peer} closed the connection"
+            if error is None
+            else f"lost the connection to {self.peer}: {error}"
+        )
+        if self.closed_waiter is not None and not self.closed_waiter.done():
+            self.closed_waiter.set_result(None)
+
+    def pause_writing(self) -> None:
+        if self.owner is not None:
+            self.owner.backend_write_paused(True)
+
+    def resume_writing(self) -> None:
+        if self.owner is not None:
+            self.owner.backend_write_paused(False)
+
+    # Inside
+
+    def _send_ours(self) -> None:
+        payload = self.queue.pop(0)
+        # what comes back is for us, so nothing needs translating: we read OK packets and trackers
+        self.tracker.begin(payload[0], True, None, 0)
+        self.transport.write(frame(payload))
+
+    def _received_ours(self, out: bytes) -> None:
+        if self.answers is not None:
+            self.answers[-1] += out
+        if not self.tracker.is_complete:
+            return
+        if self.queue and not self.tracker.is_error:
+            if self.answers is not None:
+                self.answers.append(b"")
+            self._send_ours()
+            return
+        owner = self.owner
+        if owner is not None:
+            owner.ran(self.tracker.is_error)
+
+    def _lost(self, cause: str) -> None:
+        mode, owner = self.mode, self.owner
+        if mode == CLOSED:
+            return
+        self.mode = CLOSED
+        if self.transport is not None:
+            self.transport.abort()
+        if mode == OPENING:
+            if self.inbox is not None:
+                self.inbox.close(cause)
+        elif owner is not None:
+            self.owner = None
+            owner.backend_lost(cause)
+        else:
+            self.listener.idle_backend_lost(self, cause)

@@ -1,0 +1,235 @@
+"""Opens backends: connect, TLS, log in, set the trackers, and learn what a fresh connection looks like. The slow path: async.
+
+A new connection's state is measured, not assumed: which character sets a collation id of a client's handshake leads to, the
+server's sql_mode and the character sets after a reset are asked once of a real connection and kept in `Facts`
+(field.md, traps 24, 25 and 32).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from dataclasses import dataclass, field
+from typing import Final
+
+from protocol.client import WANTED_CAPABILITIES, ClientLogin, Connected, Refused, TlsWanted
+from protocol.constants import Capability, ServerStatus
+from protocol.errors import ProtocolError
+from protocol.framing import frame
+from protocol.response import ResponseTracker
+from proxy import rsa
+from proxy.backend import IDLE, Backend
+from proxy.credentials import Credential
+from proxy.identity import PoolKey
+from proxy.replies import Failure, unreachable
+from proxy.results import text_rows
+from proxy.vector import CHARSET_VARIABLES, NAMES_QUERY, Vector, setup_statement
+
+COM_QUERY: Final = b"\x03"
+MEASURE: Final = (
+    b"SELECT @@session.character_set_client, @@session.character_set_results, @@session.character_set_connection, "
+    b"@@session.collation_connection, @@global.character_set_client, @@global.character_set_results, "
+    b"@@global.character_set_connection, @@global.collation_connection, @@session.sql_mode, @@global.max_allowed_packet"
+)
+TLS_BROKEN: Final = 2026
+
+
+@dataclass(slots=True)
+class Target:
+    """Where an endpoint is and how to reach it."""
+
+    name: str
+    host: str
+    port: int
+    socket: str | None
+    tls_mode: str
+    """disabled, preferred or required (the verifying modes are `required` with a checking context)"""
+    tls_context: ssl.SSLContext | None
+    connect_timeout: float
+
+    @property
+    def peer(self) -> str:
+        """For messages."""
+        return self.socket or f"{self.host}:{self.port}"
+
+
+@dataclass(slots=True)
+class Facts:
+    """What was learnt of the servers behind this proxy; shared by its endpoints, filled by the first connections."""
+
+    server_version: bytes = b""
+    """as in the server's greeting, prefix and all; empty until a server has been reached"""
+    charset: int = 0
+    """the greeting's default collation id"""
+    sql_mode: bytes = b""
+    status: int = int(ServerStatus.AUTOCOMMIT)
+    """status flags of a fresh connection"""
+    max_allowed_packet: int = 64 << 20
+    setup: bytes = b""
+    """the statement that sets the trackers"""
+    charsets: dict[int, tuple[bytes, ...]] = field(default_factory=dict)
+    """collation id of a handshake -> the values of CHARSET_VARIABLES that it leads to"""
+    reset_charsets: tuple[bytes, ...] = ()
+    """the same after COM_RESET_CONNECTION"""
+
+    @property
+    def is_mariadb(self) -> bool:
+        """Which dialect the servers speak."""
+        return b"MariaDB" in self.server_version
+
+
+async def open_backend(
+    backend: Backend,
+    target: Target,
+    credential: Credential,
+    key: PoolKey,
+    vector: Vector | None,
+    collation: int,
+    facts: Facts,
+    attributes: dict[bytes, bytes],
+) -> None:
+    """Connect `backend` and log it in; afterwards it is IDLE and its vector is what the server's session really has.
+
+    Raises Failure: the server's own error, or 2003 with the cause.
+    """
+    try:
+        async with asyncio.timeout(target.connect_timeout):
+            await _connect(backend, target)
+            connected = await _log_in(backend, target, credential, key, vector, collation, attributes)
+            await _set_up(backend, connected, key, vector, collation, facts)
+    except Failure:
+        backend.close(is_polite=False)
+        raise
+    except TimeoutError as error:
+        backend.close(is_polite=False)
+        raise unreachable(target.name, f"no answer within {target.connect_timeout:g} s") from error
+    except (OSError, ProtocolError, ssl.SSLError) as error:
+        backend.close(is_polite=False)
+        raise unreachable(target.name, str(error) or type(error).__name__) from error
+    except BaseException:
+        backend.close(is_polite=False)
+        raise
+
+
+async def _connect(backend: Backend, target: Target) -> None:
+    loop = asyncio.get_running_loop()
+    if target.socket is not None:
+        await loop.create_unix_connection(lambda: backend, target.socket)  # type: ignore[type-var]
+    else:
+        await loop.create_connection(lambda: backend, target.host, target.port)  # type: ignore[type-var]
+
+
+async def _log_in(
+    backend: Backend,
+    target: Target,
+    credential: Credential,
+    key: PoolKey,
+    vector: Vector | None,
+    collation: int,
+    attributes: dict[bytes, bytes],
+) -> Connected:
+    wanted = (WANTED_CAPABILITIES & ~int(Capability.MULTI_STATEMENTS)) | key.capabilities
+    if vector is not None and vector.multi_statements:
+        wanted |= int(Capability.MULTI_STATEMENTS)
+    login = ClientLogin(
+        user=credential.user,
+        password=credential.password,
+        native_stage1=credential.native_stage1,
+        database=vector.schema if vector is not None and key.has_schema else None,
+        collation=collation,
+        capabilities=wanted,
+        attributes=attributes,
+        tls=target.tls_mode,
+        is_secure=target.socket is not None,
+        encrypt=rsa.encrypt,
+    )
+    inbox = backend.inbox
+    assert inbox is not None
+    while True:
+        event = login.receive(await inbox.get())
+        while event is not None:
+            if isinstance(event, Refused):
+                raise Failure(event.code, event.message.decode("utf-8", "replace"), event.sqlstate.decode())
+            output = login.take_output()
+            if output:
+                backend.transport.write(output)
+            if isinstance(event, Connected):
+                return event
+            if isinstance(event, TlsWanted):
+                await _start_tls(backend, target)
+                login.tls_started()
+            event = login.next_event()
+        output = login.take_output()
+        if output:
+            backend.transport.write(output)
+
+
+async def _start_tls(backend: Backend, target: Target) -> None:
+    assert target.tls_context is not None
+    loop = asyncio.get_running_loop()
+    try:
+        transport = await loop.start_tls(
+            backend.transport,
+            backend,  # type: ignore[arg-type]
+            target.tls_context,
+            server_hostname=target.host,
+        )
+    except (ssl.SSLError, OSError) as error:
+        raise Failure(TLS_BROKEN, f"Fanin: TLS to server {target.name} failed: {error}") from error
+    if transport is None:
+        raise Failure(TLS_BROKEN, f"Fanin: TLS to server {target.name} failed: the connection was lost")
+    backend.transport = transport
+
+
+async def _set_up(
+    backend: Backend, connected: Connected, key: PoolKey, vector: Vector | None, collation: int, facts: Facts
+) -> None:
+    capabilities = connected.capabilities
+    backend.tracker = ResponseTracker(
+        deprecate_eof=bool(capabilities & Capability.DEPRECATE_EOF),
+        session_track=bool(capabilities & Capability.SESSION_TRACK),
+    )
+    backend.server_id = connected.connection_id
+    if facts.server_version != connected.server_version:
+        facts.server_version = connected.server_version
+        facts.charset = connected.collation
+        facts.setup = b""
+        facts.charsets.clear()
+    facts.status = connected.status & ~int(ServerStatus.SESSION_STATE_CHANGED)
+    if not facts.setup:
+        names: list[bytes] = []
+        if not facts.is_mariadb:
+            names = [row[0] or b"" for row in await _ask(backend, NAMES_QUERY)]
+        facts.setup = setup_statement("mariadb" if facts.is_mariadb else "mysql", names)
+    if collation not in facts.charsets:
+        await _measure(backend, collation, facts)
+    await _ask(backend, facts.setup)
+    schema = vector.schema if vector is not None and key.has_schema else None
+    fresh = Vector.fresh(schema, dict(zip(CHARSET_VARIABLES, facts.charsets[collation], strict=True)))
+    backend.vector = fresh.with_multi_statements(vector is not None and vector.multi_statements)
+    backend.inbox = None
+    backend.mode = IDLE
+
+
+async def _measure(backend: Backend, collation: int, facts: Facts) -> None:
+    row = [value or b"" for value in (await _ask(backend, MEASURE))[0]]
+    facts.charsets[collation] = tuple(row[:4])
+    facts.reset_charsets = tuple(row[4:8])
+    facts.sql_mode = row[8]
+    facts.max_allowed_packet = int(row[9])
+
+
+async def _ask(backend: Backend, statement: bytes) -> list[list[bytes | None]]:
+    """Run one statement on an opening backend; its rows."""
+    tracker, inbox = backend.tracker, backend.inbox
+    assert inbox is not None
+    tracker.begin(COM_QUERY[0], True, None, 0)
+    backend.transport.write(frame(COM_QUERY + statement))
+    raw = b""
+    while not tracker.is_complete:
+        chunk = await inbox.get()
+        raw += tracker.feed(chunk)
+    if tracker.is_error:
+        text = tracker.error_message.decode("utf-8", "replace")
+        raise Failure(tracker.error_code, f"Fanin: setting up a connection failed: {text}")
+    return text_rows(raw)

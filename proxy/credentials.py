@@ -1,0 +1,108 @@
+"""Who may log in, and with what we log in to servers for them. Pure: no I/O, no clock.
+
+A credential comes from the configuration (`[[users]]`) or is learnt at a login (passthrough): a password that a client sent
+and that a server then accepted. Learnt ones live in memory only, and are forgotten when a server refuses them, when the session
+sees a statement that changes accounts, and at the end of the process.
+
+References: MySQL documentation, "Caching SHA-2 Pluggable Authentication", "Native Pluggable Authentication".
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import Final
+
+from protocol.auth import Verifier
+
+DELAY_BASE: Final = 0.1
+"""Seconds that the first wrong password of a user costs; each further one doubles it."""
+DELAY_LIMIT: Final = 5.0
+"""Seconds at most. MySQL's connection_control plugin goes from 1 s up to 24 days; a proxy holds a socket meanwhile."""
+DELAY_MEMORY: Final = 300.0
+"""Seconds after which earlier failures no longer count."""
+DELAY_USERS: Final = 10_000
+"""Users remembered at most: an attacker chooses the names."""
+
+
+class Credential:
+    """What logs one user in to a server: a password, or SHA1(password) where only a native hash is configured."""
+
+    __slots__ = ("is_configured", "native_stage1", "password", "user", "verifier")
+
+    def __init__(
+        self,
+        user: bytes,
+        password: bytes | None,
+        verifier: Verifier,
+        is_configured: bool = False,
+        native_stage1: bytes | None = None,
+    ) -> None:
+        self.user: bytes = user
+        self.password: bytes | None = password
+        self.verifier: Verifier = verifier
+        self.is_configured: bool = is_configured
+        # SHA1(password): from a client's mysql_native_password answer, when only a native hash is configured.
+        self.native_stage1: bytes | None = native_stage1
+
+    def has_password(self, password: bytes) -> bool:
+        """Whether `password` is this credential's, in constant time."""
+        return self.password is not None and hmac.compare_digest(self.password, password)
+
+    def can_log_in(self) -> bool:
+        """Whether it is enough to log in to a server (a native hash alone is not, before a client has logged in with it)."""
+        return self.password is not None or self.native_stage1 is not None
+
+    def __repr__(self) -> str:
+        return f"Credential(user={self.user!r}, is_configured={self.is_configured})"
+
+
+class Credentials:
+    """Every credential that this process knows."""
+
+    __slots__ = ("_configured", "_learnt", "allows_passthrough")
+
+    def __init__(self, configured: list[Credential], allows_passthrough: bool) -> None:
+        self._configured: dict[bytes, Credential] = {c.user: c for c in configured}
+        self._learnt: dict[bytes, Credential] = {}
+        self.allows_passthrough: bool = allows_passthrough
+
+    def find(self, user: bytes) -> Credential | None:
+        """The configured credential of `user`, else the learnt one."""
+        return self._configured.get(user) or self._learnt.get(user)
+
+    def learn(self, credential: Credential) -> None:
+        """Remember a credential that a server has accepted just now."""
+        if credential.user not in self._configured:
+            self._learnt[credential.user] = credential
+
+    def forget(self, credential: Credential) -> None:
+        """A server refused it: the next login has to prove itself again."""
+        if self._learnt.get(credential.user) is credential:
+            del self._learnt[credential.user]
+
+    def forget_all(self) -> None:
+        """Accounts were changed: every learnt password has to be proven again."""
+        self._learnt.clear()
+
+
+class LoginDelays:
+    """How long the next failed login of a user is held back before its error is sent."""
+
+    __slots__ = ("_failures",)
+
+    def __init__(self) -> None:
+        # user -> (failures in a row, time of the last); in order of the last failure
+        self._failures: dict[bytes, tuple[int, float]] = {}
+
+    def failed(self, user: bytes, now: float) -> float:
+        """Count one failure; the seconds to wait before answering it."""
+        count, last = self._failures.pop(user, (0, now))
+        count = 1 if now - last > DELAY_MEMORY else count + 1
+        self._failures[user] = (count, now)
+        if len(self._failures) > DELAY_USERS:
+            del self._failures[next(iter(self._failures))]
+        return float(min(DELAY_LIMIT, DELAY_BASE * 2 ** min(count - 1, 16)))
+
+    def succeeded(self, user: bytes) -> None:
+        """A good login forgives the failures before it."""
+        self._failures.pop(user, None)

@@ -1,0 +1,451 @@
+"""One server as the data path sees it: its bounded pool and what carries out the pool core's actions.
+
+The core (proxy.pool) decides, this shell acts: it opens connections, resets and captures, closes, and tells waiters. Everything
+but opening and killing happens in callbacks; nothing here is a task per client or per query.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import TYPE_CHECKING, Final
+
+from protocol.commands import reset_connection
+from proxy.backend import CLOSED, DYING, Backend, LossListener, Owner
+from proxy.connector import Facts, Target, open_backend
+from proxy.counters import Counters
+from proxy.credentials import Credential, Credentials
+from proxy.identity import IGNORE_SPACE, Identity, PoolKey
+from proxy.pool import Member, PoolCore, Ticket
+from proxy.pool_actions import CAPTURE, CLOSE, OPEN, RESET, WAKE, Action
+from proxy.reasons import CloseReason
+from proxy.replies import Failure, of_ticket, unreachable
+from proxy.tasks import spawn
+from proxy.vector import CHARSET_VARIABLES, Vector
+
+if TYPE_CHECKING:
+    from config.settings import Settings
+
+COM_QUERY: Final = b"\x03"
+IN_TRANSACTION: Final = "in transaction"
+PINNED: Final = "pinned"
+RUNNING: Final = "running"
+
+
+class Waiter(Ticket):
+    """A ticket that hears of its grant."""
+
+    __slots__ = ()
+
+    def woken(self) -> None:
+        """`member` or `error` is set now. Called once, from a callback; must not raise."""
+
+
+class Holder(Owner):
+    """An owner that leases: what the error texts and /state say about it."""
+
+    __slots__ = ()
+
+    def condition(self) -> str:
+        """IN_TRANSACTION, PINNED or RUNNING."""
+        return RUNNING
+
+    def capture_commands(self) -> list[bytes]:
+        """Payloads that read the residue which this session left on a parked backend, in an order that destroys none."""
+        return []
+
+    def captured(self, answers: list[bytes]) -> None:
+        """Their answers. The session's claim ends."""
+
+    def capture_failed(self) -> None:
+        """The backend was lost with the residue on it. The session's claim ends."""
+
+
+class EndpointRules:
+    """The limits of one endpoint's pool, seconds and counts."""
+
+    __slots__ = (
+        "acquire_timeout",
+        "age_jitter",
+        "idle_timeout",
+        "max_age",
+        "max_opening",
+        "max_size",
+        "min_idle",
+    )
+
+    def __init__(self, settings: Settings) -> None:
+        pool = settings.pool
+        self.max_size: int = pool.size
+        self.min_idle: int = pool.min_idle
+        self.acquire_timeout: float = pool.acquire_timeout
+        self.idle_timeout: float = pool.idle_timeout
+        self.max_age: float = pool.max_age
+        self.age_jitter: float = pool.age_jitter
+        self.max_opening: int = pool.max_opening
+
+
+class Cleaning(Owner):
+    """Resets a backend: COM_RESET_CONNECTION, then the trackers again (a reset switches them off)."""
+
+    __slots__ = ("backend", "endpoint")
+
+    def __init__(self, endpoint: Endpoint, backend: Backend) -> None:
+        self.endpoint: Endpoint = endpoint
+        self.backend: Backend = backend
+
+    def start(self) -> None:
+        """Send the commands."""
+        self.endpoint.counters.resets += 1
+        self.backend.run(self, [reset_connection(), COM_QUERY + self.endpoint.facts.setup])
+
+    def ran(self, is_failed: bool) -> None:
+        if is_failed:
+            self.endpoint.discard(self.backend, CloseReason.RESET_FAILED)
+            return
+        self.endpoint.was_reset(self.backend)
+
+    def backend_lost(self, cause: str) -> None:
+        self.endpoint.discard(self.backend, CloseReason.LOST)
+
+
+class Capturing(Owner):
+    """Reads a session's residue off a parked backend that the pool needs for another session."""
+
+    __slots__ = ("backend", "endpoint", "holder")
+
+    def __init__(self, endpoint: Endpoint, backend: Backend, holder: Holder) -> None:
+        self.endpoint: Endpoint = endpoint
+        self.backend: Backend = backend
+        self.holder: Holder = holder
+
+    def start(self) -> None:
+        """Send the commands, if there are any."""
+        self.endpoint.counters.captures += 1
+        commands = self.holder.capture_commands()
+        if commands:
+            self.backend.run(self, commands, keeps_answers=True)
+        else:
+            self.backend.answers = []
+            self.ran(False)
+
+    def ran(self, is_failed: bool) -> None:
+        answers = self.backend.answers or []
+        self.backend.answers = None
+        if is_failed:
+            self.holder.capture_failed()
+            self.endpoint.discard(self.backend, CloseReason.RESET_FAILED)
+            return
+        self.holder.captured(answers)
+        self.endpoint.was_captured(self.backend)
+
+    def backend_lost(self, cause: str) -> None:
+        self.holder.capture_failed()
+        self.endpoint.discard(self.backend, CloseReason.LOST)
+
+
+class Endpoint(LossListener):
+    """One server: its pool, and the way to it."""
+
+    __slots__ = (
+        "attributes",
+        "core",
+        "counters",
+        "credentials",
+        "facts",
+        "facts_known",
+        "is_answering",
+        "last_failure",
+        "loop",
+        "name",
+        "role",
+        "side_lock",
+        "target",
+    )
+
+    def __init__(
+        self,
+        target: Target,
+        role: str,
+        rules: EndpointRules,
+        facts: Facts,
+        credentials: Credentials,
+        counters: Counters,
+        attributes: dict[bytes, bytes],
+        facts_known: asyncio.Event,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self.name: str = target.name
+        self.role: str = role
+        self.target: Target = target
+        self.facts: Facts = facts
+        self.credentials: Credentials = credentials
+        self.counters: Counters = counters
+        self.attributes: dict[bytes, bytes] = attributes
+        self.loop: asyncio.AbstractEventLoop = loop
+        # set when `facts` has a server version
+        self.facts_known: asyncio.Event = facts_known
+        # the last attempt to reach the server got an answer, were it a refusal
+        self.is_answering: bool = False
+        self.last_failure: str = "not tried yet"
+        # side connections (KILL) are outside the pool, one at a time: pool.size + 1 is never exceeded
+        self.side_lock: asyncio.Lock = asyncio.Lock()
+        self.core: PoolCore = PoolCore(
+            new_member=self._new_member,
+            max_size=rules.max_size,
+            min_idle=rules.min_idle,
+            acquire_timeout=rules.acquire_timeout,
+            idle_timeout=rules.idle_timeout,
+            max_age=rules.max_age,
+            age_jitter=rules.age_jitter,
+            max_opening=rules.max_opening,
+            random=random.random,
+        )
+
+    # What sessions call
+
+    def acquire(self, ticket: Ticket) -> Backend | None:
+        """Ask for a backend: one now, or None and `ticket.woken()` later."""
+        actions = self.core.acquire(ticket, self.loop.time())
+        if actions:
+            self._execute(actions)
+        member = ticket.member
+        return member if isinstance(member, Backend) else None
+
+    def claim(self, owner: Holder, backend: Backend, ticket: Ticket) -> bool:
+        """Take back the backend that `owner` parked. False when it is gone or being captured."""
+        return self.core.claim(owner, backend, ticket, self.loop.time())
+
+    def cancel(self, ticket: Ticket) -> None:
+        """The waiter goes away."""
+        self._execute(self.core.cancel(ticket, self.loop.time()))
+
+    def release(self, backend: Backend, key: PoolKey) -> None:
+        """Give a backend back, as it is, for anybody with this key."""
+        backend.rest()
+        actions = self.core.release(backend, self.loop.time(), key=key)
+        if actions:
+            self._execute(actions)
+
+    def park(self, backend: Backend, key: PoolKey, owner: Holder) -> None:
+        """Give a backend back with residue of `owner` on it, which keeps a soft claim."""
+        backend.rest()
+        self._execute(self.core.release(backend, self.loop.time(), key=key, parked_by=owner))
+
+    def unpark(self, backend: Backend) -> None:
+        """Its owner no longer cares for the residue."""
+        self._execute(self.core.unpark(backend, self.loop.time()))
+
+    def release_dirty(self, backend: Backend, key: PoolKey) -> None:
+        """Give a backend back that carries state of a session which is over: reset it first."""
+        backend.rest()
+        if key.capabilities & IGNORE_SPACE:
+            self.discard(backend, CloseReason.DIRTY)
+            return
+        self._execute(self.core.release(backend, self.loop.time(), key=key, needs_reset=True))
+
+    def discard(self, backend: Backend, reason: CloseReason) -> None:
+        """Give a backend back by closing it."""
+        self._execute(self.core.discard(backend, self.loop.time(), reason))
+
+    def tick(self) -> None:
+        """The coarse tick: deadlines, ages, back-off."""
+        self._execute(self.core.tick(self.loop.time()))
+
+    def drain(self) -> None:
+        """Nothing is granted any more; what is free closes."""
+        self._execute(self.core.drain(self.loop.time()))
+
+    # What jobs and backends call
+
+    def was_reset(self, backend: Backend) -> None:
+        """A reset is over: what the session has now is known (measured.md, section 2)."""
+        vector = backend.vector
+        schema = vector.schema if vector is not None else None
+        charsets = dict(zip(CHARSET_VARIABLES, self.facts.reset_charsets, strict=True))
+        fresh = Vector.fresh(schema, charsets)
+        multi = vector is not None and vector.multi_statements
+        backend.vector = fresh.with_multi_statements(multi)
+        backend.statements.clear()
+        backend.rest()
+        self._execute(self.core.was_reset(backend, self.loop.time()))
+
+    def was_captured(self, backend: Backend) -> None:
+        """The residue is read: the backend is free for the one who waits."""
+        backend.rest()
+        self._execute(self.core.captured(backend, self.loop.time()))
+
+    def idle_backend_lost(self, backend: Backend, cause: str) -> None:
+        claim = backend.claim
+        if isinstance(claim, Holder):
+            claim.capture_failed()
+        self.last_failure = cause
+        self._execute(self.core.lost(backend, self.loop.time(), CloseReason.LOST))
+
+    # What the rest of the process asks
+
+    def leases(self) -> int:
+        """Backends in use."""
+        return self.core.leased_count
+
+    def holders(self) -> str:
+        """Who has the pool, in words, for error texts."""
+        counts = {IN_TRANSACTION: 0, PINNED: 0, RUNNING: 0}
+        oldest: Member | None = None
+        for member in self.core.leased_members():
+            if isinstance(member, Backend) and isinstance(member.owner, Holder):
+                counts[member.owner.condition()] += 1
+            if oldest is None or member.leased_since < oldest.leased_since:
+                oldest = member
+        parts = ", ".join(f"{count} {word}" for word, count in counts.items())
+        text = f"pool of {self.name} has {self.core.leased_count} of {self.core.max_size} leased: {parts}"
+        if oldest is not None:
+            held = self.loop.time() - oldest.leased_since
+            owner = oldest.owner if isinstance(oldest, Backend) else None
+            what = f" ({owner.condition()})" if isinstance(owner, Holder) else ""
+            text += f"; the oldest lease is {held:.1f} s old{what}"
+        return text
+
+    def failure_of(self, ticket: Ticket) -> Failure:
+        """What the client is told about a ticket that was refused."""
+        return of_ticket(ticket.error, self.name, self.holders())
+
+    async def kill(
+        self, credential: Credential, identity: Identity, server_id: int, is_query: bool
+    ) -> Failure | None:
+        """KILL [QUERY] on a side connection of the same user. The server's refusal, or None."""
+        async with self.side_lock:
+            backend = Backend(_NOBODY, self.target.peer)
+            try:
+                await open_backend(
+                    backend,
+                    self.target,
+                    credential,
+                    identity.key_without_schema,
+                    None,
+                    identity.collation,
+                    self.facts,
+                    self.attributes,
+                )
+                job = SideJob(self.loop)
+                backend.run(job, [COM_QUERY + b"KILL %s%d" % (b"QUERY " if is_query else b"", server_id)])
+                failed = await job.done
+                if failed:
+                    tracker = backend.tracker
+                    return Failure(tracker.error_code, tracker.error_message.decode("utf-8", "replace"))
+                return None
+            except (Failure, ConnectionError) as error:
+                return error if isinstance(error, Failure) else unreachable(self.name, str(error))
+            finally:
+                backend.close(is_polite=True)
+
+    def kill_and_discard(self, backend: Backend, identity: Identity) -> None:
+        """The client left in mid-query: end the query on the server, then close. The member counts until then."""
+        backend.owner = _KILLED
+        backend.mode = DYING
+        spawn(self._kill_and_discard(backend, identity), name=f"kill {self.name}")
+
+    async def _kill_and_discard(self, backend: Backend, identity: Identity) -> None:
+        try:
+            await self.kill(identity.credential, identity, backend.server_id, is_query=False)
+        finally:
+            self.discard(backend, CloseReason.CLIENT_LEFT)
+
+    # Carrying out
+
+    def _new_member(self, key: object, payload: object) -> Member:
+        del key, payload
+        return Backend(self, self.target.peer)
+
+    def _execute(self, actions: list[Action]) -> None:
+        for action in actions:
+            kind = action.kind
+            if kind == WAKE:
+                ticket = action.ticket
+                if isinstance(ticket, Waiter):
+                    ticket.woken()
+                continue
+            backend = action.member
+            assert isinstance(backend, Backend)
+            if kind == CLOSE:
+                self._close(backend, action.reason)
+            elif kind == OPEN:
+                spawn(self._open(backend, action.payload), name=f"open {self.name}")
+            elif kind == RESET:
+                Cleaning(self, backend).start()
+            elif kind == CAPTURE:
+                holder = action.claim
+                assert isinstance(holder, Holder)
+                Capturing(self, backend, holder).start()
+
+    def _close(self, backend: Backend, reason: CloseReason | None) -> None:
+        if reason is not None:
+            self.counters.count_close("backend", reason.value)
+        is_idle = backend.owner is None and backend.mode != CLOSED
+        backend.close(is_polite=is_idle)
+
+    async def _open(self, backend: Backend, payload: object) -> None:
+        assert isinstance(payload, Identity)
+        identity = payload
+        credential = identity.credential
+        key = backend.key
+        assert isinstance(key, PoolKey)
+        try:
+            await open_backend(
+                backend,
+                self.target,
+                credential,
+                key,
+                identity.vector,
+                identity.collation,
+                self.facts,
+                self.attributes,
+            )
+        except Failure as failure:
+            self._open_failed(backend, credential, failure)
+            return
+        except BaseException as error:
+            self._open_failed(backend, credential, unreachable(self.name, str(error) or type(error).__name__))
+            raise
+        self.is_answering = True
+        self.last_failure = ""
+        self.facts_known.set()
+        self.counters.backends_opened += 1
+        self._execute(self.core.opened(backend, self.loop.time()))
+
+    def _open_failed(self, backend: Backend, credential: Credential, failure: Failure) -> None:
+        self.counters.open_failures += 1
+        self.is_answering = failure.is_refusal or failure.is_limit
+        self.last_failure = failure.message
+        if failure.is_credential:
+            self.credentials.forget(credential)
+        self._execute(
+            self.core.open_failed(
+                backend,
+                self.loop.time(),
+                failure,
+                is_credential=failure.is_refusal,
+                is_limit=failure.is_limit,
+            )
+        )
+
+
+class SideJob(Owner):
+    """Waits for one command of a side connection."""
+
+    __slots__ = ("done",)
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.done: asyncio.Future[bool] = loop.create_future()
+
+    def ran(self, is_failed: bool) -> None:
+        if not self.done.done():
+            self.done.set_result(is_failed)
+
+    def backend_lost(self, cause: str) -> None:
+        if not self.done.done():
+            self.done.set_exception(ConnectionError(cause))
+
+
+_NOBODY: Final = LossListener()
+_KILLED: Final = Owner()

@@ -1,0 +1,571 @@
+"""One client in the command phase: reads its commands, starts them, relays the answers. The pools are `Lessee`'s part.
+
+Commands that come while one runs wait in `reader`, in order (pipelining), and reading stops when there are many. No task, future or
+timer belongs to a client or a query: everything happens in callbacks.
+
+References: MySQL documentation, "Command Phase", "Connection Lifecycle".
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from protocol.commands import ping, reset_connection
+from protocol.errors import ProtocolError
+from protocol.framing import CommandReader, FileReader, frame, payload_of
+from protocol.response import DEFAULT_TRACK_FILTER, TrackFilter
+from proxy.backend import Backend
+from proxy.classify import NOTHING, Statement
+from proxy.endpoint import COM_QUERY as COM_QUERY_BYTE
+from proxy.identity import Identity
+from proxy.lessee import (
+    AWAITING_KILL,
+    CHANGING,
+    CLOSED,
+    HOLDING,
+    KILLING,
+    KILLING_HELD,
+    PREPARING,
+    PROBING,
+    READY,
+    RELAYING,
+    RESETTING,
+    WAITING,
+    Lessee,
+)
+from proxy.pins import PinReason
+from proxy.reasons import CloseReason
+from proxy.replies import Failure, lost, ok, shutting_down, unknown_command
+from proxy.session import HOLD, PARK, PROBE, RELEASE, SessionState
+from proxy.shared import SESSION_POOLING, Shared
+from proxy.tasks import spawn
+
+COM_QUIT: Final = 0x01
+COM_INIT_DB: Final = 0x02
+COM_QUERY: Final = 0x03
+COM_PROCESS_KILL: Final = 0x0C
+COM_PING: Final = 0x0E
+COM_CHANGE_USER: Final = 0x11
+COM_STMT_PREPARE: Final = 0x16
+COM_STMT_EXECUTE: Final = 0x17
+COM_STMT_SEND_LONG_DATA: Final = 0x18
+COM_STMT_CLOSE: Final = 0x19
+COM_STMT_RESET: Final = 0x1A
+COM_STMT_FETCH: Final = 0x1C
+COM_RESET_CONNECTION: Final = 0x1F
+FORWARDED: Final = frozenset({0x02, 0x04, 0x07, 0x08, 0x09, 0x0A, 0x0D, 0x16, 0x1B})
+"""INIT_DB, FIELD_LIST, REFRESH, SHUTDOWN, STATISTICS, PROCESS_INFO, DEBUG, STMT_PREPARE, SET_OPTION: whatever backend is leased."""
+ON_STATEMENT: Final = frozenset({0x17, 0x18, 0x19, 0x1A, 0x1C})
+"""Commands that name a prepared statement: only where the session holds the lease on which it was prepared."""
+
+SESSION_TRACK: Final = 1 << 23
+DEPRECATE_EOF: Final = 1 << 24
+BACKLOG_LIMIT: Final = 65536
+"""Bytes of pipelined commands that are read ahead while one runs; a client that sends more is left in the kernel's buffers."""
+PAUSED_BY_BACKLOG: Final = 1
+PAUSED_BY_SERVER: Final = 2
+OPEN_TRIES: Final = 3
+"""Backends tried for one command when each turns out to be dead before the command was sent."""
+
+
+class Frontend(Lessee):
+    """One client after its login; an asyncio protocol. `attach` it to the transport that the login has left."""
+
+    __slots__ = (
+        "capabilities",
+        "client_deprecate_eof",
+        "connection_id",
+        "file",
+        "is_draining_reader",
+        "is_relayed",
+        "is_secure",
+        "is_write_paused",
+        "login",
+        "peer",
+        "program",
+        "read_pauses",
+        "reader",
+        "started_at",
+        "track",
+        "transport",
+    )
+
+    def __init__(
+        self,
+        shared: Shared,
+        identity: Identity,
+        session: SessionState,
+        connection_id: int,
+        *,
+        capabilities: int,
+        is_reader_listener: bool,
+        is_secure: bool,
+        peer: str,
+        program: str,
+    ) -> None:
+        super().__init__(shared, identity, session, is_reader_listener)
+        self.connection_id: int = connection_id
+        # what the client and we agreed on at its login
+        self.capabilities: int = capabilities
+        self.client_deprecate_eof: bool = capabilities & DEPRECATE_EOF != 0
+        self.track: TrackFilter | None = DEFAULT_TRACK_FILTER if capabilities & SESSION_TRACK else None
+        # a Unix socket or TLS: a clear password may come over it
+        self.is_secure: bool = is_secure
+        # for logs and /state: address of the client, program_name of its connect attributes
+        self.peer: str = peer
+        self.program: str = program
+        self.started_at: float = shared.loop.time()
+        self.transport: Any = None
+        # commands that are not complete or not started; None when there are none
+        self.reader: CommandReader | None = None
+        self.is_draining_reader: bool = False
+        # something of the answer has gone to the client
+        self.is_relayed: bool = False
+        # follows a LOAD DATA LOCAL file while the client sends it
+        self.file: FileReader | None = None
+        # the client does not take what we write; why we do not read (PAUSED_BY_..)
+        self.is_write_paused: bool = False
+        self.read_pauses: int = 0
+        # the re-authentication that COM_CHANGE_USER started (proxy.login.ChangeUser)
+        self.login: Any = None
+
+    def attach(self, transport: Any) -> None:
+        """Begin: from now on the transport's callbacks come here."""
+        self.transport = transport
+        self.shared.frontends[self.connection_id] = self
+        transport.set_protocol(self)
+        if self.shared.pool_mode == SESSION_POOLING:
+            self.session.pin(PinReason.SESSION_MODE)
+
+    # Callbacks of the client's transport
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def data_received(self, chunk: bytes) -> None:
+        self.shared.counters.bytes_in += len(chunk)
+        state = self.state
+        if state <= HOLDING and self.reader is None:
+            size = len(chunk)
+            if (
+                size > 4
+                and chunk[3] == 0
+                and (chunk[0] | chunk[1] << 8 | chunk[2] << 16) + 4 == size < 0xFFFFFF
+            ):
+                self._start(chunk)
+                return
+        elif state == RELAYING and self.backend is not None and self.backend.tracker.is_infile:
+            self._relay_file(chunk)
+            return
+        elif state == CHANGING:
+            self.login.data_received(chunk)
+            return
+        elif state == CLOSED:
+            return
+        self._read(chunk)
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.close(CloseReason.CLIENT_LEFT)
+
+    def pause_writing(self) -> None:
+        self.is_write_paused = True
+        if self.backend is not None and self.state == RELAYING:
+            self.backend.pause_reading()
+
+    def resume_writing(self) -> None:
+        self.is_write_paused = False
+        if self.backend is not None:
+            self.backend.resume_reading()
+
+    # Reading commands
+
+    def _read(self, chunk: bytes) -> None:
+        reader = self.reader
+        if reader is None:
+            reader = self.reader = CommandReader(self.shared.max_packet)
+        try:
+            reader.feed(chunk)
+        except ProtocolError as error:
+            self.bad_input(error)
+            return
+        if self.state <= HOLDING:
+            self.start_waiting_commands()
+        elif reader.buffered > BACKLOG_LIMIT:
+            self._pause_reading(PAUSED_BY_BACKLOG)
+
+    def start_waiting_commands(self) -> None:
+        """Start what waits, as long as nothing runs."""
+        if self.is_draining_reader:
+            return
+        self.is_draining_reader = True
+        while self.reader is not None and self.state <= HOLDING:
+            try:
+                wire = self.reader.next_command()
+            except ProtocolError as error:
+                self.bad_input(error)
+                break
+            if wire is None:
+                if not self.reader.has_partial:
+                    self.reader = None
+                self._resume_reading(PAUSED_BY_BACKLOG)
+                break
+            self._start(wire)
+        self.is_draining_reader = False
+
+    def bad_input(self, error: ProtocolError) -> None:
+        """What the client sent is no packet, or not its turn: an error, one log line, and the end."""
+        self.shared.log.warning("bad packet", peer=self.peer, user=self.user_name(), reason=str(error))
+        self._send(Failure(getattr(error, "code", 0) or 1156, str(error)).wire(1))
+        self.close(CloseReason.PROTOCOL_ERROR)
+
+    def _pause_reading(self, why: int) -> None:
+        if not self.read_pauses:
+            self.transport.pause_reading()
+        self.read_pauses |= why
+
+    def _resume_reading(self, why: int) -> None:
+        if self.read_pauses & why:
+            self.read_pauses &= ~why
+            if not self.read_pauses:
+                self.transport.resume_reading()
+
+    # Starting commands
+
+    def _start(self, wire: bytes) -> None:
+        if len(wire) == 4:
+            # an empty packet is no command: MySQL answers so, too
+            self._send(unknown_command().wire(1))
+            return
+        command = wire[4]
+        self.command = command
+        self.tries = 0
+        if command == COM_QUERY:
+            self.shared.counters.queries += 1
+            statement = self.shared.statements.lookup(wire, self.session.lexing)
+            self.statement = statement
+            if statement.is_special and self._start_special(wire, statement):
+                return
+            self._execute(wire)
+            return
+        self.statement = NOTHING
+        if command == COM_PING:
+            if self.backend is None:
+                self._send(ok(self.session.status))
+            else:
+                self._execute(wire)
+        elif command == COM_QUIT:
+            self.close(CloseReason.CLIENT_QUIT)
+        elif command in ON_STATEMENT:
+            self._start_on_statement(wire)
+        elif command in FORWARDED:
+            self._execute(wire)
+        elif command == COM_RESET_CONNECTION:
+            self._reset_session()
+        else:
+            from proxy.special import start_rare
+
+            start_rare(self, wire)
+
+    def _start_special(self, wire: bytes, statement: Statement) -> bool:
+        """KILL, questions about residue and the like: True when the statement needs nothing more."""
+        from proxy.special import start_special
+
+        return start_special(self, wire, statement)
+
+    def _start_on_statement(self, wire: bytes) -> None:
+        if self.backend is not None:
+            self._execute(wire)
+        elif self.command not in (COM_STMT_SEND_LONG_DATA, COM_STMT_CLOSE):
+            statement_id = int.from_bytes(wire[5:9], "little")
+            self._send(
+                Failure(1243, f"Unknown prepared statement handler ({statement_id}) given to EXECUTE").wire(1)
+            )
+
+    # Getting a backend
+
+    def _execute(self, wire: bytes) -> None:
+        """Run a command on the lease, or on a backend that is asked for now."""
+        self.wire = wire
+        backend = self.backend
+        if backend is None:
+            self.acquire()
+        else:
+            self.run_command(backend)
+
+    def run_command(self, backend: Backend) -> None:
+        self.state = RELAYING
+        self.is_relayed = False
+        session = self.session
+        backend.start_relay(
+            self, self.wire, self.command, self.client_deprecate_eof, self.track, session.status
+        )
+        if self.is_write_paused:
+            backend.pause_reading()
+        if backend.tracker.is_complete:
+            # COM_STMT_CLOSE and SEND_LONG_DATA have no answer
+            self.answered()
+
+    def _relay_file(self, chunk: bytes) -> None:
+        """LOAD DATA LOCAL: the client's packets go to the server until the empty one ("LOCAL INFILE Request")."""
+        backend = self.backend
+        assert backend is not None
+        tracker = backend.tracker
+        if self.file is None:
+            self.file = FileReader(tracker.client_sequence_id, tracker.sequence_id)
+        file = self.file
+        try:
+            out = file.feed(chunk)
+        except ProtocolError as error:
+            self.bad_input(error)
+            return
+        if out:
+            backend.transport.write(out)
+        if file.is_complete:
+            self.file = None
+            tracker.infile_sent(file.server_sequence_id)
+            if file.rest:
+                self._read(file.rest)
+
+    # What the backend tells its owner
+
+    def relay(self, chunk: bytes) -> None:
+        self.is_relayed = True
+        self.shared.counters.bytes_out += len(chunk)
+        self.transport.write(chunk)
+
+    def answered(self) -> None:
+        backend = self.backend
+        assert backend is not None
+        session, tracker = self.session, backend.tracker
+        if self.command == COM_QUERY:
+            verdict = session.completed(self.statement, tracker)
+        else:
+            verdict = session.completed_command(self.command, payload_of(self.wire), tracker)
+        backend.vector = session.vector
+        if self.statement.has_aftermath:
+            self._aftermath(tracker.is_error)
+        self._settle(verdict)
+
+    def ran(self, is_failed: bool) -> None:
+        backend = self.backend
+        assert backend is not None
+        if self.state == PREPARING:
+            if is_failed:
+                self._restore_refused(backend)
+            else:
+                backend.vector = self.session.vector
+                self.run_command(backend)
+        elif self.state == PROBING:
+            self._settle(self.session.probed(backend.tracker))
+        elif self.state == RESETTING:
+            self._session_was_reset(backend, is_failed)
+
+    def backend_lost(self, cause: str) -> None:
+        state, session = self.state, self.session
+        was_held = session.is_held()
+        self.discard(CloseReason.LOST)
+        if state == PREPARING and not was_held and self.tries < OPEN_TRIES:
+            # the command itself was not sent: another backend can run it
+            self.tries += 1
+            self.acquire()
+            return
+        if state in (PREPARING, RELAYING, RESETTING) and not self.is_relayed:
+            self._send(lost(cause, was_held).wire(1))
+        if was_held or (state == RELAYING and self.is_relayed):
+            # what the session had on that connection is gone, or half an answer was sent: as a direct connection would
+            self.close(CloseReason.BACKEND_LOST)
+            return
+        self.start_waiting_commands()
+
+    def backend_write_paused(self, is_paused: bool) -> None:
+        if is_paused:
+            self._pause_reading(PAUSED_BY_SERVER)
+        else:
+            self._resume_reading(PAUSED_BY_SERVER)
+
+    # After an answer
+
+    def _settle(self, verdict: int) -> None:
+        """Carry out the predicate's verdict on the lease."""
+        backend = self.backend
+        assert backend is not None
+        self.wire = b""
+        if backend.is_being_killed and self.statement.kill is None:
+            self.state = AWAITING_KILL
+            backend.hold()
+            return
+        if verdict == PROBE:
+            self.state = PROBING
+            backend.run(self, [ping()])
+            return
+        if verdict == HOLD:
+            backend.hold()
+            self.state = HOLDING
+        else:
+            self.give_back(backend, verdict == PARK)
+        if self.shared.is_draining and self.state == READY:
+            self.close(CloseReason.DRAINED)
+        elif self.reader is not None:
+            self.start_waiting_commands()
+
+    def _restore_refused(self, backend: Backend) -> None:
+        """The server refused to restore: its own error is the answer, as if the statement had met it."""
+        tracker = backend.tracker
+        failure = Failure(tracker.error_code, tracker.error_message.decode("utf-8", "replace"))
+        self.discard(CloseReason.RESTORE_FAILED)
+        self._send(failure.wire(1))
+        self.start_waiting_commands()
+
+    def _aftermath(self, is_error: bool) -> None:
+        if is_error:
+            return
+        if self.statement.changes_account:
+            self.shared.credentials.forget_all()
+
+    # COM_RESET_CONNECTION
+
+    def _reset_session(self) -> None:
+        self.unpark()
+        if self.backend is None:
+            self._fresh_session()
+            self._send(ok(self.session.status))
+            return
+        self.state = RESETTING
+        self.backend.run(self, [reset_connection(), COM_QUERY_BYTE + self.shared.facts.setup])
+
+    def _session_was_reset(self, backend: Backend, is_failed: bool) -> None:
+        if is_failed:
+            self._restore_refused(backend)
+            return
+        self._fresh_session()
+        backend.vector = self.session.vector
+        backend.statements.clear()
+        self._send(ok(self.session.status))
+        self._settle(HOLD if self.shared.pool_mode == SESSION_POOLING else RELEASE)
+
+    def _fresh_session(self) -> None:
+        facts = self.shared.facts
+        self.session.was_reset(facts.reset_charsets, facts.status)
+        if self.shared.pool_mode == SESSION_POOLING:
+            self.session.pin(PinReason.SESSION_MODE)
+
+    # Ending
+
+    def close(self, reason: CloseReason) -> None:
+        """End the session: the lease is given back clean or closed, the client's connection is closed."""
+        if self.state == CLOSED:
+            return
+        state = self.state
+        self.state = CLOSED
+        self.reader = None
+        shared = self.shared
+        shared.frontends.pop(self.connection_id, None)
+        shared.counters.count_close("frontend", reason.value)
+        shared.counters.frontends_open -= 1
+        if state == WAITING and self.ticket is not None and self.endpoint is not None:
+            self.endpoint.cancel(self.ticket)
+        if self.backend is not None:
+            self.abandon(self.backend, state)
+        self.unpark()
+        if self.login is not None:
+            self.login.abandon()
+        if self.transport is not None:
+            self.transport.close()
+
+    def drain(self) -> None:
+        """The process ends: close now if nothing is under way, else when it is over."""
+        if self.state == READY:
+            self._send(shutting_down().wire(0))
+            self.close(CloseReason.DRAINED)
+
+    # What the lessee asks for
+
+    def send_failure(self, failure: Failure) -> None:
+        self._send(failure.wire(1))
+
+    def restart_command(self) -> None:
+        self._start(self.wire)
+
+    def lease_ended(self) -> None:
+        self.file = None
+        self._resume_reading(PAUSED_BY_SERVER)
+
+    # Small things
+
+    def run_text(self, text: bytes) -> None:
+        """Run a statement in the client's name, in place of what it sent."""
+        self._start(frame(COM_QUERY_BYTE + text))
+
+    def start_killing(self, target: Frontend, is_query: bool) -> None:
+        """KILL of another session of the same user, on a side connection; the answer comes when the server has given its own."""
+        self.state = KILLING if self.backend is None else KILLING_HELD
+        spawn(self._kill(target, is_query), name="KILL")
+
+    async def _kill(self, target: Frontend, is_query: bool) -> None:
+        backend, endpoint = target.backend, target.endpoint
+        failure: Failure | None = None
+        if backend is not None and endpoint is not None:
+            backend.is_being_killed = True
+            failure = await endpoint.kill(
+                self.identity.credential, self.identity, backend.server_id, is_query
+            )
+            backend.is_being_killed = False
+            if target.backend is backend and target.state == AWAITING_KILL:
+                target.kill_was_sent()
+        if failure is None and not is_query:
+            target.close(CloseReason.KILLED)
+        if self.state == KILLING or self.state == KILLING_HELD:
+            self.state = READY if self.state == KILLING else HOLDING
+            self._send(ok(self.session.status) if failure is None else failure.wire(1))
+            self.start_waiting_commands()
+
+    def kill_was_sent(self) -> None:
+        """A KILL arrived at the server when our statement may have been over: the backend may carry it to its next user."""
+        was_held = self.session.is_held()
+        self.discard(CloseReason.KILLED)
+        if was_held:
+            self.close(CloseReason.KILLED)
+        else:
+            self.start_waiting_commands()
+
+    def leave_session(self) -> None:
+        """COM_CHANGE_USER: the old session is over, whatever it held."""
+        self.unpark()
+        backend, endpoint = self.backend, self.endpoint
+        self.state = CHANGING
+        if backend is not None and endpoint is not None:
+            self.backend = None
+            self.endpoint = None
+            endpoint.release_dirty(backend, self.identity.key_for(self.session.vector.schema))
+
+    def changed_user(self, identity: Identity, session: SessionState) -> None:
+        """COM_CHANGE_USER succeeded: a new session on the old connection."""
+        self.identity = identity
+        self.session = session
+        self.ticket = None
+        self.login = None
+        if self.shared.pool_mode == SESSION_POOLING:
+            session.pin(PinReason.SESSION_MODE)
+        self.state = READY
+
+    def go_on(self, rest: bytes) -> None:
+        """Take bytes that were read before they were due."""
+        if rest:
+            self._read(rest)
+        else:
+            self.start_waiting_commands()
+
+    def user_name(self) -> str:
+        """For logs and /state."""
+        return self.identity.credential.user.decode("utf-8", "replace")
+
+    def _send(self, wire: bytes) -> None:
+        self.shared.counters.bytes_out += len(wire)
+        self.transport.write(wire)
+
+    def send(self, wire: bytes) -> None:
+        """Send the client an answer of our own."""
+        self._send(wire)

@@ -1,0 +1,70 @@
+"""Who a session is towards servers: what opens a backend for it, and which backends are interchangeable for it. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from protocol.constants import Capability
+from proxy.credentials import Credential
+from proxy.vector import Vector
+
+FOUND_ROWS: Final = int(Capability.FOUND_ROWS)
+LOCAL_FILES: Final = int(Capability.LOCAL_FILES)
+IGNORE_SPACE: Final = int(Capability.IGNORE_SPACE)
+KEY_CAPABILITIES: Final = FOUND_ROWS | LOCAL_FILES | IGNORE_SPACE
+"""What a server fixes at login and acts upon: part of the pool key (design.md, Capabilities). IGNORE_SPACE becomes part of sql_mode
+at login and is lost at a reset, so a backend that has it is never reset but closed."""
+
+
+class PoolKey:
+    """Backends with equal keys are interchangeable. Interned: the same object for equal keys (`KeyTable`)."""
+
+    __slots__ = ("capabilities", "has_schema", "user")
+
+    def __init__(self, user: bytes, capabilities: int, has_schema: bool) -> None:
+        self.user: bytes = user
+        self.capabilities: int = capabilities
+        # a schema cannot be unset by a command, so sessions without one have backends of their own
+        self.has_schema: bool = has_schema
+
+    def __repr__(self) -> str:
+        return f"PoolKey({self.user!r}, {self.capabilities:#x}, has_schema={self.has_schema})"
+
+
+class KeyTable:
+    """Makes pool keys, each once."""
+
+    __slots__ = ("_keys",)
+
+    def __init__(self) -> None:
+        self._keys: dict[tuple[bytes, int, bool], PoolKey] = {}
+
+    def key(self, user: bytes, capabilities: int, has_schema: bool) -> PoolKey:
+        """The key of a user's sessions with these client capabilities."""
+        wanted = (user, capabilities & KEY_CAPABILITIES, has_schema)
+        key = self._keys.get(wanted)
+        if key is None:
+            key = self._keys[wanted] = PoolKey(*wanted)
+        return key
+
+
+class Identity:
+    """What a session needs of a backend that is opened for it. One for each session; the pool's tickets carry it."""
+
+    __slots__ = ("collation", "credential", "key", "key_with_schema", "key_without_schema", "vector")
+
+    def __init__(
+        self, credential: Credential, capabilities: int, collation: int, keys: KeyTable, schema: bytes | None
+    ) -> None:
+        self.credential: Credential = credential
+        # collation id of the client's handshake: decides the character sets that a new connection starts with
+        self.collation: int = collation
+        self.key_with_schema: PoolKey = keys.key(credential.user, capabilities, True)
+        self.key_without_schema: PoolKey = keys.key(credential.user, capabilities, False)
+        self.key: PoolKey = self.key_without_schema if schema is None else self.key_with_schema
+        # the session's state vector when it last asked for a backend
+        self.vector: Vector | None = None
+
+    def key_for(self, schema: bytes | None) -> PoolKey:
+        """The key for a session that is in `schema` now."""
+        return self.key_without_schema if schema is None else self.key_with_schema

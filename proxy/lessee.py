@@ -1,0 +1,314 @@
+"""A session's dealings with the pools: the lease, the place in the queue, the soft claim on what it parked.
+
+A session is always in one of these states:
+
+    READY       no lease; waits for a command
+    HOLDING     keeps its lease between commands (transaction, pin); waits for a command
+    WAITING     has a ticket in the pool's queue
+    PREPARING   our own commands bring the backend to the session's state
+    RELAYING    a command runs, its answer goes to the client
+    PROBING     COM_PING after an error: only OK packets have status flags
+    RESETTING   COM_RESET_CONNECTION runs on the lease that the session had
+    KILLING     a KILL for another session is under way on a side connection; KILLING_HELD: with a lease
+    AWAITING_CAPTURE  the residue that it left on a backend is being read for it, because another session needs the backend
+    AWAITING_KILL  the statement is over, a KILL aimed at it is still under way
+    CHANGING    COM_CHANGE_USER: the new user is being authenticated
+    CLOSED
+
+There is at most one lease, and it ends by `give_back`, `discard` or `abandon` and in no other way.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from proxy.backend import Backend
+from proxy.classify import NOTHING, Statement
+from proxy.endpoint import IN_TRANSACTION, PINNED, RUNNING, Endpoint, Holder, Waiter
+from proxy.identity import Identity
+from proxy.reasons import CloseReason
+from proxy.replies import Failure
+from proxy.session import SessionState
+from proxy.shared import Shared
+from proxy.vector import restore_commands
+
+READY: Final = 0
+HOLDING: Final = 1
+WAITING: Final = 2
+PREPARING: Final = 3
+RELAYING: Final = 4
+PROBING: Final = 5
+RESETTING: Final = 6
+KILLING: Final = 7
+CHANGING: Final = 8
+AWAITING_KILL: Final = 9
+KILLING_HELD: Final = 10
+AWAITING_CAPTURE: Final = 11
+CLOSED: Final = 12
+STATE_NAMES: Final = (
+    "ready",
+    "holding",
+    "waiting",
+    "preparing",
+    "relaying",
+    "probing",
+    "resetting",
+    "killing",
+    "changing-user",
+    "awaiting-kill",
+    "killing",
+    "awaiting-capture",
+    "closed",
+)
+
+
+IN_TRANS: Final = 1
+
+
+class LeaseTicket(Waiter):
+    """A session's place in a pool's queue."""
+
+    __slots__ = ("lessee",)
+
+    def __init__(self, lessee: Lessee, identity: Identity) -> None:
+        super().__init__(identity.key, identity, identity.credential)
+        self.lessee: Lessee = lessee
+
+    def woken(self) -> None:
+        self.lessee.woken(self)
+
+
+class Lessee(Holder):
+    """One session as the pools see it. The frontend is a subclass: it knows the client."""
+
+    __slots__ = (
+        "backend",
+        "command",
+        "endpoint",
+        "identity",
+        "is_reader_listener",
+        "parked",
+        "parked_endpoint",
+        "session",
+        "shared",
+        "state",
+        "statement",
+        "ticket",
+        "tries",
+        "wire",
+    )
+
+    def __init__(
+        self, shared: Shared, identity: Identity, session: SessionState, is_reader_listener: bool
+    ) -> None:
+        self.shared: Shared = shared
+        self.identity: Identity = identity
+        self.session: SessionState = session
+        # it leases from readers
+        self.is_reader_listener: bool = is_reader_listener
+        self.state: int = READY
+        # the lease and where it is from; only both or neither
+        self.backend: Backend | None = None
+        self.endpoint: Endpoint | None = None
+        # where residue of this session is: a soft claim
+        self.parked: Backend | None = None
+        self.parked_endpoint: Endpoint | None = None
+        # made at the first need, and used again
+        self.ticket: LeaseTicket | None = None
+        # the command that waits or runs, in wire form, and what its text says
+        self.wire: bytes = b""
+        self.command: int = 0
+        self.statement: Statement = NOTHING
+        # backends that were lost before the command could be sent
+        self.tries: int = 0
+
+    # What the frontend does
+
+    def run_command(self, backend: Backend) -> None:
+        """The backend has the session's state: send it `wire`."""
+        raise NotImplementedError
+
+    def send_failure(self, failure: Failure) -> None:
+        """The client's answer is an error of ours."""
+        raise NotImplementedError
+
+    def start_waiting_commands(self) -> None:
+        """A command is over."""
+        raise NotImplementedError
+
+    def restart_command(self) -> None:
+        """Deal with `wire` anew: what the session knows has changed."""
+        raise NotImplementedError
+
+    def lease_ended(self) -> None:
+        """The backend is gone: what depended on it is void."""
+        raise NotImplementedError
+
+    # Getting a backend
+
+    def acquire(self) -> None:
+        """Get a backend for `wire`: now, or later through the ticket."""
+        identity, session = self.identity, self.session
+        ticket = self.ticket
+        if ticket is None:
+            ticket = self.ticket = LeaseTicket(self, identity)
+        ticket.key = identity.key_for(session.vector.schema)
+        identity.vector = session.vector
+        if self.parked is not None and (self._claim(ticket) or self.state == AWAITING_CAPTURE):
+            return
+        endpoint = self.shared.choose(self.is_reader_listener)
+        self.endpoint = endpoint
+        backend = endpoint.acquire(ticket)
+        if backend is not None:
+            self._granted(backend)
+        elif ticket.error is not None:
+            self._refused(ticket)
+        else:
+            self.state = WAITING
+
+    def _claim(self, ticket: LeaseTicket) -> bool:
+        backend, endpoint = self.parked, self.parked_endpoint
+        assert backend is not None and endpoint is not None
+        if not endpoint.claim(self, backend, ticket):
+            # it is being captured: nothing of ours may run before that is known
+            self.state = AWAITING_CAPTURE
+            return False
+        self.parked = None
+        self.parked_endpoint = None
+        self.endpoint = endpoint
+        self.backend = backend
+        backend.owner = self
+        self._prepare(backend)
+        return True
+
+    def woken(self, ticket: LeaseTicket) -> None:
+        """The pool has decided about our ticket."""
+        if self.state != WAITING:
+            return
+        self.shared.counters.observe_wait(self.shared.loop.time() - ticket.enqueued_at)
+        member = ticket.member
+        if isinstance(member, Backend):
+            self._granted(member)
+        else:
+            self.shared.counters.acquire_failures += 1
+            self._refused(ticket)
+            self.start_waiting_commands()
+
+    def _refused(self, ticket: LeaseTicket) -> None:
+        endpoint = self.endpoint
+        assert endpoint is not None
+        self.endpoint = None
+        self.state = READY
+        self.send_failure(endpoint.failure_of(ticket))
+
+    def _granted(self, backend: Backend) -> None:
+        self.backend = backend
+        backend.owner = self
+        self.shared.counters.leases += 1
+        self._prepare(backend)
+
+    def _prepare(self, backend: Backend) -> None:
+        """Bring the backend to the session's state: nothing to do in the steady state."""
+        session = self.session
+        if backend.vector is session.vector and not self.statement.reads_insert_id:
+            self.run_command(backend)
+            return
+        commands: list[bytes] | None = []
+        if backend.vector is not session.vector:
+            assert backend.vector is not None
+            commands = restore_commands(backend.vector, session.vector)
+        if commands is None:
+            self._failed_to_prepare("its state cannot be restored by statements")
+            return
+        if self.statement.reads_insert_id and backend.claim is not self:
+            commands.extend(session.restore_residue(self.statement))
+        if not commands:
+            self.run_command(backend)
+            return
+        self.state = PREPARING
+        backend.run(self, commands)
+
+    def _failed_to_prepare(self, why: str) -> None:
+        self.discard(CloseReason.RESTORE_FAILED)
+        self.send_failure(
+            Failure(1105, f"Fanin: the session could not be moved to another server connection: {why}")
+        )
+
+    # Ending the lease
+
+    def give_back(self, backend: Backend, is_parked: bool) -> None:
+        """End the lease with the backend in order; `is_parked`: with residue of ours on it."""
+        endpoint = self.endpoint
+        assert endpoint is not None
+        key = self.identity.key_for(self.session.vector.schema)
+        self.backend = None
+        self.endpoint = None
+        self.state = READY
+        if is_parked:
+            self.parked = backend
+            self.parked_endpoint = endpoint
+            endpoint.park(backend, key, self)
+        else:
+            endpoint.release(backend, key)
+
+    def discard(self, reason: CloseReason) -> None:
+        """End the lease by closing the backend."""
+        backend, endpoint = self.backend, self.endpoint
+        self.backend = None
+        self.endpoint = None
+        self.lease_ended()
+        if self.state != CLOSED:
+            self.state = READY
+        if backend is not None and endpoint is not None:
+            endpoint.discard(backend, reason)
+
+    def abandon(self, backend: Backend, state: int) -> None:
+        """The client is gone while we lease: what runs is killed, what is held is reset."""
+        endpoint = self.endpoint
+        assert endpoint is not None
+        self.backend = None
+        self.endpoint = None
+        if state == HOLDING:
+            endpoint.release_dirty(backend, self.identity.key_for(self.session.vector.schema))
+        elif state == RELAYING:
+            endpoint.kill_and_discard(backend, self.identity)
+        else:
+            endpoint.discard(backend, CloseReason.DIRTY)
+
+    # Residue (Holder)
+
+    def condition(self) -> str:
+        if self.session.status & IN_TRANS:
+            return IN_TRANSACTION
+        if self.session.is_held():
+            return PINNED
+        return RUNNING
+
+    def capture_commands(self) -> list[bytes]:
+        return self.session.capture_commands()
+
+    def captured(self, answers: list[bytes]) -> None:
+        self.parked = None
+        self.parked_endpoint = None
+        self.session.captured_residue(answers)
+        self._capture_ended()
+
+    def capture_failed(self) -> None:
+        self.parked = None
+        self.parked_endpoint = None
+        self.session.residue_lost()
+        self._capture_ended()
+
+    def _capture_ended(self) -> None:
+        if self.state == AWAITING_CAPTURE:
+            self.state = READY
+            self.restart_command()
+            self.start_waiting_commands()
+
+    def unpark(self) -> None:
+        """The session no longer cares for its residue."""
+        backend, endpoint = self.parked, self.parked_endpoint
+        if backend is not None and endpoint is not None:
+            self.parked = None
+            self.parked_endpoint = None
+            endpoint.unpark(backend)

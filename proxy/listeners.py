@@ -1,0 +1,191 @@
+"""Accepts clients: TCP and Unix sockets, `limits.max_clients`, and what happens when file descriptors run out.
+
+Sockets are accepted here and not by the event loop's server, because a full process must neither spin nor drop clients: when no
+descriptor is free, accepting pauses, clients wait in the kernel's backlog, and it goes on when some are.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+from typing import TYPE_CHECKING, Final
+
+from protocol.constants import ErrorCode
+from protocol.framing import frame
+from protocol.packets import build_err
+from proxy.login import Doorway, Login
+from proxy.reasons import CloseReason
+from proxy.tasks import spawn
+
+if TYPE_CHECKING:
+    from config.values import Address
+    from proxy.shared import Shared
+
+BACKLOG: Final = 4096
+"""Connections that the kernel keeps for us; it takes the smaller of this and net.core.somaxconn."""
+ACCEPTS_AT_ONCE: Final = 64
+"""Clients taken in one turn of the event loop, so that those who are in are not held up."""
+PAUSE: Final = 0.1
+"""Seconds without accepting after the descriptors have run out."""
+EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+class ListenError(Exception):
+    """An address cannot be listened on; the text says why."""
+
+
+class Listener:
+    """One address that clients connect to."""
+
+    def __init__(self, shared: Shared, address: Address, doorway: Doorway) -> None:
+        """Bind and listen. Raises ListenError."""
+        self.shared = shared
+        self.doorway = doorway
+        self.socket = _bound(address)
+        self.is_paused = False
+        self.is_closed = False
+        if address.path is not None:
+            self.name = f"unix:{address.path}"
+        else:
+            host, port = self.socket.getsockname()[:2]
+            self.name = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self._path = address.path
+
+    def start(self) -> None:
+        """Take clients from now on."""
+        self.shared.loop.add_reader(self.socket, self._accept)
+
+    def close(self) -> None:
+        """Take no more clients; a Unix socket's file is removed."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        if not self.is_paused:
+            self.shared.loop.remove_reader(self.socket)
+        self.socket.close()
+        if self._path is not None and os.path.exists(self._path):
+            os.unlink(self._path)
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPTS_AT_ONCE):
+            try:
+                accepted, address = self.socket.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                self._accept_failed(error)
+                return
+            self._accepted(accepted, address)
+
+    def _accept_failed(self, error: OSError) -> None:
+        if error.errno not in EXHAUSTED:
+            self.shared.log.warning("accept failed", listener=self.name, reason=str(error))
+            return
+        self.shared.log.warning(
+            "no file descriptor is free; accepting pauses", listener=self.name, reason=str(error)
+        )
+        self.is_paused = True
+        self.shared.loop.remove_reader(self.socket)
+        self.shared.loop.call_later(PAUSE, self._resume)
+
+    def _resume(self) -> None:
+        if not self.is_closed:
+            self.is_paused = False
+            self.start()
+
+    def _accepted(self, accepted: socket.socket, address: object) -> None:
+        shared = self.shared
+        counters = shared.counters
+        accepted.setblocking(False)
+        if shared.counters.frontends_open >= shared.max_clients:
+            counters.frontends_refused += 1
+            counters.count_close("frontend", CloseReason.TOO_MANY_CLIENTS.value)
+            refuse(accepted)
+            return
+        counters.frontends_total += 1
+        counters.frontends_open += 1
+        if accepted.family == socket.AF_UNIX:
+            peer, host = self.name, "localhost"
+        else:
+            assert isinstance(address, tuple)
+            host = address[0]
+            peer = f"{host}:{address[1]}"
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        spawn(self._serve(accepted, Login(shared, self.doorway, peer, host)), name="accept")
+
+    async def _serve(self, accepted: socket.socket, login: Login) -> None:
+        try:
+            await self.shared.loop.connect_accepted_socket(lambda: login, accepted)
+        except OSError as error:
+            accepted.close()
+            self.shared.log.warning("a client could not be served", peer=login.peer, reason=str(error))
+            login.end(CloseReason.CLIENT_LEFT)
+
+
+def refuse(accepted: socket.socket) -> None:
+    """1040 in MySQL's words, before the handshake and so without an SQLSTATE ("ERR_Packet")."""
+    error = build_err(
+        int(ErrorCode.CON_COUNT_ERROR), b"08004", b"Too many connections", before_handshake=True
+    )
+    try:
+        accepted.send(frame(error))
+    except OSError:
+        pass
+    accepted.close()
+
+
+def _bound(address: Address) -> socket.socket:
+    if address.path is not None:
+        return _bound_unix(address.path)
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        found = socket.getaddrinfo(
+            address.host, address.port, family, socket.SOCK_STREAM, 0, socket.AI_PASSIVE
+        )
+        listener = socket.socket(found[0][0], socket.SOCK_STREAM)
+    except OSError as error:
+        raise ListenError(f"cannot listen on {address}: {error}") from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(found[0][4])
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise ListenError(f"cannot listen on {address}: {error.strerror or error}") from error
+    listener.setblocking(False)
+    return listener
+
+
+def _bound_unix(path: str) -> socket.socket:
+    """A Unix socket that everybody may connect to, as MySQL's; a dead one of an earlier process is replaced."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if os.path.exists(path):
+            if not stat.S_ISSOCK(os.stat(path).st_mode):
+                raise ListenError(f"cannot listen on unix:{path}: the file exists and is no socket")
+            if _is_served(path):
+                raise ListenError(f"cannot listen on unix:{path}: another process serves it")
+            os.unlink(path)
+        listener.bind(path)
+        os.chmod(path, 0o777)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise ListenError(f"cannot listen on unix:{path}: {error.strerror or error}") from error
+    except ListenError:
+        listener.close()
+        raise
+    listener.setblocking(False)
+    return listener
+
+
+def _is_served(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,132 @@
+"""Errors that Fanin itself reports to clients: one table from what went wrong to the ERR packet. Pure.
+
+The code is the one that MySQL itself would use (MySQL documentation, "Server Error Message Reference"), the text says which limit
+it was, who holds it and what to do. Nothing here may contain a secret or a statement's text.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from protocol.constants import SQLSTATE, ErrorCode
+from protocol.framing import frame
+from protocol.packets import build_eof, build_err, build_ok
+from proxy.pool_actions import AcquireTimeout, OpenFailed, PoolClosed, PoolDraining
+
+PREFIX: Final = "Fanin: "
+
+
+class Failure(Exception):
+    """An error with its MySQL code, on its way to a client. `is_credential`: the server refused the password (1045 and the like);
+    `is_limit`: the server takes no more connections (1040, 1203, 1226)."""
+
+    def __init__(self, code: int, message: str, sqlstate: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.sqlstate = sqlstate or SQLSTATE.get(code, "HY000")
+
+    @property
+    def is_credential(self) -> bool:
+        """The server does not accept the password; another one may be right."""
+        return self.code in _CREDENTIAL_CODES
+
+    @property
+    def is_limit(self) -> bool:
+        """The server is full, for everybody or for this user."""
+        return self.code in _LIMIT_CODES
+
+    @property
+    def is_refusal(self) -> bool:
+        """The server answered and said no to this login: it is up, and asking again changes nothing."""
+        return self.code in _REFUSAL_CODES
+
+    def wire(self, sequence_id: int) -> bytes:
+        """The ERR packet."""
+        return frame(build_err(self.code, self.sqlstate.encode(), self.message.encode()), sequence_id)
+
+
+_CREDENTIAL_CODES: Final = frozenset(
+    {ErrorCode.ACCESS_DENIED_ERROR, ErrorCode.ACCESS_DENIED_NO_PASSWORD_ERROR, 1820, 1862, 3118, 4151, 2059}
+)
+_LIMIT_CODES: Final = frozenset(
+    {ErrorCode.CON_COUNT_ERROR, ErrorCode.TOO_MANY_USER_CONNECTIONS, ErrorCode.USER_LIMIT_REACHED, 1135}
+)
+_REFUSAL_CODES: Final = _CREDENTIAL_CODES | {
+    ErrorCode.DBACCESS_DENIED_ERROR,
+    ErrorCode.BAD_DB_ERROR,
+    ErrorCode.HOST_NOT_PRIVILEGED,
+    ErrorCode.SECURE_TRANSPORT_REQUIRED,
+}
+
+
+def access_denied(user: bytes, host: str, has_password: bool, hint: str = "") -> Failure:
+    """1045 in MySQL's own words; `hint` says what to configure where nothing the client can do would help."""
+    using = "YES" if has_password else "NO"
+    text = f"Access denied for user '{user.decode('utf-8', 'replace')}'@'{host}' (using password: {using})"
+    return Failure(ErrorCode.ACCESS_DENIED_ERROR, f"{text}. {hint}" if hint else text)
+
+
+def too_many_clients(limit: int) -> Failure:
+    """1040: `limits.max_clients` is reached. MySQL's own text, so that clients know it."""
+    del limit
+    return Failure(ErrorCode.CON_COUNT_ERROR, "Too many connections")
+
+
+def unknown_command() -> Failure:
+    """1047 in MySQL's own words."""
+    return Failure(ErrorCode.UNKNOWN_COM_ERROR, "Unknown command")
+
+
+def shutting_down() -> Failure:
+    """1053: this proxy drains."""
+    return Failure(ErrorCode.SERVER_SHUTDOWN, "Server shutdown in progress (Fanin is draining)")
+
+
+def lost(cause: str, was_held: bool) -> Failure:
+    """The server connection ended while a statement ran and nothing of its answer had been sent."""
+    tail = "; its transaction or pinned state is lost" if was_held else ""
+    return Failure(
+        ErrorCode.CR_SERVER_LOST,
+        f"Lost connection to server during query ({PREFIX}{cause}). The statement may or may not have been executed{tail}",
+        "HY000",
+    )
+
+
+def unreachable(endpoint: str, cause: str) -> Failure:
+    """2003: no connection to the server can be had."""
+    return Failure(
+        ErrorCode.CR_CONN_HOST_ERROR, f"{PREFIX}can't connect to server {endpoint}: {cause}", "HY000"
+    )
+
+
+def of_ticket(error: object, endpoint: str, holders: str) -> Failure:
+    """What a client is told when its ticket was refused. `holders`: who has the pool, as `Endpoint.holders` words it."""
+    if isinstance(error, OpenFailed):
+        return _of_cause(error.error, endpoint)
+    if isinstance(error, AcquireTimeout):
+        if error.cause is not None:
+            return _of_cause(error.cause, endpoint)
+        return Failure(
+            ErrorCode.CON_COUNT_ERROR,
+            f"{PREFIX}no server connection became free within {error.waited:.1f} s: {holders}. "
+            "Shorten transactions, raise pool.size, or see /state for who pins",
+        )
+    if isinstance(error, (PoolDraining, PoolClosed)):
+        return shutting_down()
+    return Failure(ErrorCode.UNKNOWN_ERROR, f"{PREFIX}{error}")
+
+
+def _of_cause(cause: object, endpoint: str) -> Failure:
+    return cause if isinstance(cause, Failure) else unreachable(endpoint, str(cause))
+
+
+def ok(status: int, sequence_id: int = 1) -> bytes:
+    """An OK packet of our own, in wire form."""
+    return frame(build_ok(status=status), sequence_id)
+
+
+def eof(status: int, deprecate_eof: bool, sequence_id: int = 1) -> bytes:
+    """The end of a COM_SET_OPTION or COM_DEBUG answer: EOF, or the OK that replaced it."""
+    payload = build_ok(status=status, header=0xFE) if deprecate_eof else build_eof(status, 0)
+    return frame(payload, sequence_id)

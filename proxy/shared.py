@@ -1,0 +1,144 @@
+"""What all sessions of one process share. Plain state; whoever owns a part changes it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakValueDictionary
+
+from proxy.counters import Counters
+from proxy.credentials import Credentials, LoginDelays
+from proxy.identity import KeyTable
+from proxy.rsa import KeyPair
+
+if TYPE_CHECKING:
+    from proxy.classify import StatementCache
+    from proxy.connector import Facts
+    from proxy.endpoint import Endpoint
+    from proxy.frontend import Frontend
+    from proxy.login import Login
+
+FIRST_CONNECTION_ID: Final = 0x80000000
+"""Own ids never meet a server's own (field.md, trap 45)."""
+ID_COUNT: Final = 0x7FFFFFFF
+
+SESSION_POOLING: Final = 0
+TRANSACTION_POOLING: Final = 1
+STATEMENT_POOLING: Final = 2
+
+
+class Shared:
+    """The parts of a process that its sessions use."""
+
+    __slots__ = (
+        "acquire_timeout",
+        "counters",
+        "credentials",
+        "delays",
+        "facts",
+        "facts_known",
+        "frontends",
+        "is_draining",
+        "key_pair",
+        "keys",
+        "log",
+        "login_timeout",
+        "logins",
+        "loop",
+        "max_clients",
+        "max_packet",
+        "next_id",
+        "pool_mode",
+        "proof_locks",
+        "proven_schemas",
+        "readers",
+        "statements",
+        "writers",
+    )
+
+    def __init__(
+        self,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        counters: Counters,
+        credentials: Credentials,
+        facts: Facts,
+        statements: StatementCache,
+        pool_mode: int,
+        max_packet: int,
+        max_clients: int,
+        login_timeout: float,
+        acquire_timeout: float,
+        log: Any,
+    ) -> None:
+        self.loop: asyncio.AbstractEventLoop = loop
+        self.counters: Counters = counters
+        self.credentials: Credentials = credentials
+        self.delays: LoginDelays = LoginDelays()
+        # for clients that send their password over a readable connection
+        self.key_pair: KeyPair = KeyPair()
+        self.facts: Facts = facts
+        self.statements: StatementCache = statements
+        self.pool_mode: int = pool_mode
+        # limit of one command after login
+        self.max_packet: int = max_packet
+        self.max_clients: int = max_clients
+        # seconds
+        self.login_timeout: float = login_timeout
+        self.acquire_timeout: float = acquire_timeout
+        # a server has been reached at least once, so that clients can be greeted as it would
+        self.facts_known: asyncio.Event = asyncio.Event()
+        self.log: Any = log
+        # clients in the connection phase, oldest first
+        self.logins: dict[Login, None] = {}
+        # pairs of user and schema that a server has accepted
+        self.proven_schemas: set[tuple[bytes, bytes]] = set()
+        # user -> lock: one unknown password of a user is tried at a time
+        self.proof_locks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
+        self.keys: KeyTable = KeyTable()
+        self.writers: list[Endpoint] = []
+        self.readers: list[Endpoint] = []
+        # sessions by their connection id
+        self.frontends: dict[int, Frontend] = {}
+        self.is_draining: bool = False
+        self.next_id: int = 0
+
+    def new_connection_id(self) -> int:
+        """An id that no client of this process has."""
+        while True:
+            connection_id = FIRST_CONNECTION_ID + self.next_id % ID_COUNT
+            self.next_id += 1
+            if connection_id not in self.frontends:
+                return connection_id
+
+    async def wait_for_facts(self) -> None:
+        """Wait until a server has been reached, for `acquire_timeout` at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.acquire_timeout):
+                await self.facts_known.wait()
+
+    def proof_lock(self, user: bytes) -> asyncio.Lock:
+        """Held while a password of this user is proven with a server, so that many clients with the same one cost one login."""
+        lock = self.proof_locks.get(user)
+        if lock is None:
+            lock = self.proof_locks[user] = asyncio.Lock()
+        return lock
+
+    def endpoints(self) -> list[Endpoint]:
+        """Every endpoint, writers first."""
+        return self.writers + self.readers
+
+    def choose(self, is_reader: bool) -> Endpoint:
+        """The endpoint for a session's next lease: the writer, or the reader with the fewest leases, in turns among equals."""
+        candidates = self.readers if is_reader else self.writers
+        if len(candidates) == 1:
+            return candidates[0]
+        best = candidates[0]
+        for endpoint in candidates:
+            if endpoint.leases() < best.leases():
+                best = endpoint
+        # the next choice among equals starts with another one
+        candidates.remove(best)
+        candidates.append(best)
+        return best

@@ -1,0 +1,119 @@
+"""What a running proxy tells about itself: the source of /metrics, /readyz and /state. Reads, never changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from proxy.backend import Backend
+from proxy.counters import Counters
+from proxy.endpoint import IN_TRANSACTION, Endpoint, Holder
+from proxy.frontend import Frontend
+from proxy.lessee import STATE_NAMES
+from proxy.listeners import Listener
+from proxy.shared import Shared
+from proxy.version import version_line
+
+LONGEST_LIST: Final = 100
+"""Sessions that /state lists: those that hold a lease or wait, the oldest first."""
+
+
+class Snapshot:
+    """One process at the moment of each call."""
+
+    def __init__(self, shared: Shared, listeners: list[Listener]) -> None:
+        self._shared = shared
+        self._listeners = listeners
+
+    @property
+    def counters(self) -> Counters:
+        """What has been counted since the start."""
+        return self._shared.counters
+
+    def endpoint_snapshots(self) -> Sequence[Mapping[str, object]]:
+        """Each endpoint's pool and whether it answers."""
+        return [self._endpoint(endpoint) for endpoint in self._shared.endpoints()]
+
+    def pinned_sessions(self) -> Mapping[str, int]:
+        """Sessions pinned now, by reason."""
+        counts: dict[str, int] = {}
+        for frontend in self._shared.frontends.values():
+            if frontend.backend is not None:
+                for reason in frontend.session.pin_reasons():
+                    counts[reason.value] = counts.get(reason.value, 0) + 1
+        return counts
+
+    def obstacles(self) -> Sequence[str]:
+        """Why no traffic should be sent here; empty when ready."""
+        shared = self._shared
+        found = []
+        if shared.is_draining:
+            found.append("draining")
+        found += [f"listener {listener.name} is closed" for listener in self._listeners if listener.is_closed]
+        for role, endpoints in (("writer", shared.writers), ("reader", shared.readers)):
+            if endpoints and not any(endpoint.is_answering for endpoint in endpoints):
+                causes = "; ".join(f"{endpoint.name}: {endpoint.last_failure}" for endpoint in endpoints)
+                found.append(f"no {role} answers ({causes})")
+        return found
+
+    def state(self) -> Mapping[str, object]:
+        """Everything, for people."""
+        shared = self._shared
+        attached = [each for each in shared.frontends.values() if each.state]
+        attached.sort(key=lambda frontend: frontend.connection_id)
+        return {
+            "version": version_line(),
+            "is_draining": shared.is_draining,
+            "server_version": shared.facts.server_version.decode("ascii", "replace"),
+            "listeners": [listener.name for listener in self._listeners],
+            "frontends": {
+                "open": shared.counters.frontends_open,
+                "in_login": len(shared.logins),
+                "limit": shared.max_clients,
+                "with_lease_or_waiting": len(attached),
+            },
+            "pinned": self.pinned_sessions(),
+            "endpoints": self.endpoint_snapshots(),
+            "sessions": [self._session(frontend) for frontend in attached[:LONGEST_LIST]],
+        }
+
+    def _endpoint(self, endpoint: Endpoint) -> dict[str, object]:
+        core = endpoint.core
+        now = self._shared.loop.time()
+        first = core.oldest_waiter()
+        return {
+            "name": endpoint.name,
+            "role": endpoint.role,
+            "size": core.max_size,
+            "opening": core.opening_count,
+            "idle": core.idle_count,
+            "parked": core.parked_count,
+            "leased": core.leased_count,
+            "resetting": core.resetting_count,
+            "waiting": core.waiting_count,
+            "oldest_wait": now - first.enqueued_at if first is not None else 0.0,
+            "in_transaction": _in_transaction(endpoint),
+            "is_up": endpoint.is_answering,
+            "last_failure": endpoint.last_failure,
+        }
+
+    def _session(self, frontend: Frontend) -> dict[str, object]:
+        backend = frontend.backend
+        now = self._shared.loop.time()
+        return {
+            "id": frontend.connection_id,
+            "user": frontend.user_name(),
+            "peer": frontend.peer,
+            "program": frontend.program,
+            "state": STATE_NAMES[frontend.state],
+            "condition": frontend.condition() if backend is not None else "",
+            "pins": [reason.value for reason in frontend.session.pin_reasons()],
+            "endpoint": frontend.endpoint.name if frontend.endpoint is not None else "",
+            "server_connection": backend.server_id if backend is not None else None,
+            "lease_age": round(now - backend.leased_since, 3) if backend is not None else None,
+        }
+
+
+def _in_transaction(endpoint: Endpoint) -> int:
+    owners = [member.owner for member in endpoint.core.leased_members() if isinstance(member, Backend)]
+    return sum(isinstance(owner, Holder) and owner.condition() == IN_TRANSACTION for owner in owners)

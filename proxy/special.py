@@ -1,0 +1,104 @@
+"""Commands and statements that are not simply passed on: KILL, questions about residue, COM_CHANGE_USER, what is refused.
+
+Functions on a `Frontend`, off the common path.
+
+References: MySQL documentation, "KILL Statement", "COM_CHANGE_USER", "COM_PROCESS_KILL".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from protocol.framing import payload_of
+from proxy.classify import Statement
+from proxy.reasons import CloseReason
+from proxy.replies import Failure, unknown_command
+from proxy.shared import FIRST_CONNECTION_ID, STATEMENT_POOLING
+
+if TYPE_CHECKING:
+    from proxy.frontend import Frontend
+
+COM_PROCESS_KILL: Final = 0x0C
+COM_CHANGE_USER: Final = 0x11
+INTERRUPTED: Final = 1317
+NO_SUCH_THREAD: Final = 1094
+NOT_OWNER: Final = 1095
+NOT_SUPPORTED: Final = 1235
+
+
+def start_special(frontend: Frontend, wire: bytes, statement: Statement) -> bool:
+    """A statement whose classification asks for more than passing it on; True when it has been dealt with."""
+    if statement.kill is not None:
+        is_query, connection_id = statement.kill
+        return start_kill(frontend, is_query, connection_id or frontend.connection_id)
+    if statement.begins and frontend.shared.pool_mode == STATEMENT_POOLING:
+        text = "Fanin: transactions are refused because pool.mode is statement; use pool.mode = transaction"
+        frontend.send(Failure(NOT_SUPPORTED, text, "42000").wire(1))
+        return True
+    if frontend.backend is None:
+        return _answer_residue(frontend, wire, statement)
+    return False
+
+
+def _answer_residue(frontend: Frontend, wire: bytes, statement: Statement) -> bool:
+    """A question about the previous statement when its backend has gone to somebody else: what was captured answers it."""
+    if frontend.parked is not None:
+        return False
+    answer = frontend.session.answer(
+        statement,
+        wire,
+        frontend.connection_id,
+        frontend.client_deprecate_eof,
+        frontend.shared.facts.is_mariadb,
+    )
+    if answer is None:
+        return False
+    frontend.send(answer)
+    return True
+
+
+def start_rare(frontend: Frontend, wire: bytes) -> None:
+    """The commands that few clients send."""
+    if frontend.command == COM_PROCESS_KILL and len(wire) >= 9:
+        connection_id = int.from_bytes(wire[5:9], "little")
+        if not start_kill(frontend, False, connection_id):
+            # a server's own id: the statement says the same and needs no command that newer servers lack
+            frontend.run_text(b"KILL %d" % connection_id)
+    elif frontend.command == COM_CHANGE_USER:
+        from proxy.login import ChangeUser
+
+        frontend.leave_session()
+        change = ChangeUser(frontend)
+        frontend.login = change
+        change.start(payload_of(wire))
+    else:
+        frontend.send(unknown_command().wire(1))
+
+
+def start_kill(frontend: Frontend, is_query: bool, connection_id: int) -> bool:
+    """KILL of one of our own ids; False for any other, which is the server's business."""
+    if connection_id < FIRST_CONNECTION_ID:
+        return False
+    target = frontend.shared.frontends.get(connection_id)
+    if target is None:
+        frontend.send(Failure(NO_SUCH_THREAD, f"Unknown thread id: {connection_id}").wire(1))
+        return True
+    if target is frontend:
+        frontend.send(Failure(INTERRUPTED, "Query execution was interrupted").wire(1))
+        if not is_query:
+            frontend.close(CloseReason.KILLED)
+        return True
+    if target.identity.credential.user != frontend.identity.credential.user:
+        return _kill_as_server_allows(frontend, target, is_query, connection_id)
+    frontend.start_killing(target, is_query)
+    return True
+
+
+def _kill_as_server_allows(frontend: Frontend, target: Frontend, is_query: bool, connection_id: int) -> bool:
+    """Another user's session: the server decides about the privilege, on the connection id that it knows."""
+    backend = target.backend
+    if backend is None:
+        frontend.send(Failure(NOT_OWNER, f"You are not owner of thread {connection_id}").wire(1))
+        return True
+    frontend.run_text(b"KILL %s%d" % (b"QUERY " if is_query else b"", backend.server_id))
+    return True
