@@ -46,10 +46,9 @@ class Action:
         return f"<{KIND_NAMES[self.kind]} {subject!r}{reason}>"
 
 
-def open_member(member: Member, payload: object, replaces: Member | None) -> Action:
+def open_member(member: Member, payload: object) -> Action:
     action = Action(OPEN, member)
     action.payload = payload
-    action.replaces = replaces
     return action
 
 

@@ -213,6 +213,11 @@ class Queue:
         # members OPENING or RESETTING whose `serves` is this queue
         self.coming: int = 0
 
+    @property
+    def is_short(self) -> bool:
+        """Whether somebody waits for whom no member is coming."""
+        return self.count > self.coming
+
     def append(self, ticket: Ticket) -> None:
         last = self.last
         ticket.ahead = last
@@ -269,6 +274,18 @@ class KeyPool(Queue):
         self.payload: object = None
         self.credential: object = None
 
+    def prove(self, payload: object, credential: object) -> None:
+        """A login succeeded with these."""
+        self.is_proven = True
+        self.payload = payload
+        self.credential = credential
+
+    def disprove(self, credential: object) -> None:
+        """This credential is no good any more; nothing if the last successful login was made with another."""
+        if self.credential is credential:
+            self.is_proven = False
+            self.payload = self.credential = None
+
     def push(self, member: Member) -> None:
         top = self.top
         member.below = top
@@ -287,3 +304,13 @@ class KeyPool(Queue):
         if below is not None:
             below.above = above
             member.below = None
+
+
+def serve(member: Member, queue: Queue | None) -> None:
+    """Count a member that is on its way for the waiters of a queue, no longer for another's: the only place that does."""
+    served = member.serves
+    if served is not None:
+        served.coming -= 1
+    member.serves = queue
+    if queue is not None:
+        queue.coming += 1

@@ -1,0 +1,135 @@
+"""All members of one endpoint: the list of each state, the pool of each key, and the one function that moves a member."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Final
+
+from proxy.pool_states import (
+    CLOSED,
+    IDLE,
+    LEASED,
+    OPENING,
+    PARKED,
+    RESETTING,
+    STATE_NAMES,
+    KeyPool,
+    Member,
+    MemberList,
+    PoolStateError,
+    serve,
+)
+
+# Legal transitions: a bit per new state, by old state. The table in proxy.pool says who makes them and when.
+_LEGAL: Final = (
+    1 << IDLE | 1 << LEASED | 1 << CLOSED,  # OPENING
+    1 << LEASED | 1 << CLOSED,  # IDLE
+    1 << LEASED | 1 << IDLE | 1 << RESETTING | 1 << CLOSED,  # PARKED
+    1 << IDLE | 1 << PARKED | 1 << RESETTING | 1 << CLOSED,  # LEASED
+    1 << IDLE | 1 << CLOSED,  # RESETTING
+    0,  # CLOSED
+)
+
+
+class Members:
+    """Counts are the lengths of lists, so that they cannot disagree with the states."""
+
+    __slots__ = (
+        "_keeps_proven",
+        "closed",
+        "idle",
+        "leased",
+        "lists",
+        "opening",
+        "parked",
+        "pools",
+        "resetting",
+        "size",
+    )
+
+    def __init__(self, keeps_proven: bool) -> None:
+        # a key that has logged in once is remembered although nothing is left of it (for min_idle)
+        self._keeps_proven: bool = keeps_proven
+        self.opening: MemberList = MemberList()
+        self.idle: MemberList = MemberList()
+        self.parked: MemberList = MemberList()
+        self.leased: MemberList = MemberList()
+        self.resetting: MemberList = MemberList()
+        # the same, by state
+        self.lists: list[MemberList] = [self.opening, self.idle, self.parked, self.leased, self.resetting]
+        # members in all of them
+        self.size: int = 0
+        # the keys that have members, waiters, or a login to remember
+        self.pools: dict[Hashable, KeyPool] = {}
+
+    def pool_of(self, key: Hashable, now: float) -> KeyPool:
+        """The pool of a key, made if need be."""
+        pool = self.pools.get(key)
+        if pool is None:
+            pool = KeyPool(key, now)
+            self.pools[key] = pool
+        return pool
+
+    def prune(self, pool: KeyPool) -> None:
+        """Forget a key of which nothing is left."""
+        if pool.size == 0 and pool.count == 0 and not (self._keeps_proven and pool.is_proven):
+            self.pools.pop(pool.key, None)
+
+    def add(self, member: Member, pool: KeyPool) -> None:
+        """A new member begins in OPENING."""
+        member.key = pool.key
+        member.pool = pool
+        pool.size += 1
+        pool.counts[OPENING] += 1
+        self.size += 1
+        self.opening.append(member)
+
+    def move(self, member: Member, state: int) -> None:
+        """Change a member's state: the only place that does. Raises PoolStateError if that is illegal; nothing changed then."""
+        old = member.state
+        if not (_LEGAL[old] >> state) & 1:
+            raise PoolStateError(f"a member cannot go from {STATE_NAMES[old]} to {STATE_NAMES[state]}")
+        pool = member.pool
+        self.lists[old].remove(member)
+        pool.counts[old] -= 1
+        if old == IDLE:
+            pool.pull(member)
+        elif member.serves is not None:
+            serve(member, None)
+        member.state = state
+        if state == CLOSED:
+            self.size -= 1
+            pool.size -= 1
+            self.prune(pool)
+            return
+        self.lists[state].append(member)
+        pool.counts[state] += 1
+        if state == IDLE:
+            pool.push(member)
+
+    def rekey(self, member: Member, key: Hashable, now: float) -> None:
+        """The session has changed what cannot be changed back (a schema was chosen where there was none)."""
+        old = member.pool
+        new = self.pool_of(key, now)
+        state = member.state
+        old.size -= 1
+        old.counts[state] -= 1
+        new.size += 1
+        new.counts[state] += 1
+        member.key = key
+        member.pool = new
+        self.prune(old)
+
+    def oldest_parked(self, pool: KeyPool) -> Member | None:
+        """The member of one key that has been parked for longest."""
+        member = self.parked.oldest
+        while member is not None and member.pool is not pool:
+            member = member.newer
+        return member
+
+    def all(self) -> list[Member]:
+        """A copy, by state."""
+        found: list[Member] = []
+        for members in self.lists:
+            found += members.members()
+        return found

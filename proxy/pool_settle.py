@@ -1,0 +1,304 @@
+"""The inside of the pool core: what it consists of, the steps of members and tickets, and how they are brought together.
+
+The theory stands in `proxy.pool`; the numbers in `_settle` refer to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Final
+
+from proxy.pool_actions import RESET, Action, capture_member, close_member, open_member, wake_ticket
+from proxy.pool_backoff import Backoff
+from proxy.pool_members import Members
+from proxy.pool_states import (
+    CLOSED,
+    IDLE,
+    LEASED,
+    NEVER,
+    OPENING,
+    PARKED,
+    RESETTING,
+    KeyPool,
+    Member,
+    Queue,
+    Ticket,
+    serve,
+)
+from proxy.pool_waiters import Waiters
+from proxy.reasons import CloseReason
+
+# States of the pool; from DRAINING on it takes nothing new
+POOL_OPEN: Final = 0
+POOL_PAUSED: Final = 1
+POOL_DRAINING: Final = 2
+POOL_CLOSED: Final = 3
+
+POOL_STATE_NAMES: Final = ("open", "paused", "draining", "closed")
+
+NO_ACTIONS: Final[list[Action]] = []
+"""What a call returns that has nothing to do: always this one list, so that it costs nothing. Never change it."""
+
+
+class Settling:
+    """Everything of `PoolCore` but the calls of the shell."""
+
+    __slots__ = (
+        "_actions",
+        "_backoff",
+        "_members",
+        "_new_member",
+        "_random",
+        "_settled_at",
+        "_state",
+        "_waiters",
+        "acquire_timeout",
+        "age_jitter",
+        "idle_timeout",
+        "max_age",
+        "max_opening",
+        "max_size",
+        "min_idle",
+        "switch_delay",
+    )
+
+    def __init__(
+        self,
+        *,
+        new_member: Callable[[Hashable, object], Member],
+        random: Callable[[], float],
+        max_size: int,
+        min_idle: int = 0,
+        acquire_timeout: float = 5.0,
+        idle_timeout: float = 60.0,
+        max_age: float = 3600.0,
+        age_jitter: float = 0.2,
+        max_opening: int = 8,
+        backoff_base: float = 0.05,
+        backoff_cap: float = 1.0,
+        switch_delay: float = 0.02,
+    ) -> None:
+        """`new_member(key, payload)` makes the object for a connection about to be opened; `random` gives [0, 1)."""
+        if max_size < 1 or max_opening < 1:
+            raise ValueError("expected max_size and max_opening of at least 1")
+        # members of all keys and states
+        self.max_size: int = max_size
+        # idle members kept for each key that was leased within max_age
+        self.min_idle: int = min_idle
+        # longest wait of a ticket
+        self.acquire_timeout: float = acquire_timeout
+        # idle for so long: closed; parked for so long: captured
+        self.idle_timeout: float = idle_timeout
+        # a member of this age, less a random share of up to age_jitter, is closed when it is free
+        self.max_age: float = max_age
+        self.age_jitter: float = age_jitter
+        # openings at a time
+        self.max_opening: int = max_opening
+        # how much longer another key's waiter has to have waited before a member is closed for it: about what opening costs
+        self.switch_delay: float = switch_delay
+
+        self._new_member: Callable[[Hashable, object], Member] = new_member
+        self._random: Callable[[], float] = random
+        self._state: int = POOL_OPEN
+        self._members: Members = Members(keeps_proven=min_idle > 0)
+        self._waiters: Waiters = Waiters()
+        self._backoff: Backoff = Backoff(backoff_base, backoff_cap, random)
+        # decided in the present call and not yet returned
+        self._actions: list[Action] = []
+        # when `_settle` last ran
+        self._settled_at: float = -NEVER
+
+    # Steps of a member
+
+    def _open(self, queue: Queue, pool: KeyPool, payload: object, credential: object, now: float) -> Action:
+        member = self._new_member(pool.key, payload)
+        member.payload = payload
+        member.credential = credential
+        member.opened_at = now
+        self._members.add(member, pool)
+        serve(member, queue)
+        action = open_member(member, payload)
+        self._actions.append(action)
+        return action
+
+    def _lease(self, member: Member, ticket: Ticket, now: float) -> None:
+        self._members.move(member, LEASED)
+        member.leased_since = now
+        member.ticket = ticket
+        member.pool.used_at = now
+        ticket.member = member
+        ticket.error = None
+        ticket.is_done = False
+
+    def _rest(self, member: Member, now: float) -> None:
+        """A member without residue becomes idle, if it may live on."""
+        if now >= member.expires_at:
+            self._close(member, CloseReason.MAX_AGE)
+        else:
+            member.idle_since = now
+            self._members.move(member, IDLE)
+
+    def _reset(self, member: Member, now: float) -> None:
+        if now >= member.expires_at:
+            self._close(member, CloseReason.MAX_AGE)
+        else:
+            self._members.move(member, RESETTING)
+            serve(member, member.pool)
+            self._actions.append(Action(RESET, member))
+
+    def _park(self, member: Member, now: float) -> None:
+        queue = self._claimant(member, now)
+        if queue is not None:
+            self._capture(member, queue)
+        else:
+            member.idle_since = now
+            self._members.move(member, PARKED)
+
+    def _claimant(self, member: Member, now: float) -> Queue | None:
+        """The queue for which a member with residue is captured instead of parked."""
+        if self._state != POOL_OPEN:
+            return None
+        pool = member.pool
+        if now >= member.expires_at or pool.count > pool.counts[RESETTING]:
+            return pool
+        if self._waiters.count and self._is_full() and self._may_open(now):
+            return self._waiters.neediest()
+        return None
+
+    def _capture(self, member: Member, queue: Queue) -> None:
+        self._members.move(member, RESETTING)
+        serve(member, queue)
+        self._actions.append(capture_member(member))
+
+    def _close(self, member: Member, reason: CloseReason) -> None:
+        self._drop(member)
+        self._actions.append(close_member(member, reason))
+
+    def _drop(self, member: Member) -> None:
+        """Out of all lists, and away from its ticket."""
+        ticket = member.ticket
+        if ticket is not None:
+            member.ticket = None
+            if member.state == OPENING:
+                ticket.opening = None
+            else:
+                ticket.member = None
+                ticket.is_done = True
+        self._members.move(member, CLOSED)
+
+    # Steps of a ticket
+
+    def _leave(self, ticket: Ticket) -> None:
+        queue = ticket.queue
+        self._waiters.leave(ticket)
+        if isinstance(queue, KeyPool):
+            self._members.prune(queue)
+
+    def _grant(self, member: Member, ticket: Ticket, now: float) -> None:
+        self._leave(ticket)
+        self._lease(member, ticket, now)
+        self._actions.append(wake_ticket(ticket))
+
+    def _refuse(self, ticket: Ticket, error: object) -> None:
+        self._leave(ticket)
+        ticket.error = error
+        self._actions.append(wake_ticket(ticket))
+
+    def _refuse_all(self, error: object) -> None:
+        for ticket in self._waiters.all():
+            self._refuse(ticket, error)
+
+    # Settling
+
+    def _settled(self, now: float) -> list[Action]:
+        """How every call ends that may have changed what can be granted."""
+        if self._waiters.count:
+            self._settle(now)
+        return self._taken()
+
+    def _taken(self) -> list[Action]:
+        if not self._actions:
+            return NO_ACTIONS
+        actions = self._actions
+        self._actions = []
+        return actions
+
+    def _settle(self, now: float) -> None:
+        """The numbers are those of the theory above."""
+        self._settled_at = now
+        if self._state != POOL_OPEN:
+            return
+        waiters = self._waiters
+        # 1.
+        for queue in list(waiters.queues):
+            if isinstance(queue, KeyPool):
+                self._grant_idle(queue, now)
+        # 2.
+        while self._may_open(now):
+            needy = waiters.neediest()
+            if needy is None or not self._add_member(needy, now):
+                break
+        # 3.
+        for queue in waiters.queues:
+            while isinstance(queue, KeyPool) and queue.is_short and queue.counts[PARKED]:
+                self._capture_own(queue)
+
+    def _grant_idle(self, pool: KeyPool, now: float) -> None:
+        while True:
+            member = pool.top
+            ticket = pool.first
+            if member is None or ticket is None:
+                return
+            starved = self._starved(ticket, now)
+            if starved is None:
+                self._grant(member, ticket, now)
+            else:
+                self._add_member(starved, now)
+
+    def _starved(self, ticket: Ticket, now: float) -> Queue | None:
+        """The queue of another key whose oldest waiter is so much older than this one that a member is closed for it."""
+        if len(self._waiters.queues) == 1 or not self._is_full() or not self._may_open(now):
+            return None
+        needy = self._waiters.neediest()
+        first = needy.first if needy is not None else None
+        is_older = first is not None and first.enqueued_at + self.switch_delay < ticket.enqueued_at
+        return needy if is_older else None
+
+    def _is_full(self) -> bool:
+        return self._members.size >= self.max_size
+
+    def _may_open(self, now: float) -> bool:
+        """Room is another matter. While openings fail there is one at a time."""
+        limit = 1 if self._backoff.is_failing else self.max_opening
+        return (
+            self._state == POOL_OPEN and self._members.opening.count < limit and now >= self._backoff.retry_at
+        )
+
+    def _add_member(self, queue: Queue, now: float) -> bool:
+        """Get another member for a queue that is short, while one may be opened; False if there is no room for it at present."""
+        members = self._members
+        replaced: Member | None = None
+        if self._is_full():
+            if isinstance(queue, KeyPool) and queue.counts[PARKED]:
+                self._capture_own(queue)
+                return True
+            replaced = members.idle.oldest
+            if replaced is None:
+                parked = members.parked.oldest
+                if parked is not None:
+                    self._capture(parked, queue)
+                return parked is not None
+            self._close(replaced, CloseReason.EVICTED)
+        ticket = self._waiters.uncovered(queue)
+        pool = members.pool_of(ticket.key, now)
+        action = self._open(queue, pool, ticket.payload, ticket.credential, now)
+        action.replaces = replaced
+        if ticket.wants_fresh and action.member is not None:
+            action.member.ticket = ticket
+            ticket.opening = action.member
+        return True
+
+    def _capture_own(self, pool: KeyPool) -> None:
+        member = self._members.oldest_parked(pool)
+        assert member is not None, "pool.counts has a parked member"
+        self._capture(member, pool)

@@ -1,0 +1,119 @@
+"""All tickets that wait for a member of one endpoint: a queue for each key, one for those that want a fresh member, and the
+deadlines of all."""
+
+from __future__ import annotations
+
+from heapq import heapify, heappop, heappush
+
+from proxy.pool_states import NEVER, KeyPool, Queue, Ticket, serve
+
+
+class Waiters:
+    """A ticket is in exactly one queue while it waits, and in none before and after."""
+
+    __slots__ = ("_deadlines", "_order", "count", "fresh", "queues")
+
+    def __init__(self) -> None:
+        # the tickets that want a fresh member, whatever their key
+        self.fresh: Queue = Queue()
+        # the queues in which somebody waits (a set that keeps its order)
+        self.queues: dict[Queue, None] = {}
+        # tickets in all of them
+        self.count: int = 0
+        # arrivals so far
+        self._order: int = 0
+        # a heap of (deadline, order, ticket); an entry is void when its ticket no longer waits with that order
+        self._deadlines: list[tuple[float, int, Ticket]] = []
+
+    def enter(self, ticket: Ticket, queue: Queue, now: float, deadline: float) -> None:
+        """Begin to wait."""
+        self._order += 1
+        ticket.order = self._order
+        ticket.enqueued_at = now
+        ticket.is_done = False
+        queue.append(ticket)
+        self.queues[queue] = None
+        self.count += 1
+        deadlines = self._deadlines
+        heappush(deadlines, (deadline, ticket.order, ticket))
+        # void entries go when they are most of the heap: on average that costs each ticket no more than its own entry
+        if len(deadlines) > 2 * self.count + 64:
+            self._deadlines = [entry for entry in deadlines if self._is_waiting(entry)]
+            heapify(self._deadlines)
+
+    def leave(self, ticket: Ticket) -> None:
+        """End to wait. A member that is being opened for this ticket alone is now opened for whoever waits with its key."""
+        queue = ticket.queue
+        assert queue is not None, "a ticket that waits is in a queue"
+        queue.remove(ticket)
+        ticket.is_done = True
+        ticket.parked = ticket.owner = None
+        self.count -= 1
+        if queue.count == 0:
+            del self.queues[queue]
+        member = ticket.opening
+        if member is not None:
+            ticket.opening = None
+            member.ticket = None
+            serve(member, member.pool)
+
+    def neediest(self) -> Queue | None:
+        """Of the queues that are short, the one whose first waiter is the oldest."""
+        neediest: Queue | None = None
+        order = 0
+        for queue in self.queues:
+            first = queue.first
+            if first is not None and queue.is_short and (neediest is None or first.order < order):
+                neediest = queue
+                order = first.order
+        return neediest
+
+    def uncovered(self, queue: Queue) -> Ticket:
+        """The first waiter of a short queue for whom no member is coming: the next one is opened with its payload."""
+        ticket = queue.first
+        assert ticket is not None, "a short queue has waiters"
+        steps = queue.coming
+        while steps > 0 if queue is not self.fresh else ticket.opening is not None:
+            steps -= 1
+            ticket = ticket.behind
+            assert ticket is not None, "a short queue has more waiters than members coming"
+        return ticket
+
+    def oldest(self) -> Ticket | None:
+        """Who has been waiting for longest."""
+        oldest: Ticket | None = None
+        for queue in self.queues:
+            first = queue.first
+            if first is not None and (oldest is None or first.order < oldest.order):
+                oldest = first
+        return oldest
+
+    def all(self) -> list[Ticket]:
+        """A copy, by queue."""
+        found: list[Ticket] = []
+        for queue in self.queues:
+            found += queue.tickets()
+        return found
+
+    def next_deadline(self) -> float:
+        """The earliest of all who wait; infinity when nobody does."""
+        deadlines = self._deadlines
+        while deadlines and not self._is_waiting(deadlines[0]):
+            heappop(deadlines)
+        return deadlines[0][0] if deadlines else NEVER
+
+    def next_expired(self, now: float) -> Ticket | None:
+        """A ticket whose deadline has come, the earliest first; it still waits. None when there is none."""
+        return self._deadlines[0][2] if self.next_deadline() <= now else None
+
+    def with_credential(self, pool: KeyPool, credential: object) -> list[Ticket]:
+        """Those who want a member of this key and bring this very credential."""
+        found = [ticket for ticket in pool.tickets() if ticket.credential is credential]
+        fresh = self.fresh.tickets()
+        return found + [
+            ticket for ticket in fresh if ticket.credential is credential and ticket.key == pool.key
+        ]
+
+    def _is_waiting(self, entry: tuple[float, int, Ticket]) -> bool:
+        ticket = entry[2]
+        return ticket.queue is not None and ticket.order == entry[1]
