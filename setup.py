@@ -28,6 +28,7 @@ HOT_PROXY = (
     "pool_actions",
     "pool_backoff",
     "pool_members",
+    "pool_settle",
     "pool_states",
     "pool_waiters",
     "lexer",

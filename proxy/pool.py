@@ -278,12 +278,13 @@ class PoolCore(Settling):
                 self._top_up(now)
         return self._taken()
 
-    def next_deadline(self) -> float:
-        """When somebody who waits needs the next `tick`; infinity when nobody does. What is idle needs only the coarse tick."""
+    def next_deadline(self, now: float) -> float:
+        """When somebody who waits needs the next `tick` (`now` if at once); infinity when nobody waits. What is idle, parked or
+        kept for min_idle needs only the coarse tick."""
         at = self._waiters.next_deadline()
         retry_at = self._backoff.retry_at
         is_held_up = self._waiters.count > 0 and self._state == POOL_OPEN and self._settled_at < retry_at
-        return retry_at if is_held_up and retry_at < at else at
+        return max(now, min(at, retry_at) if is_held_up else at)
 
     # The pool's own states
 
@@ -335,9 +336,25 @@ class PoolCore(Settling):
         return self._members.size
 
     @property
+    def opening_count(self) -> int:
+        """Members OPENING; and so on."""
+        return self._members.opening.count
+
+    @property
+    def idle_count(self) -> int:
+        return self._members.idle.count
+
+    @property
+    def parked_count(self) -> int:
+        return self._members.parked.count
+
+    @property
     def leased_count(self) -> int:
-        """Members leased; `snapshot` has the other counts."""
         return self._members.leased.count
+
+    @property
+    def resetting_count(self) -> int:
+        return self._members.resetting.count
 
     @property
     def waiting_count(self) -> int:
@@ -378,12 +395,12 @@ class PoolCore(Settling):
     # Below the calls
 
     def _acquire_later(self, ticket: Ticket, now: float) -> list[Action]:
-        ticket.error = self._refusal(ticket, now)
-        if ticket.error is not None:
-            return NO_ACTIONS
         member = _claimed(ticket) if self._state == POOL_OPEN else None
         if member is not None:
             self._lease(member, ticket, now)
+            return NO_ACTIONS
+        ticket.error = self._refusal(ticket, now)
+        if ticket.error is not None:
             return NO_ACTIONS
         queue = self._waiters.fresh if ticket.wants_fresh else self._members.pool_of(ticket.key, now)
         self._waiters.enter(ticket, queue, now, min(ticket.deadline, now + self.acquire_timeout))

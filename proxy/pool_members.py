@@ -36,7 +36,6 @@ class Members:
 
     __slots__ = (
         "_keeps_proven",
-        "closed",
         "idle",
         "leased",
         "lists",

@@ -200,7 +200,6 @@ class MemberList:
         return found
 
 
-@mypyc_attr(allow_interpreted_subclasses=True)
 class Queue:
     """Waiting tickets in the order of arrival, and how many members are on the way for them."""
 
