@@ -11,6 +11,9 @@ from typing import Final
 
 from protocol.constants import SQLSTATE, ColumnType
 from protocol.framing import frame
+from protocol.session_track import SessionChanges as SessionChanges
+from protocol.session_track import build_changes as build_changes
+from protocol.session_track import parse_changes as parse_changes
 from protocol.wire import (
     lenenc_bytes,
     lenenc_int,
@@ -30,148 +33,6 @@ ERR_HEADER: Final = 0xFF
 
 # Status flag SERVER_SESSION_STATE_CHANGED: a session-track block follows the message.
 STATE_CHANGED: Final = 0x4000
-
-_SYSTEM_VARIABLES: Final = 0
-_SCHEMA: Final = 1
-_STATE_CHANGE: Final = 2
-_GTIDS: Final = 3
-_TRANSACTION_CHARACTERISTICS: Final = 4
-_TRANSACTION_STATE: Final = 5
-
-
-class SessionChanges:
-    """What the session-track blocks of a response said about the session.
-
-    None (or an empty list) means "not reported", which is not the same as an empty value.
-    """
-
-    __slots__ = (
-        "gtids",
-        "schema",
-        "state_changed",
-        "transaction_characteristics",
-        "transaction_state",
-        "variables",
-    )
-
-    def __init__(
-        self,
-        variables: list[tuple[bytes, bytes]] | None = None,
-        schema: bytes | None = None,
-        state_changed: bool = False,
-        transaction_characteristics: bytes | None = None,
-        transaction_state: bytes | None = None,
-        gtids: bytes | None = None,
-    ) -> None:
-        # Name and new value in the order reported; a name may come twice, then the later value holds.
-        self.variables: list[tuple[bytes, bytes]] = [] if variables is None else variables
-        self.schema: bytes | None = schema
-        # "Something changed", without telling what.
-        self.state_changed: bool = state_changed
-        # SQL text that would begin the transaction anew; empty when there is none.
-        self.transaction_characteristics: bytes | None = transaction_characteristics
-        # Eight characters, such as T_______.
-        self.transaction_state: bytes | None = transaction_state
-        self.gtids: bytes | None = gtids
-
-    def absorb(self, later: SessionChanges) -> None:
-        """Merges what a later block of the same response said."""
-        self.variables.extend(later.variables)
-        if later.schema is not None:
-            self.schema = later.schema
-        self.state_changed = self.state_changed or later.state_changed
-        if later.transaction_characteristics is not None:
-            self.transaction_characteristics = later.transaction_characteristics
-        if later.transaction_state is not None:
-            self.transaction_state = later.transaction_state
-        if later.gtids is not None:
-            self.gtids = later.gtids
-
-    def _fields(self) -> tuple[object, ...]:
-        return (
-            self.variables,
-            self.schema,
-            self.state_changed,
-            self.transaction_characteristics,
-            self.transaction_state,
-            self.gtids,
-        )
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, SessionChanges) and self._fields() == other._fields()
-
-    def __hash__(self) -> int:
-        raise TypeError("SessionChanges is mutable")
-
-    def __repr__(self) -> str:
-        names = ("variables", "schema", "state_changed", "characteristics", "state", "gtids")
-        said = [f"{name}={value!r}" for name, value in zip(names, self._fields(), strict=True) if value]
-        return f"SessionChanges({', '.join(said)})"
-
-
-def split_changes(block: bytes) -> list[tuple[int, bytes]]:
-    """The entries of a session-track block: type and content of each. Unknown types are kept."""
-    entries = []
-    pos = 0
-    while pos < len(block):
-        kind, pos = read_uint8(block, pos)
-        content, pos = read_lenenc_bytes(block, pos)
-        entries.append((kind, content))
-    return entries
-
-
-def split_variables(content: bytes) -> list[tuple[bytes, bytes]]:
-    """The pairs of name and value in an entry of type SESSION_TRACK_SYSTEM_VARIABLES (servers send one in each)."""
-    pairs = []
-    pos = 0
-    while pos < len(content):
-        name, pos = read_lenenc_bytes(content, pos)
-        value, pos = read_lenenc_bytes(content, pos)
-        pairs.append((name, value))
-    return pairs
-
-
-def parse_changes(block: bytes) -> SessionChanges:
-    """The content of a session-track block. Entries of unknown type are ignored, as clients must."""
-    changes = SessionChanges()
-    for kind, content in split_changes(block):
-        if kind == _SYSTEM_VARIABLES:
-            changes.variables.extend(split_variables(content))
-        elif kind == _SCHEMA:
-            changes.schema = read_lenenc_bytes(content, 0)[0]
-        elif kind == _STATE_CHANGE:
-            changes.state_changed = read_lenenc_bytes(content, 0)[0] == b"1"
-        elif kind == _GTIDS:
-            # int<1> encoding specification (always 0) before the string.
-            changes.gtids = read_lenenc_bytes(content, 1)[0]
-        elif kind == _TRANSACTION_CHARACTERISTICS:
-            changes.transaction_characteristics = read_lenenc_bytes(content, 0)[0]
-        elif kind == _TRANSACTION_STATE:
-            changes.transaction_state = read_lenenc_bytes(content, 0)[0]
-    return changes
-
-
-def _entry(kind: int, content: bytes) -> bytes:
-    return bytes([kind]) + lenenc_bytes(content)
-
-
-def build_changes(changes: SessionChanges) -> bytes:
-    """The session-track block that parse_changes reads as these changes; empty when there are none."""
-    parts = [
-        _entry(_SYSTEM_VARIABLES, lenenc_bytes(name) + lenenc_bytes(value))
-        for name, value in changes.variables
-    ]
-    if changes.schema is not None:
-        parts.append(_entry(_SCHEMA, lenenc_bytes(changes.schema)))
-    if changes.state_changed:
-        parts.append(_entry(_STATE_CHANGE, b"\x011"))
-    if changes.gtids is not None:
-        parts.append(_entry(_GTIDS, b"\0" + lenenc_bytes(changes.gtids)))
-    if changes.transaction_characteristics is not None:
-        parts.append(_entry(_TRANSACTION_CHARACTERISTICS, lenenc_bytes(changes.transaction_characteristics)))
-    if changes.transaction_state is not None:
-        parts.append(_entry(_TRANSACTION_STATE, lenenc_bytes(changes.transaction_state)))
-    return b"".join(parts)
 
 
 class OkPacket:

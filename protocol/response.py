@@ -31,18 +31,19 @@ What a direct connection shows, and so what a client must get ("OK_Packet", "EOF
 * Without CLIENT_DEPRECATE_EOF there is an EOF behind the definitions and another behind the rows; with it only an
   OK with header 0xFE behind the rows. A result set that becomes a cursor ends behind its definitions: with one EOF,
   or one OK(0xFE), that has SERVER_STATUS_CURSOR_EXISTS.
-* The status of an EOF that we insert is known only later. An EOF client may look there for PS_OUT_PARAMS, so what
-  follows is held back until it is known that the result set has no row or one row (the status is then exact: it
-  is taken from the end) or more (then it is the last status known, reduced to the lasting flags), or until
-  that costs more than _HOLD_LIMIT. The rule does not depend on where chunks were cut.
+* The status of an EOF that we insert behind definitions is known only when the rows end, and EOF clients look there
+  for PS_OUT_PARAMS and CURSOR_EXISTS. So the rows are held back up to _HOLD_LIMIT bytes: if they end within, the
+  status is exact, otherwise it is the last status known, reduced to its lasting flags. That delays nothing, since the
+  server collects as much before it sends; and the outcome does not depend on where chunks are cut.
+* MySQL, not MariaDB, lacks PS_OUT_PARAMS and MORE_RESULTS_EXISTS in the EOF behind a row of OUT parameters although
+  it has them in the one in front, and another result does follow: they hold for both.
 * An OK whose trackers the client did not ask for loses them, and 0x4000 with them. Trackers at the end of a result
   set cannot be given to an EOF client; MySQL would deliver them with its next OK, MariaDB drops them, we drop them.
 * Inserting or removing a packet shifts all sequence ids behind it, up to the end of the whole response.
 
-How bytes go through: the steps of the machine only walk, with positions in the current chunk. Only where something
-changes are the bytes before it flushed to _out, renumbered if there is a shift, and the replacement put behind them.
-When nothing changes, the chunk itself is returned. Held back are: a header cut off, control packets until they
-are whole (all are bounded), and what the second rule above asks for.
+How bytes go through: the steps of the machine only walk, with positions in the current chunk, and tell the Rewriter
+where something changes. Held back are: a header cut off, control packets until they are whole (all are bounded),
+and what the second rule above asks for.
 """
 
 from __future__ import annotations
@@ -53,18 +54,14 @@ from mypy_extensions import i64
 
 from protocol.errors import LocalProtocolError, RemoteProtocolError
 from protocol.framing import out_of_order
-from protocol.packets import (
-    OkPacket,
-    SessionChanges,
-    parse_changes,
-    parse_eof,
-    parse_err,
-    parse_ok,
-    split_changes,
-    split_variables,
-)
-from protocol.scan import renumber, walk
-from protocol.wire import lenenc_bytes, malformed, read_lenenc_int
+from protocol.outcome import Outcome
+from protocol.packets import OkPacket, parse_ok
+from protocol.rewrite import Rewriter
+from protocol.scan import walk
+from protocol.session_track import DEFAULT_TRACK_FILTER as DEFAULT_TRACK_FILTER
+from protocol.session_track import TrackFilter as TrackFilter
+from protocol.session_track import filter_changes
+from protocol.wire import malformed, read_lenenc_int
 
 # States.
 _FIRST: Final = 0
@@ -98,6 +95,7 @@ _COM_STMT_BULK_EXECUTE: Final = 0xFA
 # Status flags.
 _MORE_RESULTS: Final = 0x0008
 _CURSOR_EXISTS: Final = 0x0040
+_PS_OUT_PARAMS: Final = 0x1000
 _STATE_CHANGED: Final = 0x4000
 # IN_TRANS, AUTOCOMMIT, NO_BACKSLASH_ESCAPES, IN_TRANS_READONLY, ANSI_QUOTES: what holds from statement to statement.
 _LASTING: Final = 0x0001 | 0x0002 | 0x0200 | 0x2000 | 0x8000
@@ -110,175 +108,68 @@ _NO_LIMIT: Final = 1 << 62
 # Longest control packet (OK, ERR, file name ...) that is waited for. Servers cut messages at some 512 bytes; values
 # of system variables and sets of GTIDs may be longer.
 _CONTROL_LIMIT: Final = 1 << 20
-# Longest first row that is held back to see whether it is the only one. The server's own buffer holds 16 KiB.
-_HOLD_LIMIT: Final = 1 << 16
-
-_ANY_VARIABLE: Final = b"*"
-
-
-class TrackFilter:
-    """What a client that negotiated CLIENT_SESSION_TRACK has asked to be told.
-
-    ``variables`` holds names in lower case, or b"*" for all. ``transaction`` stands for both the state and the
-    characteristics.
-    """
-
-    __slots__ = ("gtids", "schema", "state_change", "transaction", "variables")
-
-    def __init__(
-        self,
-        variables: frozenset[bytes],
-        schema: bool,
-        state_change: bool,
-        transaction: bool,
-        gtids: bool,
-    ) -> None:
-        self.variables: frozenset[bytes] = variables
-        self.schema: bool = schema
-        self.state_change: bool = state_change
-        self.transaction: bool = transaction
-        self.gtids: bool = gtids
-
-    def passes(self, kind: int, content: bytes) -> bool:
-        """Whether the client is to be sent this entry of a session-track block."""
-        if kind == 0:
-            if _ANY_VARIABLE in self.variables:
-                return True
-            return any([name.lower() in self.variables for name, _ in split_variables(content)])
-        if kind == 1:
-            return self.schema
-        if kind == 2:
-            return self.state_change
-        if kind == 3:
-            return self.gtids
-        return self.transaction and kind <= 5
+# Longest stretch of rows that is held back to see whether they end: the default of net_buffer_length, which is what
+# the server's own buffer holds.
+_HOLD_LIMIT: Final = 1 << 14
 
 
-# What a server tells a session that set nothing: the default of session_track_system_variables, which is the same
-# on MySQL and MariaDB, and session_track_schema=ON.
-DEFAULT_TRACK_FILTER: Final = TrackFilter(
-    frozenset(
-        [
-            b"time_zone",
-            b"autocommit",
-            b"character_set_client",
-            b"character_set_results",
-            b"character_set_connection",
-        ]
-    ),
-    schema=True,
-    state_change=False,
-    transaction=False,
-    gtids=False,
-)
-
-
-def _filtered(block: bytes, track: TrackFilter) -> bytes:
-    parts = []
-    for kind, content in split_changes(block):
-        if track.passes(kind, content):
-            parts.append(bytes([kind]))
-            parts.append(lenenc_bytes(content))
-    return b"".join(parts)
-
-
-class ResponseTracker:
+class ResponseTracker(Outcome):
     """Follows the responses of one server connection and translates them for whichever client they are for.
 
-    Call begin() for each command sent, feed() for each chunk received until is_complete. Exactly one command is
-    under way at a time. After a RemoteProtocolError the server connection is of no further use, nor is the tracker.
+    Call begin() for each command sent, feed() for each chunk received until is_complete; the attributes of Outcome
+    tell what the response said. Exactly one command is under way at a time. After a RemoteProtocolError the server
+    connection is of no further use, nor is the tracker.
     """
 
     __slots__ = (
-        "_changes_something",
         "_client_track",
         "_command",
-        "_flushed",
-        "_header",
         "_held",
         "_inserts_eof",
         "_is_split",
         "_left",
         "_needed",
-        "_out",
         "_removes_eof",
+        "_rewriter",
         "_sequence_id",
         "_server_deprecate_eof",
         "_server_track",
-        "_shift",
         "_skip",
         "_state",
+        "_sticky",
         "_then_columns",
-        "affected_rows",
-        "any_insert_id",
-        "bytes_seen",
-        "changes",
-        "cursor_open",
-        "error_code",
-        "error_message",
-        "error_sqlstate",
-        "has_result_set",
-        "insert_id",
         "is_complete",
-        "is_error",
         "is_infile",
-        "num_columns",
-        "num_params",
-        "results",
-        "rows",
-        "statement_id",
-        "status",
-        "warnings",
     )
 
     def __init__(self, *, deprecate_eof: bool, session_track: bool) -> None:
         """The capabilities are those negotiated with the server."""
+        super().__init__()
         self._server_deprecate_eof: bool = deprecate_eof
         self._server_track: bool = session_track
-        # --- the response so far; begin() resets all of these
-        self.is_complete: bool = True  # the response has ended; nothing more may come
-        self.is_infile: bool = False  # the server waits for a file of the client's; see infile_sent()
-        self.has_result_set: bool = False  # any of the results has columns
-        self.rows: int = 0  # in the last result set
-        self.results: int = 0  # OKs and result sets that have ended; an ERR is none
-        self.is_error: bool = False  # it ended in an ERR
-        self.error_code: int = 0
-        self.error_sqlstate: bytes = b""
-        self.error_message: bytes = b""
-        self.warnings: int = 0  # of the last OK or EOF, like the next two
-        self.affected_rows: int = 0
-        self.insert_id: int = 0
-        self.any_insert_id: bool = False  # any OK of the response had one
-        self.changes: SessionChanges | None = None  # all session-track blocks of the response, merged
-        self.statement_id: int = 0  # these three by COM_STMT_PREPARE
-        self.num_columns: int = 0
-        self.num_params: int = 0
-        self.cursor_open: bool = False  # COM_STMT_EXECUTE or COM_STMT_FETCH: there is more to fetch
-        self.bytes_seen: int = 0
-        # Last status flags seen, in whichever response; ERR has none. begin() sets it to what it is given.
-        self.status: int = 0
+        # The response has ended, nothing more may come.
+        self.is_complete: bool = True
+        # The server waits for a file of the client's; see infile_sent().
+        self.is_infile: bool = False
         # --- the machine
         self._state: int = _DONE
         self._command: int = 0
+        self._sequence_id: i64 = 0  # of the next packet from the server
         self._left: i64 = 0  # definitions still to come
         self._then_columns: int = (
             0  # COM_STMT_PREPARE: definitions of columns that follow those of parameters
         )
-        self._sequence_id: i64 = 0  # of the next packet from the server
         self._is_split: bool = False  # the last packet of a row was full: the next one belongs to it
+        self._sticky: int = 0  # flags of the EOF behind the definitions that hold for the one behind the rows
         # --- the translation
+        self._client_track: TrackFilter | None = None
         self._inserts_eof: bool = False
         self._removes_eof: bool = False
-        self._client_track: TrackFilter | None = None
-        self._shift: i64 = 0  # what the client's sequence ids have more than the server's
+        self._rewriter: Rewriter = Rewriter()
         # --- the chunk
         self._skip: i64 = 0  # bytes of the last packet that are still to come and are passed on unseen
         self._held: bytes = b""  # held back, beginning with a header
         self._needed: i64 = 0  # so many bytes from there on it takes to get any further
-        self._changes_something: bool = False  # _out is in use for this chunk
-        self._out: bytearray = bytearray()  # the translation of the chunk up to _flushed
-        self._flushed: i64 = 0
-        self._header: i64 = 0  # first header at or behind _flushed
 
     def begin(
         self, command: int, client_deprecate_eof: bool, client_track: TrackFilter | None, status: int
@@ -295,30 +186,12 @@ class ResponseTracker:
         self._state = _state_after(command)
         self._command = command
         self.is_complete = self._state == _DONE
-        self.has_result_set = False
-        self.rows = 0
-        self.results = 0
-        if self.is_error:
-            self.is_error = False
-            self.error_code = 0
-            self.error_sqlstate = b""
-            self.error_message = b""
-        self.warnings = 0
-        self.affected_rows = 0
-        self.insert_id = 0
-        self.any_insert_id = False
-        self.changes = None
-        self.statement_id = 0
-        self.num_columns = 0
-        self.num_params = 0
-        self.cursor_open = False
-        self.bytes_seen = 0
-        self.status = status
+        self._clear(status)
         self._sequence_id = 1
         self._inserts_eof = self._server_deprecate_eof and not client_deprecate_eof
         self._removes_eof = client_deprecate_eof and not self._server_deprecate_eof
         self._client_track = client_track
-        self._shift = 0
+        self._rewriter.reset()
 
     def feed(self, chunk: bytes) -> bytes:
         """Takes what came from the server; returns what the client must be sent for it.
@@ -336,8 +209,7 @@ class ResponseTracker:
         size: i64 = len(chunk)
         pos: i64 = self._skip
         self._skip = 0
-        self._flushed = 0
-        self._header = pos
+        self._rewriter.enter(pos)
         while pos <= size:
             if self.is_complete:
                 if pos < size:
@@ -353,7 +225,7 @@ class ResponseTracker:
         if pos > size:
             self._skip = pos - size
             pos = size
-        return self._translation(chunk, pos)
+        return self._rewriter.leave(chunk, pos)
 
     def infile_sent(self, next_sequence_id: int) -> None:
         """The empty packet that ends the client's file was sent to the server, whose OK or ERR comes next.
@@ -374,7 +246,7 @@ class ResponseTracker:
     @property
     def client_sequence_id(self) -> int:
         """The same as the client counts."""
-        return (self._sequence_id + self._shift) & 0xFF
+        return (self._sequence_id + self._rewriter.shift) & 0xFF
 
     # ----------------------------------------------------------------------------------------------- the machine
     #
@@ -416,11 +288,8 @@ class ResponseTracker:
         size: i64 = len(chunk)
         if pos + 4 > size:
             return -4
-        low: i64 = chunk[pos]
-        middle: i64 = chunk[pos + 1]
-        high: i64 = chunk[pos + 2]
         got: i64 = chunk[pos + 3]
-        length: i64 = low | middle << 8 | high << 16
+        length = _length(chunk, pos)
         if got != self._sequence_id:
             raise out_of_order(self._sequence_id, got)
         if length == 0 or length > _CONTROL_LIMIT:
@@ -488,7 +357,7 @@ class ResponseTracker:
             self._finish()
 
     def _step_definitions(self, chunk: bytes, pos: i64) -> i64:
-        after, count = walk(chunk, pos, self._sequence_id, self._left)
+        after, count = walk(chunk, pos, self._sequence_id, self._left, len(chunk))
         self._sequence_id = (self._sequence_id + count) & 0xFF
         self._left -= count
         if self._left == 0:
@@ -527,15 +396,16 @@ class ResponseTracker:
         if chunk[pos + 4] == 0xFF:
             self._error(chunk, pos, end)
             return end
-        status = self._eof(chunk, pos, end)
-        if status & _CURSOR_EXISTS and self._command == _COM_STMT_EXECUTE:
+        self._read_eof(chunk[pos + 4 : end], 0, self._server_track)
+        if self.status & _PS_OUT_PARAMS:
+            self._sticky = self.status & (_PS_OUT_PARAMS | _MORE_RESULTS)
+        if self.status & _CURSOR_EXISTS and self._command == _COM_STMT_EXECUTE:
             self._translate_end(chunk, pos, end)
             self.cursor_open = True
             self._end_result()
             return end
         if self._removes_eof:
-            self._replace(chunk, pos, end, b"")
-            self._shift = (self._shift - 1) & 0xFF
+            self._rewriter.remove(chunk, pos, end)
         if self._command == _COM_STMT_PREPARE:
             self._next_definitions()
         else:
@@ -544,59 +414,44 @@ class ResponseTracker:
 
     def _step_missing_border(self, chunk: bytes, pos: i64) -> i64:
         """Behind the definitions of a result set, where we have to put an EOF: with which status? (See above.)"""
-        after, kind = self._peek(chunk, pos)
-        if after < 0:
-            return after
+        size: i64 = len(chunk)
+        limit = pos + _HOLD_LIMIT
+        after, _ = walk(chunk, pos, self._sequence_id, _NO_LIMIT, limit if limit < size else size)
         status = self.status & _LASTING
-        if kind == 0xFE:
-            ok = parse_ok(chunk[pos + 4 : after], self._server_track)
-            if ok.status & _CURSOR_EXISTS and self._command == _COM_STMT_EXECUTE:
-                self._state = _ROWS  # its end is at hand and becomes the one EOF
-                return pos
-            status = ok.status & ~_NOT_BEFORE_ROWS
-        elif kind < 0xFE and after - pos <= _HOLD_LIMIT:
-            end, kind = self._peek(chunk, after)
-            if end < 0:
-                return pos - after + end
-            if kind == 0xFE:
-                ok = parse_ok(chunk[after + 4 : end], self._server_track)
-                status = ok.status & ~_NOT_BEFORE_ROWS
+        if after + 5 <= limit:
+            is_empty = _is_empty(chunk, after)
+            if after + 5 > size and not is_empty:
+                return pos - after - 5
+            length = _length(chunk, after)
+            if not is_empty and chunk[after + 4] == 0xFE and length <= _CONTROL_LIMIT:
+                end = after + 4 + length
+                if end > size:
+                    return pos - end
+                final = self._peek_status(chunk, after, end)
+                if final & _CURSOR_EXISTS and after == pos and self._command == _COM_STMT_EXECUTE:
+                    self._state = _ROWS  # the end is at hand and becomes the one EOF
+                    return pos
+                status = final & ~_NOT_BEFORE_ROWS
         self._insert_eof(chunk, pos, status)
         self._state = _ROWS
         return pos
 
-    def _peek(self, chunk: bytes, pos: i64) -> tuple[i64, i64]:
-        """End and kind of the packet at pos: 0xFF ERR, 0xFE OK, 0 a row. An OK must be whole, of others 5 bytes here.
-
-        If more bytes are needed, the end is as a step returns it. Nothing is checked, that comes with the step.
-        """
-        size: i64 = len(chunk)
-        if pos + 4 > size:
-            return -5, 0
-        length: i64 = chunk[pos] | chunk[pos + 1] << 8 | chunk[pos + 2] << 16
-        end: i64 = pos + 4 + length
-        if length == 0:
-            return end, 0xFF
-        if pos + 5 > size:
-            return -5, 0
-        first: i64 = chunk[pos + 4]
-        if first == 0xFF:
-            return end, 0xFF
-        if first == 0xFE and length <= _CONTROL_LIMIT:
-            return (end, 0xFE) if end <= size else (pos - end, 0xFE)
-        return end, 0
+    def _peek_status(self, chunk: bytes, pos: i64, end: i64) -> int:
+        """Status of an OK(0xFE) that is whole but not its turn yet."""
+        if end - pos >= 11 and chunk[pos + 5] < 0xFB and chunk[pos + 6] < 0xFB:
+            return chunk[pos + 7] | chunk[pos + 8] << 8
+        return parse_ok(chunk[pos + 4 : end], self._server_track).status
 
     def _step_rows(self, chunk: bytes, pos: i64) -> i64:
         if self._is_split:
             return self._step_split_row(chunk, pos)
-        after, count = walk(chunk, pos, self._sequence_id, _NO_LIMIT)
+        after, count = walk(chunk, pos, self._sequence_id, _NO_LIMIT, len(chunk))
         self._sequence_id = (self._sequence_id + count) & 0xFF
         self.rows += count
         size: i64 = len(chunk)
         if after + 5 > size and not _is_empty(chunk, after):
             return after if after > pos else -5
-        length: i64 = chunk[after] | chunk[after + 1] << 8 | chunk[after + 2] << 16
-        if length == _MAX_PAYLOAD and chunk[after + 4] != 0xFF:
+        if _length(chunk, after) == _MAX_PAYLOAD and chunk[after + 4] != 0xFF:
             # "If the first byte is 0xFE": an OK or EOF is never that long, so this is a row.
             self.rows += 1
             return self._step_split_row(chunk, after)
@@ -620,14 +475,14 @@ class ResponseTracker:
         got: i64 = chunk[pos + 3]
         if got != self._sequence_id:
             raise out_of_order(self._sequence_id, got)
-        length: i64 = chunk[pos] | chunk[pos + 1] << 8 | chunk[pos + 2] << 16
+        length = _length(chunk, pos)
         self._is_split = length == _MAX_PAYLOAD
         self._sequence_id = (got + 1) & 0xFF
         return pos + 4 + length
 
     def _step_fields(self, chunk: bytes, pos: i64) -> i64:
         """COM_FIELD_LIST: definitions up to an EOF or OK(0xFE)."""
-        after, count = walk(chunk, pos, self._sequence_id, _NO_LIMIT)
+        after, count = walk(chunk, pos, self._sequence_id, _NO_LIMIT, len(chunk))
         self._sequence_id = (self._sequence_id + count) & 0xFF
         size: i64 = len(chunk)
         if after > pos:
@@ -644,95 +499,49 @@ class ResponseTracker:
     # ------------------------------------------------------------------------------------------- control packets
 
     def _error(self, chunk: bytes, pos: i64, end: i64) -> None:
-        err = parse_err(chunk[pos + 4 : end])
-        if err.code == 0xFFFF:
-            raise RemoteProtocolError("a progress report, which was not negotiated")
-        self.is_error = True
-        self.error_code = err.code
-        self.error_sqlstate = err.sqlstate
-        self.error_message = err.message
+        self._read_error(chunk[pos + 4 : end])
         self._finish()
 
     def _ok(self, chunk: bytes, pos: i64, end: i64) -> None:
         """An OK packet that the client gets as an OK packet."""
-        ok = self._read_ok(chunk, pos, end)
+        ok = self._read_ok(chunk, pos, end, self._server_track)
         if ok is not None:
             self._translate_ok(ok, chunk, pos, end)
-
-    def _read_ok(self, chunk: bytes, pos: i64, end: i64) -> OkPacket | None:
-        """Takes over what an OK says. None: there is nothing in it that a client could not be sent as it is."""
-        if end - pos == 11 and chunk[pos + 5] < 0xFB and chunk[pos + 6] < 0xFB and chunk[pos + 8] & 0x40 == 0:
-            # Two short numbers, status and warnings: by far the most frequent form.
-            self.affected_rows = chunk[pos + 5]
-            self.insert_id = chunk[pos + 6]
-            self.status = chunk[pos + 7] | chunk[pos + 8] << 8
-            self.warnings = chunk[pos + 9] | chunk[pos + 10] << 8
-            if self.insert_id:
-                self.any_insert_id = True
-            return None
-        ok = parse_ok(chunk[pos + 4 : end], self._server_track)
-        self.affected_rows = ok.affected_rows
-        self.insert_id = ok.insert_id
-        self.status = ok.status & ~_STATE_CHANGED
-        self.warnings = ok.warnings
-        if ok.insert_id:
-            self.any_insert_id = True
-        if ok.block is not None:
-            self._absorb(parse_changes(ok.block))
-        return ok if ok.status & _STATE_CHANGED else None
-
-    def _absorb(self, changes: SessionChanges) -> None:
-        if self.changes is None:
-            self.changes = changes
-        else:
-            self.changes.absorb(changes)
 
     def _translate_ok(self, ok: OkPacket, chunk: bytes, pos: i64, end: i64) -> None:
         """An OK with 0x4000: the client gets of its session-track block what it asked for."""
         block = b""
         if ok.block is not None and self._client_track is not None:
-            block = _filtered(ok.block, self._client_track)
-            if block == ok.block:
+            block = filter_changes(ok.block, self._client_track)
+            if block and block == ok.block:
                 return
         ok.block = block
         if not block:
             ok.status &= ~_STATE_CHANGED
-        self._replace(chunk, pos, end, ok.build())
-
-    def _eof(self, chunk: bytes, pos: i64, end: i64) -> int:
-        """Takes over what an EOF says; returns its status."""
-        eof = parse_eof(chunk[pos + 4 : end])
-        self.status = eof.status & ~_STATE_CHANGED
-        self.warnings = eof.warnings
-        if eof.status & _STATE_CHANGED and self._server_track:
-            # MariaDB: something changed, but what is lost.
-            self._absorb(SessionChanges(state_changed=True))
-        return eof.status
+        self._rewriter.replace(chunk, pos, end, ok.build())
 
     def _end_packet(self, chunk: bytes, pos: i64, end: i64) -> None:
         """What ends rows or fields: an EOF, or an OK with header 0xFE, as negotiated with the server."""
         if not self._server_deprecate_eof:
-            self._eof(chunk, pos, end)
+            self._read_eof(chunk[pos + 4 : end], self._sticky, self._server_track)
             self._translate_end(chunk, pos, end)
-            return
-        ok = self._read_ok(chunk, pos, end)
-        if self._inserts_eof:
+        elif self._inserts_eof:
+            self._read_ok(chunk, pos, end, self._server_track)
             self._translate_end(chunk, pos, end)
-        elif ok is not None:
-            self._translate_ok(ok, chunk, pos, end)
+        else:
+            self._ok(chunk, pos, end)
 
     def _translate_end(self, chunk: bytes, pos: i64, end: i64) -> None:
         """An end packet just read, for a client that negotiated the other kind."""
         status = (self.status | self.warnings << 16).to_bytes(4, "little")
         if self._inserts_eof:
-            self._replace(chunk, pos, end, b"\xfe" + status[2:] + status[:2])
+            self._rewriter.replace(chunk, pos, end, b"\xfe" + status[2:] + status[:2])
         elif self._removes_eof:
-            self._replace(chunk, pos, end, b"\xfe\0\0" + status)
-        elif chunk[pos + 8] & 0x40 and self._client_track is None:
-            self._replace(chunk, pos, end, b"\xfe" + status[2:] + status[:2])
+            self._rewriter.replace(chunk, pos, end, b"\xfe\0\0" + status)
 
     def _end_result(self) -> None:
         self.results += 1
+        self._sticky = 0
         if self.status & _MORE_RESULTS and self._command != _COM_STMT_FETCH:
             self._state = _FIRST
         else:
@@ -742,59 +551,22 @@ class ResponseTracker:
         self._state = _DONE
         self.is_complete = True
 
-    # ----------------------------------------------------------------------------------------------- translation
-
     def _insert_eof(self, chunk: bytes, pos: i64, status: int) -> None:
         """Puts an EOF in front of the packet at pos, whose id is the next one expected."""
-        self._flush(chunk, pos)
-        header: int = 5 | self.client_sequence_id << 24
-        self._out += header.to_bytes(4, "little") + b"\xfe\0\0" + status.to_bytes(2, "little")
-        self._shift = (self._shift + 1) & 0xFF
+        self._rewriter.insert(chunk, pos, self._sequence_id, b"\xfe\0\0" + status.to_bytes(2, "little"))
 
-    def _replace(self, chunk: bytes, pos: i64, end: i64, payload: bytes) -> None:
-        """Replaces the packet from pos to end, an empty payload by nothing at all."""
-        self._flush(chunk, pos)
-        if payload:
-            sequence_id: int = chunk[pos + 3]
-            header: int = len(payload) | ((sequence_id + self._shift) & 0xFF) << 24
-            self._out += header.to_bytes(4, "little") + payload
-        self._flushed = end
-        self._header = end
 
-    def _flush(self, chunk: bytes, end: i64) -> None:
-        """Appends the translation of the chunk up to end, which is no position within a header, to _out."""
-        if not self._changes_something:
-            self._changes_something = True
-            self._out = bytearray()
-        start = self._flushed
-        if start >= end:
-            return
-        out = self._out
-        offset: i64 = len(out) - start
-        if end - start > 4096:
-            out += memoryview(chunk)[start:end]
-        else:
-            out += chunk[start:end]
-        if self._shift != 0:
-            renumber(chunk, self._header, end, self._shift, out, offset)
-        self._flushed = end
-        self._header = end
-
-    def _translation(self, chunk: bytes, end: i64) -> bytes:
-        """The translation of the chunk up to end; what is behind that is held back."""
-        if self._changes_something or (self._shift != 0 and self._header < end):
-            self._flush(chunk, end)
-            self._changes_something = False
-            translation = bytes(self._out)
-            self._out = bytearray()
-            return translation
-        return chunk if end == len(chunk) else chunk[:end]
+def _length(chunk: bytes, pos: i64) -> i64:
+    """The payload length in the header at pos."""
+    low: i64 = chunk[pos]
+    middle: i64 = chunk[pos + 1]
+    high: i64 = chunk[pos + 2]
+    return low | middle << 8 | high << 16
 
 
 def _is_empty(chunk: bytes, pos: i64) -> bool:
     """Whether the header at pos is in the chunk and announces an empty packet."""
-    size: i64 = len(chunk)
-    return pos + 4 <= size and chunk[pos] == 0 and chunk[pos + 1] == 0 and chunk[pos + 2] == 0
+    return pos + 4 <= len(chunk) and _length(chunk, pos) == 0
 
 
 def _state_after(command: int) -> int:

@@ -16,15 +16,15 @@ from protocol.framing import out_of_order
 _MAX_PAYLOAD: Final = 0xFFFFFF
 
 
-def walk(chunk: bytes, pos: i64, sequence_id: i64, most: i64) -> tuple[i64, i64]:
-    """Walks over at most so many ordinary packets of chunk, from the header at pos on.
+def walk(chunk: bytes, pos: i64, sequence_id: i64, most: i64, end: i64) -> tuple[i64, i64]:
+    """Walks over at most so many ordinary packets of chunk, from the header at pos on, that begin before end.
 
     Ordinary is a packet that can only be a row or a definition: its first byte is below 0xFE, and it is neither
     empty nor full. Stops in front of any other packet, and of one whose header and first byte are not in the chunk
     yet. Returns the position after the packets walked over, which lies beyond the chunk when the last one is cut,
     and their number. Raises RemoteProtocolError 1156 for a wrong sequence id.
     """
-    readable: i64 = len(chunk) - 5
+    readable: i64 = end - 5
     count: i64 = 0
     while pos <= readable and count < most:
         low: i64 = chunk[pos]

@@ -1,0 +1,88 @@
+"""Rewriting a stream of packets in passing: inserting, replacing and removing some, and renumbering what follows.
+
+The owner walks over a chunk and says what is to change where, from the front to the back; all between is copied in
+stretches, and sequence ids are shifted there as long as packets were inserted or removed before. While nothing
+changes nothing is copied: the chunk itself comes out again.
+"""
+
+from __future__ import annotations
+
+from mypy_extensions import i64
+
+from protocol.scan import renumber
+
+
+class Rewriter:
+    """One stream, begun anew for each response by reset(). For each chunk: enter(), changes, leave()."""
+
+    __slots__ = ("_changes_something", "_flushed", "_header", "_out", "shift")
+
+    def __init__(self) -> None:
+        # What the ids of packets that come now have more in the output than in the input, mod 256.
+        self.shift: i64 = 0
+        # In this chunk something was inserted, replaced or removed: _out is in use.
+        self._changes_something: bool = False
+        # The output for the chunk up to _flushed.
+        self._out: bytearray = bytearray()
+        self._flushed: i64 = 0
+        # First header at or behind _flushed.
+        self._header: i64 = 0
+
+    def reset(self) -> None:
+        """A new response begins, whose ids are right."""
+        self.shift = 0
+
+    def enter(self, first_header: i64) -> None:
+        """A chunk begins; bytes in front of its first header belong to a packet that began earlier."""
+        self._flushed = 0
+        self._header = first_header
+
+    def insert(self, chunk: bytes, pos: i64, sequence_id: i64, payload: bytes) -> None:
+        """Puts a packet in front of the one at pos, whose id (in the input) is given whether or not it is there yet."""
+        self._flush(chunk, pos)
+        header: int = len(payload) | ((sequence_id + self.shift) & 0xFF) << 24
+        self._out += header.to_bytes(4, "little") + payload
+        self.shift = (self.shift + 1) & 0xFF
+
+    def replace(self, chunk: bytes, pos: i64, end: i64, payload: bytes) -> None:
+        """Gives the packet from pos to end another payload, which must be shorter than 0xFFFFFF bytes."""
+        self._flush(chunk, pos)
+        sequence_id: i64 = chunk[pos + 3]
+        header: int = len(payload) | ((sequence_id + self.shift) & 0xFF) << 24
+        self._out += header.to_bytes(4, "little") + payload
+        self._flushed = end
+        self._header = end
+
+    def remove(self, chunk: bytes, pos: i64, end: i64) -> None:
+        """Leaves out the packet from pos to end."""
+        self._flush(chunk, pos)
+        self.shift = (self.shift - 1) & 0xFF
+        self._flushed = end
+        self._header = end
+
+    def leave(self, chunk: bytes, end: i64) -> bytes:
+        """The output for the chunk up to end, which is its own end or a header that is held back."""
+        if self._changes_something or (self.shift != 0 and self._header < end):
+            self._flush(chunk, end)
+            self._changes_something = False
+            output = bytes(self._out)
+            self._out = bytearray()
+            return output
+        return chunk if end == len(chunk) else chunk[:end]
+
+    def _flush(self, chunk: bytes, end: i64) -> None:
+        """Brings the output up to end."""
+        self._changes_something = True
+        start = self._flushed
+        if start == end:
+            return
+        out = self._out
+        offset: i64 = len(out) - start
+        if end - start > 4096:
+            out += memoryview(chunk)[start:end]  # saves a copy, but costs more than that for short stretches
+        else:
+            out += chunk[start:end]
+        if self.shift != 0:
+            renumber(chunk, self._header, end, self.shift, out, offset)
+        self._flushed = end
+        self._header = end
