@@ -9,7 +9,7 @@ import argparse
 import errno
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +17,8 @@ from config.catalog import Setting, all_settings
 from config.loading import Loaded, read
 from config.problems import ConfigError
 from config.rendering import effective_toml
+from config.settings import Settings
+from proxy import logs
 from proxy.version import version_line
 
 EXAMPLE: Final = "fanin serve --upstream 127.0.0.1:3306"
@@ -40,8 +42,16 @@ _METAVARS: Final = {
 }
 
 
-def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
-    """Run the command; returns its exit status (argparse's own errors and --help raise SystemExit)."""
+Run = Callable[[Settings], int]
+
+
+def main(
+    argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None, run: Run | None = None
+) -> int:
+    """Run the command; returns its exit status (argparse's own errors and --help raise SystemExit).
+
+    Arguments, environment and the proxy itself (`proxy.app.run`) may be given in place of the real ones.
+    """
     environ = os.environ if environ is None else environ
     arguments = _parser().parse_args(argv)
     file = arguments.config or environ.get(CONFIG_VARIABLE) or None
@@ -53,7 +63,7 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
         return 2
     if arguments.command == "check":
         return _check(loaded)
-    return _serve(loaded)
+    return _serve(loaded.settings, run)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -106,12 +116,12 @@ def _check(loaded: Loaded) -> int:
     return 0
 
 
-def _serve(loaded: Loaded) -> int:
-    # Here and not above: `fanin check` and `fanin --version` start fast without the proxy's own modules.
-    from proxy import logs
-    from proxy.app import run
+def _serve(settings: Settings, run: Run | None) -> int:
+    if run is None:
+        # Here and not above: `fanin check` and `fanin --version` start fast without the proxy's own modules.
+        from proxy import app
 
-    settings = loaded.settings
+        run = app.run
     logs.configure(settings.log.level, settings.log.format, queries=settings.log.queries)
     log = logs.get_logger("cli")
     for warning in settings.warnings():

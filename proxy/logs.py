@@ -11,7 +11,8 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any, Final, Protocol, TextIO
+from contextlib import suppress
+from typing import Any, Final, Protocol, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -61,12 +62,12 @@ def configure(
     `level` and `format` are the texts of the settings; `stream` is standard error unless given. The standard
     library's log (asyncio, aiohttp) goes the same way.
     """
-    out = sys.stderr if stream is None else stream
-    is_console = format == "console" or (format == "auto" and out.isatty())
+    is_terminal = (sys.stderr if stream is None else stream).isatty()
+    is_console = format == "console" or (format == "auto" and is_terminal)
     structlog.configure(
-        processors=[*_processors(queries), *_renderers(is_console, out.isatty())],
+        processors=[*_processors(queries), *_renderers(is_console, is_terminal)],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.WriteLoggerFactory(file=out),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, _Output(stream))),
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()
@@ -136,6 +137,24 @@ def _printable(value: Any) -> Any:
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
+class _Output:
+    """Where lines go: standard error, as it is at that moment, unless a stream was given.
+
+    A reader that has gone away (a closed pipe, a full disk) costs the line and must not cost a client its query.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with suppress(OSError, ValueError):
+            (self._stream or sys.stderr).write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            (self._stream or sys.stderr).flush()
+
+
 class _Forwarder(logging.Handler):
     """Takes the standard library's lines to structlog; the logger's name is their room."""
 
@@ -149,3 +168,11 @@ class _Forwarder(logging.Handler):
             else "info"
         )
         getattr(log, level)(record.getMessage(), exc_info=record.exc_info)
+
+
+def restore_defaults() -> None:
+    """Undo `configure` (tests)."""
+    structlog.reset_defaults()
+    root = logging.getLogger()
+    root.handlers = [handler for handler in root.handlers if not isinstance(handler, _Forwarder)]
+    root.setLevel(logging.WARNING)

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientConnectorError, ClientSession, UnixConnector
+
+from config.values import Address
+from proxy.admin import Admin
+from proxy.counters import Counters
+
+ANYWHERE = Address("127.0.0.1", 0)
+
+
+class Source:
+    """A process that is what a test says."""
+
+    def __init__(self) -> None:
+        self.counters = Counters()
+        self.reasons: list[str] = []
+        self.shown: dict[str, object] = {}
+
+    def endpoint_snapshots(self) -> Sequence[Mapping[str, object]]:
+        return []
+
+    def pinned_sessions(self) -> Mapping[str, int]:
+        return {}
+
+    def obstacles(self) -> Sequence[str]:
+        return self.reasons
+
+    def state(self) -> Mapping[str, object]:
+        return self.shown
+
+
+@pytest.fixture
+def source() -> Source:
+    return Source()
+
+
+@pytest.fixture
+async def admin(source: Source) -> AsyncIterator[Admin]:
+    admin = await Admin.start(ANYWHERE, source)
+    yield admin
+    await admin.stop()
+
+
+async def get(admin: Admin, path: str) -> tuple[int, str, str]:
+    """Status, content type and text of a page."""
+    async with ClientSession() as session, session.get(f"http://{admin.addresses[0]}{path}") as response:
+        return response.status, response.headers["Content-Type"], await response.text()
+
+
+async def get_json(admin: Admin, path: str) -> tuple[int, Any]:
+    """Status and value of a page in JSON."""
+    status, kind, text = await get(admin, path)
+    assert kind.startswith("application/json")
+    return status, json.loads(text)
+
+
+async def test_metrics_are_served_as_prometheus_wants_them(admin: Admin, source: Source) -> None:
+    source.counters.queries = 7
+    status, kind, text = await get(admin, "/metrics")
+    assert (status, kind.partition(";")[0]) == (200, "text/plain")
+    assert "fanin_queries_total 7.0" in text.splitlines()
+
+
+async def test_a_process_that_answers_is_alive(admin: Admin, source: Source) -> None:
+    source.reasons = ["draining"]
+    assert await get_json(admin, "/healthz") == (200, {"status": "alive"})
+
+
+async def test_a_process_without_obstacles_is_ready(admin: Admin) -> None:
+    assert await get_json(admin, "/readyz") == (200, {"status": "ready"})
+
+
+async def test_a_process_that_is_not_ready_says_why(admin: Admin, source: Source) -> None:
+    source.reasons = ["draining", "no writer answers"]
+    assert await get_json(admin, "/readyz") == (
+        503,
+        {"status": "not ready", "reasons": ["draining", "no writer answers"]},
+    )
+
+
+async def test_the_state_is_shown_as_json_whatever_is_in_it(admin: Admin, source: Source) -> None:
+    source.shown = {"frontends": 3, "peer": Address("127.0.0.1", 5)}
+    assert await get_json(admin, "/state") == (200, {"frontends": 3, "peer": "127.0.0.1:5"})
+
+
+async def test_there_are_no_other_pages(admin: Admin) -> None:
+    assert (await get(admin, "/"))[0] == 404
+
+
+async def test_an_address_in_use_is_an_error_of_the_system(admin: Admin, source: Source) -> None:
+    with pytest.raises(OSError, match="in use"):
+        await Admin.start(admin.addresses[0], source)
+    assert (await get(admin, "/healthz"))[0] == 200
+
+
+async def test_a_stopped_server_answers_nobody(source: Source) -> None:
+    admin = await Admin.start(ANYWHERE, source)
+    await admin.stop()
+    await admin.stop()
+    with pytest.raises(ClientConnectorError):
+        await get(admin, "/healthz")
+
+
+@pytest.mark.parametrize("is_removed", [False, True])
+async def test_the_pages_may_be_on_a_unix_socket(source: Source, tmp_path: Path, is_removed: bool) -> None:
+    path = tmp_path / "admin.sock"
+    admin = await Admin.start(Address(path=str(path)), source)
+    assert [str(address) for address in admin.addresses] == [f"unix:{path}"]
+    async with (
+        ClientSession(connector=UnixConnector(str(path))) as session,
+        session.get("http://fanin/healthz") as response,
+    ):
+        assert response.status == 200
+    if is_removed:
+        path.unlink()
+    await admin.stop()
+    assert not path.exists()
+
+
+async def test_ipv6_addresses_are_served_too(source: Source) -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6 loopback")
+    admin = await Admin.start(Address("::1", 0), source)
+    assert (await get(admin, "/healthz"))[0] == 200
+    await admin.stop()

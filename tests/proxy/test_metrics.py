@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from proxy.counters import Counters
+from proxy.metrics import CONTENT_TYPE, render
+from proxy.version import fanin_version
+
+
+class Source:
+    """A source of numbers that a test sets."""
+
+    def __init__(self) -> None:
+        self.counters = Counters()
+        self.endpoints: list[Mapping[str, object]] = []
+        self.pinned: dict[str, int] = {}
+
+    def endpoint_snapshots(self) -> Sequence[Mapping[str, object]]:
+        return self.endpoints
+
+    def pinned_sessions(self) -> Mapping[str, int]:
+        return self.pinned
+
+
+def samples(source: Source) -> dict[str, float]:
+    """Every sample of Fanin's own: name with labels, as it is written on the page."""
+    found: dict[str, float] = {}
+    for family in text_string_to_metric_families(render(source).decode()):
+        for sample in family.samples:
+            labels = ",".join(f"{key}={value}" for key, value in sorted(sample.labels.items()))
+            found[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value
+    return found
+
+
+def test_the_page_of_a_process_that_has_done_nothing_shows_zeros() -> None:
+    page = samples(Source())
+    for name in (
+        "fanin_frontends",
+        "fanin_frontends_opened_total",
+        "fanin_frontends_refused_total",
+        "fanin_queries_total",
+        "fanin_bytes_total{direction=in}",
+        "fanin_bytes_total{direction=out}",
+        "fanin_leases_total",
+        "fanin_acquire_failures_total",
+        "fanin_acquire_wait_seconds_count",
+        "fanin_restores_total",
+        "fanin_captures_total",
+        "fanin_resets_total",
+        "fanin_backends_opened_total",
+        "fanin_open_failures_total",
+    ):
+        assert page[name] == 0, name
+    assert (
+        page[f"fanin_info{{compiled={'true' if is_compiled() else 'false'},version={fanin_version()}}}"] == 1
+    )
+
+
+def is_compiled() -> bool:
+    from protocol.speed import COMPILED
+
+    return COMPILED
+
+
+def test_counts_are_read_at_each_scrape() -> None:
+    source = Source()
+    assert samples(source)["fanin_queries_total"] == 0
+    source.counters.queries = 7
+    source.counters.frontends_open = 3
+    source.counters.bytes_in = 1 << 40
+    assert samples(source)["fanin_queries_total"] == 7
+    assert samples(source)["fanin_frontends"] == 3
+    assert samples(source)["fanin_bytes_total{direction=in}"] == 1 << 40
+
+
+def test_reasons_are_labels() -> None:
+    source = Source()
+    counters = source.counters
+    counters.count_pin("get-lock")
+    counters.count_login_failure("1045")
+    counters.count_close("frontend", "client-quit")
+    counters.count_close("backend", "max-age")
+    source.pinned = {"temporary-table": 2}
+    page = samples(source)
+    assert page["fanin_pins_total{reason=get-lock}"] == 1
+    assert page["fanin_login_failures_total{reason=1045}"] == 1
+    assert page["fanin_closes_total{reason=client-quit,side=frontend}"] == 1
+    assert page["fanin_closes_total{reason=max-age,side=backend}"] == 1
+    assert page["fanin_pinned{reason=temporary-table}"] == 2
+
+
+def test_leases_without_a_wait_are_in_the_first_bucket() -> None:
+    source = Source()
+    counters = source.counters
+    counters.leases = 10
+    counters.observe_wait(0.003)
+    counters.observe_wait(60.0)
+    counters.acquire_failures = 1  # of the two that waited, one got a lease: nine leases began at once
+    page = samples(source)
+    assert page["fanin_acquire_wait_seconds_bucket{le=0.001}"] == 9
+    assert page["fanin_acquire_wait_seconds_bucket{le=0.005}"] == 10
+    assert page["fanin_acquire_wait_seconds_bucket{le=10.0}"] == 10
+    assert page["fanin_acquire_wait_seconds_bucket{le=+Inf}"] == 11
+    assert page["fanin_acquire_wait_seconds_count"] == 11
+    assert page["fanin_acquire_wait_seconds_sum"] == 60.003
+
+
+def test_an_endpoint_is_shown_with_what_it_tells() -> None:
+    source = Source()
+    source.endpoints = [
+        {"name": "w", "role": "writer", "size": 5, "idle": 1, "leased": 2, "waiting": 3, "oldest_wait": 0.5, "is_up": True},
+        {"name": "r", "in_transaction": 1},
+    ]  # fmt: skip
+    page = samples(source)
+    assert page["fanin_backends{endpoint=w,state=idle}"] == 1
+    assert page["fanin_backends{endpoint=w,state=leased}"] == 2
+    assert page["fanin_backends{endpoint=w,state=parked}"] == 0
+    assert page["fanin_pool_size{endpoint=w}"] == 5
+    assert page["fanin_waiting{endpoint=w}"] == 3
+    assert page["fanin_oldest_wait_seconds{endpoint=w}"] == 0.5
+    assert page["fanin_endpoint_up{endpoint=w,role=writer}"] == 1
+    assert page["fanin_endpoint_up{endpoint=r,role=}"] == 0
+    assert page["fanin_in_transaction{endpoint=r}"] == 1
+
+
+def test_the_process_itself_is_measured() -> None:
+    assert samples(Source())["process_open_fds"] > 0
+
+
+def test_the_page_says_what_format_it_has() -> None:
+    assert CONTENT_TYPE.startswith("text/plain")
