@@ -200,14 +200,14 @@ class ClientLogin:
         max_packet: int = MAX_PACKET,
     ) -> None:
         """`password` may be None when only SHA1(password) is known (`native_stage1`), which is enough for
-        mysql_native_password. `tls` is "disabled", "preferred" or "required"; "preferred" does without on a Unix
+        mysql_native_password; with neither, the password is the empty one. `tls` is "disabled", "preferred" or "required"; "preferred" does without on a Unix
         socket (`is_secure`), like MySQL's clients. `encrypt(pem, plain)` is RSA-OAEP and raises ValueError for an
         unusable key or too long a password.
         """
         if tls not in ("disabled", "preferred", "required"):
             raise LocalProtocolError("tls is disabled, preferred or required")
         self._user: bytes = user
-        self._password: bytes | None = password
+        self._password: bytes | None = b"" if password is None and native_stage1 is None else password
         self._native_stage1: bytes | None = native_stage1
         self._database: bytes | None = database
         self._collation: int = collation
@@ -346,8 +346,8 @@ class ClientLogin:
         """Our response for the plugin and nonce in use."""
         password = self._password
         if password is None:
-            stage1 = self._native_stage1
-            return b"" if stage1 is None else native_scramble_stage1(stage1, self._nonce)
+            assert self._native_stage1 is not None
+            return native_scramble_stage1(self._native_stage1, self._nonce)
         if self._plugin == CACHING_SHA2_PASSWORD:
             return sha2_scramble(password, self._nonce)
         if self._plugin == CLEAR_PASSWORD:
