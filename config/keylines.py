@@ -71,7 +71,9 @@ class _Scanner:
         keys = self._key()
         path: Path = ()
         for key in keys[:-1]:
-            path = self._inside((*path, key))
+            path = (*path, key)
+            self._note_at(path, start)
+            path = self._inside(path)
         path += tuple(keys[-1:])
         if is_array:
             self.tables[path] = self.tables.get(path, -1) + 1

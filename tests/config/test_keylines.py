@@ -27,6 +27,7 @@ def paths_of(value: object, path: Path = ()) -> set[Path]:
         ("a = 1\nb = 2", {("a",): 1, ("b",): 2}),
         ("\n\n a = 1 # b = 2\r\nc = '#'\r\n", {("a",): 3, ("c",): 4}),
         ("[pool]\n\nsize = 4\n", {("pool",): 1, ("pool", "size"): 3}),
+        ("[a.b]\nc = 1", {("a",): 1, ("a", "b"): 1, ("a", "b", "c"): 2}),
         ("pool.size = 4", {("pool",): 1, ("pool", "size"): 1}),
         ("\"a b\" . 'c.d' = 4", {("a b",): 1, ("a b", "c.d"): 1}),
         (
