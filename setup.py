@@ -22,15 +22,9 @@ ROOT = Path(__file__).parent
 
 # All of protocol/ but tables of names; constants.py stays interpreted because hot code copies what it needs into Final ints.
 COLD_PROTOCOL = {"__init__.py", "constants.py"}
-# Modules of proxy/ on the path of a query. A name whose file does not exist is passed over.
+# Modules of proxy/ on the path of a query, as patterns. One that matches nothing is passed over.
 HOT_PROXY = (
-    "pool",
-    "pool_actions",
-    "pool_backoff",
-    "pool_members",
-    "pool_settle",
-    "pool_states",
-    "pool_waiters",
+    "pool*",
     "lexer",
     "grammar",
     "classify",
@@ -38,8 +32,12 @@ HOT_PROXY = (
     "session",
     "residue",
     "restore",
+    "binary",
+    "prepared",
+    "lessee",
     "frontend",
     "backend",
+    "endpoint",
 )
 # All in one shared library: calls between the modules stay native.
 GROUP = "fanin"
@@ -55,7 +53,7 @@ MYPY_FLAGS = (
 def hot_modules() -> list[str]:
     """Paths, relative to this file, of the modules to compile."""
     protocol = sorted(path for path in (ROOT / "protocol").glob("*.py") if path.name not in COLD_PROTOCOL)
-    proxy = [path for name in HOT_PROXY if (path := ROOT / "proxy" / f"{name}.py").exists()]
+    proxy = [path for pattern in HOT_PROXY for path in sorted((ROOT / "proxy").glob(f"{pattern}.py"))]
     return [str(path.relative_to(ROOT)) for path in (*protocol, *proxy)]
 
 
