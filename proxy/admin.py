@@ -40,7 +40,7 @@ class Admin:
 
     @classmethod
     async def start(cls, listen: Address, source: AdminSource) -> Admin:
-        """Listen and answer. Raises OSError if the address cannot be had."""
+        """Listen and answer. Raises OSError, with the address in its text, if that cannot be had."""
         admin = cls(source)
         app = web.Application()
         app.router.add_get("/metrics", admin._metrics)
@@ -52,6 +52,9 @@ class Admin:
         await runner.setup()
         try:
             await admin._listen(runner, listen)
+        except OSError as error:
+            await admin.stop()
+            raise OSError(error.errno, f"HTTP on {listen}: {error.strerror or error}") from error
         except BaseException:
             await admin.stop()
             raise

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -12,6 +13,7 @@ from aiohttp import ClientConnectorError, ClientSession, UnixConnector
 from config.values import Address
 from proxy.admin import Admin
 from proxy.counters import Counters
+from proxy.tasks import spawn
 
 ANYWHERE = Address("127.0.0.1", 0)
 
@@ -99,6 +101,19 @@ async def test_an_address_in_use_is_an_error_of_the_system(admin: Admin, source:
     with pytest.raises(OSError, match="in use"):
         await Admin.start(admin.addresses[0], source)
     assert (await get(admin, "/healthz"))[0] == 200
+
+
+async def test_an_address_that_cannot_be_had_is_named(source: Source) -> None:
+    with pytest.raises(FileNotFoundError, match=r"unix:/nowhere/admin\.sock"):
+        await Admin.start(Address(path="/nowhere/admin.sock"), source)
+
+
+async def test_a_start_may_be_cancelled_while_a_name_is_looked_up(source: Source) -> None:
+    task = spawn(Admin.start(Address("localhost", 0), source), name="start")
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def test_a_stopped_server_answers_nobody(source: Source) -> None:
