@@ -124,7 +124,8 @@ def parse_changes(block: bytes) -> SessionChanges:
         elif kind == _SCHEMA:
             changes.schema = read_lenenc_bytes(content, 0)[0]
         elif kind == _STATE_CHANGE:
-            changes.state_changed = read_lenenc_bytes(content, 0)[0] == b"1"
+            # MySQL sends a string<lenenc> as documented, MariaDB the bare character.
+            changes.state_changed = content[-1:] == b"1"
         elif kind == _GTIDS:
             # int<1> encoding specification (always 0) before the string.
             changes.gtids = read_lenenc_bytes(content, 1)[0]
