@@ -29,7 +29,9 @@ all): libmysqlclient and libmariadb name their default plugin and send nothing w
 
 As with MySQL 9.7, a switch during a login repeats the nonce of the greeting. More lenient than MySQL, on purpose: on a
 secure transport a public key may still be asked for (some clients do not know that a Unix socket is secure), and the
-NUL after a password sent in clear may be missing.
+NUL after a password sent in clear may be missing. And where the caller says so (`takes_clear_password`), a password
+that comes in clear over an insecure transport is taken, though never asked for: mysql-connector-python and libmariadb
+(unless told not to use TLS) send it like that to every server without TLS, which MySQL answers with 1045.
 """
 
 from __future__ import annotations
@@ -231,6 +233,7 @@ class ServerLogin:
         "_server_version",
         "_state",
         "_status",
+        "_takes_clear_password",
         "_user",
         "_verifier",
         "is_secure",
@@ -255,10 +258,12 @@ class ServerLogin:
         public_key_pem: bytes | None,
         decrypt: Callable[[bytes], bytes] | None,
         limit: int = LOGIN_LIMIT,
+        takes_clear_password: bool = False,
     ) -> None:
         """`nonce`: see `auth.nonce_of`. `is_secure`: the client is connected by a Unix socket; TLS is added by
         `tls_started()`. `requires_tls` is satisfied by a Unix socket, as MySQL's require_secure_transport is.
         `decrypt` undoes RSA-OAEP with our private key and raises ValueError for what was not made with it.
+        `takes_clear_password`: for connections over loopback, where a client that is that careless harms nobody.
         """
         if len(nonce) != NONCE_LENGTH or 0 in nonce:
             raise LocalProtocolError("a nonce has 20 bytes, none of them NUL")
@@ -275,6 +280,7 @@ class ServerLogin:
         # Half a key pair is none.
         self._public_key_pem: bytes | None = None if decrypt is None else public_key_pem
         self._decrypt: Callable[[bytes], bytes] | None = None if public_key_pem is None else decrypt
+        self._takes_clear_password: bool = takes_clear_password
         # Longest payload accepted from the client, in bytes.
         self.limit: int = limit
         # Whether nobody can listen in: a Unix socket, or TLS.
@@ -307,6 +313,7 @@ class ServerLogin:
         public_key_pem: bytes | None,
         decrypt: Callable[[bytes], bytes] | None,
         limit: int = LOGIN_LIMIT,
+        takes_clear_password: bool = False,
     ) -> ServerLogin:
         """A login for a COM_CHANGE_USER, whose payload this is; `capabilities` as agreed at login, `nonce` a fresh one.
 
@@ -329,6 +336,7 @@ class ServerLogin:
             public_key_pem=public_key_pem,
             decrypt=decrypt,
             limit=limit,
+            takes_clear_password=takes_clear_password,
         )
         login.sequence_id = 1
         login._is_change_of_user = True
@@ -527,6 +535,8 @@ class ServerLogin:
         if state == _FULL and self.is_secure:
             return PasswordReceived(payload.removesuffix(b"\x00"))
         password = self._decrypted(payload)
+        if password is None and state == _FULL and self._takes_clear_password and payload.endswith(b"\x00"):
+            password = payload[:-1]
         if password is None:
             return self._denied(RejectReason.WRONG_PASSWORD)
         return PasswordReceived(password)

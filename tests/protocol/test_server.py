@@ -67,6 +67,7 @@ def server(
     requires_tls: bool = False,
     has_key: bool = True,
     limit: int = LOGIN_LIMIT,
+    takes_clear_password: bool = False,
 ) -> ServerLogin:
     return ServerLogin(
         connection_id=0x80000001,
@@ -81,6 +82,7 @@ def server(
         public_key_pem=b"key" if has_key else None,
         decrypt=decrypt if has_key else None,
         limit=limit,
+        takes_clear_password=takes_clear_password,
     )
 
 
@@ -437,6 +439,41 @@ def test_secret_that_cannot_be_decrypted_is_a_wrong_password(secret: bytes) -> N
     assert reason_of(event) is RejectReason.WRONG_PASSWORD
     assert isinstance(event, Rejected)
     assert (event.code, event.message) == (1045, b"Access denied for user 'app' (using password: YES)")
+
+
+def test_password_in_clear_over_an_insecure_transport_is_a_wrong_one() -> None:
+    login = greeted()
+    asked(login, response(SHA2, bytes(32)))
+    login.verify(None)
+    assert reason_of(login.receive(b"secret\0", 4)) is RejectReason.WRONG_PASSWORD
+
+
+def test_careless_client_is_let_in_where_the_caller_says_so() -> None:
+    """mysql-connector-python and libmariadb send the password like that, unasked."""
+    login = greeted(takes_clear_password=True)
+    asked(login, response(SHA2, bytes(32)))
+    login.verify(None)
+    assert password_of(login.receive(b"secret\0", 4)) == b"secret"
+    login = greeted(takes_clear_password=True)
+    asked(login, response(SHA2, bytes(32)))
+    login.verify(None)
+    assert password_of(login.receive(encrypt(b"key", xor_password(b"secret", NONCE)), 4)) == b"secret"
+
+
+@pytest.mark.parametrize("secret", [b"", b"no nul"])
+def test_garbage_is_not_taken_for_a_password_in_clear(secret: bytes) -> None:
+    login = greeted(takes_clear_password=True)
+    asked(login, response(SHA2, bytes(32)))
+    login.verify(None)
+    assert reason_of(login.receive(secret, 4)) is RejectReason.WRONG_PASSWORD
+
+
+def test_password_in_clear_after_the_key_is_a_wrong_one() -> None:
+    login = greeted(takes_clear_password=True)
+    asked(login, response(SHA2, bytes(32)))
+    login.verify(None)
+    login.receive(b"\x02", 4)
+    assert reason_of(login.receive(b"secret\0", 6)) is RejectReason.WRONG_PASSWORD
 
 
 def test_password_is_not_asked_for_where_it_would_be_readable() -> None:
