@@ -124,6 +124,7 @@ class Process:
             max_packet=settings.limits.max_allowed_packet,
             max_clients=self._client_limit(),
             login_timeout=settings.limits.login_timeout,
+            max_login_delay=settings.limits.max_login_delay,
             acquire_timeout=settings.pool.acquire_timeout,
             log=logs.get_logger("clients"),
         )

@@ -24,6 +24,7 @@ from protocol.errors import RemoteProtocolError
 from protocol.framing import frame
 from protocol.response import ResponseTracker, TrackFilter
 from proxy.pool import Member
+from proxy.prepared import BackendStatements
 from proxy.vector import Vector
 
 OPENING: Final = 0
@@ -147,8 +148,8 @@ class Backend(Member):
         self.answers: list[bytes] | None = None
         self.is_reading_paused: bool = False
         self.closed_waiter: asyncio.Future[None] | None = None
-        # statement text -> the id it has on this connection
-        self.statements: dict[bytes, int] = {}
+        # binary prepared statements that exist on this connection
+        self.statements: BackendStatements = BackendStatements()
 
     # Using it
 

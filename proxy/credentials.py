@@ -16,8 +16,6 @@ from protocol.auth import Verifier
 
 DELAY_BASE: Final = 0.1
 """Seconds that the first wrong password of a user costs; each further one doubles it."""
-DELAY_LIMIT: Final = 5.0
-"""Seconds at most. MySQL's connection_control plugin goes from 1 s up to 24 days; a proxy holds a socket meanwhile."""
 DELAY_MEMORY: Final = 300.0
 """Seconds after which earlier failures no longer count."""
 DELAY_USERS: Final = 10_000
@@ -86,11 +84,13 @@ class Credentials:
 
 
 class LoginDelays:
-    """How long the next failed login of a user is held back before its error is sent."""
+    """How long the next failed login of a user is held back before its error is sent, up to a limit in seconds. (MySQL's
+    connection_control plugin goes from 1 s up to 24 days; a proxy holds a socket meanwhile.)"""
 
-    __slots__ = ("_failures",)
+    __slots__ = ("_failures", "_limit")
 
-    def __init__(self) -> None:
+    def __init__(self, limit: float) -> None:
+        self._limit: float = limit
         # user -> (failures in a row, time of the last); in order of the last failure
         self._failures: dict[bytes, tuple[int, float]] = {}
 
@@ -101,7 +101,7 @@ class LoginDelays:
         self._failures[user] = (count, now)
         if len(self._failures) > DELAY_USERS:
             del self._failures[next(iter(self._failures))]
-        return float(min(DELAY_LIMIT, DELAY_BASE * 2 ** min(count - 1, 16)))
+        return float(min(self._limit, DELAY_BASE * 2 ** min(count - 1, 16)))
 
     def succeeded(self, user: bytes) -> None:
         """A good login forgives the failures before it."""

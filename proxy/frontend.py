@@ -14,7 +14,9 @@ from protocol.commands import ping, reset_connection
 from protocol.errors import ProtocolError
 from protocol.framing import CommandReader, FileReader, frame, payload_of
 from protocol.response import DEFAULT_TRACK_FILTER, TrackFilter
+from proxy import binary, special
 from proxy.backend import Backend
+from proxy.binary import COM_STMT_EXECUTE, COM_STMT_PREPARE, STATEMENT_COMMANDS
 from proxy.classify import NOTHING, Statement
 from proxy.endpoint import COM_QUERY as COM_QUERY_BYTE
 from proxy.identity import Identity
@@ -26,6 +28,7 @@ from proxy.lessee import (
     KILLING,
     KILLING_HELD,
     PREPARING,
+    PREPARING_STATEMENT,
     PROBING,
     READY,
     RELAYING,
@@ -34,6 +37,7 @@ from proxy.lessee import (
     Lessee,
 )
 from proxy.pins import PinReason
+from proxy.prepared import Prepared, SessionStatements
 from proxy.reasons import CloseReason
 from proxy.replies import Failure, lost, ok, shutting_down, unknown_command
 from proxy.session import HOLD, PARK, PROBE, RELEASE, SessionState
@@ -41,22 +45,11 @@ from proxy.shared import SESSION_POOLING, Shared
 from proxy.tasks import spawn
 
 COM_QUIT: Final = 0x01
-COM_INIT_DB: Final = 0x02
 COM_QUERY: Final = 0x03
-COM_PROCESS_KILL: Final = 0x0C
 COM_PING: Final = 0x0E
-COM_CHANGE_USER: Final = 0x11
-COM_STMT_PREPARE: Final = 0x16
-COM_STMT_EXECUTE: Final = 0x17
-COM_STMT_SEND_LONG_DATA: Final = 0x18
-COM_STMT_CLOSE: Final = 0x19
-COM_STMT_RESET: Final = 0x1A
-COM_STMT_FETCH: Final = 0x1C
 COM_RESET_CONNECTION: Final = 0x1F
-FORWARDED: Final = frozenset({0x02, 0x04, 0x07, 0x08, 0x09, 0x0A, 0x0D, 0x16, 0x1B})
-"""INIT_DB, FIELD_LIST, REFRESH, SHUTDOWN, STATISTICS, PROCESS_INFO, DEBUG, STMT_PREPARE, SET_OPTION: whatever backend is leased."""
-ON_STATEMENT: Final = frozenset({0x17, 0x18, 0x19, 0x1A, 0x1C})
-"""Commands that name a prepared statement: only where the session holds the lease on which it was prepared."""
+FORWARDED: Final = frozenset({0x02, 0x04, 0x07, 0x08, 0x09, 0x0A, 0x0D, 0x1B})
+"""INIT_DB, FIELD_LIST, REFRESH, SHUTDOWN, STATISTICS, PROCESS_INFO, DEBUG, SET_OPTION: passed on to whatever backend is leased."""
 
 SESSION_TRACK: Final = 1 << 23
 DEPRECATE_EOF: Final = 1 << 24
@@ -75,7 +68,10 @@ class Frontend(Lessee):
         "capabilities",
         "client_deprecate_eof",
         "connection_id",
+        "cursors",
+        "executing",
         "file",
+        "held_answer",
         "is_draining_reader",
         "is_relayed",
         "is_secure",
@@ -86,6 +82,7 @@ class Frontend(Lessee):
         "read_pauses",
         "reader",
         "started_at",
+        "statements",
         "track",
         "transport",
     )
@@ -126,6 +123,12 @@ class Frontend(Lessee):
         # the client does not take what we write; why we do not read (PAUSED_BY_..)
         self.is_write_paused: bool = False
         self.read_pauses: int = 0
+        # binary prepared statements, the one that is being executed, and those with an open cursor
+        self.statements: SessionStatements | None = None
+        self.executing: Prepared | None = None
+        self.cursors: dict[Prepared, None] = {}
+        # pieces of the answer to COM_STMT_PREPARE: it needs another id
+        self.held_answer: list[bytes] = []
         # the re-authentication that COM_CHANGE_USER started (proxy.login.ChangeUser)
         self.login: Any = None
 
@@ -248,45 +251,30 @@ class Frontend(Lessee):
             self.statement = statement
             if statement.is_special and self._start_special(wire, statement):
                 return
-            self._execute(wire)
+            self.execute(wire)
             return
         self.statement = NOTHING
         if command == COM_PING:
             if self.backend is None:
                 self._send(ok(self.session.status))
             else:
-                self._execute(wire)
+                self.execute(wire)
         elif command == COM_QUIT:
             self.close(CloseReason.CLIENT_QUIT)
-        elif command in ON_STATEMENT:
-            self._start_on_statement(wire)
+        elif command in STATEMENT_COMMANDS:
+            binary.start_statement_command(self, wire)
         elif command in FORWARDED:
-            self._execute(wire)
+            self.execute(wire)
         elif command == COM_RESET_CONNECTION:
             self._reset_session()
         else:
-            from proxy.special import start_rare
-
-            start_rare(self, wire)
+            special.start_rare(self, wire)
 
     def _start_special(self, wire: bytes, statement: Statement) -> bool:
         """KILL, questions about residue and the like: True when the statement needs nothing more."""
-        from proxy.special import start_special
+        return special.start_special(self, wire, statement)
 
-        return start_special(self, wire, statement)
-
-    def _start_on_statement(self, wire: bytes) -> None:
-        if self.backend is not None:
-            self._execute(wire)
-        elif self.command not in (COM_STMT_SEND_LONG_DATA, COM_STMT_CLOSE):
-            statement_id = int.from_bytes(wire[5:9], "little")
-            self._send(
-                Failure(1243, f"Unknown prepared statement handler ({statement_id}) given to EXECUTE").wire(1)
-            )
-
-    # Getting a backend
-
-    def _execute(self, wire: bytes) -> None:
+    def execute(self, wire: bytes) -> None:
         """Run a command on the lease, or on a backend that is asked for now."""
         self.wire = wire
         backend = self.backend
@@ -332,6 +320,9 @@ class Frontend(Lessee):
     # What the backend tells its owner
 
     def relay(self, chunk: bytes) -> None:
+        if self.command == COM_STMT_PREPARE:
+            self.held_answer.append(chunk)
+            return
         self.is_relayed = True
         self.shared.counters.bytes_out += len(chunk)
         self.transport.write(chunk)
@@ -340,7 +331,10 @@ class Frontend(Lessee):
         backend = self.backend
         assert backend is not None
         session, tracker = self.session, backend.tracker
-        if self.command == COM_QUERY:
+        if self.command in STATEMENT_COMMANDS:
+            binary.answered(self, backend)
+            verdict = session.completed(self.statement, tracker)
+        elif self.command == COM_QUERY:
             verdict = session.completed(self.statement, tracker)
         else:
             verdict = session.completed_command(self.command, payload_of(self.wire), tracker)
@@ -358,6 +352,11 @@ class Frontend(Lessee):
             else:
                 backend.vector = self.session.vector
                 self.run_command(backend)
+        elif self.state == PREPARING_STATEMENT:
+            if is_failed:
+                self._restore_refused(backend)
+            else:
+                binary.prepared_here(self, backend)
         elif self.state == PROBING:
             self._settle(self.session.probed(backend.tracker))
         elif self.state == RESETTING:
@@ -449,6 +448,7 @@ class Frontend(Lessee):
     def _fresh_session(self) -> None:
         facts = self.shared.facts
         self.session.was_reset(facts.reset_charsets, facts.status)
+        self.forget_statements()
         if self.shared.pool_mode == SESSION_POOLING:
             self.session.pin(PinReason.SESSION_MODE)
 
@@ -480,6 +480,18 @@ class Frontend(Lessee):
         if self.state == READY:
             self._send(shutting_down().wire(0))
             self.close(CloseReason.DRAINED)
+
+    def forget_statements(self) -> None:
+        """The session's prepared statements and cursors are no more."""
+        self.statements = None
+        self.executing = None
+        self.cursors = {}
+
+    def reconsider_lease(self) -> None:
+        """Something that held the lease has ended without an answer from the server."""
+        backend = self.backend
+        if self.state == HOLDING and backend is not None:
+            self._settle(self.session.verdict())
 
     # What the lessee asks for
 
@@ -545,6 +557,7 @@ class Frontend(Lessee):
         """COM_CHANGE_USER succeeded: a new session on the old connection."""
         self.identity = identity
         self.session = session
+        self.forget_statements()
         self.ticket = None
         self.login = None
         if self.shared.pool_mode == SESSION_POOLING:

@@ -6,6 +6,7 @@ A session is always in one of these states:
     HOLDING     keeps its lease between commands (transaction, pin); waits for a command
     WAITING     has a ticket in the pool's queue
     PREPARING   our own commands bring the backend to the session's state
+    PREPARING_STATEMENT  a statement that the client prepared elsewhere is being prepared on the backend
     RELAYING    a command runs, its answer goes to the client
     PROBING     COM_PING after an error: only OK packets have status flags
     RESETTING   COM_RESET_CONNECTION runs on the lease that the session had
@@ -44,7 +45,8 @@ CHANGING: Final = 8
 AWAITING_KILL: Final = 9
 KILLING_HELD: Final = 10
 AWAITING_CAPTURE: Final = 11
-CLOSED: Final = 12
+PREPARING_STATEMENT: Final = 12
+CLOSED: Final = 13
 STATE_NAMES: Final = (
     "ready",
     "holding",
@@ -58,6 +60,7 @@ STATE_NAMES: Final = (
     "awaiting-kill",
     "killing",
     "awaiting-capture",
+    "preparing-statement",
     "closed",
 )
 
@@ -178,7 +181,7 @@ class Lessee(Holder):
         self.endpoint = endpoint
         self.backend = backend
         backend.owner = self
-        self._prepare(backend)
+        self.prepare(backend)
         return True
 
     def woken(self, ticket: LeaseTicket) -> None:
@@ -205,9 +208,9 @@ class Lessee(Holder):
         self.backend = backend
         backend.owner = self
         self.shared.counters.leases += 1
-        self._prepare(backend)
+        self.prepare(backend)
 
-    def _prepare(self, backend: Backend) -> None:
+    def prepare(self, backend: Backend) -> None:
         """Bring the backend to the session's state: nothing to do in the steady state."""
         session = self.session
         if backend.vector is session.vector and not self.statement.reads_insert_id:
@@ -218,7 +221,7 @@ class Lessee(Holder):
             assert backend.vector is not None
             commands = restore_commands(backend.vector, session.vector)
         if commands is None:
-            self._failed_to_prepare("its state cannot be restored by statements")
+            self.failed_to_prepare("its state cannot be restored by statements")
             return
         if self.statement.reads_insert_id and backend.claim is not self:
             commands.extend(session.restore_residue(self.statement))
@@ -228,7 +231,8 @@ class Lessee(Holder):
         self.state = PREPARING
         backend.run(self, commands)
 
-    def _failed_to_prepare(self, why: str) -> None:
+    def failed_to_prepare(self, why: str) -> None:
+        """The session cannot be continued on another backend: the client gets an error, the backend is closed."""
         self.discard(CloseReason.RESTORE_FAILED)
         self.send_failure(
             Failure(1105, f"Fanin: the session could not be moved to another server connection: {why}")

@@ -69,13 +69,14 @@ class Shared:
         max_packet: int,
         max_clients: int,
         login_timeout: float,
+        max_login_delay: float,
         acquire_timeout: float,
         log: Any,
     ) -> None:
         self.loop: asyncio.AbstractEventLoop = loop
         self.counters: Counters = counters
         self.credentials: Credentials = credentials
-        self.delays: LoginDelays = LoginDelays()
+        self.delays: LoginDelays = LoginDelays(max_login_delay)
         # for clients that send their password over a readable connection
         self.key_pair: KeyPair = KeyPair()
         self.facts: Facts = facts

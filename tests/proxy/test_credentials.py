@@ -1,0 +1,83 @@
+from protocol.auth import Verifier
+from proxy.credentials import (
+    DELAY_BASE,
+    DELAY_MEMORY,
+    DELAY_USERS,
+    Credential,
+    Credentials,
+    LoginDelays,
+)
+
+
+def credential(user: bytes = b"app", password: bytes | None = b"secret", is_configured: bool = False) -> Credential:
+    return Credential(user, password, Verifier.of_password(password or b""), is_configured)
+
+
+def test_a_credential_knows_its_password_and_shows_none():
+    known = credential()
+    assert known.has_password(b"secret")
+    assert not known.has_password(b"other")
+    assert known.can_log_in()
+    assert "secret" not in repr(known)
+
+
+def test_a_native_hash_alone_logs_in_only_after_a_client_has_shown_stage_one():
+    known = credential(password=None)
+    assert not known.has_password(b"")
+    assert not known.can_log_in()
+    known.native_stage1 = b"x" * 20
+    assert known.can_log_in()
+
+
+def test_a_learnt_credential_is_found_until_it_is_forgotten():
+    credentials = Credentials([], True)
+    first, second = credential(), credential(password=b"new")
+    assert credentials.find(b"app") is None
+    credentials.learn(first)
+    credentials.learn(second)
+    credentials.forget(first)
+    assert credentials.find(b"app") is second
+    credentials.forget(second)
+    assert credentials.find(b"app") is None
+
+
+def test_a_configured_credential_is_neither_replaced_nor_forgotten():
+    configured = credential(is_configured=True)
+    credentials = Credentials([configured], False)
+    credentials.learn(credential(password=b"other"))
+    credentials.forget(configured)
+    credentials.forget_all()
+    assert credentials.find(b"app") is configured
+    assert not credentials.allows_passthrough
+
+
+def test_a_change_of_accounts_forgets_what_was_learnt():
+    credentials = Credentials([], True)
+    credentials.learn(credential())
+    credentials.forget_all()
+    assert credentials.find(b"app") is None
+
+
+def test_each_wrong_password_in_a_row_is_answered_later_up_to_a_limit():
+    delays = LoginDelays(5.0)
+    assert [delays.failed(b"app", 0.0) for _ in range(3)] == [DELAY_BASE, DELAY_BASE * 2, DELAY_BASE * 4]
+    for _ in range(40):
+        last = delays.failed(b"app", 0.0)
+    assert last == 5.0
+    assert delays.failed(b"other", 0.0) == DELAY_BASE
+
+
+def test_a_good_login_and_a_long_pause_forgive_the_failures():
+    delays = LoginDelays(5.0)
+    delays.failed(b"app", 0.0)
+    delays.succeeded(b"app")
+    assert delays.failed(b"app", 1.0) == DELAY_BASE
+    assert delays.failed(b"app", 2.0 + DELAY_MEMORY) == DELAY_BASE
+
+
+def test_users_chosen_by_an_attacker_do_not_fill_the_memory():
+    delays = LoginDelays(5.0)
+    for number in range(DELAY_USERS + 1):
+        delays.failed(b"%d" % number, 0.0)
+    assert delays.failed(b"0", 0.0) == DELAY_BASE
+    assert delays.failed(b"5", 0.0) == DELAY_BASE * 2
