@@ -27,7 +27,7 @@ If the client's response was made for another plugin it is asked to switch: once
 An *empty* response is the empty password only from a client that names the plugin of our greeting (or no plugin at
 all): libmysqlclient and libmariadb name their default plugin and send nothing when they cannot use our nonce.
 
-As with MySQL 9.7, a switch during a login repeats the nonce of the greeting. More lenient than MySQL, on purpose: on a
+As with MySQL 9.7, a switch during a login repeats the nonce of the greeting, and a change of user brings a new one. More lenient than MySQL, on purpose: on a
 secure transport a public key may still be asked for (some clients do not know that a Unix socket is secure), and the
 NUL after a password sent in clear may be missing. And where the caller says so (`takes_clear_password`), a password
 that comes in clear over an insecure transport is taken, though never asked for: mysql-connector-python and libmariadb
@@ -221,6 +221,7 @@ class ServerLogin:
         "_charset",
         "_connection_id",
         "_decrypt",
+        "_greeting_nonce",
         "_is_change_of_user",
         "_is_configured",
         "_is_native_only",
@@ -299,6 +300,8 @@ class ServerLogin:
         # The client knows AuthSwitchRequest (PLUGIN_AUTH), and has not been sent one.
         self._can_switch: bool = False
         self._is_change_of_user: bool = False
+        # Only for a change of user, and only if the caller kept it.
+        self._greeting_nonce: bytes | None = None
         self._verifier: Verifier | None = None
         self._is_native_only: bool = False
         self._is_configured: bool = False
@@ -314,6 +317,7 @@ class ServerLogin:
         decrypt: Callable[[bytes], bytes] | None,
         limit: int = LOGIN_LIMIT,
         takes_clear_password: bool = False,
+        greeting_nonce: bytes | None = None,
     ) -> ServerLogin:
         """A login for a COM_CHANGE_USER, whose payload this is; `capabilities` as agreed at login, `nonce` a fresh one.
 
@@ -321,6 +325,10 @@ class ServerLogin:
         play, like MySQL; the response in the payload was made with an old nonce, or is a dummy, and is ignored. Raises
         RemoteProtocolError 1835 for a malformed payload. Our first packet has the id 1: the PacketReader for what the
         client sends must start with `sequence_id`, as always.
+
+        `greeting_nonce`: the nonce of the greeting, if the caller has kept it. With mysql_native_password libmariadb and
+        libmysqlclient answer that one here, whatever the switch says (MariaDB repeats it, too); so without it that plugin
+        is only used where nothing else is possible.
         """
         change = parse_change_user(payload, capabilities)
         login = ServerLogin(
@@ -340,15 +348,16 @@ class ServerLogin:
         )
         login.sequence_id = 1
         login._is_change_of_user = True
+        login._greeting_nonce = greeting_nonce
         login._ask(
             LoginRequested(
                 change.user,
-                change.database or None,
+                change.database,
                 change.collation,
                 capabilities,
                 0,
                 change.attributes,
-                change.plugin,
+                change.plugin or None,
                 change.auth_response != b"",
             ),
             change.auth_response,
@@ -475,7 +484,8 @@ class ServerLogin:
             self._plugin == NATIVE_PASSWORD
             and self._verifier is not None
             and self._verifier.native is not None
-            and (self._is_configured or self._auth_response != b"")
+            and (self._is_configured or (self._auth_response != b"" and not self._is_change_of_user))
+            and (self._greeting_nonce is not None or not self._is_change_of_user)
         ):
             return NATIVE_PASSWORD
         return CACHING_SHA2_PASSWORD
@@ -488,6 +498,8 @@ class ServerLogin:
             return self._denied(RejectReason.NO_NATIVE_HASH)
         self._can_switch = False
         self._plugin = plugin
+        if plugin == NATIVE_PASSWORD and self._greeting_nonce is not None:
+            self._nonce = self._greeting_nonce
         self._send(AuthSwitchRequest(plugin, self._nonce).build())
         self._state = _SWITCHED
         return None

@@ -702,7 +702,9 @@ def change_user(
     return b"".join(parts)
 
 
-def changing(payload: bytes, capabilities: int = PLAIN, is_secure: bool = False) -> ServerLogin:
+def changing(
+    payload: bytes, capabilities: int = PLAIN, is_secure: bool = False, greeting_nonce: bytes | None = None
+) -> ServerLogin:
     return ServerLogin.for_change_user(
         payload,
         capabilities=capabilities,
@@ -710,6 +712,7 @@ def changing(payload: bytes, capabilities: int = PLAIN, is_secure: bool = False)
         is_secure=is_secure,
         public_key_pem=b"key",
         decrypt=decrypt,
+        greeting_nonce=greeting_nonce,
     )
 
 
@@ -738,7 +741,8 @@ def test_change_of_user_without_a_database() -> None:
     [
         (SHA2, None, False, False, SHA2),
         (SHA2, NATIVE_ONLY, False, False, NATIVE),
-        (NATIVE, KNOWN, True, False, NATIVE),
+        (NATIVE, KNOWN, True, False, SHA2),
+        (NATIVE, KNOWN, False, False, SHA2),
         (NATIVE, None, False, False, SHA2),
         (CLEAR, None, False, True, CLEAR),
         (CLEAR, None, False, False, SHA2),
@@ -750,6 +754,25 @@ def test_change_of_user_uses_the_plugin_that_a_login_would_use(
     login = changing(change_user(plugin), is_secure=is_secure)
     assert login.verify(verifier, is_configured=is_configured) is None
     assert switched_to(login, 1) == expected
+
+
+@pytest.mark.parametrize(("plugin", "verifier"), [(NATIVE, KNOWN), (SHA2, NATIVE_ONLY)])
+def test_change_of_user_repeats_the_nonce_of_the_greeting_for_the_native_plugin(
+    plugin: bytes, verifier: Verifier
+) -> None:
+    """libmariadb answers it whatever the switch says."""
+    old = NONCE[::-1]
+    login = changing(change_user(plugin, bytes(20)), greeting_nonce=old)
+    assert login.verify(verifier, is_configured=True) is None
+    request = AuthSwitchRequest.parse(sent(login, 1))
+    assert (request.plugin, request.nonce) == (NATIVE, old)
+    assert isinstance(login.receive(native_scramble(b"secret", old), 3), Verified)
+
+
+def test_change_of_user_uses_sha2_for_a_learnt_password() -> None:
+    login = changing(change_user(NATIVE, bytes(20)), greeting_nonce=NONCE[::-1])
+    assert login.verify(KNOWN) is None
+    assert switched_to(login, 1) == SHA2
 
 
 def test_change_of_user_can_be_rejected() -> None:
