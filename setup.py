@@ -27,6 +27,7 @@ HOT_PROXY = (
     "pool*",
     "lexer",
     "grammar",
+    "statement",
     "classify",
     "vector",
     "session",
