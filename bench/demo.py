@@ -7,7 +7,7 @@ import signal
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
 
 import uvloop
@@ -21,7 +21,7 @@ from bench.fanin_process import DEFAULT_PORT, FaninProcess, port_or_free
 from bench.load import Group
 from bench.meters import ProcessMeter, ServerWatch
 from bench.report import console, draw, outcome_table, remarks, write_json
-from bench.servers import HOST, KINDS, SCHEMA
+from bench.servers import HOST, KINDS
 from bench.trial import Outcome, Trial
 from bench.workload import Catalogue, Shop, Step, Workload
 
@@ -68,51 +68,25 @@ def run(options: Namespace) -> int:
         f"[bold]Fanin[/]: {options.clients:,} connections of a shop's application on"
         f" {options.pool_size} connections of a {NAMES[options.kind]} cluster\n"
     )
-    cluster = Cluster(options.kind, max_connections=options.clients + SPARE_CONNECTIONS)
-    with step(out, f"start {NAMES[options.kind]}: a writer and two readers with GTID replication"):
-        cluster.start()
-    with cluster:
-        shop, catalogue = Shop(), Catalogue()
+    with ExitStack() as stack:
+        cluster = Cluster(options.kind, max_connections=options.clients + SPARE_CONNECTIONS)
+        with step(out, f"start {NAMES[options.kind]}: a writer and two readers with GTID replication"):
+            stack.enter_context(cluster)
+        stage = Stage(out, options, cluster)
         with step(out, f"fill the shop: {Shop.PRODUCTS} products, {options.clients // 2:,} customers"):
-            cluster.writer.sql(f"CREATE DATABASE {SHOP}")
-            uvloop.run(make_tables(shop, options.clients, database(cluster.writer.port)))
-            cluster.catch_up()
+            stage.fill()
         fanin = fanin_for(cluster, options)
         with step(out, f"start Fanin: a pool of {pool_per_server(options)} for each of the three servers"):
-            fanin.start()
-        with fanin:
-            writer, reader = database(fanin.port), database(fanin.ports[1])
-            through = uvloop.run(
-                play(
-                    out,
-                    "through Fanin",
-                    cluster,
-                    groups(shop, catalogue, writer, [reader], options),
-                    options,
-                    fanin.pid,
-                )
-            )
-        clients = most_direct(cluster, options.clients)
-        options_direct = Namespace(**{**vars(options), "clients": clients})
-        writer, readers = database(cluster.writer.port), [database(reader.port) for reader in cluster.readers]
-        direct = uvloop.run(
-            play(
-                out,
-                "direct",
-                cluster,
-                groups(shop, catalogue, writer, readers, options_direct),
-                options_direct,
-                None,
-            )
-        )
+            stack.enter_context(fanin)
+        through = stage.play_through(fanin)
+        fanin.stop()  # its pools would count as connections of the second part
+        direct = stage.play_direct()
         show(out, options, through, direct)
         if keep:
-            with fanin:
-                stay(out, fanin)
+            stack.enter_context(fanin)
+            stay(out, fanin)
         else:
-            out.print(
-                "Try it by hand: [bold]make demo KEEP=1[/] leaves everything running and says how to connect."
-            )
+            out.print("By hand: [bold]make demo KEEP=1[/] leaves everything running and says how to connect.")
     return 1 if through.errors else 0
 
 
@@ -125,7 +99,7 @@ def step(out: Console, text: str) -> Iterator[None]:
             yield
     else:
         yield
-    out.print(f"  {text:76} {time.perf_counter() - started:5.1f} s")
+    out.print(f"  {text:76} {time.perf_counter() - started:5.1f} s", highlight=False)
 
 
 def database(port: int) -> Target:
@@ -154,12 +128,6 @@ def address(port: int) -> str:
     return f"{HOST}:{port}"
 
 
-async def make_tables(shop: Workload, clients: int, writer: Target) -> None:
-    async with control(writer) as ask:
-        for statement in shop.schema(clients):
-            await ask.run(Step(statement))
-
-
 def most_direct(cluster: Cluster, clients: int) -> int:
     """How many direct connections the servers take: half of them go to the writer."""
     limit = min(int(server.value("SELECT @@max_connections")) for server in cluster.servers)
@@ -185,25 +153,64 @@ def split(total: int, parts: int) -> list[int]:
     return [total // parts + (part < total % parts) for part in range(parts)]
 
 
-async def play(
-    out: Console, name: str, cluster: Cluster, groups: Sequence[Group], options: Namespace, proxy: int | None
-) -> Outcome:
-    """One part of the demo."""
-    async with AsyncExitStack() as stack:
-        asking = [
-            await stack.enter_async_context(control(Target(HOST, server.port, database=SCHEMA)))
-            for server in cluster.servers
-        ]
-        with Display(out, name, clients=options.clients, seconds=options.seconds) as display:
+class Stage:
+    """The cluster with the shop's tables, where both parts are played by the same clients' scripts."""
+
+    def __init__(self, out: Console, options: Namespace, cluster: Cluster) -> None:
+        self._out = out
+        self._options = options
+        self._cluster = cluster
+        self._shop = Shop()
+        self._catalogue = Catalogue()
+
+    def fill(self) -> None:
+        """Make the tables on the writer, and wait until the readers have them."""
+        self._cluster.writer.sql(f"CREATE DATABASE {SHOP}")
+        uvloop.run(self._make_tables())
+        self._cluster.catch_up()
+
+    def play_through(self, fanin: FaninProcess) -> Outcome:
+        """The first part."""
+        writer, reader = (database(port) for port in fanin.ports)
+        return self._play("through Fanin", writer, [reader], self._options.clients, ProcessMeter(fanin.pid))
+
+    def play_direct(self) -> Outcome:
+        """The second part, with as many of the clients as the servers take."""
+        cluster = self._cluster
+        readers = [database(reader.port) for reader in cluster.readers]
+        clients = most_direct(cluster, self._options.clients)
+        return self._play("direct", database(cluster.writer.port), readers, clients, None)
+
+    def _play(
+        self, name: str, writer: Target, readers: Sequence[Target], clients: int, proxy: ProcessMeter | None
+    ) -> Outcome:
+        options = Namespace(**{**vars(self._options), "clients": clients})
+        parts = groups(self._shop, self._catalogue, writer, readers, options)
+        with Display(self._out, name, clients=clients, seconds=options.seconds) as display:
+            return uvloop.run(self._trial(name, parts, proxy, display))
+
+    async def _trial(
+        self, name: str, parts: Sequence[Group], proxy: ProcessMeter | None, display: Display
+    ) -> Outcome:
+        servers = self._cluster.servers
+        async with AsyncExitStack() as stack:
+            asking = [
+                await stack.enter_async_context(control(Target(HOST, server.port))) for server in servers
+            ]
             return await Trial(
                 name,
-                groups,
+                parts,
                 ServerWatch(asking),
-                seconds=options.seconds,
-                proxy=ProcessMeter(proxy) if proxy is not None else None,
-                servers=ProcessMeter(*(server.pid for server in cluster.servers)),
+                seconds=self._options.seconds,
+                proxy=proxy,
+                servers=ProcessMeter(*(server.pid for server in servers)),
                 on_sample=display.show,
             ).run()
+
+    async def _make_tables(self) -> None:
+        async with control(database(self._cluster.writer.port)) as ask:
+            for statement in self._shop.schema(self._options.clients):
+                await ask.run(Step(statement))
 
 
 def show(out: Console, options: Namespace, through: Outcome, direct: Outcome) -> None:

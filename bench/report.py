@@ -135,18 +135,18 @@ class Peer:
 
 def comparison_table(peers: Sequence[Peer], floor: str = "haproxy") -> Table:
     """A row for each peer: medians over the rounds (and ranges), with ratios to the floor within each round."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("")
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("", no_wrap=True, min_width=max(len(peer.name) for peer in peers))
     heads = (
         "queries/s",
         "p50 ms",
         "p99 ms",
         "CPU us/query",
         "user",
-        "system",
+        "sys",
         "x HAProxy",
         "user x",
-        "errors",
+        "err",
     )
     for head in heads:
         table.add_column(head, justify="right", no_wrap=True)

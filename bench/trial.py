@@ -87,7 +87,7 @@ class Trial:
         seconds: float,
         proxy: ProcessMeter | None = None,
         servers: ProcessMeter | None = None,
-        warm_up: float = WARM_UP,
+        warm_up: float | None = None,
         on_sample: Callable[[Sample], None] | None = None,
     ) -> None:
         self.name = name
@@ -96,12 +96,13 @@ class Trial:
         self._watch = watch
         self._proxy = proxy
         self._servers = servers
-        self._warm_up = warm_up
+        self._warm_up = WARM_UP if warm_up is None else warm_up
         self._on_sample = on_sample
         self._load = Load(groups)
         self._phase = "connecting"
         self._samples: list[Sample] = []
         self._crashes: list[str] = []
+        self._over = asyncio.Event()
 
     async def run(self) -> Outcome:
         """The whole trial. Raises ClientError when the servers cannot be asked."""
@@ -111,16 +112,13 @@ class Trial:
         is_exact = await self._watch.forget_peak()
         try:
             async with asyncio.TaskGroup() as tasks:
-                sampler = tasks.create_task(self._sample())
+                tasks.create_task(self._sample())
                 try:
                     measured = await self._measure()
-                    if is_exact:
-                        peak = await self._watch.peak()
-                    else:
-                        peak = self._sampled_peak(before)
                 finally:
                     self._load.close()
-                    sampler.cancel()
+                    self._over.set()  # and not cancelled: the sampler may be in the middle of a question
+            peak = await self._watch.peak() if is_exact else self._sampled_peak(before)
             after = await self._connections_after(before)
         finally:
             loop.set_exception_handler(None)
@@ -165,13 +163,12 @@ class Trial:
     async def _sample(self) -> None:
         started = last_at = time.perf_counter()
         last_queries = 0
-        while True:
-            await asyncio.sleep(SAMPLE_EVERY)
+        while not await self._is_over_after(SAMPLE_EVERY):
             connections = await self._watch.connected()
             load, now = self._load, time.perf_counter()
             new_queries = load.queries - last_queries
-            # the count starts anew with the window
-            rate = max(load.queries if new_queries < 0 else new_queries, 0) / (now - last_at)
+            # the load counts anew from the beginning of its window
+            rate = (new_queries if new_queries >= 0 else load.queries) / (now - last_at)
             last_at, last_queries = now, load.queries
             errors = sum(load.errors.values()) + len(self._crashes)
             sample = Sample(
@@ -180,6 +177,13 @@ class Trial:
             self._samples.append(sample)
             if self._on_sample is not None:
                 self._on_sample(sample)
+
+    async def _is_over_after(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._over.wait()
+        except TimeoutError:
+            return False
 
     async def _connections_after(self, before: tuple[int, ...]) -> tuple[int, ...]:
         """Connections of the servers once our clients' goodbyes have come through."""

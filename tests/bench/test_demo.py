@@ -1,0 +1,75 @@
+import io
+import json
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from bench import demo
+from bench.client import Target
+from bench.workload import Catalogue, Shop
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Warm up for a moment only."""
+    monkeypatch.setattr("bench.trial.WARM_UP", 0.1)
+    monkeypatch.setattr("bench.trial.SETTLE", 0.1)
+
+
+def parsed(tmp_path: Path, *arguments: str) -> Namespace:
+    parser = ArgumentParser()
+    demo.add_arguments(parser)
+    files = ["--json", str(tmp_path / "d.json"), "--png", str(tmp_path / "d.png")]
+    return parser.parse_args([*files, *arguments])
+
+
+def test_defaults_are_those_of_the_promise(tmp_path: Path) -> None:
+    options = parsed(tmp_path)
+    assert (options.clients, options.pool_size, options.seconds) == (2000, 40, 15)
+
+
+def test_pools_of_all_servers_stay_within_the_whole(tmp_path: Path) -> None:
+    for size, each in ((40, 13), (3, 1), (1, 1)):
+        assert demo.pool_per_server(parsed(tmp_path, "--pool-size", str(size))) == each
+
+
+def test_clients_are_split_over_the_servers(tmp_path: Path) -> None:
+    shop, catalogue, writer = Shop(), Catalogue(), Target("127.0.0.1", 1)
+    readers = [Target("127.0.0.1", 2), Target("127.0.0.1", 3)]
+    options = parsed(tmp_path, "--clients", "2001", "--active", "201")
+    made = demo.groups(shop, catalogue, writer, readers, options)
+    assert [(group.target.port, group.clients, group.active) for group in made] == [
+        (1, 1000, 100),
+        (2, 501, 51),
+        (3, 500, 50),
+    ]
+    assert [group.workload for group in made] == [shop, catalogue, catalogue]
+    assert demo.split(7, 3) == [3, 2, 2]
+
+
+def test_steps_tell_how_long_they_took() -> None:
+    for terminal in (False, True):
+        out = Console(file=io.StringIO(), width=100, force_terminal=terminal)
+        with demo.step(out, "start MariaDB"):
+            pass
+        assert isinstance(out.file, io.StringIO)
+        assert "start MariaDB" in out.file.getvalue()
+        assert out.file.getvalue().rstrip().endswith("0.0 s")
+
+
+@pytest.mark.parametrize("kind", [pytest.param("mariadb", marks=pytest.mark.mariadb)])
+def test_small_demo_runs_without_errors(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = f"--kind {kind} --clients 60 --active 12 --pool-size 6 --seconds 1".split()
+    assert demo.run(parsed(tmp_path, *arguments)) == 0
+    printed = capsys.readouterr().out
+    assert "through Fanin" in printed
+    assert "make demo KEEP=1" in printed
+    assert all(len(line) <= 100 for line in printed.splitlines())
+    through, direct = json.loads((tmp_path / "d.json").read_text())["outcomes"]
+    assert (through["connected"], direct["connected"]) == (60, 60)
+    assert sum(through["peak"]) - sum(through["before"]) <= 6 + 3  # the monitor's connections
+    assert sum(direct["peak"]) - sum(direct["before"]) >= 60

@@ -1,0 +1,92 @@
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from bench.client import Target, control
+from bench.meters import Cpu, ProcessMeter, ServerWatch, machine, read_lines, stat_of, status
+from bench.servers import Server
+from protocol.packets import Column, text_resultset
+from tests.bench.fakes import FakeServer, error
+
+
+def status_row(name: bytes, value: bytes) -> bytes:
+    return text_resultset([Column(b"a"), Column(b"b")], [[name, value]], status=2, deprecate_eof=False)
+
+
+def test_meter_sees_this_process_work() -> None:
+    meter = ProcessMeter(os.getpid())
+    before, used = meter.cpu(), time.process_time()
+    while time.process_time() - used < 0.05:
+        pass
+    spent = meter.cpu() - before
+    assert 0.03 <= spent.total <= 5
+    assert meter.memory() > 1 << 20
+
+
+def test_meter_includes_children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for pid, children in ((1, "2 3"), (2, ""), (3, "4"), (4, "")):
+        task = tmp_path / str(pid) / "task" / str(pid)
+        task.mkdir(parents=True)
+        (task / "children").write_text(children)
+        fields = ["S", *"0" * 10, "100", "50", *"0" * 8, "7"]
+        (tmp_path / str(pid) / "stat").write_text(f"{pid} (a (b) c) {' '.join(fields)}")
+    monkeypatch.setattr("bench.meters.PROC", tmp_path)
+    monkeypatch.setattr("bench.meters.TICKS", 100)
+    monkeypatch.setattr("bench.meters.PAGE", 4096)
+    meter = ProcessMeter(1)
+    assert meter.cpu() == Cpu(4.0, 2.0)
+    assert meter.memory() == 4 * 7 * 4096
+
+
+def test_process_that_has_ended_counts_as_nothing() -> None:
+    meter = ProcessMeter(2**22 + 1)
+    assert (meter.cpu(), meter.memory()) == (Cpu(0, 0), 0)
+    assert stat_of(2**22 + 1) == []
+
+
+async def test_status_is_a_number(fake: FakeServer) -> None:
+    fake.answers["SHOW GLOBAL STATUS LIKE 'Uptime'"] = status_row(b"Uptime", b"17")
+    async with control(fake.target) as ask:
+        assert await status(ask, "Uptime") == 17
+
+
+async def test_watch_leaves_out_the_connection_that_asks(fake: FakeServer) -> None:
+    fake.answers["SHOW GLOBAL STATUS LIKE 'Threads_connected'"] = status_row(b"Threads_connected", b"41")
+    fake.answers["SHOW GLOBAL STATUS LIKE 'Max_used_connections'"] = status_row(
+        b"Max_used_connections", b"45"
+    )
+    async with control(fake.target) as first, control(fake.target) as second:
+        watch = ServerWatch([first, second])
+        assert watch.servers == 2
+        assert await watch.connected() == (40, 40)
+        assert await watch.peak() == (44, 44)
+
+
+async def test_peak_cannot_be_forgotten_without_the_privilege(fake: FakeServer) -> None:
+    fake.answers["FLUSH LOCAL STATUS"] = error(1227, b"you need RELOAD")
+    async with control(fake.target) as ask:
+        assert not await ServerWatch([ask]).forget_peak()
+
+
+async def test_real_servers_count_their_peak_anew(server: Server) -> None:
+    target = Target(server.host, server.port)
+    async with control(target) as ask:
+        watch = ServerWatch([ask])
+        assert await watch.forget_peak()
+        before = await watch.connected()
+        async with control(target), control(target):
+            pass
+        (peak,) = await watch.peak()
+        assert peak >= before[0] + 2
+
+
+def test_machine_says_where_and_when() -> None:
+    facts = machine()
+    assert set(facts) == {"date", "cpu", "cores", "kernel", "python"}
+    assert all(facts.values())
+
+
+def test_file_that_cannot_be_read_has_no_lines(tmp_path: Path) -> None:
+    assert read_lines(tmp_path / "none") == []
