@@ -253,43 +253,29 @@ class Limits(Section):
 class ClientTls(Section):
     """TLS between clients and Fanin (never below TLS 1.2)."""
 
+    mode: ClientTlsMode = Field(
+        default=ClientTlsMode.OPTIONAL,
+        description="`disabled`, `optional` or `required`. Many clients use TLS whenever it is offered; on loopback "
+        "`disabled` saves the work.",
+    )
     certificate: ExistingFile | None = Field(
-        default=None, description="PEM file with the certificate shown to clients, and its chain."
+        default=None,
+        description="PEM file with the certificate shown to clients, and its chain; without it Fanin makes one for "
+        "itself at each start, as MySQL does.",
     )
     key: ExistingFile | None = Field(
         default=None, validate_default=True, description="PEM file with the certificate's private key."
     )
     client_ca: ExistingFile | None = Field(
         default=None,
-        validate_default=True,
         description="PEM file with CAs; with it every client that uses TLS must show a certificate "
         "of theirs.",
     )
-    mode: ClientTlsMode = Field(
-        default=ClientTlsMode.DISABLED,
-        validate_default=True,
-        description="`disabled`, `optional` or `required`.",
-        json_schema_extra={"default": "optional with a certificate, else disabled"},
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _default_mode(cls, table: object) -> object:
-        if isinstance(table, dict) and table.get("certificate") is not None and table.get("mode") is None:
-            return {**table, "mode": ClientTlsMode.OPTIONAL}
-        return table
 
     @field_validator("key")
     @classmethod
     def _key_with_certificate(cls, key: Path | None, info: ValidationInfo) -> Path | None:
         return _both_or_none(key, info)
-
-    @field_validator("client_ca", "mode")
-    @classmethod
-    def _needs_certificate(cls, value: object, info: ValidationInfo) -> object:
-        if value not in (None, ClientTlsMode.DISABLED) and info.data.get("certificate", value) is None:
-            raise ValueError("needs `client_tls.certificate` and `client_tls.key`")
-        return value
 
 
 class ServerTls(Section):

@@ -136,7 +136,10 @@ class Admission:
         shared, login = self.shared, self.login
         assert login is not None
         credential = self._credential
-        if credential is not None and credential.has_password(password):
+        if credential is not None and credential.verifier.matches(password):
+            if credential.password is None:
+                # only a native hash was configured, and the client has sent what it was made of
+                credential.password = password
             await self._admit_with_server(credential)
             return
         if (credential is not None and credential.is_configured) or not shared.credentials.allows_passthrough:
@@ -146,7 +149,7 @@ class Admission:
         async with shared.proof_lock(login.user):
             # others may have proven the same password while we waited
             credential = shared.credentials.find(login.user)
-            is_known = credential is not None and credential.has_password(password)
+            is_known = credential is not None and credential.verifier.matches(password)
             if credential is None or not is_known:
                 credential = Credential(login.user, password, Verifier.of_password(password))
             await self._admit_with_server(credential, is_proven=is_known)

@@ -165,7 +165,8 @@ async def _log_in(
 
 
 async def _start_tls(backend: Backend, target: Target) -> None:
-    assert target.tls_context is not None
+    if target.tls_context is None:
+        raise Failure(TLS_BROKEN, f"Fanin: server {target.name} wants TLS, and server_tls.mode is disabled")
     loop = asyncio.get_running_loop()
     try:
         transport = await loop.start_tls(

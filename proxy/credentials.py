@@ -9,7 +9,6 @@ References: MySQL documentation, "Caching SHA-2 Pluggable Authentication", "Nati
 
 from __future__ import annotations
 
-import hmac
 from typing import Final
 
 from protocol.auth import Verifier
@@ -41,10 +40,6 @@ class Credential:
         self.is_configured: bool = is_configured
         # SHA1(password): from a client's mysql_native_password answer, when only a native hash is configured.
         self.native_stage1: bytes | None = native_stage1
-
-    def has_password(self, password: bytes) -> bool:
-        """Whether `password` is this credential's, in constant time."""
-        return self.password is not None and hmac.compare_digest(self.password, password)
 
     def can_log_in(self) -> bool:
         """Whether it is enough to log in to a server (a native hash alone is not, before a client has logged in with it)."""

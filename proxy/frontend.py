@@ -71,6 +71,7 @@ class Frontend(Lessee):
         "cursors",
         "executing",
         "file",
+        "greeting_nonce",
         "held_answer",
         "is_draining_reader",
         "is_relayed",
@@ -97,6 +98,7 @@ class Frontend(Lessee):
         capabilities: int,
         is_reader_listener: bool,
         is_secure: bool,
+        greeting_nonce: bytes,
         peer: str,
         program: str,
     ) -> None:
@@ -108,6 +110,8 @@ class Frontend(Lessee):
         self.track: TrackFilter | None = DEFAULT_TRACK_FILTER if capabilities & SESSION_TRACK else None
         # a Unix socket or TLS: a clear password may come over it
         self.is_secure: bool = is_secure
+        # some clients answer it again in COM_CHANGE_USER
+        self.greeting_nonce: bytes = greeting_nonce
         # for logs and /state: address of the client, program_name of its connect attributes
         self.peer: str = peer
         self.program: str = program

@@ -52,6 +52,11 @@ class Doorway:
         self.requires_tls: bool = requires_tls
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a client is on this machine: a password that it sends in clear, unasked, is seen by nobody else."""
+    return host == "localhost" or host == "::1" or host.startswith("127.")
+
+
 class Login(asyncio.BufferedProtocol, Door):
     """A client that is not in yet."""
 
@@ -62,6 +67,7 @@ class Login(asyncio.BufferedProtocol, Door):
         self.host = host
         self.deadline = 0.0
         self.connection_id = 0
+        self.nonce = b""
         self.transport: Any = None
         self.admission: Admission | None = None
         self.is_over = False
@@ -136,6 +142,7 @@ class Login(asyncio.BufferedProtocol, Door):
             capabilities=login.capabilities,
             is_reader_listener=self.doorway.is_reader,
             is_secure=self.doorway.is_secure or self.is_tls,
+            greeting_nonce=self.nonce,
             peer=self.peer,
             program=login.attributes.get(b"program_name", b"").decode("utf-8", "replace")[:64],
         )
@@ -176,19 +183,21 @@ class Login(asyncio.BufferedProtocol, Door):
     def _greet(self) -> None:
         shared, doorway, facts = self.shared, self.doorway, self.shared.facts
         self.connection_id = shared.new_connection_id()
+        self.nonce = nonce_of(os.urandom(NONCE_SIZE))
         machine = ServerLogin(
             connection_id=self.connection_id,
             server_version=facts.server_version,
             charset=facts.charset,
             status=facts.status,
             capabilities=int(OFFERED_CAPABILITIES),
-            nonce=nonce_of(os.urandom(NONCE_SIZE)),
+            nonce=self.nonce,
             is_secure=doorway.is_secure,
             offers_tls=doorway.tls_context is not None,
             requires_tls=doorway.requires_tls,
             public_key_pem=shared.key_pair.public_key_pem(),
             decrypt=shared.key_pair.decrypt,
             limit=LOGIN_LIMIT,
+            takes_clear_password=is_loopback(self.host),
         )
         self.admission = Admission(shared, self, machine, doorway.is_reader, self.host)
         self.send(machine.greeting())
@@ -268,6 +277,7 @@ class ChangeUser(Door):
     def start(self, payload: bytes) -> None:
         """Read the command and ask the client for its password."""
         frontend = self.frontend
+        host = frontend.peer.rpartition(":")[0] or "localhost"
         try:
             machine = ServerLogin.for_change_user(
                 payload,
@@ -276,11 +286,12 @@ class ChangeUser(Door):
                 is_secure=frontend.is_secure,
                 public_key_pem=frontend.shared.key_pair.public_key_pem(),
                 decrypt=frontend.shared.key_pair.decrypt,
+                takes_clear_password=is_loopback(host),
+                greeting_nonce=frontend.greeting_nonce,
             )
         except ProtocolError as error:
             frontend.bad_input(error)
             return
-        host = frontend.peer.rpartition(":")[0] or "localhost"
         self.admission = Admission(frontend.shared, self, machine, frontend.is_reader_listener, host)
         assert machine.request is not None
         self.admission.requested(machine.request)

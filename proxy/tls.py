@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ssl
+import tempfile
+from pathlib import Path
 
 from config.sections import ClientTls, ClientTlsMode, ServerTls, ServerTlsMode
+
+from proxy.rsa import self_signed_certificate
 
 
 class TlsError(Exception):
@@ -13,14 +17,14 @@ class TlsError(Exception):
 
 def client_side(settings: ClientTls) -> ssl.SSLContext | None:
     """What clients meet, or None where TLS is not offered. Raises TlsError."""
-    if settings.mode is ClientTlsMode.DISABLED or settings.certificate is None:
+    if settings.mode is ClientTlsMode.DISABLED:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(settings.certificate, settings.key)
-    except (OSError, ssl.SSLError) as error:
-        raise TlsError(f"client_tls.certificate {settings.certificate}: {error}") from error
+    if settings.certificate is None:
+        _load_own_certificate(context)
+    else:
+        _load_certificate(context, settings.certificate, settings.key, "client_tls.certificate")
     if settings.client_ca is not None:
         _load_ca(context, str(settings.client_ca), "client_tls.client_ca")
         context.verify_mode = ssl.CERT_REQUIRED
@@ -42,10 +46,7 @@ def server_side(settings: ServerTls) -> ssl.SSLContext | None:
     else:
         context.verify_mode = ssl.CERT_NONE
     if settings.certificate is not None:
-        try:
-            context.load_cert_chain(settings.certificate, settings.key)
-        except (OSError, ssl.SSLError) as error:
-            raise TlsError(f"server_tls.certificate {settings.certificate}: {error}") from error
+        _load_certificate(context, settings.certificate, settings.key, "server_tls.certificate")
     return context
 
 
@@ -54,6 +55,21 @@ def demand_on_servers(settings: ServerTls) -> str:
     if settings.mode in (ServerTlsMode.DISABLED, ServerTlsMode.PREFERRED):
         return settings.mode.value
     return "required"
+
+
+def _load_own_certificate(context: ssl.SSLContext) -> None:
+    """The library takes certificates from files only: this one is readable by us alone and gone at once."""
+    with tempfile.NamedTemporaryFile(suffix=".pem") as file:
+        file.write(self_signed_certificate())
+        file.flush()
+        context.load_cert_chain(file.name)
+
+
+def _load_certificate(context: ssl.SSLContext, certificate: Path, key: Path | None, setting: str) -> None:
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        raise TlsError(f"{setting} {certificate}: {error}") from error
 
 
 def _load_ca(context: ssl.SSLContext, path: str, setting: str) -> None:

@@ -30,7 +30,7 @@ def test_a_setting_is_described_by_its_field() -> None:
     assert (by_path["upstream"].flag, by_path["upstream"].is_list) == ("--upstream", True)
     assert (by_path["upstream[].host"].flag, by_path["upstream[].host"].variable) == (None, None)
     assert by_path["users[].name"].default is None
-    assert by_path["client_tls.mode"].default == "optional with a certificate, else disabled"
+    assert by_path["client_tls.mode"].default == "optional"
     assert "pool" not in by_path
 
 

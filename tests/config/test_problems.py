@@ -37,7 +37,7 @@ def problems_of(**table: Any) -> list[str]:
         ({"users": [{"name": "x"}]}, "users[0]: expected exactly one of `password`, `native_hash` and `password_env`"),
         ({"users": ["app:hunter2"]}, "users[0]: expected a table; found ****"),
         ({"users": [{"name": "a", "native_hash": "hunter2"}]}, 'users[0].native_hash: expected "*" and 40 hexadecimal digits; found ****'),
-        ({"client_tls": {"mode": "required"}}, "client_tls.mode: needs `client_tls.certificate` and `client_tls.key`"),
+        ({"client_tls": {"certificate": __file__}}, "client_tls.key: expected `certificate` and `key` together; found nothing"),
         ({"upstream": []}, "upstream: expected at least one server"),
         ({"upstream": "mysql://app:hunter2@db"}, "upstream[0]: expected \"HOST:PORT\", \"[IPv6]:PORT\" or \"unix:/PATH\", without scheme, user and password; found '****@db'"),
         ({"log": {"level": "x" * 100}}, f"log.level: expected 'debug', 'info', 'warning' or 'error'; found '{'x' * 59}..."),

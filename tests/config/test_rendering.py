@@ -27,7 +27,7 @@ def test_defaults_are_spelled_as_in_the_file() -> None:
     assert cells["| `passthrough`"] == "`true`"
     assert cells["| `upstream`"] == ""
     assert cells["| `users[].name`"] == ""
-    assert cells["| `client_tls.mode`"] == "optional with a certificate, else disabled"
+    assert cells["| `client_tls.mode`"] == '`"optional"`'
 
 
 def test_effective_settings_show_values_and_origins_without_secrets(tmp_path: Path) -> None:

@@ -105,19 +105,10 @@ def test_limits_have_limits(table: dict[str, Any]) -> None:
     assert len(errors_of(Limits, table)) == 1
 
 
-def test_clients_may_use_tls_as_soon_as_there_is_a_certificate(pem: str) -> None:
-    assert ClientTls().mode is ClientTlsMode.DISABLED
-    assert ClientTls.model_validate({"certificate": pem, "key": pem}).mode is ClientTlsMode.OPTIONAL
+def test_clients_may_use_tls_with_or_without_a_certificate_of_the_users(pem: str) -> None:
+    assert ClientTls().mode is ClientTlsMode.OPTIONAL
+    assert ClientTls.model_validate({"mode": "required"}).certificate is None
     assert ClientTls.model_validate({"certificate": pem, "key": pem, "mode": "required"}).mode == "required"
-
-
-def test_client_tls_needs_a_certificate(pem: str) -> None:
-    needs = "Value error, needs `client_tls.certificate` and `client_tls.key`"
-    assert errors_of(ClientTls, {"mode": "required", "client_ca": pem}) == [
-        ("client_ca", needs),
-        ("mode", needs),
-    ]
-    assert errors_of(ClientTls, 5)[0][0] == ""
 
 
 @pytest.mark.parametrize("model", [ClientTls, ServerTls])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import subprocess
 from pathlib import Path
 from shutil import which
@@ -82,3 +83,10 @@ def test_openssl_encrypts_for_us(key_pair: KeyPair, tmp_path: Path) -> None:
 
 def test_key_pair_shows_nothing(key_pair: KeyPair) -> None:
     assert repr(key_pair) == "KeyPair(...)"
+
+
+def test_own_certificate_comes_with_its_key_and_is_another_each_time(tmp_path: Path) -> None:
+    pem = own.self_signed_certificate()
+    (tmp_path / "own.pem").write_bytes(pem)
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tmp_path / "own.pem")
+    assert own.self_signed_certificate() != pem
