@@ -35,6 +35,9 @@ class Duties:
     pure: frozenset[str]  # modules of proxy that owe full coverage, as dotted names
     exceptions: frozenset[str]  # modules excused from full coverage, for now
     untested: frozenset[str]  # modules excused from having a test module, for now
+    shared: dict[
+        str, str
+    ]  # modules that are one thing with another, by dotted name: whose test module is theirs too
 
 
 def duties(pyproject: Path) -> Duties:
@@ -43,7 +46,8 @@ def duties(pyproject: Path) -> Duties:
     contracts = tools.get("importlinter", {}).get("contracts", [])
     pure = [name for contract in contracts if contract["type"] == "pure" for name in contract["modules"]]
     own = tools.get("fanin", {}).get("own_coverage", {})
-    return Duties(frozenset(pure), frozenset(own.get("exceptions", ())), frozenset(own.get("untested", ())))
+    exceptions, untested = (frozenset(own.get(name, ())) for name in ("exceptions", "untested"))
+    return Duties(frozenset(pure), exceptions, untested, dict(own.get("shared", {})))
 
 
 def modules(root: Path) -> list[str]:
@@ -56,9 +60,9 @@ def modules(root: Path) -> list[str]:
     ]
 
 
-def own_test(module: str) -> str:
+def own_test(module: str, duties: Duties) -> str:
     """`proxy.pool` -> `tests/proxy/test_pool.py`."""
-    *rooms, name = module.split(".")
+    *rooms, name = duties.shared.get(module, module).split(".")
     return "/".join(["tests", *rooms, f"test_{name}.py"])
 
 
@@ -71,9 +75,9 @@ def untested(root: Path, duties: Duties) -> Iterable[str]:
     """Findings: modules without a test module, and excuses that are no longer needed."""
     names = modules(root)
     for module in names:
-        has_test = (root / own_test(module)).exists()
+        has_test = (root / own_test(module, duties)).exists()
         if not has_test and module not in duties.untested:
-            yield f"{module} has no test module {own_test(module)}"
+            yield f"{module} has no test module {own_test(module, duties)}"
         if has_test and module in duties.untested:
             yield f"{module} has its test module: take it off the list `untested` in pyproject.toml"
     yield from (
@@ -118,9 +122,9 @@ def uncovered(root: Path, duties: Duties, measured: coverage.Coverage) -> Iterab
         if not owes(module, duties):
             continue
         path = root / Path(*module.split(".")).with_suffix(".py")
-        gaps = missing(measured, path, ["^$", f"^{own_test(module)}::", f"^{PROPERTY_TESTS}"])
+        gaps = missing(measured, path, ["^$", f"^{own_test(module, duties)}::", f"^{PROPERTY_TESTS}"])
         if gaps and module not in duties.exceptions:
-            yield f"{module} is not covered by {own_test(module)}: {gaps}"
+            yield f"{module} is not covered by {own_test(module, duties)}: {gaps}"
         if not gaps and module in duties.exceptions:
             yield f"{module} is covered: take it off the list `exceptions` in pyproject.toml"
 

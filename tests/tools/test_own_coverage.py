@@ -21,6 +21,9 @@ modules = ["proxy.pool"]
 [tool.fanin.own_coverage]
 exceptions = [{exceptions}]
 untested = [{untested}]
+
+[tool.fanin.own_coverage.shared]
+{shared}
 """
 BRANCHING = "def sign(number):\n    if number < 0:\n        return -1\n    return 1\n"
 BOTH_BRANCHES = "def test_sign():\n    assert sign(-5) == -1\n    assert sign(5) == 1\n"
@@ -34,8 +37,9 @@ class Checkout:
         self.root = root
         self.configure()
 
-    def configure(self, *, exceptions: str = "", untested: str = "") -> None:
-        self.write("pyproject.toml", PYPROJECT.format(exceptions=exceptions, untested=untested))
+    def configure(self, *, exceptions: str = "", untested: str = "", shared: str = "") -> None:
+        text = PYPROJECT.format(exceptions=exceptions, untested=untested, shared=shared)
+        self.write("pyproject.toml", text)
 
     def write(self, path: str, text: str) -> None:
         (self.root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -119,6 +123,16 @@ def test_excuses_that_are_no_longer_needed_are_found(
     assert "protocol.sign is covered: take it off the list `exceptions`" in found
     assert "protocol.sign has its test module: take it off the list `untested`" in found
     assert "protocol.gone is on the list `untested` but does not exist" in found
+
+
+def test_module_that_is_one_thing_with_another_shares_its_tests(checkout: Checkout) -> None:
+    checkout.write("protocol/part.py", BRANCHING.replace("sign", "part"))
+    both = (BOTH_BRANCHES + BOTH_BRANCHES.replace("sign", "part")).replace("def test", "\ndef test")
+    imports = "from protocol.part import part\nfrom protocol.sign import sign\n"
+    checkout.write("tests/protocol/test_sign.py", imports + both)
+    checkout.configure(shared='"protocol.part" = "protocol.sign"')
+    checkout.run_tests()
+    assert own_coverage.main(checkout.root) == 0
 
 
 def test_neighbouring_lines_are_joined() -> None:
