@@ -46,7 +46,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--seconds", type=float, default=15, metavar="S", help="of each of the two parts (default 15)"
     )
     parser.add_argument(
-        "--think", type=float, default=0.05, metavar="T", help="seconds between two pages of a busy client"
+        "--think", type=float, default=0.1, metavar="T", help="seconds between two pages of a busy client"
     )
     parser.add_argument(
         "--keep", action="store_true", help="stay up until Ctrl-C; KEEP=1 in the environment does it too"

@@ -75,7 +75,7 @@ class Display:
 def plain_line(title: str, sample: Sample) -> str:
     """One sample on one line."""
     return (
-        f"  {title} {sample.at:4.1f} s: {number(sample.clients)} clients on {counts(sample.server_connections)}"
+        f"  {title} {sample.at:4.1f} s: {number(sample.clients)} clients on {number(sum(sample.server_connections))}"
         f" server connections, {number(sample.rate)} queries/s, {number(sample.errors)} errors"
     )
 
