@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.meters import machine
-from bench.trial import Outcome, Sample
+from bench.trial import Outcome
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -234,30 +234,32 @@ def draw(path: Path, outcomes: Sequence[Outcome], title: str) -> None:
 
 
 def draw_connections(axes: Axes, outcome: Outcome) -> None:
-    """Clients and server connections over time, on a logarithmic scale."""
-    times, samples = [sample.at for sample in outcome.samples], outcome.samples
+    """Clients and server connections over time, on a logarithmic scale, each with its highest number."""
+    times = [sample.at for sample in outcome.samples]
+    clients = [sample.clients for sample in outcome.samples]
+    servers = [sum(sample.server_connections) for sample in outcome.samples]
     axes.set_title(outcome.name)
     axes.set_yscale("symlog")
-    axes.set_ylim(0, outcome.clients * 2)
-    axes.plot(times, [sample.clients for sample in samples], label="clients", color="tab:blue")
+    axes.set_ylim(0, outcome.clients * 4)
+    axes.yaxis.set_major_formatter(lambda value, _: number(value))
     axes.plot(
-        times,
-        [sum(sample.server_connections) for sample in samples],
-        label="server connections",
-        color="tab:red",
+        times, clients, color="tab:blue", linewidth=4, alpha=0.5, label=f"clients: {number(max(clients))}"
     )
+    axes.plot(times, servers, color="tab:red", label=f"server connections: {number(max(servers))}")
     axes.set_ylabel("connections")
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower right")
+    axes.legend(loc="lower center")
 
 
 def draw_rate(axes: Axes, outcome: Outcome) -> None:
-    """Queries per second over time; the latencies stand in the corner."""
-    samples: Sequence[Sample] = outcome.samples
+    """Queries per second over time, with the latencies above."""
+    samples = [sample for sample in outcome.samples if sample.phase != "stopping"]
     axes.plot([sample.at for sample in samples], [sample.rate for sample in samples], color="tab:green")
+    axes.set_title(
+        f"p50 {outcome.p50:.1f} ms, p99 {outcome.p99:.1f} ms, {number(outcome.error_count)} errors",
+        fontsize=10,
+    )
     axes.set_ylabel("queries/s")
     axes.set_xlabel("seconds")
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
-    text = f"p50 {outcome.p50:.1f} ms   p99 {outcome.p99:.1f} ms   errors {outcome.error_count}"
-    axes.text(0.02, 0.05, text, transform=axes.transAxes)

@@ -110,6 +110,7 @@ class Trial:
         loop.set_exception_handler(self._crashed)
         before = await self._watch.connected()
         is_exact = await self._watch.forget_peak()
+        self._samples.append(Sample(self._phase, 0.0, 0, before, 0.0, 0, 0))
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._sample())
