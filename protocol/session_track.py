@@ -124,7 +124,7 @@ def parse_changes(block: bytes) -> SessionChanges:
         elif kind == _SCHEMA:
             changes.schema = read_lenenc_bytes(content, 0)[0]
         elif kind == _STATE_CHANGE:
-            # MySQL sends a string<lenenc> as documented, MariaDB the bare character.
+            # Documented as a string<lenenc> in the entry; both servers send the bare character. Either is read.
             changes.state_changed = content[-1:] == b"1"
         elif kind == _GTIDS:
             # int<1> encoding specification (always 0) before the string.
@@ -149,7 +149,7 @@ def build_changes(changes: SessionChanges) -> bytes:
     if changes.schema is not None:
         parts.append(_entry(_SCHEMA, lenenc_bytes(changes.schema)))
     if changes.state_changed:
-        parts.append(_entry(_STATE_CHANGE, b"\x011"))
+        parts.append(_entry(_STATE_CHANGE, b"1"))
     if changes.gtids is not None:
         parts.append(_entry(_GTIDS, b"\0" + lenenc_bytes(changes.gtids)))
     if changes.transaction_characteristics is not None:

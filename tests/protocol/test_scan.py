@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+
+from protocol.errors import RemoteProtocolError
+from protocol.framing import frame
+from protocol.scan import renumber, walk
+
+MANY = 1 << 62
+
+
+def rows(*payloads: bytes, first: int = 0) -> bytes:
+    return b"".join([frame(payload, first + number) for number, payload in enumerate(payloads)])
+
+
+def test_ordinary_packets_are_walked_over() -> None:
+    chunk = rows(*[b"\x03abc"] * 300, first=250)
+    assert walk(chunk, 0, 250, MANY, len(chunk)) == (len(chunk), 300)
+
+
+def test_a_walk_begins_at_a_header_and_ends_with_the_number() -> None:
+    chunk = b"??" + rows(b"a", b"b", b"c", first=7)
+    assert walk(chunk, 2, 7, 2, len(chunk)) == (12, 2)
+    assert walk(chunk, 2, 7, 0, len(chunk)) == (2, 0)
+
+
+def test_a_walk_ends_before_packets_of_another_kind() -> None:
+    for special in (b"\xfe", b"\xff", b"", b"x" * 0xFFFFFF):
+        chunk = rows(b"a", special)
+        assert walk(chunk, 0, 0, MANY, len(chunk)) == (5, 1)
+
+
+@pytest.mark.parametrize("size", range(5, 12))
+def test_a_cut_packet_counts_once_its_first_byte_is_there(size: int) -> None:
+    chunk = rows(b"a", b"bc")[:size]
+    assert walk(chunk, 0, 0, MANY, size) == ((11, 2) if size > 9 else (5, 1))
+
+
+def test_packets_that_begin_behind_the_end_are_left() -> None:
+    chunk = rows(b"abcdefgh", b"b", b"c")
+    assert walk(chunk, 0, 0, MANY, 10) == (12, 1)
+
+
+def test_a_wrong_sequence_id_is_refused() -> None:
+    chunk = rows(b"a", b"b")[:-2] + b"\x05c"
+    with pytest.raises(RemoteProtocolError, match="sequence id 5 instead of 1"):
+        walk(chunk, 0, 0, MANY, len(chunk))
+
+
+@pytest.mark.parametrize("shift", [1, 6, 255])
+def test_sequence_ids_are_shifted(shift: int) -> None:
+    chunk = b"tail" + rows(*[b"row"] * 10, first=250)
+    out = bytearray(b"before" + chunk)
+    renumber(chunk, 4, len(chunk), shift, out, 6)
+    expected = rows(*[b"row"] * 10, first=250 + shift)
+    assert bytes(out) == b"beforetail" + expected
+
+
+def test_nothing_behind_the_end_is_shifted() -> None:
+    chunk = rows(b"a", b"b")
+    out = bytearray(chunk)
+    renumber(chunk, 0, 5, 1, out, 0)
+    assert bytes(out) == rows(b"a", first=1) + rows(b"b", first=1)

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import pytest
+
+from protocol.constants import TrackerType
+from protocol.errors import RemoteProtocolError
+from protocol.session_track import (
+    DEFAULT_TRACK_FILTER,
+    SessionChanges,
+    TrackFilter,
+    build_changes,
+    filter_changes,
+    parse_changes,
+    split_changes,
+    split_variables,
+)
+from protocol.wire import lenenc_bytes
+
+ALL_KINDS = SessionChanges(
+    [(b"autocommit", b"ON"), (b"sql_mode", b"x" * 300)],
+    b"shop",
+    True,
+    b"START TRANSACTION READ ONLY;",
+    b"T_R_____",
+    b"3E11FA47:23",
+)
+
+
+def entry(kind: int, content: bytes) -> bytes:
+    return bytes([kind]) + lenenc_bytes(content)
+
+
+def test_all_kinds_both_ways() -> None:
+    block = build_changes(ALL_KINDS)
+    assert parse_changes(block) == ALL_KINDS
+    assert [TrackerType(kind).value for kind, _ in split_changes(block)] == [0, 0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("block", "expected"),
+    [
+        ("", SessionChanges()),
+        ("01050473686f70", SessionChanges(schema=b"shop")),
+        ("020131", SessionChanges(state_changed=True)),
+        ("020130", SessionChanges()),
+        ("02020131", SessionChanges(state_changed=True)),
+        ("000f0a6175746f636f6d6d6974034f4646", SessionChanges([(b"autocommit", b"OFF")])),
+        ("0509085f5f5f5f5f5f5f5f040100", SessionChanges(None, None, False, b"", b"________")),
+        ("0908deadbeefdeadbeef", SessionChanges()),
+    ],
+)
+def test_blocks_as_servers_send_them(block: str, expected: SessionChanges) -> None:
+    assert parse_changes(bytes.fromhex(block)) == expected
+
+
+@pytest.mark.parametrize("block", ["01", "0105", "010504", "0001", "00020161", "0202", "0300", "0301"])
+def test_blocks_that_are_cut_are_refused(block: str) -> None:
+    with pytest.raises(RemoteProtocolError):
+        parse_changes(bytes.fromhex(block))
+
+
+def test_an_entry_may_hold_several_variables() -> None:
+    content = b"\x01a\x011\x01b\x00"
+    assert split_variables(content) == [(b"a", b"1"), (b"b", b"")]
+    assert parse_changes(entry(0, content)).variables == [(b"a", b"1"), (b"b", b"")]
+
+
+def test_nothing_makes_an_empty_block() -> None:
+    assert build_changes(SessionChanges()) == b""
+
+
+def test_later_changes_are_absorbed() -> None:
+    changes = SessionChanges([(b"a", b"1")])
+    changes.absorb(SessionChanges())
+    assert changes == SessionChanges([(b"a", b"1")])
+    changes.absorb(ALL_KINDS)
+    changes.absorb(SessionChanges())
+    assert changes.variables == [(b"a", b"1"), *ALL_KINDS.variables]
+    changes.variables = ALL_KINDS.variables
+    assert changes == ALL_KINDS
+
+
+def test_changes_are_values_but_no_keys() -> None:
+    assert SessionChanges() != b""
+    assert SessionChanges(schema=b"") != SessionChanges()
+    with pytest.raises(TypeError):
+        hash(SessionChanges())
+    assert (
+        repr(SessionChanges(schema=b"s", state_changed=True))
+        == "SessionChanges(schema=b's', state_changed=True)"
+    )
+
+
+def only(
+    *variables: bytes,
+    schema: bool = False,
+    state_change: bool = False,
+    transaction: bool = False,
+    gtids: bool = False,
+) -> TrackFilter:
+    return TrackFilter(frozenset(variables), schema, state_change, transaction, gtids)
+
+
+BLOCK = build_changes(ALL_KINDS)
+
+
+@pytest.mark.parametrize(
+    ("track", "left"),
+    [
+        (only(), SessionChanges()),
+        (only(b"*"), SessionChanges(ALL_KINDS.variables)),
+        (only(b"autocommit", b"time_zone"), SessionChanges(ALL_KINDS.variables[:1])),
+        (only(schema=True), SessionChanges(schema=b"shop")),
+        (only(state_change=True), SessionChanges(state_changed=True)),
+        (only(gtids=True), SessionChanges(gtids=b"3E11FA47:23")),
+        (
+            only(transaction=True),
+            SessionChanges(None, None, False, b"START TRANSACTION READ ONLY;", b"T_R_____"),
+        ),
+        (only(b"*", schema=True, state_change=True, transaction=True, gtids=True), ALL_KINDS),
+        (DEFAULT_TRACK_FILTER, SessionChanges([(b"autocommit", b"ON")], b"shop")),
+    ],
+)
+def test_a_filter_leaves_what_was_asked_for(track: TrackFilter, left: SessionChanges) -> None:
+    assert filter_changes(BLOCK, track) == build_changes(left)
+
+
+def test_names_of_variables_are_compared_in_lower_case() -> None:
+    block = build_changes(SessionChanges([(b"Time_Zone", b"SYSTEM")]))
+    assert filter_changes(block, DEFAULT_TRACK_FILTER) == block
+
+
+def test_unknown_entries_are_dropped() -> None:
+    assert filter_changes(entry(9, b"?"), only(b"*", transaction=True)) == b""
