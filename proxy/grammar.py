@@ -1,0 +1,656 @@
+"""The slow half of `classify`: the statements whose grammar decides what they do to the session.
+
+One function for each first word that needs one, in :data:`GRAMMARS`; the words of :data:`PLAIN` need none. Each gets the tokens of
+one statement and adds to the :class:`Effects` of the whole text. Statements that contain others are in `classify`. Pessimistic: what does not look as the manuals describe it pins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from proxy import lexer
+from proxy.lexer import NAME, NUMBER, STRING, SYMBOL, SYSTEM, VARIABLE, WORD, Token, unquoted
+from proxy.pins import PinReason
+from proxy.statement import (
+    BEGINS,
+    BEGINS_READ_ONLY,
+    CALLS,
+    CHANGES_ACCOUNT,
+    CONSISTENT_SNAPSHOT,
+    DROPS_SCHEMA,
+    ENDS,
+    FIXED_NAME,
+    GETS_DIAGNOSTICS,
+    KEEPS_DIAGNOSTICS,
+    LOCAL_INFILE,
+    READS_DIAGNOSTICS,
+    READS_INSERT_ID,
+    RELEASES,
+    SETS,
+    SETS_GLOBAL,
+    SHUTS_DOWN,
+    USES,
+    USES_NO_TABLE,
+    Question,
+    Statement,
+)
+
+PLAIN: Final[dict[bytes, int]] = {
+    b"insert": 0,
+    b"replace": 0,
+    b"update": 0,
+    b"delete": 0,
+    b"truncate": 0,
+    b"describe": 0,
+    b"desc": 0,
+    b"explain": 0,
+    b"analyze": 0,
+    b"optimize": 0,
+    b"check": 0,
+    b"checksum": 0,
+    b"repair": 0,
+    b"help": 0,
+    b"cache": 0,
+    b"import": 0,
+    b"install": 0,
+    b"uninstall": 0,
+    b"change": 0,
+    b"purge": 0,
+    b"stop": 0,
+    b"reset": 0,
+    b"clone": 0,
+    b"do": USES_NO_TABLE,
+    b"signal": USES_NO_TABLE,
+    b"resignal": USES_NO_TABLE,
+    b"restart": SHUTS_DOWN,
+    b"shutdown": SHUTS_DOWN,
+    b"grant": CHANGES_ACCOUNT,
+    b"revoke": CHANGES_ACCOUNT,
+}
+"""First words of statements whose first word is all that matters, with their flags."""
+
+_ACCOUNTS: Final = frozenset([b"user", b"role"])
+ROUTINES: Final = frozenset([b"procedure", b"function", b"trigger", b"event", b"package"])
+_SCHEMAS: Final = frozenset([b"database", b"schema"])
+_SCOPES: Final[dict[bytes, bool]] = {
+    b"session": False,
+    b"local": False,
+    b"global": True,
+    b"persist": True,
+    b"persist_only": True,
+}
+_CANONICAL: Final[dict[bytes, bytes]] = {
+    b"tx_isolation": b"transaction_isolation",
+    b"tx_read_only": b"transaction_read_only",
+    b"identity": b"last_insert_id",
+}
+_NEXT_ONLY: Final = frozenset([b"transaction_isolation", b"transaction_read_only"])
+_CHARSETS: Final = (b"character_set_client", b"character_set_connection", b"character_set_results")
+# Functions that a SET may use without being suspected of side effects. Anything else is treated as a CALL.
+_HARMLESS: Final = frozenset(
+    b"concat concat_ws replace if ifnull nullif coalesce lower upper lcase ucase trim ltrim rtrim cast convert char substring "
+    b"substr left right mid greatest least abs floor ceil ceiling round mod now unix_timestamp current_timestamp version user "
+    b"current_user database schema connection_id in and or not like regexp case when then else end is null div between "
+    b"last_insert_id found_rows row_count length char_length substring_index repeat uuid rand pow power sqrt sign "
+    b"find_in_set locate instr hex unhex md5 sha1 sha2 utc_timestamp sysdate curdate curtime date_format select from "
+    b"global session".split()
+)
+
+
+def canonical(name: bytes) -> bytes:
+    """The one name under which the session knows a variable that servers call differently."""
+    name = name.lower()
+    return _CANONICAL.get(name, name)
+
+
+class Effects:
+    """What the statements of one text do, while it is being found out."""
+
+    __slots__ = (
+        "collation",
+        "defaults",
+        "executes",
+        "flags",
+        "found_rows",
+        "inner",
+        "is_conditional",
+        "kill",
+        "lexing",
+        "lift_names",
+        "lifts",
+        "limit",
+        "pin_names",
+        "pins",
+        "places",
+        "prepares",
+        "question",
+        "temporary",
+        "text",
+        "title",
+        "variables",
+    )
+
+    def __init__(self, text: bytes, lexing: int, is_conditional: bool) -> None:
+        self.text: bytes = text
+        self.lexing: int = lexing
+        self.is_conditional: bool = is_conditional
+        self.flags: int = 0
+        self.pins: list[PinReason] = []
+        self.pin_names: list[bytes] = []
+        self.lifts: list[PinReason] = []
+        self.lift_names: list[bytes] = []
+        self.variables: list[bytes] = []
+        self.defaults: list[bytes] = []
+        self.temporary: list[bytes] = []
+        self.collation: bytes | None = None
+        self.found_rows: int = 0
+        self.question: int = 0
+        self.title: bytes = b""
+        self.limit: tuple[int, int] | None = None
+        self.kill: tuple[bool, int] | None = None
+        self.prepares: list[tuple[bytes, Statement | None]] = []
+        self.executes: list[bytes] = []
+        self.inner: Statement | None = None
+        self.places: list[tuple[int, int, int, bool]] = []
+
+    def pin(self, reason: PinReason, name: bytes = b"") -> None:
+        """One thing more that pins."""
+        self.pins.append(reason)
+        self.pin_names.append(name)
+
+    def lift(self, reason: PinReason, name: bytes = b"") -> None:
+        """One thing that no longer pins, if this has run and every other instrument agrees."""
+        self.lifts.append(reason)
+        self.lift_names.append(name)
+
+    def unknown(self) -> None:
+        """Something was not understood."""
+        self.pin(PinReason.UNKNOWN_STATEMENT)
+
+    def plain(self, token: Token) -> bytes:
+        """The string or name that a token stands for."""
+        if token.kind == WORD or token.kind == NUMBER:
+            return token.text
+        is_escaping = token.kind == STRING and not self.lexing & lexer.NO_BACKSLASH_ESCAPES
+        return unquoted(token.text, is_escaping)
+
+    def statement(self) -> Statement:
+        """The finished record."""
+        if self.is_conditional:
+            # what may not be executed lifts nothing and answers nothing
+            self.lifts, self.lift_names, self.question = [], [], 0
+        return Statement(
+            self.flags,
+            pins=tuple(self.pins),
+            pin_names=tuple(self.pin_names),
+            lifts=tuple(self.lifts),
+            lift_names=tuple(self.lift_names),
+            variables=tuple(self.variables),
+            defaults=tuple(self.defaults),
+            temporary=tuple(self.temporary),
+            collation=self.collation,
+            found_rows=self.found_rows,
+            question=self.question,
+            title=self.title,
+            limit=self.limit,
+            kill=self.kill,
+            prepares=tuple(self.prepares),
+            executes=tuple(self.executes),
+            inner=self.inner,
+            places=tuple(self.places),
+        )
+
+
+# Helpers over tokens. An index beyond the end yields the empty token, so that the grammars need not count.
+
+_END: Final = Token(0, b"", 0, 0)
+
+
+def at(tokens: list[Token], i: int) -> Token:
+    return tokens[i] if i < len(tokens) else _END
+
+
+def is_symbol(token: Token, text: bytes) -> bool:
+    return token.kind == SYMBOL and token.text == text
+
+
+def _is_assignment(token: Token) -> bool:
+    return is_symbol(token, b"=") or is_symbol(token, b":=")
+
+
+def words_of(tokens: list[Token]) -> list[bytes]:
+    return [token.word for token in tokens]
+
+
+def dotted(effects: Effects, tokens: list[Token], i: int) -> tuple[bytes, int]:
+    """The name (its parts joined by dots) at ``i`` and the index after it; the name is empty when there is none."""
+    parts: list[bytes] = []
+    while at(tokens, i).kind in (WORD, NAME):
+        parts.append(effects.plain(tokens[i]))
+        i += 1
+        if not is_symbol(at(tokens, i), b"."):
+            break
+        i += 1
+    return b".".join(parts), i
+
+
+def _end_of_expression(tokens: list[Token], i: int) -> int:
+    """The index of the comma (outside of parentheses) or end that ends the expression at ``i``."""
+    depth = 0
+    while i < len(tokens):
+        token = tokens[i]
+        if token.kind == SYMBOL:
+            if token.text == b"(":
+                depth += 1
+            elif token.text == b")":
+                depth -= 1
+            elif token.text == b"," and depth <= 0:
+                break
+        i += 1
+    return i
+
+
+# SET ("SET Syntax for Variable Assignment", "SET TRANSACTION Statement"; MariaDB: "SET STATEMENT")
+
+
+def _set(effects: Effects, tokens: list[Token]) -> None:
+    first, second = at(tokens, 1).word, at(tokens, 2)
+    effects.flags |= USES_NO_TABLE
+    if _is_assignment(second) or is_symbol(second, b"."):
+        assignments(effects, tokens, 1)
+    elif first == b"password" or (first == b"default" and second.word == b"role"):
+        effects.flags |= CHANGES_ACCOUNT
+    elif first == b"role":
+        effects.pin(PinReason.ROLE)
+    elif first == b"resource":
+        effects.pin(PinReason.RESOURCE_GROUP)
+    else:
+        assignments(effects, tokens, 1)
+
+
+def assignments(effects: Effects, tokens: list[Token], i: int) -> None:
+    is_global = False
+    while i < len(tokens):
+        scope = _SCOPES.get(tokens[i].word)
+        following = at(tokens, i + 1)
+        has_scope = scope is not None and not (_is_assignment(following) or is_symbol(following, b"."))
+        if has_scope:
+            # "the most recent GLOBAL or SESSION keyword ... is used for following assignments that have none"
+            is_global = scope is True
+            i += 1
+        i = _assignment(effects, tokens, i, is_global, has_scope)
+        if i < 0:
+            effects.unknown()
+            return
+        i += 1
+
+
+def _assignment(effects: Effects, tokens: list[Token], i: int, is_global: bool, has_scope: bool) -> int:
+    """One item of a SET; the index of the comma after it, or -1."""
+    token, following = at(tokens, i), at(tokens, i + 1)
+    if token.kind == VARIABLE:
+        effects.pin(PinReason.USER_VARIABLE)
+        return _value(effects, tokens, i + 1, b"")
+    if token.kind == SYSTEM:
+        return _system_assignment(effects, tokens, i)
+    if token.word == b"names" and not _is_assignment(following):
+        return _names(effects, tokens, i + 1)
+    is_charset = token.word in (b"character", b"char") and following.word == b"set"
+    if is_charset or (token.word == b"charset" and not _is_assignment(following)):
+        # collation_connection becomes that of the schema, which is not reported: it stays unconfirmed
+        _assigned(effects, (*_CHARSETS, b"collation_connection"))
+        return _end_of_expression(tokens, i)
+    if token.word == b"transaction" and not _is_assignment(following):
+        return _transaction(effects, tokens, i, is_global, has_scope)
+    name, i = dotted(effects, tokens, i)
+    if not name:
+        return -1
+    if is_global:
+        effects.flags |= SETS_GLOBAL
+        return _value(effects, tokens, i, b"")
+    if name.lower() == b"password":
+        effects.flags |= CHANGES_ACCOUNT
+        return _value(effects, tokens, i, b"")
+    return _value(effects, tokens, i, canonical(name))
+
+
+def _assigned(effects: Effects, names: tuple[bytes, ...]) -> None:
+    effects.flags |= SETS
+    effects.variables.extend(names)
+
+
+def _system_assignment(effects: Effects, tokens: list[Token], i: int) -> int:
+    scope, _, rest = tokens[i].text[2:].lower().replace(b"`", b"").partition(b".")
+    if scope not in _SCOPES or not rest:
+        name, is_global, is_scoped = tokens[i].text[2:].lower().replace(b"`", b""), False, False
+    else:
+        name, is_global, is_scoped = rest, _SCOPES[scope], True
+    name = canonical(name)
+    if is_global:
+        effects.flags |= SETS_GLOBAL
+        return _value(effects, tokens, i + 1, b"")
+    if name in _NEXT_ONLY and not is_scoped:
+        # "SET @@transaction_isolation = ..." without SESSION is for the next transaction only
+        effects.pin(PinReason.NEXT_TRANSACTION)
+        return _value(effects, tokens, i + 1, b"")
+    return _value(effects, tokens, i + 1, name)
+
+
+def _value(effects: Effects, tokens: list[Token], i: int, name: bytes) -> int:
+    """The ``= expression`` at ``i``, for the session variable ``name`` if there is one."""
+    if not _is_assignment(at(tokens, i)):
+        return -1
+    end = _end_of_expression(tokens, i + 1)
+    value = tokens[i + 1 : end]
+    if not value:
+        return -1
+    if name:
+        _assigned(effects, (name,))
+        if len(value) == 1 and value[0].word == b"default":
+            effects.defaults.append(name)
+    for j in range(1, len(value)):
+        before = value[j - 1]
+        if is_symbol(value[j], b"(") and before.kind in (WORD, NAME) and before.word not in _HARMLESS:
+            effects.flags |= CALLS | READS_INSERT_ID
+    return end
+
+
+def _names(effects: Effects, tokens: list[Token], i: int) -> int:
+    """SET NAMES charset [COLLATE collation] | DEFAULT."""
+    if at(tokens, i).kind not in (WORD, STRING, NAME):
+        return -1
+    effects.collation = b""
+    if at(tokens, i + 1).word == b"collate":
+        collation = at(tokens, i + 2)
+        if collation.kind not in (WORD, STRING, NAME):
+            return -1
+        if collation.word != b"default":
+            effects.collation = effects.plain(collation).lower()
+    _assigned(effects, _CHARSETS)
+    return _end_of_expression(tokens, i)
+
+
+def _transaction(effects: Effects, tokens: list[Token], i: int, is_global: bool, has_scope: bool) -> int:
+    """SET [scope] TRANSACTION characteristic [, characteristic]: takes the rest of the statement."""
+    words = words_of(tokens[i + 1 :])
+    if is_global:
+        effects.flags |= SETS_GLOBAL
+    elif has_scope:
+        if b"isolation" in words:
+            _assigned(effects, (b"transaction_isolation",))
+        if b"only" in words or b"write" in words:
+            _assigned(effects, (b"transaction_read_only",))
+    else:
+        effects.pin(PinReason.NEXT_TRANSACTION)
+    return len(tokens)
+
+
+# Transactions
+
+
+def _begin(effects: Effects, tokens: list[Token]) -> None:
+    words = words_of(tokens[1:])
+    if words not in ([], [b"work"]):
+        effects.unknown()  # MariaDB's BEGIN NOT ATOMIC: a compound statement
+        return
+    effects.flags |= BEGINS | USES_NO_TABLE
+    effects.lift(PinReason.TABLE_LOCK)
+
+
+def _start(effects: Effects, tokens: list[Token]) -> None:
+    words = words_of(tokens[1:])
+    effects.flags |= USES_NO_TABLE
+    if words[:1] != [b"transaction"]:
+        return
+    effects.flags |= BEGINS
+    if b"only" in words:
+        effects.flags |= BEGINS_READ_ONLY
+    if b"snapshot" in words:
+        effects.flags |= CONSISTENT_SNAPSHOT
+    effects.lift(PinReason.TABLE_LOCK)
+
+
+def _end_transaction(effects: Effects, tokens: list[Token]) -> None:
+    words = words_of(tokens[1:])
+    effects.flags |= USES_NO_TABLE
+    if b"to" in words:
+        return
+    effects.flags |= ENDS
+    if words[-1:] == [b"release"] and words[-2:-1] != [b"no"]:
+        effects.flags |= RELEASES
+    effects.lift(PinReason.SAVEPOINT)
+
+
+def _savepoint(effects: Effects, tokens: list[Token]) -> None:
+    del tokens
+    effects.flags |= USES_NO_TABLE
+    effects.pin(PinReason.SAVEPOINT)
+
+
+def _release(effects: Effects, tokens: list[Token]) -> None:
+    del tokens
+    effects.flags |= USES_NO_TABLE
+
+
+def _xa(effects: Effects, tokens: list[Token]) -> None:
+    verb = at(tokens, 1).word
+    effects.flags |= USES_NO_TABLE
+    if verb in (b"start", b"begin"):
+        effects.pin(PinReason.XA)
+    elif verb in (b"commit", b"rollback"):
+        effects.lift(PinReason.XA)
+    elif verb not in (b"end", b"prepare", b"recover"):
+        effects.unknown()
+
+
+# Locks and handles
+
+
+def _lock(effects: Effects, tokens: list[Token]) -> None:
+    effects.pin(PinReason.INSTANCE_LOCK if at(tokens, 1).word == b"instance" else PinReason.TABLE_LOCK)
+
+
+def _unlock(effects: Effects, tokens: list[Token]) -> None:
+    effects.flags |= USES_NO_TABLE
+    if at(tokens, 1).word == b"instance":
+        effects.lift(PinReason.INSTANCE_LOCK)
+    else:
+        effects.lift(PinReason.TABLE_LOCK)
+        effects.lift(PinReason.GLOBAL_READ_LOCK)
+
+
+def _backup(effects: Effects, tokens: list[Token]) -> None:
+    """MariaDB: BACKUP STAGE and BACKUP LOCK."""
+    words = words_of(tokens[1:3])
+    if words in ([b"stage", b"end"], [b"unlock"]):
+        effects.lift(PinReason.INSTANCE_LOCK)
+    else:
+        effects.pin(PinReason.INSTANCE_LOCK)
+
+
+def _flush(effects: Effects, tokens: list[Token]) -> None:
+    words = words_of(tokens)
+    effects.flags |= USES_NO_TABLE
+    if b"privileges" in words:
+        effects.flags |= CHANGES_ACCOUNT
+    if b"read" in words and b"lock" in words:
+        kind = words.index(b"read")
+        is_global = words[kind - 2] in (b"tables", b"table") and words[kind - 1] == b"with"
+        effects.pin(PinReason.GLOBAL_READ_LOCK if is_global else PinReason.TABLE_LOCK)
+    elif b"export" in words:
+        effects.pin(PinReason.TABLE_LOCK)
+
+
+def _handler(effects: Effects, tokens: list[Token]) -> None:
+    name, i = dotted(effects, tokens, 1)
+    verb = at(tokens, i).word
+    name = name.rpartition(b".")[2]
+    if verb == b"open":
+        alias = at(tokens, i + 2) if at(tokens, i + 1).word == b"as" else at(tokens, i + 1)
+        effects.pin(PinReason.HANDLER, effects.plain(alias) if alias.kind in (WORD, NAME) else name)
+    elif verb == b"close":
+        effects.lift(PinReason.HANDLER, name)
+    elif verb != b"read":
+        effects.unknown()
+
+
+# Text prepared statements (PREPARE and EXECUTE are in `classify`)
+
+
+def _deallocate(effects: Effects, tokens: list[Token]) -> None:
+    effects.flags |= USES_NO_TABLE
+    effects.lift(PinReason.PREPARED_TEXT, effects.plain(at(tokens, 2)).lower())
+
+
+# Definitions
+
+
+def _create(effects: Effects, tokens: list[Token]) -> None:
+    words = words_of(tokens)
+    i = 3 if words[1:3] == [b"or", b"replace"] else 1
+    kind = at(tokens, i).word
+    if kind == b"temporary":
+        i += 2
+        if words[i : i + 1] == [b"if"]:
+            i += 3
+        name, _ = dotted(effects, tokens, i)
+        effects.pin(PinReason.TEMPORARY_TABLE, name or FIXED_NAME)
+    elif kind in _ACCOUNTS:
+        effects.flags |= CHANGES_ACCOUNT
+
+
+def _drop(effects: Effects, tokens: list[Token]) -> None:
+    words = words_of(tokens)
+    i = 2 if words[1:2] == [b"temporary"] else 1
+    kind = at(tokens, i).word
+    if kind == b"prepare":
+        _deallocate(effects, tokens)
+    elif kind in _SCHEMAS:
+        effects.flags |= DROPS_SCHEMA
+    elif kind in _ACCOUNTS:
+        effects.flags |= CHANGES_ACCOUNT
+    elif kind in (b"table", b"tables", b"sequence"):
+        i += 3 if words[i + 1 : i + 2] == [b"if"] else 1
+        while i < len(tokens):
+            name, i = dotted(effects, tokens, i)
+            effects.lift(PinReason.TEMPORARY_TABLE, name or FIXED_NAME)
+            i += 1
+
+
+def _alter(effects: Effects, tokens: list[Token]) -> None:
+    if at(tokens, 1).word in _ACCOUNTS:
+        effects.flags |= CHANGES_ACCOUNT
+
+
+# Others
+
+
+def _use(effects: Effects, tokens: list[Token]) -> None:
+    del tokens
+    effects.flags |= USES | USES_NO_TABLE
+
+
+_KILLERS: Final[dict[bytes, bool]] = {b"rds_kill": False, b"rds_kill_query": True}
+
+
+def _call(effects: Effects, tokens: list[Token]) -> None:
+    effects.flags |= CALLS | READS_INSERT_ID
+    name, i = dotted(effects, tokens, 1)
+    for token in tokens:
+        if token.kind == VARIABLE:
+            effects.pin(PinReason.USER_VARIABLE)
+            break
+    schema, _, routine = name.lower().partition(b".")
+    number = at(tokens, i + 1)
+    if schema == b"mysql" and routine in _KILLERS and number.kind == NUMBER:
+        effects.kill = (_KILLERS[routine], int(number.text))
+
+
+def _kill(effects: Effects, tokens: list[Token]) -> None:
+    """KILL [HARD | SOFT] [CONNECTION | QUERY] id; MariaDB's KILL QUERY ID and KILL USER go to the server as they are."""
+    i = 2 if at(tokens, 1).word in (b"hard", b"soft") else 1
+    is_query = at(tokens, i).word == b"query"
+    if is_query or at(tokens, i).word == b"connection":
+        i += 1
+    token = at(tokens, i)
+    if token.kind == NUMBER and token.text.isdigit() and len(tokens) == i + 1:
+        effects.kill = (is_query, int(token.text))
+    elif token.word == b"connection_id":
+        effects.kill = (is_query, 0)
+
+
+def _load(effects: Effects, tokens: list[Token]) -> None:
+    words = words_of(tokens[:5])
+    if b"local" in words:
+        effects.flags |= LOCAL_INFILE
+    for token in tokens:
+        if token.kind == VARIABLE:
+            effects.pin(PinReason.USER_VARIABLE)
+            break
+
+
+def _get(effects: Effects, tokens: list[Token]) -> None:
+    """GET DIAGNOSTICS @a = .., into user variables."""
+    del tokens
+    effects.flags |= READS_DIAGNOSTICS | GETS_DIAGNOSTICS | KEEPS_DIAGNOSTICS | USES_NO_TABLE
+    effects.pin(PinReason.USER_VARIABLE)
+
+
+_SHOWN: Final[dict[bytes, tuple[int, int]]] = {
+    b"warnings": (Question.SHOW_WARNINGS, Question.COUNT_WARNINGS),
+    b"errors": (Question.SHOW_ERRORS, Question.COUNT_ERRORS),
+}
+
+
+def _show(effects: Effects, tokens: list[Token]) -> None:
+    texts = [token.text.lower() for token in tokens[1:9]]
+    is_count = texts[:4] == [b"count", b"(", b"*", b")"]
+    kinds = _SHOWN.get(
+        (texts[4:5] if is_count else texts[:1] or [b""])[0] if texts[4:5] or not is_count else b""
+    )
+    if kinds is None:
+        return
+    effects.flags |= READS_DIAGNOSTICS | KEEPS_DIAGNOSTICS | USES_NO_TABLE
+    if is_count:
+        if len(texts) == 5:
+            effects.question = kinds[1]
+        return
+    numbers = [int(text) for text in texts[2::2] if text.isdigit()]
+    if len(texts) == 1:
+        effects.question = kinds[0]
+    elif texts[1] == b"limit" and len(texts) == 3 and len(numbers) == 1:
+        effects.question = kinds[0]
+        effects.limit = (0, numbers[0])
+    elif texts[1] == b"limit" and len(texts) == 5 and texts[3] in (b",", b"offset") and len(numbers) == 2:
+        effects.question = kinds[0]
+        effects.limit = (numbers[0], numbers[1]) if texts[3] == b"," else (numbers[1], numbers[0])
+
+
+GRAMMARS: Final[dict[bytes, Callable[[Effects, list[Token]], None]]] = {
+    b"set": _set,
+    b"begin": _begin,
+    b"start": _start,
+    b"commit": _end_transaction,
+    b"rollback": _end_transaction,
+    b"savepoint": _savepoint,
+    b"release": _release,
+    b"xa": _xa,
+    b"lock": _lock,
+    b"unlock": _unlock,
+    b"backup": _backup,
+    b"flush": _flush,
+    b"handler": _handler,
+    b"deallocate": _deallocate,
+    b"create": _create,
+    b"drop": _drop,
+    b"alter": _alter,
+    b"rename": _alter,
+    b"use": _use,
+    b"call": _call,
+    b"kill": _kill,
+    b"load": _load,
+    b"get": _get,
+    b"show": _show,
+}
+"""What to do about statements by their first word."""

@@ -1,0 +1,435 @@
+"""The lexer: one pass over a statement's text that finds what matters to a session and skips the rest.
+
+:func:`survey` is the hot half: it walks the text once, skips strings, quoted names, comments and ordinary words, and notes where
+statements begin and where one of :data:`WORDS`, a variable, or an assignment stands. :func:`tokenize` is the slow half: the
+tokens of one statement, for the few kinds whose grammar decides (SET, CREATE, PREPARE, ...).
+
+Rules (MySQL Reference Manual, "Comments", "String Literals", "Schema Object Names", "User-Defined Variables"):
+
+- ``-- `` needs white space or a control character or the end after it; ``#`` does not. Both end at a newline.
+- ``/*! .. */``, ``/*!80000 .. */`` and MariaDB's ``/*M! .. */`` are executed, or not, depending on the server's version: the text
+  within is surveyed as if executed and :attr:`Survey.is_conditional` is set. When skipping it would end elsewhere than
+  executing it, :attr:`Survey.is_ambiguous` is set. All other comments, hints included, are skipped.
+- A backslash escapes within strings unless NO_BACKSLASH_ESCAPES; never within quoted names. ``"`` quotes a string unless ANSI_QUOTES.
+- Every byte from 0x80 up belongs to a word. That is wrong for client character sets whose second byte can be ASCII (gbk, big5,
+  sjis, cp932, gb18030): their sessions are pinned (``unsafe-charset``).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from mypy_extensions import i64
+
+ANSI_QUOTES: Final = 1
+NO_BACKSLASH_ESCAPES: Final = 2
+
+# Codes of marks.
+USER_VARIABLE: Final = 1  # @x
+SYSTEM_VARIABLE: Final = 2  # @@x, @@session.x
+ASSIGNMENT: Final = 3  # :=
+LIMIT: Final = 4
+INTO: Final = 5
+CALC_FOUND_ROWS: Final = 6
+GET_LOCK: Final = 7
+RELEASE_LOCK: Final = 8
+RELEASE_ALL_LOCKS: Final = 9
+SERVICE_LOCK: Final = 10
+LAST_INSERT_ID: Final = 11
+FOUND_ROWS: Final = 12
+ROW_COUNT: Final = 13
+CONNECTION_ID: Final = 14
+SEQUENCE: Final = 15  # NEXTVAL, NEXT (VALUE FOR): leave a value for LASTVAL, PREVIOUS (VALUE FOR)
+UNION: Final = 16
+
+WORDS: Final[dict[bytes, int]] = {
+    b"limit": LIMIT,
+    b"into": INTO,
+    b"sql_calc_found_rows": CALC_FOUND_ROWS,
+    b"get_lock": GET_LOCK,
+    b"release_lock": RELEASE_LOCK,
+    b"release_all_locks": RELEASE_ALL_LOCKS,
+    b"service_get_read_locks": SERVICE_LOCK,
+    b"service_get_write_locks": SERVICE_LOCK,
+    b"version_tokens_lock_shared": SERVICE_LOCK,
+    b"version_tokens_lock_exclusive": SERVICE_LOCK,
+    b"last_insert_id": LAST_INSERT_ID,
+    b"found_rows": FOUND_ROWS,
+    b"row_count": ROW_COUNT,
+    b"connection_id": CONNECTION_ID,
+    b"nextval": SEQUENCE,
+    b"next": SEQUENCE,
+    b"union": UNION,
+    b"except": UNION,
+    b"intersect": UNION,
+}
+
+# Classes of bytes.
+_ORDINARY: Final = 0
+_LETTER: Final = 1
+_DIGIT: Final = 2
+_QUOTE: Final = 3
+_DOUBLE_QUOTE: Final = 4
+_BACKTICK: Final = 5
+_HASH: Final = 6
+_DASH: Final = 7
+_SLASH: Final = 8
+_AT: Final = 9
+_SEMICOLON: Final = 10
+_COLON: Final = 11
+_STAR: Final = 12
+_OPEN: Final = 13
+_CLOSE: Final = 14
+_DOT: Final = 15
+
+
+def _classes() -> bytes:
+    table = bytearray(256)
+    for byte in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_$":
+        table[byte] = _LETTER
+    for byte in range(0x80, 0x100):
+        table[byte] = _LETTER
+    for byte in b"0123456789":
+        table[byte] = _DIGIT
+    for byte, kind in zip(b"'\"`#-/@;:*().", range(_QUOTE, _DOT + 1), strict=True):
+        table[byte] = kind
+    return bytes(table)
+
+
+def _interest() -> bytes:
+    """For each first byte and length (below 32): may a word like that be one of WORDS?"""
+    table = bytearray(256 * 32)
+    for word in WORDS:
+        table[word[0] * 32 + len(word)] = 1
+        table[(word[0] - 32) * 32 + len(word)] = 1
+    return bytes(table)
+
+
+_CLASSES: Final = _classes()
+_INTEREST: Final = _interest()
+
+MARK_SIZE: Final = 4
+HEAD_SIZE: Final = 3
+
+
+class Survey:
+    """What :func:`survey` found."""
+
+    __slots__ = ("heads", "is_ambiguous", "is_broken", "is_conditional", "marks")
+
+    def __init__(self) -> None:
+        self.heads: list[
+            int
+        ] = []  # three a statement: start and end of its first word, index of its first mark in marks
+        self.marks: list[int] = []  # four a mark: code, start, end, depth of parentheses
+        self.is_broken = False  # a string, quoted name or comment does not end
+        self.is_conditional = False  # there is a /*! or /*M! comment
+        self.is_ambiguous = False  # whether such a comment is executed changes how the rest is read
+
+
+def _end_of_quoted(text: bytes, begin: i64, quote: i64, is_escaping: bool) -> i64:
+    """The offset after the closing quote of what begins (after its opening quote) at ``begin``; 0 when there is none."""
+    size: i64 = len(text)
+    pos: i64 = begin
+    near: i64 = begin + 64
+    while pos < size:
+        byte: i64 = text[pos]
+        if byte == quote:
+            return pos + 1
+        if byte == 92 and is_escaping:
+            pos += 2
+            continue
+        pos += 1
+        if pos >= near:
+            # a long one: jump
+            mark = b"'" if quote == 39 else b'"' if quote == 34 else b"`"
+            stop: i64 = text.find(mark, pos)
+            if stop < 0:
+                return 0
+            if not is_escaping:
+                return stop + 1
+            escape: i64 = text.find(b"\\", pos, stop)
+            if escape < 0:
+                return stop + 1
+            pos = escape
+            near = pos + 64
+    return 0
+
+
+def survey(text: bytes, lexing: int) -> Survey:
+    """Walk ``text`` once. ``lexing`` has the bits of the session's sql_mode that change how text is read."""
+    found = Survey()
+    marks = found.marks
+    classes: bytes = _CLASSES
+    interest: bytes = _INTEREST
+    is_ansi = (lexing & ANSI_QUOTES) != 0
+    is_escaping = (lexing & NO_BACKSLASH_ESCAPES) == 0
+    size: i64 = len(text)
+    pos: i64 = 0
+    depth: i64 = 0
+    conditional_end: i64 = -1  # where the executable comment that is open ends if it is skipped
+    wants_head = True
+    while pos < size:
+        byte: i64 = text[pos]
+        kind: i64 = classes[byte]
+        if kind == _ORDINARY:
+            pos += 1
+        elif kind == _LETTER:
+            begin: i64 = pos
+            pos += 1
+            while pos < size:
+                following: i64 = classes[text[pos]]
+                if following != _LETTER and following != _DIGIT:
+                    break
+                pos += 1
+            if wants_head:
+                wants_head = False
+                found.heads.append(begin)
+                found.heads.append(pos)
+                found.heads.append(len(marks))
+            elif pos - begin < 32 and interest[byte * 32 + pos - begin] != 0:
+                code = WORDS.get(text[begin:pos].lower(), 0)
+                if code != 0:
+                    _mark(marks, code, begin, pos, depth)
+        elif kind == _DIGIT:
+            pos += 1
+            while pos < size:
+                following = classes[text[pos]]
+                if following != _LETTER and following != _DIGIT:
+                    break
+                pos += 1
+            if pos < size and text[pos] == 46:  # the dot of 1.5: so that in "1.limit" the word counts
+                pos += 1
+        elif kind in (_QUOTE, _DOUBLE_QUOTE, _BACKTICK):
+            escapes = is_escaping and (kind == _QUOTE or (kind == _DOUBLE_QUOTE and not is_ansi))
+            pos = _end_of_quoted(text, pos + 1, byte, escapes)
+            if pos == 0:
+                found.is_broken = True
+                break
+        elif kind == _OPEN:
+            depth += 1
+            pos += 1
+        elif kind == _CLOSE:
+            depth -= 1
+            pos += 1
+        elif kind == _DOT:
+            # what follows a dot is a name, whatever it looks like
+            pos += 1
+            while pos < size:
+                following = classes[text[pos]]
+                if following != _LETTER and following != _DIGIT:
+                    break
+                pos += 1
+        elif kind == _AT:
+            begin = pos
+            pos = _end_of_variable(text, pos)
+            if pos == 0:
+                found.is_broken = True
+                break
+            if begin + 1 < size and text[begin + 1] == 64:
+                _mark(marks, SYSTEM_VARIABLE, begin, pos, depth)
+            else:
+                _mark(marks, USER_VARIABLE, begin, pos, depth)
+        elif kind == _SEMICOLON:
+            wants_head = True
+            depth = 0
+            pos += 1
+        elif kind == _COLON:
+            pos += 1
+            if pos < size and text[pos] == 61:
+                pos += 1
+                _mark(marks, ASSIGNMENT, pos - 2, pos, depth)
+        elif kind == _DASH:
+            pos += 1
+            if (
+                pos < size
+                and text[pos] == 45
+                and (pos + 1 == size or text[pos + 1] <= 32 or text[pos + 1] == 127)
+            ):
+                pos = text.find(b"\n", pos)
+                if pos < 0:
+                    break
+        elif kind == _HASH:
+            pos = text.find(b"\n", pos)
+            if pos < 0:
+                break
+        elif kind == _SLASH:
+            pos += 1
+            if pos < size and text[pos] == 42:
+                pos += 1
+                if pos < size and text[pos] == 77 and pos + 1 < size and text[pos + 1] == 33:
+                    pos += 1
+                close: i64 = text.find(b"*/", pos)
+                if close < 0:
+                    found.is_broken = True
+                if pos < size and text[pos] == 33:
+                    found.is_conditional = True
+                    if conditional_end >= 0:
+                        found.is_ambiguous = True
+                    conditional_end = close
+                    pos += 1
+                    while pos < size and classes[text[pos]] == _DIGIT:
+                        pos += 1
+                elif close < 0:
+                    break
+                else:
+                    pos = close + 2
+        else:  # _STAR
+            pos += 1
+            if conditional_end >= 0 and pos < size and text[pos] == 47:
+                if conditional_end != pos - 1:
+                    found.is_ambiguous = True
+                conditional_end = -1
+                pos += 1
+    if conditional_end >= 0:
+        found.is_ambiguous = True
+    return found
+
+
+def _mark(marks: list[int], code: i64, begin: i64, end: i64, depth: i64) -> None:
+    marks.append(code)
+    marks.append(begin)
+    marks.append(end)
+    marks.append(depth)
+
+
+def _end_of_variable(text: bytes, begin: i64) -> i64:
+    """The offset after the variable whose first ``@`` is at ``begin``; 0 when a quoted name does not end."""
+    classes: bytes = _CLASSES
+    size: i64 = len(text)
+    pos: i64 = begin + 1
+    if pos < size and text[pos] == 64:
+        pos += 1
+    while pos < size:
+        byte: i64 = text[pos]
+        kind: i64 = classes[byte]
+        if kind in (_LETTER, _DIGIT, _DOT):
+            pos += 1
+        elif kind in (_BACKTICK, _QUOTE, _DOUBLE_QUOTE):
+            # A backslash does not escape in @'x': "User variable names ... can contain other characters if quoted" is all that the
+            # manual says; servers read it like a string or name of that quote.
+            pos = _end_of_quoted(text, pos + 1, byte, kind != _BACKTICK)
+            if pos == 0 or pos == size or text[pos] != byte:
+                return pos
+        else:
+            break
+    return pos
+
+
+# Kinds of tokens.
+NUMBER: Final = 1
+WORD: Final = 2
+STRING: Final = 3
+NAME: Final = 4  # a quoted name
+VARIABLE: Final = 5  # @x, quotes and @ included
+SYSTEM: Final = 6  # @@x.y
+SYMBOL: Final = 7
+
+
+class Token:
+    """One token of a statement."""
+
+    __slots__ = ("end", "kind", "start", "text", "word")
+
+    def __init__(self, kind: int, text: bytes, start: int, end: int) -> None:
+        self.kind = kind
+        self.text = text  # as written
+        self.start = start
+        self.end = end
+        self.word = text.lower() if kind == WORD else b""  # lower case, when it is an unquoted word
+
+
+_SKIP: Final = rb"""[\x00-\x20]+ | \#[^\n]* | --(?=[\x00-\x20\x7f]|\Z)[^\n]* | /\*(?!M?!)(?s:.*?)\*/"""
+_BACKTICKS: Final = rb"`(?:[^`]++|``)*+`"
+_ESCAPED: Final = rb"'(?:[^'\\]++|''|\\(?s:.))*+'"
+_ESCAPED_DOUBLE: Final = rb'"(?:[^"\\]++|""|\\(?s:.))*+"'
+_PLAIN: Final = rb"'(?:[^']++|'')*+'"
+_PLAIN_DOUBLE: Final = rb'"(?:[^"]++|"")*+"'
+_WORD: Final = rb"[A-Za-z_$\x80-\xff][A-Za-z0-9_$\x80-\xff]*+"
+
+
+def _pattern(lexing: int, is_conditional: bool) -> re.Pattern[bytes]:
+    single = _PLAIN if lexing & NO_BACKSLASH_ESCAPES else _ESCAPED
+    double = _PLAIN_DOUBLE if lexing & (NO_BACKSLASH_ESCAPES | ANSI_QUOTES) else _ESCAPED_DOUBLE
+    string, name = single + b"|" + double, _BACKTICKS
+    if lexing & ANSI_QUOTES:
+        string, name = single, _BACKTICKS + b"|" + double
+    skip = _SKIP + rb"| /\*M?!\d* | \*/" if is_conditional else _SKIP
+    parts = [
+        rb"(?:" + skip + rb")",
+        rb"([0-9]++(?:\.[0-9]*+)?(?:[eE][-+]?[0-9]++)?(?![A-Za-z0-9_$\x80-\xff]) | \.[0-9]++)",
+        rb"([A-Za-z0-9_$\x80-\xff]++)",
+        rb"(" + string + rb")",
+        rb"(" + name + rb")",
+        rb"(@(?!@)(?:[A-Za-z0-9_$.\x80-\xff]++|" + string + rb"|" + name + rb")?)",
+        rb"(@@(?:[A-Za-z0-9_$.\x80-\xff]++|" + _BACKTICKS + rb")*+)",
+        rb"(:=|(?s:.))",
+    ]
+    return re.compile(b"|".join(parts), re.VERBOSE)
+
+
+_PATTERNS: Final = [_pattern(lexing, conditional) for conditional in (False, True) for lexing in range(4)]
+
+
+def tokenize(
+    text: bytes, start: int, end: int, lexing: int, is_conditional: bool, limit: int = 1 << 30
+) -> list[Token]:
+    """The first ``limit`` tokens of ``text[start:end]``. Never fails: what does not fit is a symbol of one byte."""
+    pattern = _PATTERNS[(lexing & 3) + (4 if is_conditional else 0)]
+    tokens: list[Token] = []
+    for match in pattern.finditer(text, start, end):
+        kind = match.lastindex
+        if kind is not None:
+            tokens.append(Token(kind, match.group(), match.start(), match.end()))
+            if len(tokens) >= limit:
+                break
+    return tokens
+
+
+_ESCAPES: Final[dict[bytes, bytes]] = {
+    b"0": b"\0",
+    b"b": b"\b",
+    b"n": b"\n",
+    b"r": b"\r",
+    b"t": b"\t",
+    b"Z": b"\x1a",
+}
+_ESCAPE: Final = re.compile(rb"\\(.)", re.DOTALL)
+
+
+def _unescape(match: re.Match[bytes]) -> bytes:
+    escaped = match.group(1)
+    return _ESCAPES.get(escaped, escaped)
+
+
+def unquoted(written: bytes, is_escaping: bool) -> bytes:
+    """The string or name that a quoted token stands for."""
+    quote = written[:1]
+    inner = written[1:-1]
+    if is_escaping and b"\\" in inner and quote != b"`":
+        return b"".join(
+            part if i % 2 else _ESCAPE.sub(_unescape, part)
+            for i, part in enumerate(_split_doubled(inner, quote))
+        )
+    return inner.replace(quote + quote, quote)
+
+
+def _split_doubled(inner: bytes, quote: bytes) -> list[bytes]:
+    """``inner`` cut at its doubled quotes, which stand (as one) at the odd places."""
+    parts: list[bytes] = []
+    begin = 0
+    pos = 0
+    while pos < len(inner):
+        byte = inner[pos : pos + 1]
+        if byte == b"\\":
+            pos += 2
+        elif byte == quote:
+            parts.append(inner[begin:pos])
+            parts.append(quote)
+            pos += 2
+            begin = pos
+        else:
+            pos += 1
+    parts.append(inner[begin:])
+    return parts

@@ -1,0 +1,662 @@
+"""The state of one client's session, and the one predicate: may its lease end?
+
+Theory of operation
+===================
+
+Three instruments watch a session. Each is blind to something, so a pin is set when any of them says so and lifted only when every one
+that could see it agrees.
+
+- *Status flags* of OK and EOF packets: in transaction, autocommit, cursor, schema dropped, how strings are read. ERR has none, hence
+  the verdict PROBE: the shell sends COM_PING, whose OK has them ("SERVER_STATUS_flags_enum").
+- *Session trackers* in OK packets: variables with their values, schema, transaction state, and "something changed"
+  ("Server Tracking of Client Session State"). They see into stored routines.
+- *The lexer* (`classify`): what the text says. It sees what no tracker reports: GET_LOCK, HANDLER, roles, FLUSH TABLES WITH READ LOCK,
+  `SELECT @a:=1`.
+
+A change of state that the text does not explain pins: after a CALL "something changed" may be a user variable or a temporary table
+next to the variables that were reported, so only SET, USE and the like explain it.
+
+What a statement leaves behind for the next one to ask for is residue: the insert id, warnings, FOUND_ROWS() and ROW_COUNT(). Its bits
+are in two sets:
+
+- ``residue``: the value is only on the backend. Then the verdict is PARK: the backend stays claimed until the pool needs it.
+- ``native``: the backend would give this session the right answer by itself. Not so on a backend that others have used since.
+
+A value that is not in ``residue`` is known here, so any other backend, or none, will do (see `residue.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from proxy.classify import classify
+from proxy.grammar import canonical
+from proxy.lexer import ANSI_QUOTES, NO_BACKSLASH_ESCAPES
+from proxy.pins import REASONS, PinReason
+from proxy.residue import (
+    DIAGNOSTICS,
+    FOUND_ROWS,
+    INSERT_ID,
+    ROW_COUNT,
+    Captured,
+    capture_commands,
+    insert_id_command,
+    read_capture,
+)
+from proxy.statement import (
+    ALL_NAMES,
+    CALLS,
+    FIXED_NAME,
+    GETS_DIAGNOSTICS,
+    IS_SELECT,
+    KEEPS_DIAGNOSTICS,
+    MULTI,
+    NOTHING,
+    SETS,
+    SETS_INSERT_ID,
+    UNKNOWN_FOUND_ROWS,
+    USES,
+    USES_NO_TABLE,
+    Statement,
+)
+from proxy.vector import CHARSET_VARIABLES, DENIED, NEUTRAL, Vector, is_restorable
+
+if TYPE_CHECKING:
+    from protocol.packets import SessionChanges
+    from protocol.response import ResponseTracker
+
+# Verdicts.
+RELEASE: Final = 0  # any session may have the backend
+PARK: Final = 1  # so may others, but only after the residue was captured
+HOLD: Final = 2  # the lease goes on
+PROBE: Final = 3  # send COM_PING and call `probed`
+
+_IN_TRANS: Final = 0x0001
+_AUTOCOMMIT: Final = 0x0002
+_DB_DROPPED: Final = 0x0100
+_NO_BACKSLASH_ESCAPES: Final = 0x0200
+_ANSI_QUOTES: Final = 0x8000  # MariaDB only
+# What holds from statement to statement: IN_TRANS, AUTOCOMMIT, NO_BACKSLASH_ESCAPES, IN_TRANS_READONLY, ANSI_QUOTES
+_LASTING: Final = 0x0001 | 0x0002 | 0x0200 | 0x2000 | 0x8000
+_QUIET: Final = _IN_TRANS | _DB_DROPPED
+
+_COM_INIT_DB: Final = 0x02
+_COM_STMT_PREPARE: Final = 0x16
+_COM_STMT_EXECUTE: Final = 0x17
+_COM_STMT_SEND_LONG_DATA: Final = 0x18
+_COM_STMT_CLOSE: Final = 0x19
+_COM_STMT_RESET: Final = 0x1A
+_COM_SET_OPTION: Final = 0x1B
+_COM_STMT_FETCH: Final = 0x1C
+_LAST_PREPARED: Final = 0xFFFFFFFF  # MariaDB: the id that means the statement prepared last
+
+# Errors of parsing, name resolution, privileges and checking of values: nothing of a single statement was executed.
+_NOT_RUN: Final = frozenset(
+    map(
+        int,
+        """
+    1044 1045 1046 1049 1052 1054 1064 1065 1109 1142 1143 1146 1149 1193 1227 1228 1229 1231 1232 1235 1238 1243 1295 1305 1370
+    1621 1792 1820 1836
+""".split(),
+    )
+)
+# What a single statement may have done although it failed. All else it either did or did not do.
+_IN_PASSING: Final = frozenset(
+    [PinReason.USER_VARIABLE, PinReason.USER_LOCK, PinReason.SEQUENCE_VALUE, PinReason.UNKNOWN_STATEMENT]
+)
+_UNSAFE_CHARSETS: Final = frozenset([b"gbk", b"big5", b"sjis", b"cp932", b"gb18030", b"gb2312"])
+_BITS: Final[dict[PinReason, int]] = {reason: 1 << i for i, reason in enumerate(REASONS)}
+_FOUND_ROWS_BIT: Final = _BITS[PinReason.FOUND_ROWS]
+_DIAGNOSTICS_BIT: Final = _BITS[PinReason.DIAGNOSTICS]
+_SAVEPOINT_BIT: Final = _BITS[PinReason.SAVEPOINT]
+_TABLE_LOCK_BIT: Final = _BITS[PinReason.TABLE_LOCK]
+_NEXT_TRANSACTION_BIT: Final = _BITS[PinReason.NEXT_TRANSACTION]
+_MAX_INSERT_IDS: Final = 64
+
+
+class SessionState:
+    """What is known of one session. The shell tells it of every response, and asks it what to do with the lease."""
+
+    __slots__ = (
+        "_fresh_sql_mode",
+        "_gets_diagnostics",
+        "_holders",
+        "_insert_ids",
+        "_is_locked",
+        "_last_prepared",
+        "_prepared",
+        "_texts",
+        "_was_in_transaction",
+        "captured",
+        "found_rows",
+        "insert_id",
+        "is_mariadb",
+        "lexing",
+        "native",
+        "pinned",
+        "residue",
+        "row_count",
+        "status",
+        "vector",
+    )
+
+    def __init__(self, vector: Vector, status: int, sql_mode: bytes, is_mariadb: bool = False) -> None:
+        """``vector``, ``status`` and ``sql_mode``: those of a fresh connection of this client."""
+        self.vector: Vector = vector
+        # status flags for replies that we make ourselves: those that last
+        self.status: int = status & _LASTING
+        self.is_mariadb: bool = is_mariadb
+        # how the lexer must read text: bits of lexer
+        self.lexing: int = _lexing_of(sql_mode)
+        # bits of the reasons (in the order of pins.REASONS) that hold; 0 when the session is not pinned
+        self.pinned: int = 0
+        # what holds, where it is counted: reason -> name -> count
+        self._holders: dict[PinReason, dict[bytes, int]] = {}
+        # bits of residue whose value only the backend has
+        self.residue: int = 0
+        # bits of residue that the backend in use, or parked, answers rightly by itself
+        self.native: int = 0
+        # the values, for the bits that are not in `residue`
+        self.insert_id: int = 0
+        self.row_count: int = 0
+        self.found_rows: int = 0
+        # warnings and errors that were captured; None when there are none
+        self.captured: Captured | None = None
+        # insert ids that OKs had on a backend whose insert id was not restored before: it tells ours from another session's
+        self._insert_ids: list[int] = []
+        # the tracker of transaction state says LOCK TABLES is in force
+        self._is_locked: bool = False
+        self._was_in_transaction: bool = False
+        self._gets_diagnostics: bool = False
+        # text prepared statements by name (None: text not known), binary ones by id
+        self._texts: dict[bytes, Statement | None] = {}
+        self._prepared: dict[int, Statement] = {}
+        self._last_prepared: int = 0
+        self._fresh_sql_mode: bytes = sql_mode
+        self._watch_charset()
+
+    # What the shell asks
+
+    def pin_reasons(self) -> list[PinReason]:
+        """The reasons that hold now."""
+        return [reason for reason in REASONS if self.pinned & _BITS[reason]] if self.pinned else []
+
+    @property
+    def needs_close(self) -> bool:
+        """Whether no reset can undo what this session did to its backend: close it when the session ends."""
+        return bool(self.pinned & _BITS[PinReason.RESOURCE_GROUP])
+
+    def pin(self, reason: PinReason, name: bytes = b"") -> None:
+        """Something holds the session to its backend."""
+        self.pinned |= _BITS[reason]
+        names = self._holders.get(reason)
+        if names is None:
+            names = self._holders[reason] = {}
+        names[name] = names.get(name, 0) + 1
+
+    def lift(self, reason: PinReason, name: bytes = b"") -> None:
+        """That does so no longer: one count of it (user locks) or all (anything else)."""
+        names = self._holders.get(reason)
+        if names is None:
+            return
+        if name == ALL_NAMES:
+            for held in list(names):
+                if held != FIXED_NAME:
+                    del names[held]
+        elif reason is PinReason.USER_LOCK and names.get(name, 0) > 1:
+            names[name] -= 1
+        else:
+            names.pop(name, None)
+        if not names:
+            del self._holders[reason]
+            self.pinned &= ~_BITS[reason]
+
+    # The predicate
+
+    def completed(self, statement: Statement, response: ResponseTracker) -> int:
+        """A COM_QUERY was answered: the verdict on the lease."""
+        status = response.status
+        if (
+            statement.is_plain
+            and response.changes is None
+            and self.pinned == 0
+            and not response.is_error
+            and not response.any_insert_id
+            and response.warnings == 0
+            and (status & _QUIET) == 0
+            and ((status ^ self.status) & _LASTING) == 0
+            and self.residue & DIAGNOSTICS == 0
+        ):
+            # the ordinary statement: only its counts are new
+            self.captured = None
+            if response.has_result_set:
+                self.row_count = -1
+                self.found_rows = response.rows
+                self.native |= ROW_COUNT | FOUND_ROWS | DIAGNOSTICS
+                self.residue &= INSERT_ID
+            else:
+                self.row_count = response.affected_rows
+                self.native |= ROW_COUNT | DIAGNOSTICS
+            if self.residue:
+                return PARK
+            self.native = 0
+            return RELEASE
+        return self._completed(statement, response)
+
+    def probed(self, response: ResponseTracker) -> int:
+        """COM_PING after an ERR was answered. Its warnings are those of the statement before."""
+        if response.is_error:
+            self.pin(PinReason.OPAQUE_STATE_CHANGE)
+            return HOLD
+        self._see_status(response.status)
+        if response.changes is not None:
+            self._see_changes(NOTHING, response.changes)
+        return self._verdict()
+
+    def _verdict(self) -> int:
+        if self.pinned or self.status & _IN_TRANS:
+            return HOLD
+        if self.residue:
+            return PARK
+        self.native = 0
+        return RELEASE
+
+    # A response
+
+    def _completed(self, statement: Statement, response: ResponseTracker) -> int:
+        self._see_residue(statement, response)
+        changes = response.changes
+        if changes is not None:
+            self._see_changes(statement, changes)
+        if response.is_error:
+            self._see_failure(statement, response.error_code, changes)
+            return HOLD if self.pinned else PROBE
+        self._see_status(response.status)
+        self._see_text(statement, changes)
+        self._see_savepoint(statement)
+        return self._verdict()
+
+    def _see_text(self, statement: Statement, changes: SessionChanges | None) -> None:
+        """What the lexer says of a statement that succeeded."""
+        if statement.lifts:
+            for reason, name in zip(statement.lifts, statement.lift_names, strict=True):
+                self._lift_by_text(reason, name)
+        for reason, name in zip(statement.pins, statement.pin_names, strict=True):
+            self._pin_by_text(reason, name)
+        if statement.variables:
+            self._confirm(statement, changes)
+        if statement.prepares:
+            for name, inner in statement.prepares:
+                self._texts[name] = inner
+        if statement.executes:
+            for name in statement.executes:
+                text = self._texts.get(name)
+                if text is None:
+                    self.pin(PinReason.OPAQUE_STATE_CHANGE)
+                else:
+                    self._see_text(text, changes)
+        if statement.inner is not None:
+            self._see_text(statement.inner, changes)
+        if statement.flags & GETS_DIAGNOSTICS:
+            self._gets_diagnostics = True
+
+    def _lift_by_text(self, reason: PinReason, name: bytes) -> None:
+        if reason is PinReason.TABLE_LOCK and self._is_locked:
+            return
+        if reason is PinReason.TEMPORARY_TABLE:
+            name = self._full_name(name)
+        self.lift(reason, name)
+        if reason is PinReason.PREPARED_TEXT:
+            self._texts.pop(name, None)
+
+    def _pin_by_text(self, reason: PinReason, name: bytes) -> None:
+        if reason is PinReason.SAVEPOINT:
+            return  # see _see_savepoint
+        if reason is PinReason.TEMPORARY_TABLE:
+            name = self._full_name(name)
+        self.pin(reason, name)
+
+    def _full_name(self, name: bytes) -> bytes:
+        """The name of a table with its schema."""
+        if b"." in name or name == FIXED_NAME:
+            return name
+        return (self.vector.schema or b"") + b"." + name
+
+    def _see_savepoint(self, statement: Statement) -> None:
+        """Under autocommit=0 a savepoint begins what the server does not call a transaction (MySQL bug 107875)."""
+        if self.pinned & _SAVEPOINT_BIT and self._was_in_transaction and not self.status & _IN_TRANS:
+            self.lift(PinReason.SAVEPOINT)
+        if PinReason.SAVEPOINT in statement.pins and not self.status & (_IN_TRANS | _AUTOCOMMIT):
+            self.pin(PinReason.SAVEPOINT)
+
+    def _confirm(self, statement: Statement, changes: SessionChanges | None) -> None:
+        """Every variable that the text assigns must have been reported."""
+        reported = set() if changes is None else {canonical(name) for name, _ in changes.variables}
+        if statement.collation is not None:
+            reported.discard(b"collation_connection")
+        for name in statement.variables:
+            if name == b"timestamp" and name in statement.defaults:
+                self.lift(PinReason.UNSAFE_VARIABLE, name)
+            elif name not in reported:
+                self.pin(PinReason.UNTRACKED_VARIABLE, name)
+
+    def _see_failure(self, statement: Statement, code: int, changes: SessionChanges | None) -> None:
+        """What the lexer says of a statement that failed: what it may have done before."""
+        is_multi = statement.flags & MULTI
+        if not is_multi and code in _NOT_RUN:
+            return
+        for reason, name in zip(statement.pins, statement.pin_names, strict=True):
+            if is_multi or reason in _IN_PASSING:
+                self._pin_by_text(reason, name)
+        if is_multi or len(statement.variables) > 1:
+            self._confirm(statement, changes)
+        for name in statement.executes:
+            if self._texts.get(name, NOTHING) is not NOTHING or name not in self._texts:
+                self.pin(PinReason.OPAQUE_STATE_CHANGE)
+        if statement.prepares and not is_multi:
+            # a name that is prepared again is gone first, whatever comes of it
+            for name, _ in statement.prepares:
+                self._texts.pop(name, None)
+                self.lift(PinReason.PREPARED_TEXT, name)
+        if statement.inner is not None:
+            self._see_failure(statement.inner, code, changes)
+
+    def _see_status(self, status: int) -> None:
+        """The flags of an OK or EOF."""
+        changed = (status ^ self.status) & _LASTING
+        if status & _IN_TRANS:
+            self._was_in_transaction = True
+        elif self._was_in_transaction and self.pinned & (_NEXT_TRANSACTION_BIT | _SAVEPOINT_BIT):
+            self.lift(PinReason.NEXT_TRANSACTION)
+            self.lift(PinReason.SAVEPOINT)
+            self._was_in_transaction = False
+        else:
+            self._was_in_transaction = False
+        if changed:
+            if changed & _AUTOCOMMIT and status & _AUTOCOMMIT:
+                self.lift(PinReason.SAVEPOINT)
+            if changed & _NO_BACKSLASH_ESCAPES:
+                self.lexing ^= NO_BACKSLASH_ESCAPES
+            if changed & _ANSI_QUOTES:
+                self.lexing = (self.lexing & ~ANSI_QUOTES) | (ANSI_QUOTES if status & _ANSI_QUOTES else 0)
+            self.status = status & _LASTING
+        if status & _DB_DROPPED:
+            self.vector = self.vector.with_schema(None)
+
+    # Trackers
+
+    def _see_changes(self, statement: Statement, changes: SessionChanges) -> None:
+        if changes.variables:
+            self._see_variables(statement, changes.variables)
+        if changes.schema is not None:
+            self.vector = self.vector.with_schema(changes.schema or None)
+        state = changes.transaction_state
+        if state is not None:
+            self._is_locked = state[-1:] == b"L"
+            if self._is_locked:
+                if not self.pinned & _TABLE_LOCK_BIT:
+                    self.pin(PinReason.TABLE_LOCK)
+            elif self.pinned & _TABLE_LOCK_BIT and statement is NOTHING:
+                self.lift(PinReason.TABLE_LOCK)
+        characteristics = changes.transaction_characteristics
+        if (
+            characteristics is not None
+            and _is_for_next(characteristics)
+            and not self.pinned & _NEXT_TRANSACTION_BIT
+        ):
+            self.pin(PinReason.NEXT_TRANSACTION)
+        if changes.state_changed and not self._explains(statement, changes):
+            self.pin(PinReason.OPAQUE_STATE_CHANGE)
+
+    def _explains(self, statement: Statement, changes: SessionChanges) -> bool:
+        """Whether the text, with what else was reported, explains that the state changed."""
+        flags = statement.flags
+        if flags & CALLS:
+            return False
+        if flags & (SETS | USES) or statement.pins or statement.lifts:
+            return True
+        if statement.executes or statement.inner is not None:
+            texts = [self._texts.get(name) for name in statement.executes]
+            texts.append(statement.inner or NOTHING)
+            if all(
+                [text is not None and (text is NOTHING or self._explains(text, changes)) for text in texts]
+            ):
+                return True
+        # MariaDB reports the schema, unchanged, when a statement opens a system table first
+        return changes.schema is not None and changes.schema == self.vector.schema and not changes.variables
+
+    def _see_variables(self, statement: Statement, reported: list[tuple[bytes, bytes]]) -> None:
+        kept: list[tuple[bytes, bytes]] = []
+        for name, value in reported:
+            name = name.lower()
+            if statement.temporary and canonical(name) in statement.temporary:
+                continue
+            if name == b"last_insert_id" or name == b"identity":
+                self.insert_id = int(value)
+                self.residue &= ~INSERT_ID
+                self.native |= INSERT_ID
+                self._insert_ids.clear()
+            elif is_restorable(name, value):
+                kept.append((name, value))
+                if self.pinned:
+                    self.lift(PinReason.UNTRACKED_VARIABLE, canonical(name))
+                    self.lift(PinReason.UNSAFE_VARIABLE, name)
+            elif name in DENIED and NEUTRAL.get(name) == value:
+                self.lift(PinReason.UNSAFE_VARIABLE, name)
+                self.lift(PinReason.UNTRACKED_VARIABLE, name)
+            else:
+                self.pin(PinReason.UNSAFE_VARIABLE, name)
+        if not kept:
+            return
+        if statement.collation:
+            kept.append((b"collation_connection", statement.collation))
+        self.vector = self.vector.with_variables(kept)
+        self.lexing = _lexing_after(self.lexing, kept)
+        self._watch_charset()
+
+    def _watch_charset(self) -> None:
+        charset = self.vector.variables.get(b"character_set_client", b"").lower()
+        bit = _BITS[PinReason.UNSAFE_CHARSET]
+        if charset in _UNSAFE_CHARSETS:
+            if not self.pinned & bit:
+                self.pin(PinReason.UNSAFE_CHARSET)
+        elif self.pinned & bit:
+            self.lift(PinReason.UNSAFE_CHARSET)
+
+    # Residue
+
+    def _see_residue(self, statement: Statement, response: ResponseTracker) -> None:
+        if self.pinned & (_FOUND_ROWS_BIT | _DIAGNOSTICS_BIT):
+            self.lift(PinReason.FOUND_ROWS)
+            self.lift(PinReason.DIAGNOSTICS)
+        flags = statement.flags
+        keeps = flags & KEEPS_DIAGNOSTICS or (
+            self.is_mariadb and flags & USES_NO_TABLE and not response.warnings
+        )
+        if response.is_error or response.warnings:
+            self.captured = None
+            self.residue |= DIAGNOSTICS
+            self.native |= DIAGNOSTICS
+        elif not keeps:
+            self.captured = None
+            self.residue &= ~DIAGNOSTICS
+            self.native |= DIAGNOSTICS
+        self._see_counts(statement, response)
+        if response.any_insert_id or flags & (SETS_INSERT_ID | CALLS):
+            self.residue |= INSERT_ID
+            if not self.native & INSERT_ID and response.insert_id:
+                self._insert_ids.append(response.insert_id)
+                del self._insert_ids[:-_MAX_INSERT_IDS]
+        if self.residue & DIAGNOSTICS:
+            if self._gets_diagnostics:
+                self.pin(PinReason.DIAGNOSTICS)
+            if self.residue & FOUND_ROWS:
+                self.pin(PinReason.FOUND_ROWS)
+
+    def _see_counts(self, statement: Statement, response: ResponseTracker) -> None:
+        self.native |= ROW_COUNT
+        if response.is_error:
+            self.row_count = -1
+        elif not response.has_result_set:
+            self.row_count = response.affected_rows
+            if statement.flags & IS_SELECT:  # SELECT .. INTO
+                self.found_rows = response.affected_rows
+                self._found_rows_known()
+        else:
+            self.row_count = response.affected_rows if statement.flags & CALLS else -1
+            offset = statement.found_rows
+            if offset == UNKNOWN_FOUND_ROWS or (offset and not response.rows):
+                self.residue |= FOUND_ROWS
+                self.native |= FOUND_ROWS
+            else:
+                self.found_rows = offset + response.rows
+                self._found_rows_known()
+
+    def _found_rows_known(self) -> None:
+        self.residue &= ~FOUND_ROWS
+        self.native |= FOUND_ROWS
+
+    def answered_locally(self, rows: int) -> None:
+        """A statement of the client was answered without a backend, by a result set of so many rows: its counts replace the old ones."""
+        self.row_count = -1
+        self.found_rows = rows
+        self.residue &= ~FOUND_ROWS
+        self.native &= INSERT_ID | DIAGNOSTICS
+
+    def diagnostics_cleared(self) -> None:
+        """That statement was one that clears the warnings."""
+        self.captured = None
+        self.residue &= ~DIAGNOSTICS
+        self.native &= ~DIAGNOSTICS
+
+    def restore_residue(self, statement: Statement) -> list[bytes]:
+        """Payloads to be run before this statement so that it finds this session's LAST_INSERT_ID(); [] when it does so anyway.
+
+        For statements with ``reads_insert_id``, on whatever backend they are about to run, held ones included. Assumes that they succeed.
+        """
+        if not statement.reads_insert_id or self.native & INSERT_ID:
+            return []
+        command = insert_id_command(self.insert_id, self._insert_ids if self.residue & INSERT_ID else [])
+        self.native = INSERT_ID
+        self._insert_ids.clear()
+        return [command]
+
+    def capture_commands(self) -> list[bytes]:
+        """Payloads that read the residue off the parked backend, in an order that destroys nothing before it is read."""
+        return capture_commands(self.residue)
+
+    def captured_residue(self, answers: list[bytes]) -> None:
+        """The answers to `capture_commands`, each in wire form as CLIENT_DEPRECATE_EOF says. The backend is no longer this session's."""
+        values = read_capture(self.residue, answers)
+        if self.residue & DIAGNOSTICS:
+            self.captured = values
+        if self.residue & FOUND_ROWS:
+            self.found_rows = values.found_rows
+        if self.residue & INSERT_ID and (self.native & INSERT_ID or values.insert_id in self._insert_ids):
+            self.insert_id = values.insert_id
+        self._moved()
+
+    def residue_lost(self) -> None:
+        """The parked backend is gone, and what only it knew."""
+        self._moved()
+
+    def _moved(self) -> None:
+        self.residue = 0
+        self.native = 0
+        self._insert_ids.clear()
+
+    # Commands other than COM_QUERY
+
+    def completed_command(self, command: int, payload: bytes, response: ResponseTracker) -> int:
+        """The same as `completed` for any other command; ``payload`` is the command's."""
+        if _COM_STMT_PREPARE <= command <= _COM_STMT_RESET or command == _COM_STMT_FETCH:
+            return self._completed_prepared(command, payload, response)
+        if response.is_error:
+            return self._completed(NOTHING, response)
+        self._see_status(response.status)
+        if command == _COM_INIT_DB:
+            self.vector = self.vector.with_schema(payload[1:])
+            self.row_count = self.found_rows = 0
+            self._found_rows_known()
+        elif command == _COM_SET_OPTION:
+            self.vector = self.vector.with_multi_statements(payload[1] == 0)
+        if response.changes is not None:
+            self._see_changes(_NAMES_SCHEMA if command == _COM_INIT_DB else NOTHING, response.changes)
+        return self._verdict()
+
+    def _completed_prepared(self, command: int, payload: bytes, response: ResponseTracker) -> int:
+        """Phase 1 of binary prepared statements: they pin, each until it is closed."""
+        if command == _COM_STMT_PREPARE:
+            if not response.is_error:
+                self._last_prepared = response.statement_id
+                self._prepared[response.statement_id] = classify(payload[1:], self.lexing)
+                self.pin(PinReason.PREPARED_STATEMENT, b"%d" % response.statement_id)
+            return self._completed(NOTHING, response)
+        statement_id = int.from_bytes(payload[1:5], "little")
+        if statement_id == _LAST_PREPARED:
+            statement_id = self._last_prepared
+        name = b"%d" % statement_id
+        if command == _COM_STMT_SEND_LONG_DATA:
+            if statement_id in self._prepared:
+                self.pin(PinReason.LONG_DATA, name)
+            return self._verdict()
+        if command == _COM_STMT_CLOSE:
+            self._prepared.pop(statement_id, None)
+            self.lift(PinReason.PREPARED_STATEMENT, name)
+        if command != _COM_STMT_FETCH:
+            self.lift(PinReason.LONG_DATA, name)
+        if command == _COM_STMT_CLOSE:
+            self.lift(PinReason.CURSOR, name)
+            return self._verdict()
+        if not response.cursor_open:
+            self.lift(PinReason.CURSOR, name)
+        elif command == _COM_STMT_EXECUTE:
+            self.pin(PinReason.CURSOR, name)
+        return self._completed(
+            self._prepared.get(statement_id, NOTHING) if command == _COM_STMT_EXECUTE else NOTHING, response
+        )
+
+    def was_reset(self, charsets: tuple[bytes, ...], status: int) -> None:
+        """COM_RESET_CONNECTION or COM_CHANGE_USER: the session is as fresh, with these values of CHARSET_VARIABLES."""
+        old = self.vector
+        fresh = Vector.fresh(old.schema, dict(zip(CHARSET_VARIABLES, charsets, strict=True)))
+        needs_close = self.needs_close
+        self.vector = fresh.with_multi_statements(old.multi_statements)
+        self.status = status & _LASTING
+        self.lexing = _lexing_of(self._fresh_sql_mode)
+        self.pinned = 0
+        self._holders.clear()
+        self._texts.clear()
+        self._prepared.clear()
+        self._is_locked = self._was_in_transaction = self._gets_diagnostics = False
+        self.insert_id = self.row_count = self.found_rows = 0
+        self.captured = None
+        self._moved()
+        self._watch_charset()
+        if needs_close:
+            self.pin(PinReason.RESOURCE_GROUP)
+
+
+_NAMES_SCHEMA: Final = Statement(USES)
+
+
+def _is_for_next(characteristics: bytes) -> bool:
+    """Whether the text that would begin the transaction anew only sets what the next one shall be like."""
+    return (
+        characteristics.startswith(b"SET ")
+        and b"START " not in characteristics
+        and b"XA " not in characteristics
+    )
+
+
+def _lexing_of(sql_mode: bytes) -> int:
+    modes = sql_mode.upper().split(b",")
+    lexing = ANSI_QUOTES if b"ANSI_QUOTES" in modes else 0
+    return lexing | NO_BACKSLASH_ESCAPES if b"NO_BACKSLASH_ESCAPES" in modes else lexing
+
+
+def _lexing_after(lexing: int, reported: list[tuple[bytes, bytes]]) -> int:
+    for name, value in reported:
+        if name == b"sql_mode":
+            lexing = _lexing_of(value)
+    return lexing

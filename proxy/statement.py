@@ -1,0 +1,177 @@
+"""What the lexer knows of one COM_QUERY's text: the record that `classify` makes and `session`, `residue` and the shells read."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+from proxy.pins import PinReason
+
+# Bits of Statement.flags.
+BEGINS: Final = 1 << 0  # BEGIN, START TRANSACTION
+BEGINS_READ_ONLY: Final = 1 << 1  # START TRANSACTION READ ONLY
+CONSISTENT_SNAPSHOT: Final = 1 << 2  # START TRANSACTION WITH CONSISTENT SNAPSHOT
+ENDS: Final = 1 << 3  # COMMIT, ROLLBACK (not ROLLBACK TO)
+RELEASES: Final = 1 << 4  # COMMIT or ROLLBACK .. RELEASE: the server closes the connection after its OK
+SETS: Final = 1 << 5  # a SET of session variables
+SETS_GLOBAL: Final = 1 << 6  # a SET GLOBAL or PERSIST: the baseline of new connections changes
+USES: Final = 1 << 7  # USE
+DROPS_SCHEMA: Final = 1 << 8  # DROP DATABASE
+CALLS: Final = 1 << 9  # CALL, or EXECUTE of what is not known
+MULTI: Final = 1 << 10  # more than one statement
+LOCAL_INFILE: Final = 1 << 11  # LOAD DATA LOCAL
+READS_INSERT_ID: Final = 1 << 12  # LAST_INSERT_ID(), @@identity, CALL
+SETS_INSERT_ID: Final = 1 << 13  # LAST_INSERT_ID(expr)
+READS_ROW_COUNT: Final = 1 << 14
+READS_FOUND_ROWS: Final = 1 << 15
+READS_DIAGNOSTICS: Final = 1 << 16  # SHOW WARNINGS and the like, GET DIAGNOSTICS, @@warning_count
+READS_CONNECTION_ID: Final = 1 << 17
+CHANGES_ACCOUNT: Final = 1 << 18  # SET PASSWORD, ALTER USER, GRANT, FLUSH PRIVILEGES ...
+IS_SELECT: Final = 1 << 19  # leaves a FOUND_ROWS() of its own
+SHUTS_DOWN: Final = 1 << 20  # SHUTDOWN, RESTART
+KEEPS_DIAGNOSTICS: Final = (
+    1 << 21
+)  # MySQL, too, leaves the warnings of the statement before: SHOW WARNINGS, GET DIAGNOSTICS
+USES_NO_TABLE: Final = 1 << 22  # MariaDB leaves the warnings of the statement before
+GETS_DIAGNOSTICS: Final = 1 << 23  # GET DIAGNOSTICS
+IS_CONDITIONAL: Final = 1 << 24  # has /*! .. */: parts may not be executed
+
+NOT_PLAIN: Final = (
+    SETS
+    | SETS_GLOBAL
+    | USES
+    | DROPS_SCHEMA
+    | CALLS
+    | MULTI
+    | SETS_INSERT_ID
+    | KEEPS_DIAGNOSTICS
+    | ENDS
+    | GETS_DIAGNOSTICS
+)
+SPECIAL: Final = READS_ROW_COUNT | READS_FOUND_ROWS | READS_DIAGNOSTICS | BEGINS | SHUTS_DOWN
+AFTERMATH: Final = CHANGES_ACCOUNT | RELEASES | SETS_GLOBAL
+
+UNKNOWN_FOUND_ROWS: Final = -1
+ALL_NAMES: Final = b"*"
+"""As a name in `Statement.lift_names`: every named holder of the reason, fixed ones excepted."""
+FIXED_NAME: Final = b"\0"
+"""As a name in `Statement.pin_names`: only a reset lifts it."""
+
+
+class Question(IntEnum):
+    """A statement that only asks for residue, so that it can be answered without a backend."""
+
+    NONE = 0
+    LAST_INSERT_ID = 1
+    ROW_COUNT = 2
+    FOUND_ROWS = 3
+    SHOW_WARNINGS = 4
+    SHOW_ERRORS = 5
+    COUNT_WARNINGS = 6
+    COUNT_ERRORS = 7
+    WARNING_COUNT = 8
+    ERROR_COUNT = 9
+    CONNECTION_ID = 10
+
+
+class Statement:
+    """What the text of one COM_QUERY means for the session. Never changed once made; shared between sessions."""
+
+    __slots__ = (
+        "changes_account",
+        "collation",
+        "defaults",
+        "executes",
+        "flags",
+        "found_rows",
+        "has_aftermath",
+        "inner",
+        "is_plain",
+        "is_special",
+        "kill",
+        "lift_names",
+        "lifts",
+        "limit",
+        "pin_names",
+        "pins",
+        "places",
+        "prepares",
+        "question",
+        "reads_insert_id",
+        "temporary",
+        "title",
+        "variables",
+    )
+
+    def __init__(
+        self,
+        flags: int = 0,
+        *,
+        pins: tuple[PinReason, ...] = (),
+        pin_names: tuple[bytes, ...] = (),
+        lifts: tuple[PinReason, ...] = (),
+        lift_names: tuple[bytes, ...] = (),
+        variables: tuple[bytes, ...] = (),
+        defaults: tuple[bytes, ...] = (),
+        temporary: tuple[bytes, ...] = (),
+        collation: bytes | None = None,
+        found_rows: int = 0,
+        question: int = 0,
+        title: bytes = b"",
+        limit: tuple[int, int] | None = None,
+        kill: tuple[bool, int] | None = None,
+        prepares: tuple[tuple[bytes, Statement | None], ...] = (),
+        executes: tuple[bytes, ...] = (),
+        inner: Statement | None = None,
+        places: tuple[tuple[int, int, int, bool], ...] = (),
+    ) -> None:
+        self.flags: int = flags
+        # reasons that hold once it has run, and for each the name of the thing (b"" where there is only one)
+        self.pins: tuple[PinReason, ...] = pins
+        self.pin_names: tuple[bytes, ...] = pin_names
+        self.lifts: tuple[PinReason, ...] = lifts
+        self.lift_names: tuple[bytes, ...] = lift_names
+        # session system variables that it assigns, lower case; transaction_isolation and transaction_read_only by these names
+        self.variables: tuple[bytes, ...] = variables
+        # those of them that get DEFAULT
+        self.defaults: tuple[bytes, ...] = defaults
+        # variables that have another value only while it runs (SET STATEMENT): what the trackers say of them is not to be kept
+        self.temporary: tuple[bytes, ...] = temporary
+        # the collation of SET NAMES, which no server reports: b"" for the character set's own, None when there is no SET NAMES
+        self.collation: bytes | None = collation
+        # FOUND_ROWS() after it: so many more than the rows sent, or UNKNOWN_FOUND_ROWS
+        self.found_rows: int = found_rows
+        # the bare question that it is, with the title of the column or LIMIT (offset, rows) of SHOW WARNINGS and SHOW ERRORS
+        self.question: int = question
+        self.title: bytes = title
+        self.limit: tuple[int, int] | None = limit
+        # KILL: (only the query, id); id 0 is CONNECTION_ID()
+        self.kill: tuple[bool, int] | None = kill
+        # PREPARE: names and what their text means (None: not known); EXECUTE: names
+        self.prepares: tuple[tuple[bytes, Statement | None], ...] = prepares
+        self.executes: tuple[bytes, ...] = executes
+        # EXECUTE IMMEDIATE of a literal, SET STATEMENT .. FOR: what is really run
+        self.inner: Statement | None = inner
+        # where it reads counts: (Question, start, end, is a select item by itself without an alias)
+        self.places: tuple[tuple[int, int, int, bool], ...] = places
+        # nothing but rows, counts and warnings to look at when it has run
+        self.is_plain: bool = not (
+            pins
+            or lifts
+            or temporary
+            or prepares
+            or executes
+            or inner is not None
+            or found_rows
+            or flags & NOT_PLAIN
+        )
+        # the shell has to look at it before it runs
+        self.is_special: bool = bool(question) or kill is not None or bool(flags & SPECIAL)
+        self.reads_insert_id: bool = bool(flags & (READS_INSERT_ID | MULTI))
+        # the shell has something to do when it has run
+        self.has_aftermath: bool = bool(flags & AFTERMATH)
+        self.changes_account: bool = bool(flags & CHANGES_ACCOUNT)
+
+
+NOTHING: Final = Statement()
+"""The statement of a command that has no text, or of text without any statement."""

@@ -1,0 +1,270 @@
+"""The state vector: what of a session can be moved from one backend to another by commands, and the commands that do it.
+
+A vector says how a session differs from a fresh connection: its schema, session variables with the values that the server reported
+for them, and whether MULTI_STATEMENTS is on. Vectors are immutable and interned, so "this backend is as the session left it" is
+`backend.vector is session.vector`.
+
+Values come from the server's trackers and go back to it unchanged. Whether that works was tried for every session variable of MySQL
+9.7 and MariaDB 10.11: `SHOW VARIABLES`, `SET SESSION x = its value`, look at the report, `SET` what was reported. :data:`DENIED` has
+those for which it does not work or must not be done, with the reasons.
+
+Facts about reports (both servers): a SET to the same value is reported, too. SET NAMES reports three variables but never
+collation_connection, whatever its COLLATE says: `with_variables` forgets the old collation then, and the session adds the one that
+the lexer saw. MySQL's `'*'` adds statement_id to every OK; naming the variables instead avoids that, without warnings, for 3-15 KB of
+names and some 0.2-0.9 ms per reset. MariaDB reports nothing for ``SET @@x = ..`` without a scope, so we never write that.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+CHARSET_VARIABLES: Final = (
+    b"character_set_client",
+    b"character_set_results",
+    b"character_set_connection",
+    b"collation_connection",
+)
+"""The variables that every vector has, once known, in the order in which they must be restored."""
+
+_CONNECTION: Final = b"character_set_connection"
+_COLLATION: Final = b"collation_connection"
+
+# Must precede the character sets: they decide which collation a character set brings.
+_FIRST: Final = (b"default_collation_for_utf8mb4", b"character_set_collations")
+
+DENIED: Final[dict[bytes, str]] = {
+    b"insert_id": "holds for the next INSERT only, and is consumed by it",
+    b"timestamp": "stands still once set; DEFAULT is reported as the old value",
+    b"rand_seed1": "write-only: MySQL reports 0",
+    b"rand_seed2": "write-only: MySQL reports 0",
+    b"pseudo_thread_id": "names a connection",
+    b"pseudo_slave_mode": "for replication appliers",
+    b"pseudo_replica_mode": "for replication appliers",
+    b"gtid_next": "belongs to one transaction",
+    b"gtid_seq_no": "belongs to one transaction",
+    b"gtid_domain_id": "decides in which binlog stream a write goes",
+    b"server_id": "decides as whose a write is logged",
+    b"sql_log_bin": "decides whether writes are logged at all, and needs a privilege",
+    b"skip_replication": "marks what is logged",
+    b"skip_parallel_replication": "marks what is logged",
+    b"original_commit_timestamp": "belongs to one transaction",
+    b"original_server_version": "for replication appliers",
+    b"immediate_server_version": "for replication appliers",
+    b"require_row_format": "cannot be switched off again",
+    b"sql_slave_skip_counter": "an action, not a setting",
+    b"profiling": "collects profiles on one connection",
+    b"profiling_history_size": "collects profiles on one connection",
+    b"debug": "traces one connection",
+    b"debug_dbug": "traces one connection",
+    b"debug_sync": "an action, not a setting",
+    b"resultset_metadata": "changes the protocol of one connection",
+    b"character_set_database": "follows the schema",
+    b"collation_database": "follows the schema",
+    b"session_track_gtids": "the proxy tracks sessions with it",
+    b"session_track_schema": "the proxy tracks sessions with it",
+    b"session_track_state_change": "the proxy tracks sessions with it",
+    b"session_track_system_variables": "the proxy tracks sessions with it",
+    b"session_track_transaction_info": "the proxy tracks sessions with it",
+    b"proxy_user": "read-only",
+    b"external_user": "read-only",
+    b"system_versioning_asof": "its default cannot be set by its value",
+    b"wsrep_on": "decides whether writes are replicated",
+    b"wsrep_gtid_seq_no": "belongs to one transaction",
+    b"max_relay_log_size": "an alias of a global variable",
+    b"use_secondary_engine": "for the server's own use",
+    b"transaction_allow_batching": "for the server's own use",
+}
+"""Session variables that are not restored on another backend, and why. Setting one pins (`unsafe-variable`)."""
+
+NEUTRAL: Final[dict[bytes, bytes]] = {
+    b"sql_log_bin": b"ON",
+    b"gtid_next": b"AUTOMATIC",
+    b"pseudo_slave_mode": b"OFF",
+    b"pseudo_replica_mode": b"OFF",
+    b"skip_replication": b"OFF",
+    b"skip_parallel_replication": b"OFF",
+}
+"""Values of denied variables with which a session is like any other."""
+
+IDLE_LIMITS: Final = frozenset([b"wait_timeout", b"interactive_timeout"])
+SHORTEST_IDLE_LIMIT: Final = 3600
+"""Seconds. A backend with a shorter wait_timeout could be closed by the server while it waits in the pool, so setting one pins."""
+
+# Reported as empty when they are NULL.
+_NULLABLE: Final = frozenset(
+    [
+        b"character_set_results",
+        b"innodb_tmpdir",
+        b"innodb_ft_user_stopword_table",
+        b"default_tmp_storage_engine",
+        b"enforce_storage_engine",
+        b"external_table_storage_engine",
+        b"external_table_secondary_storage_engine",
+    ]
+)
+# Free text: a value that looks like a number would be restored as one and refused.
+_FREE_TEXT: Final = frozenset([b"default_master_connection"])
+
+_NUMBER: Final = re.compile(rb"-?[0-9]+(?:\.[0-9]+)?\Z")
+_SAFE: Final = re.compile(rb"[\x20-\x5b\x5d-\x7e]*\Z")
+_NAME: Final = re.compile(rb"[a-z0-9_.]+\Z")
+
+
+def is_restorable(name: bytes, value: bytes) -> bool:
+    """Whether a backend can be given this reported value by `restore_commands`."""
+    if name in DENIED or _NAME.match(name) is None or _SAFE.match(value) is None:
+        return False
+    if name in IDLE_LIMITS:
+        return value.isdigit() and int(value) >= SHORTEST_IDLE_LIMIT
+    return not (name in _FREE_TEXT and _NUMBER.match(value) is not None)
+
+
+class Vector:
+    """How a session differs from a fresh connection. Made by `fresh` and the with_ methods only; equal ones are the same object."""
+
+    __slots__ = ("_successors", "multi_statements", "schema", "variables")
+
+    def __init__(self, schema: bytes | None, variables: dict[bytes, bytes], multi_statements: bool) -> None:
+        # None: no default schema
+        self.schema: bytes | None = schema
+        # name in lower case -> value as the server reports it; never changed
+        self.variables: dict[bytes, bytes] = variables
+        self.multi_statements: bool = multi_statements
+        # what with_variables has made of it before
+        self._successors: dict[tuple[tuple[bytes, bytes], ...], Vector] = {}
+
+    @staticmethod
+    def fresh(schema: bytes | None, charsets: dict[bytes, bytes]) -> Vector:
+        """A connection on which nothing was set. ``charsets``: values of CHARSET_VARIABLES, as far as they are known."""
+        return _interned(schema, charsets, False)
+
+    def with_schema(self, schema: bytes | None) -> Vector:
+        """The same session in another schema."""
+        return self if schema == self.schema else _interned(schema, self.variables, self.multi_statements)
+
+    def with_multi_statements(self, multi_statements: bool) -> Vector:
+        """The same session with MULTI_STATEMENTS on or off."""
+        if multi_statements == self.multi_statements:
+            return self
+        return _interned(self.schema, self.variables, multi_statements)
+
+    def with_variables(self, reported: list[tuple[bytes, bytes]]) -> Vector:
+        """The same session after these reports (names in lower case, restorable values), in their order."""
+        key = tuple(reported)
+        successor = self._successors.get(key)
+        if successor is None:
+            variables = dict(self.variables)
+            names = {name for name, _ in reported}
+            if _CONNECTION in names and _COLLATION not in names:
+                # the character set brought its own collation
+                variables.pop(_COLLATION, None)
+            variables.update(reported)
+            if _COLLATION in names:
+                variables[_CONNECTION] = variables[_COLLATION].partition(b"_")[0]
+            successor = _interned(self.schema, variables, self.multi_statements)
+            if len(self._successors) < _MAX_SUCCESSORS:
+                self._successors[key] = successor
+        return successor
+
+    def __repr__(self) -> str:
+        return f"Vector({self.schema!r}, {self.variables!r}, multi_statements={self.multi_statements})"
+
+
+_MAX_VECTORS: Final = 4096
+_MAX_SUCCESSORS: Final = 64
+_VECTORS: Final[dict[tuple[bytes | None, bool, tuple[tuple[bytes, bytes], ...]], Vector]] = {}
+
+
+def _interned(schema: bytes | None, variables: dict[bytes, bytes], multi_statements: bool) -> Vector:
+    key = (schema, multi_statements, tuple(sorted(variables.items())))
+    vector = _VECTORS.get(key)
+    if vector is None:
+        if len(_VECTORS) >= _MAX_VECTORS:
+            # Forgotten ones may be made again: two equal objects then differ by nothing, which costs a comparison, not correctness.
+            _VECTORS.clear()
+        vector = _VECTORS[key] = Vector(schema, variables, multi_statements)
+    return vector
+
+
+def restore_commands(actual: Vector, wanted: Vector) -> list[bytes] | None:
+    """Payloads that bring a backend whose state is ``actual`` to ``wanted``, in order; [] when there is nothing to do.
+
+    None when no commands can do it: a schema cannot be unset. All are ASCII without backslashes (but for the schema's name), so that
+    they mean the same under every sql_mode and character set. Whoever runs them discards the backend if one fails.
+    """
+    commands: list[bytes] = []
+    if wanted.schema != actual.schema:
+        if wanted.schema is None:
+            return None
+        commands.append(b"\x02" + wanted.schema)
+    if wanted.multi_statements != actual.multi_statements:
+        commands.append(b"\x1b\x00\x00" if wanted.multi_statements else b"\x1b\x01\x00")
+    if wanted.variables is not actual.variables:
+        assignments = _assignments(actual.variables, wanted.variables)
+        if assignments:
+            commands.append(b"\x03SET " + b",".join(assignments))
+    return commands
+
+
+def _assignments(actual: dict[bytes, bytes], wanted: dict[bytes, bytes]) -> list[bytes]:
+    names = [name for name in wanted if actual.get(name) != wanted[name]]
+    names.extend([name for name in actual if name not in wanted])
+    if not names:
+        return names
+    if (
+        _COLLATION in names
+        and _CONNECTION not in names
+        and _COLLATION not in wanted
+        and _CONNECTION in wanted
+    ):
+        # back to the character set's own collation: setting the character set again does that
+        names.append(_CONNECTION)
+    if _CONNECTION in names and _COLLATION in wanted and _COLLATION not in names:
+        names.append(_COLLATION)
+    changed = set(names)
+    if _CONNECTION in wanted and _COLLATION not in wanted:
+        changed.discard(_COLLATION)
+    ordered: list[bytes] = [name for name in (*_FIRST, *CHARSET_VARIABLES) if name in changed]
+    ordered.extend(sorted(changed.difference(ordered)))
+    return [_assignment(name, wanted.get(name)) for name in ordered]
+
+
+def _assignment(name: bytes, value: bytes | None) -> bytes:
+    if value is None:
+        written = b"DEFAULT"
+    elif _NUMBER.match(value) is not None:
+        written = value
+    elif not value and name in _NULLABLE:
+        written = b"NULL"
+    else:
+        written = b"'" + value.replace(b"'", b"''") + b"'"
+    return b"SESSION " + name + b"=" + written
+
+
+NAMES_QUERY: Final = b"SHOW SESSION VARIABLES"
+"""Its first column has the names that `setup_statement` wants (MySQL only). To be run once for each endpoint, on any connection."""
+
+# Families of variables that exist globally only: leaving them out makes the list of names, which every reset sends, a third as long.
+_GLOBAL_ONLY: Final = re.compile(
+    rb"(?:admin_|authentication_|binlog_cache|binlog_encryption|binlog_group|binlog_gtid|binlog_max|binlog_order|binlog_stmt|"
+    rb"binlog_transaction_dependency|caching_sha2_|clone_|component_|connection_control|ft_|general_log|group_replication_(?!consistency)|"
+    rb"gtid_(?!next\b)|have_|host_cache|innodb_(?!(?:ddl_|ft_enable|ft_user|lock_wait|parallel_read|strict|table_locks|tmpdir))|"
+    rb"log_|master_|mysqlx_|myisam_(?:data|max|mmap|recover)|ngram|performance_schema|persist|plugin|protocol_|relay_|replica_|report_|"
+    rb"rpl_|secure_|server_|sha256_|slave_|slow_|source_|ssl_|statement_id\Z|stored_|sync_|system_time|table_|tablespace_|temptable_|"
+    rb"thread_|tls_|tmpdir|validate_|version)"
+)
+
+
+def setup_statement(kind: str, names: list[bytes]) -> bytes:
+    """The text that switches all trackers on, for a new connection and after every reset. ``kind``: "mysql" or "mariadb".
+
+    ``names``: what NAMES_QUERY gave; none are needed for MariaDB.
+    """
+    variables = b"*"
+    if kind == "mysql":
+        variables = b",".join([name.lower() for name in names if _GLOBAL_ONLY.match(name.lower()) is None])
+    return (
+        b"SET session_track_schema=1, session_track_state_change=1, session_track_transaction_info='CHARACTERISTICS', "
+        b"session_track_system_variables='" + variables + b"'"
+    )
