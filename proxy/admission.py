@@ -187,7 +187,7 @@ class Admission:
             shared.proven_schemas.add((login.user, login.database))
         shared.delays.succeeded(login.user)
         identity = self._identity(credential)
-        session = SessionState(self._vector(), shared.facts.status, shared.facts.sql_mode)
+        session = SessionState(self._vector(), shared.facts.status, shared.facts.sql_mode, shared.facts.is_mariadb)
         self.door.admitted(login, identity, session)
 
     def _identity(self, credential: Credential) -> Identity:

@@ -368,7 +368,7 @@ class Frontend(Lessee):
 
     def backend_lost(self, cause: str) -> None:
         state, session = self.state, self.session
-        was_held = session.is_held()
+        was_held = self.is_held()
         self.discard(CloseReason.LOST)
         if state == PREPARING and not was_held and self.tries < OPEN_TRIES:
             # the command itself was not sent: another backend can run it
@@ -540,7 +540,7 @@ class Frontend(Lessee):
 
     def kill_was_sent(self) -> None:
         """A KILL arrived at the server when our statement may have been over: the backend may carry it to its next user."""
-        was_held = self.session.is_held()
+        was_held = self.is_held()
         self.discard(CloseReason.KILLED)
         if was_held:
             self.close(CloseReason.KILLED)

@@ -279,12 +279,16 @@ class Lessee(Holder):
         else:
             endpoint.discard(backend, CloseReason.DIRTY)
 
+    def is_held(self) -> bool:
+        """Whether the session has something on its backend that no other has: a transaction or a pin."""
+        return self.session.pinned != 0 or self.session.status & IN_TRANS != 0
+
     # Residue (Holder)
 
     def condition(self) -> str:
         if self.session.status & IN_TRANS:
             return IN_TRANSACTION
-        if self.session.is_held():
+        if self.session.pinned:
             return PINNED
         return RUNNING
 

@@ -125,6 +125,8 @@ class Login(asyncio.BufferedProtocol, Door):
             self.transport.write(wire)
 
     def start_tls(self) -> None:
+        # before the task runs the event loop would read the client's hello as our next header
+        self.transport.pause_reading()
         spawn(self._start_tls(), name="TLS with a client")
 
     def admitted(self, login: LoginRequested, identity: Identity, session: SessionState) -> None:

@@ -251,9 +251,10 @@ class SessionState:
         self._see_status(response.status)
         if response.changes is not None:
             self._see_changes(NOTHING, response.changes)
-        return self._verdict()
+        return self.verdict()
 
-    def _verdict(self) -> int:
+    def verdict(self) -> int:
+        """What is to become of the lease as things are."""
         if self.pinned or self.status & _IN_TRANS:
             return HOLD
         if self.residue:
@@ -274,7 +275,7 @@ class SessionState:
         self._see_status(response.status)
         self._see_text(statement, changes)
         self._see_savepoint(statement)
-        return self._verdict()
+        return self.verdict()
 
     def _see_text(self, statement: Statement, changes: SessionChanges | None) -> None:
         """What the lexer says of a statement that succeeded."""
@@ -582,7 +583,7 @@ class SessionState:
             self.vector = self.vector.with_multi_statements(payload[1] == 0)
         if response.changes is not None:
             self._see_changes(_NAMES_SCHEMA if command == _COM_INIT_DB else NOTHING, response.changes)
-        return self._verdict()
+        return self.verdict()
 
     def _completed_prepared(self, command: int, payload: bytes, response: ResponseTracker) -> int:
         """Phase 1 of binary prepared statements: they pin, each until it is closed."""
@@ -599,7 +600,7 @@ class SessionState:
         if command == _COM_STMT_SEND_LONG_DATA:
             if statement_id in self._prepared:
                 self.pin(PinReason.LONG_DATA, name)
-            return self._verdict()
+            return self.verdict()
         if command == _COM_STMT_CLOSE:
             self._prepared.pop(statement_id, None)
             self.lift(PinReason.PREPARED_STATEMENT, name)
@@ -607,7 +608,7 @@ class SessionState:
             self.lift(PinReason.LONG_DATA, name)
         if command == _COM_STMT_CLOSE:
             self.lift(PinReason.CURSOR, name)
-            return self._verdict()
+            return self.verdict()
         if not response.cursor_open:
             self.lift(PinReason.CURSOR, name)
         elif command == _COM_STMT_EXECUTE:

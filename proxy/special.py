@@ -14,6 +14,7 @@ from proxy.classify import Statement
 from proxy.reasons import CloseReason
 from proxy.replies import Failure, unknown_command
 from proxy.shared import FIRST_CONNECTION_ID, STATEMENT_POOLING
+from proxy.statement import BEGINS
 
 if TYPE_CHECKING:
     from proxy.frontend import Frontend
@@ -31,7 +32,7 @@ def start_special(frontend: Frontend, wire: bytes, statement: Statement) -> bool
     if statement.kill is not None:
         is_query, connection_id = statement.kill
         return start_kill(frontend, is_query, connection_id or frontend.connection_id)
-    if statement.begins and frontend.shared.pool_mode == STATEMENT_POOLING:
+    if statement.flags & BEGINS and frontend.shared.pool_mode == STATEMENT_POOLING:
         text = "Fanin: transactions are refused because pool.mode is statement; use pool.mode = transaction"
         frontend.send(Failure(NOT_SUPPORTED, text, "42000").wire(1))
         return True
