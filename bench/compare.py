@@ -16,11 +16,11 @@ import uvloop
 from rich.console import Console
 
 from bench.client import Target, control, raise_file_limit
-from bench.fanin_process import FaninProcess
+from bench.fanin_process import FaninProcess, ProxyProcess
 from bench.haproxy_process import HaproxyProcess, find_haproxy
 from bench.load import Group
 from bench.meters import ProcessMeter, ServerWatch, machine
-from bench.report import Peer, comparison_table, console, remarks, write_json
+from bench.report import Peer, comparison_table, console, print_remarks, write_json
 from bench.servers import KINDS
 from bench.trial import Outcome, Trial
 from bench.workload import NAMES, Step, Workload, workload_of
@@ -43,11 +43,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """A way to the server: through a proxy with this process id, or directly."""
+    """A way to the server: through a proxy, or directly."""
 
     name: str
     port: int
-    pid: int | None
+    proxy: ProxyProcess | None
 
 
 def run(options: Namespace) -> int:
@@ -68,6 +68,7 @@ def run(options: Namespace) -> int:
         contestants(names, f"{server.host}:{server.port}", options) as field,
     ):
         peers = uvloop.run(compete(field, Target(server.host, server.port), options, out))
+        log = [line for contestant in field if contestant.proxy for line in contestant.proxy.last_words()]
     title = (
         f"{options.workload} on {options.kind}: {options.clients} clients, {options.active} busy, pool of"
         f" {options.pool_size}; medians of {options.rounds} rounds of {options.seconds:g} s"
@@ -75,8 +76,7 @@ def run(options: Namespace) -> int:
     out.print(f"\n[bold]{title}[/]")
     out.print(comparison_table(peers))
     outcomes = [outcome for peer in peers for outcome in peer.rounds]
-    for line in remarks(outcomes):
-        out.print(line)
+    print_remarks(out, outcomes, log)
     shares = ", ".join(f"{peer.name} {peer.median('load_share') or 0:.0%}" for peer in peers)
     out.print(
         f"the load's own share of a core: {shares}; {machine()['cores']} cores for load, proxy and server"
@@ -95,10 +95,10 @@ def contestants(names: list[str], upstream: str, options: Namespace) -> Iterator
             if name == "fanin":
                 fanin = FaninProcess(upstream, pool_size=options.pool_size, max_clients=options.clients + 10)
                 stack.enter_context(fanin)
-                field.append(Contestant(name, fanin.port, fanin.pid))
+                field.append(Contestant(name, fanin.port, fanin))
             elif name == "haproxy":
                 haproxy = stack.enter_context(HaproxyProcess(upstream, max_clients=options.clients))
-                field.append(Contestant(name, haproxy.port, haproxy.pid))
+                field.append(Contestant(name, haproxy.port, haproxy))
             else:
                 field.append(Contestant(name, int(upstream.rpartition(":")[2]), None))
         yield field
@@ -126,7 +126,7 @@ async def one_trial(
     contestant: Contestant, target: Target, workload: Workload, watch: ServerWatch, options: Namespace
 ) -> Outcome:
     group = Group(target, workload, options.clients, options.active)
-    proxy = ProcessMeter(contestant.pid) if contestant.pid is not None else None
+    proxy = ProcessMeter(contestant.proxy.pid) if contestant.proxy is not None else None
     return await Trial(contestant.name, [group], watch, seconds=options.seconds, proxy=proxy).run()
 
 

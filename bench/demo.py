@@ -20,7 +20,7 @@ from bench.display import Display
 from bench.fanin_process import DEFAULT_PORT, FaninProcess, port_or_free
 from bench.load import Group
 from bench.meters import ProcessMeter, ServerWatch
-from bench.report import console, draw, outcome_table, remarks, write_json
+from bench.report import console, draw, outcome_table, print_remarks, write_json
 from bench.servers import HOST, KINDS
 from bench.trial import Outcome, Trial
 from bench.workload import Catalogue, Shop, Step, Workload
@@ -79,9 +79,10 @@ def run(options: Namespace) -> int:
         with step(out, f"start Fanin: a pool of {pool_per_server(options)} for each of the three servers"):
             stack.enter_context(fanin)
         through = stage.play_through(fanin)
+        log = fanin.last_words()
         fanin.stop()  # its pools would count as connections of the second part
         direct = stage.play_direct()
-        show(out, options, through, direct)
+        show(out, options, through, direct, log)
         if keep:
             stack.enter_context(fanin)
             stay(out, fanin)
@@ -213,7 +214,7 @@ class Stage:
                 await ask.run(Step(statement))
 
 
-def show(out: Console, options: Namespace, through: Outcome, direct: Outcome) -> None:
+def show(out: Console, options: Namespace, through: Outcome, direct: Outcome, log: Sequence[str]) -> None:
     """The table, what is behind it, and the files."""
     out.print(outcome_table([through, direct]))
     if direct.clients < options.clients:
@@ -221,8 +222,7 @@ def show(out: Console, options: Namespace, through: Outcome, direct: Outcome) ->
             f"direct: the servers take no more than {direct.clients:,} of the {options.clients:,} clients",
             style="yellow",
         )
-    for line in remarks([through, direct]):
-        out.print(line)
+    print_remarks(out, [through, direct], log)
     out.print(
         "server connections: writer + reader + reader, by the servers' own counters, replication's included.\n"
         "Half of the clients browse and order on the writer, with autocommit, with BEGIN ... COMMIT, and (a quarter\n"

@@ -15,7 +15,7 @@ from bench.display import Display
 from bench.fanin_process import FaninProcess
 from bench.load import Group
 from bench.meters import ProcessMeter, ServerWatch
-from bench.report import console, draw, outcome_table, remarks, write_json
+from bench.report import console, draw, outcome_table, print_remarks, write_json
 from bench.servers import KINDS
 from bench.trial import Outcome, Trial
 from bench.workload import NAMES, Step, workload_of
@@ -70,13 +70,13 @@ def run(options: Namespace) -> int:
         )
     out = console()
     with ExitStack() as stack:
-        place = given_place(options) if options.dsn else own_place(options, stack)
+        place, proxy = (given_place(options), None) if options.dsn else own_place(options, stack)
         outcome = uvloop.run(measure(place, options, out))
+        log = proxy.last_words() if proxy is not None else []
     title = f"{outcome.workload} on {place.name}: {options.clients:,} clients, {options.active:,} busy"
     out.print(f"\n[bold]{title}[/]")
     out.print(outcome_table([outcome]))
-    for line in remarks([outcome]):
-        out.print(line)
+    print_remarks(out, [outcome], log)
     write_json(options.json, title, [outcome], pool_size=None if options.dsn else options.pool_size)
     draw(options.png, [outcome], title)
     out.print(f"written: {options.json} {options.png}", style="dim")
@@ -90,7 +90,7 @@ def given_place(options: Namespace) -> Place:
     return Place(target.address, target, server, options.pid, None, PREFIX)
 
 
-def own_place(options: Namespace, stack: ExitStack) -> Place:
+def own_place(options: Namespace, stack: ExitStack) -> tuple[Place, FaninProcess]:
     """A server and Fanin of our own."""
     server = stack.enter_context(KINDS[options.kind]())
     fanin = stack.enter_context(
@@ -100,7 +100,7 @@ def own_place(options: Namespace, stack: ExitStack) -> Place:
     )
     direct = Target(server.host, server.port)
     name = f"{options.kind} through Fanin with a pool of {options.pool_size}"
-    return Place(name, Target(server.host, fanin.port), direct, fanin.pid, server.pid, "")
+    return Place(name, Target(server.host, fanin.port), direct, fanin.pid, server.pid, ""), fanin
 
 
 async def measure(place: Place, options: Namespace, out: Console) -> Outcome:

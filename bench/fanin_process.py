@@ -18,6 +18,7 @@ from bench.servers import HOST, free_port, tail
 START_SECONDS: Final = 20.0
 STOP_SECONDS: Final = 40.0
 DEFAULT_PORT: Final = 6033
+LINE_WIDTH: Final = 160
 GREETING: Final = 0x0A  # first byte of HandshakeV10; 0xFF is an error
 
 
@@ -54,6 +55,10 @@ class ProxyProcess:
         """What the process has written, while it runs."""
         assert self._folder is not None, "the proxy was not started"
         return self._folder / "log"
+
+    def last_words(self, lines: int = 12) -> list[str]:
+        """The end of its log, each line cut to a page's width: why clients may have seen errors."""
+        return [line[:LINE_WIDTH] for line in tail(self.log, lines).splitlines()]
 
     def start(self) -> Self:
         """Start it and wait until every port greets. Raises ProxyError."""
@@ -118,7 +123,7 @@ class FaninProcess(ProxyProcess):
         self._writer = writer
         self._readers = tuple(readers)
         self._flags = ["--pool-size", str(pool_size), "--max-clients", str(max_clients)]
-        self._flags += ["--http", "off", "--log-level", "warning", *options]
+        self._flags += ["--http", "off", "--log-level", "warning", "--log-format", "console", *options]
 
     def command(self, folder: Path) -> list[str]:
         serve = [sys.executable, "-m", "proxy", "serve"]

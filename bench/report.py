@@ -198,6 +198,15 @@ def remarks(outcomes: Sequence[Outcome]) -> list[Text]:
     return lines
 
 
+def print_remarks(out: Console, outcomes: Sequence[Outcome], log: Sequence[str] = ()) -> None:
+    """Print the remarks, and behind errors the end of the proxy's log."""
+    for line in remarks(outcomes):
+        out.print(line)
+    if any(outcome.errors for outcome in outcomes):
+        for text in log:
+            out.print(Text(f"log: {text}", style="dim"))
+
+
 # ------------------------------------------------------------------------------------------------ JSON and picture
 
 

@@ -16,6 +16,7 @@ from bench.report import (
     milliseconds,
     number,
     outcome_table,
+    print_remarks,
     ranged,
     remarks,
     share,
@@ -111,6 +112,14 @@ def test_remarks_name_what_went_wrong() -> None:
         "the load itself used 97% of a core: it may be the bottleneck",
     ]
     assert remarks([OUTCOME]) == []
+
+
+def test_end_of_the_log_is_shown_behind_errors_only() -> None:
+    for errors, expected in (({}, ""), ({"lost": 1}, "fanin: 1 x lost: \nlog: oops [x]\n")):
+        out = Console(file=StringIO(), width=WIDTH)
+        print_remarks(out, [outcome(errors=errors)], ["oops [x]"])
+        assert isinstance(out.file, StringIO)
+        assert out.file.getvalue() == expected
 
 
 def test_json_holds_everything(tmp_path: Path) -> None:
