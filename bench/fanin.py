@@ -73,7 +73,7 @@ def run(options: Namespace) -> int:
         place, proxy = (given_place(options), None) if options.dsn else own_place(options, stack)
         outcome = uvloop.run(measure(place, options, out))
         log = proxy.last_words() if proxy is not None else []
-    title = f"{outcome.workload} on {place.name}: {options.clients:,} clients, {options.active:,} busy"
+    title = f"{outcome.workload} on {place.name}: {outcome.clients:,} clients, {outcome.active:,} busy"
     out.print(f"\n[bold]{title}[/]")
     out.print(outcome_table([outcome]))
     print_remarks(out, [outcome], log)

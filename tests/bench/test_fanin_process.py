@@ -58,9 +58,12 @@ def test_process_that_does_not_greet_is_reported(monkeypatch: pytest.MonkeyPatch
         Script("import time; time.sleep(60)").start()
 
 
+COMMON = ["--max-clients", "10000", "--http", "off", "--log-level", "warning", "--log-format", "console"]
+
+
 def test_command_for_one_server() -> None:
     fanin = FaninProcess("127.0.0.1:3306", pool_size=7, port=6033)
-    assert fanin.command(Path("/nowhere"))[1:] == [
+    expected = [
         "-m",
         "proxy",
         "serve",
@@ -70,13 +73,8 @@ def test_command_for_one_server() -> None:
         "127.0.0.1:6033",
         "--pool-size",
         "7",
-        "--max-clients",
-        "10000",
-        "--http",
-        "off",
-        "--log-level",
-        "warning",
     ]
+    assert fanin.command(Path("/nowhere"))[1:] == expected + COMMON
     assert fanin.ports == (6033,)
 
 
@@ -85,13 +83,17 @@ def test_command_for_a_cluster(tmp_path: Path) -> None:
         "127.0.0.1:1", readers=["127.0.0.1:2"], pool_size=7, port=3, reader_port=4, options=["--x"]
     )
     config = tmp_path / "fanin.toml"
-    assert (
-        fanin.command(tmp_path)[1:]
-        == (
-            f"-m proxy serve --config {config} --listen 127.0.0.1:3 --reader-listen 127.0.0.1:4"
-            " --pool-size 7 --max-clients 10000 --http off --log-level warning --log-format console --x"
-        ).split()
-    )
+    listeners = ["--listen", "127.0.0.1:3", "--reader-listen", "127.0.0.1:4", "--pool-size", "7"]
+    assert fanin.command(tmp_path)[1:] == [
+        "-m",
+        "proxy",
+        "serve",
+        "--config",
+        str(config),
+        *listeners,
+        *COMMON,
+        "--x",
+    ]
     assert tomllib.loads(config.read_text()) == {
         "upstream": [
             {"host": "127.0.0.1", "port": 1, "role": "writer"},
