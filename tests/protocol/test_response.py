@@ -365,7 +365,7 @@ def test_simple_commands_end_in_an_ok_or_an_error(command: int) -> None:
     tracker = tracker_for(command)
     wire = wire_of(OK)
     assert tracker.feed(wire) is wire
-    assert tracker.is_complete and not tracker.is_error and tracker.results == 1
+    assert (tracker.is_complete, tracker.is_error, tracker.results) == (True, False, 1)
 
     tracker.begin(command, False, None, AUTOCOMMIT)
     wire = wire_of(build_err(1047, b"08S01", b"Unknown command"))
