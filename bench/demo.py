@@ -223,11 +223,12 @@ def show(out: Console, options: Namespace, through: Outcome, direct: Outcome, lo
             style="yellow",
         )
     print_remarks(out, [through, direct], log)
+    replication = sum(through.before)
     out.print(
-        "server connections: writer + reader + reader, by the servers' own counters, replication's included.\n"
-        "Half of the clients browse and order on the writer, with autocommit, with BEGIN ... COMMIT, and (a quarter\n"
-        "of them) with autocommit off; the others look at products on the readers. Every answer was compared with\n"
-        f"what that client must see. Busy clients pause {options.think * 1000:.0f} ms between two pages.",
+        f"Server connections: writer + reader + reader, as the servers count them; {replication} are replication.\n"
+        "Half of the clients browse and order on the writer: single statements, BEGIN ... COMMIT, and a\n"
+        "quarter of them with autocommit off. The others look at products on the readers. Every answer was\n"
+        f"compared with what that client must see. Busy clients pause {options.think * 1000:.0f} ms between two pages.",
         style="dim",
     )
     write_json(options.json, "demo", [through, direct], kind=options.kind, pool_size=options.pool_size)
