@@ -158,6 +158,7 @@ class Frontend(Lessee):
                 size > 4
                 and chunk[3] == 0
                 and (chunk[0] | chunk[1] << 8 | chunk[2] << 16) + 4 == size < 0xFFFFFF
+                and size - 4 <= self.shared.max_packet
             ):
                 self._start(chunk)
                 return

@@ -1,0 +1,374 @@
+"""Dialogues: client sends, server gets, server answers, client gets."""
+
+from __future__ import annotations
+
+import pytest
+
+from protocol.framing import frame
+from proxy.frontend import BACKLOG_LIMIT
+from tests.fakes.client import FakeClient
+from tests.fakes.server import ServerEnd
+from tests.fakes.wire import (
+    IN_TRANS,
+    NEW_CLIENT,
+    PING,
+    QUIT,
+    RESET,
+    error,
+    init_db,
+    ok,
+    packets,
+    query,
+    rows,
+)
+from tests.fakes.world import World
+from tests.proxy.conftest import MakeWorld
+
+SELECT = query("SELECT 1")
+
+
+def in_transaction(world: World, client: FakeClient) -> ServerEnd:
+    """The client has begun a transaction; its backend."""
+    client.sends(query("BEGIN"))
+    server = world.backend()
+    server.gets(query("BEGIN"))
+    server.answers(ok(IN_TRANS))
+    client.gets(ok(IN_TRANS))
+    return server
+
+
+def running(world: World, client: FakeClient, text: str = "SELECT 1") -> ServerEnd:
+    """The client's statement runs; its backend."""
+    client.sends(query(text))
+    server = world.backend()
+    server.gets(query(text))
+    return server
+
+
+# The path of a query
+
+
+def test_a_query_goes_to_a_backend_and_its_answer_to_the_client(world: World) -> None:
+    client = world.client()
+    client.sends(SELECT)
+    server = world.backend()
+    server.gets(SELECT)
+    assert world.pool() == "1 leased"
+    server.answers(rows(b"1"))
+    client.gets(rows(b"1", deprecate_eof=False))
+    assert world.pool() == "1 idle"
+    # the next one needs no connection of its own
+    client.sends(SELECT)
+    server.gets(SELECT)
+    server.answers(rows(b"2"))
+    client.gets(rows(b"2", deprecate_eof=False))
+    assert len(world.server.ends) == 1
+
+
+def test_a_client_that_needs_no_translation_gets_the_bytes_as_they_are(world: World) -> None:
+    client = world.client(capabilities=NEW_CLIENT)
+    server = running(world, client)
+    server.answers(rows(b"1", b"2"))
+    client.gets(rows(b"1", b"2"))
+
+
+def test_an_answer_in_pieces_arrives_whole(world: World) -> None:
+    client = world.client()
+    server = running(world, client)
+    for byte in rows(b"1", b"22"):
+        assert world.pool() == "1 leased"
+        server.answers(bytes([byte]))
+    client.gets(rows(b"1", b"22", deprecate_eof=False))
+    assert world.pool() == "1 idle"
+
+
+def test_sessions_share_one_backend_in_order_of_arrival(world: World) -> None:
+    first, second, third = world.client(), world.client(), world.client()
+    first.sends(query("SELECT 'first'"))
+    second.sends(query("SELECT 'second'"))
+    third.sends(query("SELECT 'third'"))
+    assert world.pool() == "1 leased, 2 waiting"
+    server = world.backend()
+    for client, name in ((first, "first"), (second, "second"), (third, "third")):
+        server.gets(query(f"SELECT '{name}'"))
+        server.answers(rows(name.encode()))
+        client.gets(rows(name.encode(), deprecate_eof=False))
+    assert (world.pool(), len(world.server.ends)) == ("1 idle", 1)
+    assert world.counters.waits == 3
+
+
+def test_a_wait_that_is_too_long_ends_in_an_error_that_names_the_holders(world: World) -> None:
+    holder, waiter = world.client(), world.client()
+    server = in_transaction(world, holder)
+    waiter.sends(SELECT, SELECT)
+    world.tick(4.9)
+    waiter.gets_nothing()
+    world.tick(0.2)
+    assert world.pool() == "1 leased, 1 waiting"
+    error_packet = waiter.gets_error(1040, "pool of writer has 1 of 1 leased: 1 in transaction")
+    assert "the oldest lease is 5.1 s old (in transaction)" in error_packet.message.decode()
+    world.tick(5.1)
+    waiter.gets_error(1040, "pool of writer")
+    server.gets_nothing()
+    assert world.counters.acquire_failures == 2
+
+
+def test_a_transaction_keeps_its_backend_until_it_ends(world: World) -> None:
+    holder, waiter = world.client(), world.client()
+    server = in_transaction(world, holder)
+    waiter.sends(SELECT)
+    holder.sends(query("UPDATE t SET a = 1"))
+    server.gets(query("UPDATE t SET a = 1"))
+    server.answers(ok(IN_TRANS))
+    holder.gets(ok(IN_TRANS))
+    assert world.pool() == "1 leased, 1 waiting"
+    holder.sends(query("COMMIT"))
+    server.gets(query("COMMIT"))
+    server.answers(ok())
+    holder.gets(ok())
+    server.gets(SELECT)
+
+
+# Restoring the session's state
+
+
+def test_the_state_of_a_session_is_restored_before_its_statement(make_world: MakeWorld) -> None:
+    world = make_world()
+    one, two = world.client(schema=b"shop"), world.client(schema=b"test")
+    server = running(world, one)
+    server.answers(ok())
+    two.sends(SELECT)
+    server.gets(init_db("test"))
+    two.gets_nothing()
+    server.answers(ok())
+    server.gets(SELECT)
+    server.answers(rows(b"1"))
+    two.gets(rows(b"1", deprecate_eof=False))
+    assert world.pool() == "1 idle"
+
+
+def test_a_statement_is_not_sent_when_its_session_cannot_be_restored(make_world: MakeWorld) -> None:
+    world = make_world()
+    one, two = world.client(schema=b"shop"), world.client(schema=b"test")
+    server = running(world, one)
+    server.answers(ok())
+    two.sends(SELECT, SELECT)
+    server.gets(init_db("test"))
+    server.answers(error(1049, "Unknown database 'test'"))
+    server.gets_nothing()
+    two.gets_error(1049, "Unknown database 'test'")
+    assert server.is_closed
+    # the state of the old backend is in doubt; the next statement gets a new one
+    world.backend().gets(SELECT)
+
+
+def test_commands_behind_a_refused_restore_are_answered(make_world: MakeWorld) -> None:
+    world = make_world()
+    one, two = world.client(schema=b"shop"), world.client(schema=b"test")
+    server = running(world, one)
+    server.answers(ok())
+    two.sends(SELECT, PING)
+    server.answers(error(1049))
+    assert [number for number, _ in packets(two.got())] == [1, 1]
+
+
+# After an error
+
+
+def test_after_an_error_the_server_is_asked_for_its_status(world: World) -> None:
+    client = world.client()
+    server = running(world, client, "SELEKT")
+    server.answers(error(1064, "You have an error"))
+    client.gets(error(1064, "You have an error"))
+    server.gets(PING)
+    assert world.pool() == "1 leased"
+    server.answers(ok())
+    client.gets_nothing()
+    # the warnings of the failed statement are residue
+    assert world.pool() == "1 parked"
+
+
+def test_an_error_in_a_transaction_leaves_the_transaction(world: World) -> None:
+    client = world.client()
+    server = in_transaction(world, client)
+    client.sends(query("SELEKT"))
+    server.gets(query("SELEKT"))
+    server.answers(error(1064))
+    server.gets(PING)
+    server.answers(ok(IN_TRANS))
+    assert world.pool() == "1 leased"
+    client.got()
+    client.sends(query("COMMIT"))
+    server.gets(query("COMMIT"))
+    server.answers(ok())
+    client.gets(ok())
+    assert world.pool() == "1 idle"
+
+
+def test_a_command_that_comes_during_the_probe_waits_for_it(world: World) -> None:
+    client = world.client()
+    server = running(world, client, "SELEKT")
+    server.answers(error(1064))
+    client.got()
+    server.gets(PING)
+    client.sends(SELECT)
+    server.gets_nothing()
+    server.answers(ok())
+    server.gets(SELECT)
+
+
+# Pipelining
+
+
+def test_commands_in_one_segment_are_answered_in_order(world: World) -> None:
+    client = world.client()
+    client.sends(query("SELECT 1"), query("SELECT 2"), PING)
+    server = world.backend()
+    for number in (b"1", b"2"):
+        server.gets(query(f"SELECT {number.decode()}"))
+        server.answers(rows(number))
+    expected = [rows(number, deprecate_eof=False) for number in (b"1", b"2")]
+    client.gets(*expected, ok())
+
+
+@pytest.mark.parametrize("cut", range(len(SELECT + PING + SELECT)))
+def test_commands_may_be_cut_anywhere(world: World, cut: int) -> None:
+    client = world.client()
+    wire = SELECT + PING + SELECT
+    client.sends(wire[:cut])
+    client.sends(wire[cut:])
+    for _ in range(2):
+        server = world.backend()
+        server.gets(SELECT)
+        server.answers(rows(b"1"))
+    answer = rows(b"1", deprecate_eof=False)
+    client.gets(answer, ok(), answer)
+
+
+def test_commands_come_byte_by_byte(world: World) -> None:
+    client = world.client()
+    for byte in SELECT + PING:
+        client.sends(bytes([byte]))
+    world.backend().gets(SELECT)
+    world.backend().answers(ok())
+    client.gets(ok(), ok())
+
+
+def test_reading_pauses_while_much_is_waiting_and_goes_on_afterwards(world: World) -> None:
+    client = world.client()
+    server = running(world, client)
+    filler = query("SELECT '" + "x" * 30000 + "'")
+    client.sends(filler, filler)
+    assert client.transport.reads
+    client.sends(filler)
+    assert not client.transport.reads
+    reader = world.frontend(client).reader
+    assert reader is not None and reader.buffered > BACKLOG_LIMIT
+    # what comes now stays in the kernel
+    client.sends(PING)
+    for _ in range(3):
+        server.answers(ok())
+        server.gets(filler)
+    server.answers(ok())
+    assert client.transport.reads
+    client.gets(*[ok()] * 5)
+
+
+def test_a_long_command_in_pieces_is_read_to_its_end(world: World) -> None:
+    client = world.client()
+    long = query("SELECT '" + "x" * 300_000 + "'")
+    for pos in range(0, len(long), 65536):
+        client.sends(long[pos : pos + 65536])
+        assert client.transport.reads
+    world.backend().gets(long)
+    world.backend().answers(ok())
+
+
+# Bad input
+
+
+def test_a_command_over_the_limit_is_refused(make_world: MakeWorld) -> None:
+    world = make_world(max_packet=1024)
+    client, other = world.client(), world.client()
+    client.sends(query("SELECT '" + "x" * 1024 + "'"))
+    client.gets_error(1153)
+    assert client.is_closed
+    assert world.log.warnings() == ["bad packet"]
+    assert world.log.lines[-1][2]["peer"] == "192.0.2.1:40000"
+    other.sends(PING)
+    other.gets(ok())
+
+
+def test_a_long_command_is_refused_as_soon_as_it_is_announced(make_world: MakeWorld) -> None:
+    world = make_world(max_packet=1024)
+    client = world.client()
+    client.sends(b"\x00\x10\x00\x00\x03")
+    client.gets_error(1153)
+    assert client.is_closed
+
+
+def test_a_wrong_sequence_id_is_refused(world: World) -> None:
+    client = world.client()
+    client.sends(frame(b"\x03SELECT 1", 7))
+    client.gets_error(1156)
+    assert client.is_closed
+
+
+def test_an_empty_packet_is_an_unknown_command(world: World) -> None:
+    client = world.client()
+    client.sends(b"\0\0\0\0")
+    client.gets_error(1047)
+    assert not client.is_closed
+
+
+@pytest.mark.parametrize("command", [0x05, 0x0F, 0x12, 0x13, 0x14, 0x15, 0x1D, 0x1E, 0xFE])
+def test_commands_that_are_not_served_are_refused(world: World, command: int) -> None:
+    client = world.client()
+    client.sends(frame(bytes([command])))
+    client.gets_error(1047, "Unknown command")
+
+
+# Commands without a backend
+
+
+def test_a_ping_needs_no_backend(world: World) -> None:
+    client = world.client()
+    client.sends(PING)
+    client.gets(ok())
+    assert world.server.ends == []
+
+
+def test_a_ping_on_a_lease_goes_to_the_server(world: World) -> None:
+    client = world.client()
+    server = in_transaction(world, client)
+    client.sends(PING)
+    server.gets(PING)
+    server.answers(ok(IN_TRANS))
+    client.gets(ok(IN_TRANS))
+
+
+def test_a_reset_without_a_lease_is_answered_at_once(world: World) -> None:
+    client = world.client()
+    client.sends(RESET)
+    client.gets(ok())
+    assert world.server.ends == []
+
+
+def test_a_reset_with_a_lease_resets_the_backend_and_releases_it(world: World) -> None:
+    client = world.client()
+    server = in_transaction(world, client)
+    client.sends(RESET)
+    server.gets(RESET)
+    server.answers(ok())
+    server.gets(frame(b"\x03" + world.facts.setup))
+    client.gets_nothing()
+    server.answers(ok())
+    client.gets(ok())
+    assert world.pool() == "1 idle"
+
+
+def test_a_quit_ends_the_session(world: World) -> None:
+    client = world.client()
+    client.sends(QUIT)
+    assert client.is_closed
+    assert world.counters.frontend_closes == {"client-quit": 1}
