@@ -9,7 +9,8 @@ Who may come in is decided by the server: its own error (1045, 1049, 1044 ...) i
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from collections.abc import Coroutine
+from typing import Any, Final
 
 from protocol.auth import Verifier
 from protocol.constants import Capability, ErrorCode
@@ -113,7 +114,7 @@ class Admission:
         elif isinstance(event, Verified):
             self._verified(event)
         elif isinstance(event, PasswordReceived):
-            self._task = spawn(self._check_password(event.password), name="check password")
+            self._begin(self._check_password(event.password), "check password")
 
     def _rejected(self, event: Rejected) -> None:
         login = self.login
@@ -130,7 +131,18 @@ class Admission:
         if self._can_admit_now():
             self._admit(credential)
         else:
-            self._task = spawn(self._admit_with_server(credential), name="admit")
+            self._begin(self._admit_with_server(credential), "admit")
+
+    def _begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        self._task = spawn(self._or_reject(work), name=name)
+
+    async def _or_reject(self, work: Coroutine[Any, Any, None]) -> None:
+        """Whatever goes wrong, the client gets an answer."""
+        try:
+            await work
+        except Exception:
+            self._reject(Failure(int(ErrorCode.UNKNOWN_ERROR), "Fanin: internal error during the login"))
+            raise
 
     async def _check_password(self, password: bytes) -> None:
         shared, login = self.shared, self.login
@@ -187,7 +199,9 @@ class Admission:
             shared.proven_schemas.add((login.user, login.database))
         shared.delays.succeeded(login.user)
         identity = self._identity(credential)
-        session = SessionState(self._vector(), shared.facts.status, shared.facts.sql_mode, shared.facts.is_mariadb)
+        session = SessionState(
+            self._vector(), shared.facts.status, shared.facts.sql_mode, shared.facts.is_mariadb
+        )
         self.door.admitted(login, identity, session)
 
     def _identity(self, credential: Credential) -> Identity:

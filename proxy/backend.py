@@ -20,6 +20,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
+from mypy_extensions import mypyc_attr
+
 from protocol.errors import RemoteProtocolError
 from protocol.framing import frame
 from protocol.response import ResponseTracker, TrackFilter
@@ -37,6 +39,7 @@ DYING: Final = 5
 COM_QUERY: Final = 0x03
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Owner:
     """Who uses a backend. Every call comes from the backend's own callbacks; none may raise."""
 
@@ -95,6 +98,7 @@ class Inbox:
             waiter.set_result(None)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class LossListener:
     """Who must hear that a backend which nobody uses is gone (the endpoint)."""
 

@@ -10,6 +10,8 @@ import asyncio
 import random
 from typing import TYPE_CHECKING, Final
 
+from mypy_extensions import mypyc_attr
+
 from protocol.commands import reset_connection
 from proxy.backend import CLOSED, DYING, Backend, LossListener, Owner
 from proxy.connector import Facts, Target, open_backend
@@ -32,6 +34,7 @@ PINNED: Final = "pinned"
 RUNNING: Final = "running"
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Waiter(Ticket):
     """A ticket that hears of its grant."""
 
@@ -41,6 +44,7 @@ class Waiter(Ticket):
         """`member` or `error` is set now. Called once, from a callback; must not raise."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Holder(Owner):
     """An owner that leases: what the error texts and /state say about it."""
 
