@@ -26,6 +26,7 @@ COLD_PROTOCOL = {"__init__.py", "constants.py"}
 HOT_PROXY = (
     "pool*",
     "lexer",
+    "effects",
     "grammar",
     "statement",
     "classify",

@@ -15,7 +15,8 @@ from typing import Final
 
 from protocol.framing import payload_of
 from proxy import lexer
-from proxy.grammar import GRAMMARS, PLAIN, ROUTINES, Effects, assignments, at, is_symbol, words_of
+from proxy.effects import Effects, at, is_symbol, words_of
+from proxy.grammar import GRAMMARS, PLAIN, ROUTINES, assignments
 from proxy.lexer import (
     HEAD_SIZE,
     LIMIT,

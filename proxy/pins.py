@@ -21,8 +21,6 @@ class PinReason(Enum):
     USER_LOCK = "user-lock"
     HANDLER = "handler"
     PREPARED_TEXT = "prepared-text"
-    PREPARED_STATEMENT = "prepared-statement"
-    LONG_DATA = "long-data"
     CURSOR = "cursor"
     SAVEPOINT = "savepoint"
     XA = "xa"
@@ -36,7 +34,6 @@ class PinReason(Enum):
     FOUND_ROWS = "found-rows"
     DIAGNOSTICS = "diagnostics"
     SEQUENCE_VALUE = "sequence-value"
-    DROPPED_SCHEMA = "dropped-schema"
     SESSION_MODE = "session-mode"
     UNKNOWN_STATEMENT = "unknown-statement"
 
@@ -75,13 +72,6 @@ MEANINGS: Final[dict[PinReason, PinMeaning]] = {
     ),
     PinReason.PREPARED_TEXT: PinMeaning(
         "a statement is prepared by PREPARE .. FROM", "DEALLOCATE PREPARE of the last one, or a reset"
-    ),
-    PinReason.PREPARED_STATEMENT: PinMeaning(
-        "a binary prepared statement is open", "COM_STMT_CLOSE of the last one, or a reset"
-    ),
-    PinReason.LONG_DATA: PinMeaning(
-        "COM_STMT_SEND_LONG_DATA was sent and not yet executed",
-        "COM_STMT_EXECUTE, COM_STMT_RESET or COM_STMT_CLOSE",
     ),
     PinReason.CURSOR: PinMeaning(
         "a server-side cursor is open", "fetching its last row, COM_STMT_RESET, COM_STMT_CLOSE, or a reset"
@@ -125,7 +115,6 @@ MEANINGS: Final[dict[PinReason, PinMeaning]] = {
         "the next statement that clears them",
     ),
     PinReason.SEQUENCE_VALUE: PinMeaning("NEXTVAL() left a value for LASTVAL() in the session", _RESET),
-    PinReason.DROPPED_SCHEMA: PinMeaning("the session's default schema was dropped", "USE of a schema"),
     PinReason.SESSION_MODE: PinMeaning("the pool's mode is session", "the end of the session"),
     PinReason.UNKNOWN_STATEMENT: PinMeaning("a statement was not understood", _RESET),
 }

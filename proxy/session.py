@@ -27,9 +27,10 @@ A value that is not in ``residue`` is known here, so any other backend, or none,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from proxy.classify import classify
+from protocol.packets import SessionChanges
+from protocol.response import ResponseTracker
 from proxy.grammar import canonical
 from proxy.lexer import ANSI_QUOTES, NO_BACKSLASH_ESCAPES
 from proxy.pins import REASONS, PinReason
@@ -38,32 +39,20 @@ from proxy.residue import (
     FOUND_ROWS,
     INSERT_ID,
     ROW_COUNT,
-    Captured,
-    capture_commands,
-    insert_id_command,
-    read_capture,
+    ResidueKeeper,
 )
 from proxy.statement import (
     ALL_NAMES,
     CALLS,
     FIXED_NAME,
     GETS_DIAGNOSTICS,
-    IS_SELECT,
-    KEEPS_DIAGNOSTICS,
     MULTI,
     NOTHING,
     SETS,
-    SETS_INSERT_ID,
-    UNKNOWN_FOUND_ROWS,
     USES,
-    USES_NO_TABLE,
     Statement,
 )
 from proxy.vector import CHARSET_VARIABLES, DENIED, NEUTRAL, Vector, is_restorable
-
-if TYPE_CHECKING:
-    from protocol.packets import SessionChanges
-    from protocol.response import ResponseTracker
 
 # Verdicts.
 RELEASE: Final = 0  # any session may have the backend
@@ -81,25 +70,15 @@ _LASTING: Final = 0x0001 | 0x0002 | 0x0200 | 0x2000 | 0x8000
 _QUIET: Final = _IN_TRANS | _DB_DROPPED
 
 _COM_INIT_DB: Final = 0x02
-_COM_STMT_PREPARE: Final = 0x16
-_COM_STMT_EXECUTE: Final = 0x17
-_COM_STMT_SEND_LONG_DATA: Final = 0x18
-_COM_STMT_CLOSE: Final = 0x19
-_COM_STMT_RESET: Final = 0x1A
 _COM_SET_OPTION: Final = 0x1B
-_COM_STMT_FETCH: Final = 0x1C
-_LAST_PREPARED: Final = 0xFFFFFFFF  # MariaDB: the id that means the statement prepared last
 
 # Errors of parsing, name resolution, privileges and checking of values: nothing of a single statement was executed.
-_NOT_RUN: Final = frozenset(
-    map(
-        int,
-        """
-    1044 1045 1046 1049 1052 1054 1064 1065 1109 1142 1143 1146 1149 1193 1227 1228 1229 1231 1232 1235 1238 1243 1295 1305 1370
-    1621 1792 1820 1836
-""".split(),
-    )
-)
+# fmt: off
+_NOT_RUN: Final = frozenset([
+    1044, 1045, 1046, 1049, 1052, 1054, 1064, 1065, 1109, 1142, 1143, 1146, 1149, 1193, 1227, 1228, 1229, 1231,
+    1232, 1235, 1238, 1243, 1295, 1305, 1370, 1621, 1792, 1820, 1836,
+])
+# fmt: on
 # What a single statement may have done although it failed. All else it either did or did not do.
 _IN_PASSING: Final = frozenset(
     [PinReason.USER_VARIABLE, PinReason.USER_LOCK, PinReason.SEQUENCE_VALUE, PinReason.UNKNOWN_STATEMENT]
@@ -111,67 +90,40 @@ _DIAGNOSTICS_BIT: Final = _BITS[PinReason.DIAGNOSTICS]
 _SAVEPOINT_BIT: Final = _BITS[PinReason.SAVEPOINT]
 _TABLE_LOCK_BIT: Final = _BITS[PinReason.TABLE_LOCK]
 _NEXT_TRANSACTION_BIT: Final = _BITS[PinReason.NEXT_TRANSACTION]
-_MAX_INSERT_IDS: Final = 64
 
 
-class SessionState:
+class SessionState(ResidueKeeper):
     """What is known of one session. The shell tells it of every response, and asks it what to do with the lease."""
 
     __slots__ = (
+        "_cleared",
         "_fresh_sql_mode",
         "_gets_diagnostics",
         "_holders",
-        "_insert_ids",
         "_is_locked",
-        "_last_prepared",
-        "_prepared",
         "_texts",
         "_was_in_transaction",
-        "captured",
-        "found_rows",
-        "insert_id",
-        "is_mariadb",
         "lexing",
-        "native",
         "pinned",
-        "residue",
-        "row_count",
-        "status",
-        "vector",
     )
 
     def __init__(self, vector: Vector, status: int, sql_mode: bytes, is_mariadb: bool = False) -> None:
         """``vector``, ``status`` and ``sql_mode``: those of a fresh connection of this client."""
-        self.vector: Vector = vector
-        # status flags for replies that we make ourselves: those that last
-        self.status: int = status & _LASTING
-        self.is_mariadb: bool = is_mariadb
+        super().__init__(vector, status & _LASTING, is_mariadb)
         # how the lexer must read text: bits of lexer
         self.lexing: int = _lexing_of(sql_mode)
+        # residue that an ordinary statement surely clears
+        self._cleared: int = 0 if is_mariadb else DIAGNOSTICS
         # bits of the reasons (in the order of pins.REASONS) that hold; 0 when the session is not pinned
         self.pinned: int = 0
         # what holds, where it is counted: reason -> name -> count
         self._holders: dict[PinReason, dict[bytes, int]] = {}
-        # bits of residue whose value only the backend has
-        self.residue: int = 0
-        # bits of residue that the backend in use, or parked, answers rightly by itself
-        self.native: int = 0
-        # the values, for the bits that are not in `residue`
-        self.insert_id: int = 0
-        self.row_count: int = 0
-        self.found_rows: int = 0
-        # warnings and errors that were captured; None when there are none
-        self.captured: Captured | None = None
-        # insert ids that OKs had on a backend whose insert id was not restored before: it tells ours from another session's
-        self._insert_ids: list[int] = []
         # the tracker of transaction state says LOCK TABLES is in force
         self._is_locked: bool = False
         self._was_in_transaction: bool = False
         self._gets_diagnostics: bool = False
-        # text prepared statements by name (None: text not known), binary ones by id
+        # text prepared statements by name; None: their text is not known
         self._texts: dict[bytes, Statement | None] = {}
-        self._prepared: dict[int, Statement] = {}
-        self._last_prepared: int = 0
         self._fresh_sql_mode: bytes = sql_mode
         self._watch_charset()
 
@@ -180,6 +132,10 @@ class SessionState:
     def pin_reasons(self) -> list[PinReason]:
         """The reasons that hold now."""
         return [reason for reason in REASONS if self.pinned & _BITS[reason]] if self.pinned else []
+
+    def is_held(self) -> bool:
+        """Whether something ties the session to its backend: a transaction or a pin."""
+        return self.pinned != 0 or (self.status & _IN_TRANS) != 0
 
     @property
     def needs_close(self) -> bool:
@@ -225,18 +181,18 @@ class SessionState:
             and response.warnings == 0
             and (status & _QUIET) == 0
             and ((status ^ self.status) & _LASTING) == 0
+            and self.captured is None
             and self.residue & DIAGNOSTICS == 0
         ):
             # the ordinary statement: only its counts are new
-            self.captured = None
             if response.has_result_set:
                 self.row_count = -1
                 self.found_rows = response.rows
-                self.native |= ROW_COUNT | FOUND_ROWS | DIAGNOSTICS
+                self.native |= self._cleared | ROW_COUNT | FOUND_ROWS
                 self.residue &= INSERT_ID
             else:
                 self.row_count = response.affected_rows
-                self.native |= ROW_COUNT | DIAGNOSTICS
+                self.native |= self._cleared | ROW_COUNT
             if self.residue:
                 return PARK
             self.native = 0
@@ -255,7 +211,7 @@ class SessionState:
 
     def verdict(self) -> int:
         """What is to become of the lease as things are."""
-        if self.pinned or self.status & _IN_TRANS:
+        if self.is_held():
             return HOLD
         if self.residue:
             return PARK
@@ -265,7 +221,15 @@ class SessionState:
     # A response
 
     def _completed(self, statement: Statement, response: ResponseTracker) -> int:
-        self._see_residue(statement, response)
+        if self.pinned & (_FOUND_ROWS_BIT | _DIAGNOSTICS_BIT):
+            self.lift(PinReason.FOUND_ROWS)
+            self.lift(PinReason.DIAGNOSTICS)
+        self.see_residue(statement, response)
+        if self.residue & DIAGNOSTICS:
+            if self._gets_diagnostics:
+                self.pin(PinReason.DIAGNOSTICS)
+            if self.residue & FOUND_ROWS:
+                self.pin(PinReason.FOUND_ROWS)
         changes = response.changes
         if changes is not None:
             self._see_changes(statement, changes)
@@ -394,11 +358,8 @@ class SessionState:
         state = changes.transaction_state
         if state is not None:
             self._is_locked = state[-1:] == b"L"
-            if self._is_locked:
-                if not self.pinned & _TABLE_LOCK_BIT:
-                    self.pin(PinReason.TABLE_LOCK)
-            elif self.pinned & _TABLE_LOCK_BIT and statement is NOTHING:
-                self.lift(PinReason.TABLE_LOCK)
+            if self._is_locked and not self.pinned & _TABLE_LOCK_BIT:
+                self.pin(PinReason.TABLE_LOCK)
         characteristics = changes.transaction_characteristics
         if (
             characteristics is not None
@@ -464,158 +425,26 @@ class SessionState:
         elif self.pinned & bit:
             self.lift(PinReason.UNSAFE_CHARSET)
 
-    # Residue
-
-    def _see_residue(self, statement: Statement, response: ResponseTracker) -> None:
-        if self.pinned & (_FOUND_ROWS_BIT | _DIAGNOSTICS_BIT):
-            self.lift(PinReason.FOUND_ROWS)
-            self.lift(PinReason.DIAGNOSTICS)
-        flags = statement.flags
-        keeps = flags & KEEPS_DIAGNOSTICS or (
-            self.is_mariadb and flags & USES_NO_TABLE and not response.warnings
-        )
-        if response.is_error or response.warnings:
-            self.captured = None
-            self.residue |= DIAGNOSTICS
-            self.native |= DIAGNOSTICS
-        elif not keeps:
-            self.captured = None
-            self.residue &= ~DIAGNOSTICS
-            self.native |= DIAGNOSTICS
-        self._see_counts(statement, response)
-        if response.any_insert_id or flags & (SETS_INSERT_ID | CALLS):
-            self.residue |= INSERT_ID
-            if not self.native & INSERT_ID and response.insert_id:
-                self._insert_ids.append(response.insert_id)
-                del self._insert_ids[:-_MAX_INSERT_IDS]
-        if self.residue & DIAGNOSTICS:
-            if self._gets_diagnostics:
-                self.pin(PinReason.DIAGNOSTICS)
-            if self.residue & FOUND_ROWS:
-                self.pin(PinReason.FOUND_ROWS)
-
-    def _see_counts(self, statement: Statement, response: ResponseTracker) -> None:
-        self.native |= ROW_COUNT
-        if response.is_error:
-            self.row_count = -1
-        elif not response.has_result_set:
-            self.row_count = response.affected_rows
-            if statement.flags & IS_SELECT:  # SELECT .. INTO
-                self.found_rows = response.affected_rows
-                self._found_rows_known()
-        else:
-            self.row_count = response.affected_rows if statement.flags & CALLS else -1
-            offset = statement.found_rows
-            if offset == UNKNOWN_FOUND_ROWS or (offset and not response.rows):
-                self.residue |= FOUND_ROWS
-                self.native |= FOUND_ROWS
-            else:
-                self.found_rows = offset + response.rows
-                self._found_rows_known()
-
-    def _found_rows_known(self) -> None:
-        self.residue &= ~FOUND_ROWS
-        self.native |= FOUND_ROWS
-
-    def answered_locally(self, rows: int) -> None:
-        """A statement of the client was answered without a backend, by a result set of so many rows: its counts replace the old ones."""
-        self.row_count = -1
-        self.found_rows = rows
-        self.residue &= ~FOUND_ROWS
-        self.native &= INSERT_ID | DIAGNOSTICS
-
-    def diagnostics_cleared(self) -> None:
-        """That statement was one that clears the warnings."""
-        self.captured = None
-        self.residue &= ~DIAGNOSTICS
-        self.native &= ~DIAGNOSTICS
-
-    def restore_residue(self, statement: Statement) -> list[bytes]:
-        """Payloads to be run before this statement so that it finds this session's LAST_INSERT_ID(); [] when it does so anyway.
-
-        For statements with ``reads_insert_id``, on whatever backend they are about to run, held ones included. Assumes that they succeed.
-        """
-        if not statement.reads_insert_id or self.native & INSERT_ID:
-            return []
-        command = insert_id_command(self.insert_id, self._insert_ids if self.residue & INSERT_ID else [])
-        self.native = INSERT_ID
-        self._insert_ids.clear()
-        return [command]
-
-    def capture_commands(self) -> list[bytes]:
-        """Payloads that read the residue off the parked backend, in an order that destroys nothing before it is read."""
-        return capture_commands(self.residue)
-
-    def captured_residue(self, answers: list[bytes]) -> None:
-        """The answers to `capture_commands`, each in wire form as CLIENT_DEPRECATE_EOF says. The backend is no longer this session's."""
-        values = read_capture(self.residue, answers)
-        if self.residue & DIAGNOSTICS:
-            self.captured = values
-        if self.residue & FOUND_ROWS:
-            self.found_rows = values.found_rows
-        if self.residue & INSERT_ID and (self.native & INSERT_ID or values.insert_id in self._insert_ids):
-            self.insert_id = values.insert_id
-        self._moved()
-
-    def residue_lost(self) -> None:
-        """The parked backend is gone, and what only it knew."""
-        self._moved()
-
-    def _moved(self) -> None:
-        self.residue = 0
-        self.native = 0
-        self._insert_ids.clear()
-
     # Commands other than COM_QUERY
 
     def completed_command(self, command: int, payload: bytes, response: ResponseTracker) -> int:
-        """The same as `completed` for any other command; ``payload`` is the command's."""
-        if _COM_STMT_PREPARE <= command <= _COM_STMT_RESET or command == _COM_STMT_FETCH:
-            return self._completed_prepared(command, payload, response)
+        """The same as `completed` for commands without text; ``payload`` is the command's.
+
+        Not for COM_STMT_EXECUTE: `completed`, with what its text says.
+        """
         if response.is_error:
             return self._completed(NOTHING, response)
         self._see_status(response.status)
         if command == _COM_INIT_DB:
             self.vector = self.vector.with_schema(payload[1:])
             self.row_count = self.found_rows = 0
-            self._found_rows_known()
+            self.residue &= ~FOUND_ROWS
+            self.native |= FOUND_ROWS
         elif command == _COM_SET_OPTION:
             self.vector = self.vector.with_multi_statements(payload[1] == 0)
         if response.changes is not None:
             self._see_changes(_NAMES_SCHEMA if command == _COM_INIT_DB else NOTHING, response.changes)
         return self.verdict()
-
-    def _completed_prepared(self, command: int, payload: bytes, response: ResponseTracker) -> int:
-        """Phase 1 of binary prepared statements: they pin, each until it is closed."""
-        if command == _COM_STMT_PREPARE:
-            if not response.is_error:
-                self._last_prepared = response.statement_id
-                self._prepared[response.statement_id] = classify(payload[1:], self.lexing)
-                self.pin(PinReason.PREPARED_STATEMENT, b"%d" % response.statement_id)
-            return self._completed(NOTHING, response)
-        statement_id = int.from_bytes(payload[1:5], "little")
-        if statement_id == _LAST_PREPARED:
-            statement_id = self._last_prepared
-        name = b"%d" % statement_id
-        if command == _COM_STMT_SEND_LONG_DATA:
-            if statement_id in self._prepared:
-                self.pin(PinReason.LONG_DATA, name)
-            return self.verdict()
-        if command == _COM_STMT_CLOSE:
-            self._prepared.pop(statement_id, None)
-            self.lift(PinReason.PREPARED_STATEMENT, name)
-        if command != _COM_STMT_FETCH:
-            self.lift(PinReason.LONG_DATA, name)
-        if command == _COM_STMT_CLOSE:
-            self.lift(PinReason.CURSOR, name)
-            return self.verdict()
-        if not response.cursor_open:
-            self.lift(PinReason.CURSOR, name)
-        elif command == _COM_STMT_EXECUTE:
-            self.pin(PinReason.CURSOR, name)
-        return self._completed(
-            self._prepared.get(statement_id, NOTHING) if command == _COM_STMT_EXECUTE else NOTHING, response
-        )
 
     def was_reset(self, charsets: tuple[bytes, ...], status: int) -> None:
         """COM_RESET_CONNECTION or COM_CHANGE_USER: the session is as fresh, with these values of CHARSET_VARIABLES."""
@@ -628,11 +457,10 @@ class SessionState:
         self.pinned = 0
         self._holders.clear()
         self._texts.clear()
-        self._prepared.clear()
         self._is_locked = self._was_in_transaction = self._gets_diagnostics = False
         self.insert_id = self.row_count = self.found_rows = 0
         self.captured = None
-        self._moved()
+        self.moved()
         self._watch_charset()
         if needs_close:
             self.pin(PinReason.RESOURCE_GROUP)

@@ -78,6 +78,7 @@ class Statement:
     """What the text of one COM_QUERY means for the session. Never changed once made; shared between sessions."""
 
     __slots__ = (
+        "begins",
         "changes_account",
         "collation",
         "defaults",
@@ -171,6 +172,8 @@ class Statement:
         # the shell has something to do when it has run
         self.has_aftermath: bool = bool(flags & AFTERMATH)
         self.changes_account: bool = bool(flags & CHANGES_ACCOUNT)
+        # starts a transaction by its text
+        self.begins: bool = bool(flags & BEGINS)
 
 
 NOTHING: Final = Statement()
