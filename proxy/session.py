@@ -393,6 +393,9 @@ class SessionState(ResidueKeeper):
             name = name.lower()
             if statement.temporary and canonical(name) in statement.temporary:
                 continue
+            if name == b"last_gtid":
+                # MariaDB with a binlog reports it, read-only, after every transaction that wrote something
+                continue
             if name == b"last_insert_id" or name == b"identity":
                 self.insert_id = int(value)
                 self.residue &= ~INSERT_ID
