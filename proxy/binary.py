@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Final
 
 from protocol.commands import stmt_prepare, stmt_reset
 from protocol.framing import frame, payload_of
-
 from proxy.backend import Backend
 from proxy.classify import NOTHING, classify
 from proxy.lessee import PREPARING, PREPARING_STATEMENT
 from proxy.pins import PinReason
 from proxy.prepared import OnBackend, Prepared, SessionStatements, execution, renamed
-from proxy.replies import Failure, ok
+from proxy.replies import Failure, not_movable, ok
 from proxy.vector import restore_commands
 
 if TYPE_CHECKING:
@@ -39,9 +38,7 @@ MOST_STATEMENTS: Final = 16382
 TOO_MANY_STATEMENTS: Final = 1461
 UNKNOWN_ERROR: Final = 1105
 NO_CURSOR: Final = 1421
-OVERLONG: Final = (
-    "Parameter of prepared statement which is set through mysql_send_long_data() is longer than 'max_allowed_packet' bytes"
-)
+OVERLONG: Final = "Parameter of prepared statement which is set through mysql_send_long_data() is longer than 'max_allowed_packet' bytes"
 COMMAND_NAMES: Final = {
     COM_STMT_EXECUTE: "mysqld_stmt_execute",
     COM_STMT_RESET: "mysqld_stmt_reset",
@@ -142,7 +139,9 @@ def run_execution(frontend: Frontend, backend: Backend, prepared: Prepared) -> b
         assert backend.vector is not None
         commands = restore_commands(backend.vector, vector)
     if commands is None:
-        frontend.failed_to_prepare("the state in which a statement was prepared cannot be restored")
+        frontend.failed_to_prepare(
+            not_movable("the state in which a statement was prepared cannot be restored")
+        )
         return b""
     commands.append(stmt_prepare(prepared.key[1]))
     frontend.state = PREPARING_STATEMENT

@@ -317,7 +317,7 @@ class Endpoint(LossListener):
     async def kill(
         self, credential: Credential, identity: Identity, server_id: int, is_query: bool
     ) -> Failure | None:
-        """KILL [QUERY] on a side connection of the same user. The server's refusal, or None."""
+        """KILL [QUERY] on a side connection of the same user, given up after `pool.connect_timeout`. What was wrong, or None."""
         async with self.side_lock:
             backend = Backend(_NOBODY, self.target.peer)
             try:
@@ -333,13 +333,18 @@ class Endpoint(LossListener):
                 )
                 job = SideJob(self.loop)
                 backend.run(job, [COM_QUERY + b"KILL %s%d" % (b"QUERY " if is_query else b"", server_id)])
-                failed = await job.done
+                async with asyncio.timeout(self.target.connect_timeout):
+                    failed = await job.done
                 if failed:
                     tracker = backend.tracker
                     return Failure(tracker.error_code, tracker.error_message.decode("utf-8", "replace"))
                 return None
-            except (Failure, ConnectionError) as error:
-                return error if isinstance(error, Failure) else unreachable(self.name, str(error))
+            except Failure as failure:
+                return failure
+            except ConnectionError as error:
+                return unreachable(self.name, str(error))
+            except TimeoutError:
+                return unreachable(self.name, "no answer to KILL")
             finally:
                 backend.close(is_polite=True)
 

@@ -57,6 +57,8 @@ BACKLOG_LIMIT: Final = 65536
 """Bytes of pipelined commands that are read ahead while one runs; a client that sends more is left in the kernel's buffers."""
 PAUSED_BY_BACKLOG: Final = 1
 PAUSED_BY_SERVER: Final = 2
+_BEFORE_COMMAND: Final = frozenset({PREPARING, PREPARING_STATEMENT})
+_UNANSWERED: Final = frozenset({PREPARING, PREPARING_STATEMENT, RELAYING, RESETTING})
 OPEN_TRIES: Final = 3
 """Backends tried for one command when each turns out to be dead before the command was sent."""
 
@@ -250,6 +252,7 @@ class Frontend(Lessee):
         command = wire[4]
         self.command = command
         self.tries = 0
+        self.is_relayed = False
         if command == COM_QUERY:
             self.shared.counters.queries += 1
             statement = self.shared.statements.lookup(wire, self.session.lexing)
@@ -285,12 +288,14 @@ class Frontend(Lessee):
         backend = self.backend
         if backend is None:
             self.acquire()
+        elif self.statement.reads_insert_id:
+            # on a backend that is new to the session its insert id may still have to be restored
+            self.prepare(backend)
         else:
             self.run_command(backend)
 
     def run_command(self, backend: Backend) -> None:
         self.state = RELAYING
-        self.is_relayed = False
         session = self.session
         backend.start_relay(
             self, self.wire, self.command, self.client_deprecate_eof, self.track, session.status
@@ -368,15 +373,16 @@ class Frontend(Lessee):
             self._session_was_reset(backend, is_failed)
 
     def backend_lost(self, cause: str) -> None:
-        state, session = self.state, self.session
+        state = self.state
         was_held = self.is_held()
         self.discard(CloseReason.LOST)
-        if state == PREPARING and not was_held and self.tries < OPEN_TRIES:
+        if state in _BEFORE_COMMAND and not was_held and self.tries < OPEN_TRIES:
             # the command itself was not sent: another backend can run it
             self.tries += 1
             self.acquire()
+            self.start_waiting_commands()
             return
-        if state in (PREPARING, RELAYING, RESETTING) and not self.is_relayed:
+        if state in _UNANSWERED and not self.is_relayed:
             self._send(lost(cause, was_held).wire(1))
         if was_held or (state == RELAYING and self.is_relayed):
             # what the session had on that connection is gone, or half an answer was sent: as a direct connection would
@@ -418,10 +424,7 @@ class Frontend(Lessee):
     def _restore_refused(self, backend: Backend) -> None:
         """The server refused to restore: its own error is the answer, as if the statement had met it."""
         tracker = backend.tracker
-        failure = Failure(tracker.error_code, tracker.error_message.decode("utf-8", "replace"))
-        self.discard(CloseReason.RESTORE_FAILED)
-        self._send(failure.wire(1))
-        self.start_waiting_commands()
+        self.failed_to_prepare(Failure(tracker.error_code, tracker.error_message.decode("utf-8", "replace")))
 
     def _aftermath(self, is_error: bool) -> None:
         if is_error:
@@ -504,7 +507,8 @@ class Frontend(Lessee):
         self._send(failure.wire(1))
 
     def restart_command(self) -> None:
-        self._start(self.wire)
+        if not (self.statement.is_special and self._start_special(self.wire, self.statement)):
+            self.execute(self.wire)
 
     def lease_ended(self) -> None:
         self.file = None

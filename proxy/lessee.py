@@ -27,8 +27,9 @@ from proxy.backend import Backend
 from proxy.classify import NOTHING, Statement
 from proxy.endpoint import IN_TRANSACTION, PINNED, RUNNING, Endpoint, Holder, Waiter
 from proxy.identity import Identity
+from proxy.pool_states import RESETTING as RESETTING_MEMBER
 from proxy.reasons import CloseReason
-from proxy.replies import Failure
+from proxy.replies import Failure, not_movable
 from proxy.session import SessionState
 from proxy.shared import Shared
 from proxy.vector import restore_commands
@@ -147,6 +148,10 @@ class Lessee(Holder):
         """The backend is gone: what depended on it is void."""
         raise NotImplementedError
 
+    def close(self, reason: CloseReason) -> None:
+        """The session is over."""
+        raise NotImplementedError
+
     # Getting a backend
 
     def acquire(self) -> None:
@@ -157,9 +162,11 @@ class Lessee(Holder):
             ticket = self.ticket = LeaseTicket(self, identity)
         ticket.key = identity.key_for(session.vector.schema)
         identity.vector = session.vector
-        if self.parked is not None and (self._claim(ticket) or self.state == AWAITING_CAPTURE):
+        endpoint = self.parked_endpoint
+        if endpoint is None:
+            endpoint = self.shared.choose(self.is_reader_listener)
+        elif self._claim(ticket):
             return
-        endpoint = self.shared.choose(self.is_reader_listener)
         self.endpoint = endpoint
         backend = endpoint.acquire(ticket)
         if backend is not None:
@@ -170,17 +177,18 @@ class Lessee(Holder):
             self.state = WAITING
 
     def _claim(self, ticket: LeaseTicket) -> bool:
+        """Take the parked backend back; False when the pool has to be asked for one."""
         backend, endpoint = self.parked, self.parked_endpoint
         assert backend is not None and endpoint is not None
         if not endpoint.claim(self, backend, ticket):
-            # it is being captured: nothing of ours may run before that is known
-            self.state = AWAITING_CAPTURE
+            if backend.state == RESETTING_MEMBER:
+                # it is being captured: nothing of ours may run before that is known
+                self.state = AWAITING_CAPTURE
+                return True
+            # the pool is paused: it will grant the parked one, or another after a capture
             return False
-        self.parked = None
-        self.parked_endpoint = None
         self.endpoint = endpoint
-        self.backend = backend
-        backend.owner = self
+        self._begin_lease(backend)
         self.prepare(backend)
         return True
 
@@ -205,10 +213,16 @@ class Lessee(Holder):
         self.send_failure(endpoint.failure_of(ticket))
 
     def _granted(self, backend: Backend) -> None:
-        self.backend = backend
-        backend.owner = self
+        self._begin_lease(backend)
         self.shared.counters.leases += 1
         self.prepare(backend)
+
+    def _begin_lease(self, backend: Backend) -> None:
+        self.backend = backend
+        backend.owner = self
+        if backend is self.parked:
+            self.parked = None
+            self.parked_endpoint = None
 
     def prepare(self, backend: Backend) -> None:
         """Bring the backend to the session's state: nothing to do in the steady state."""
@@ -221,7 +235,7 @@ class Lessee(Holder):
             assert backend.vector is not None
             commands = restore_commands(backend.vector, session.vector)
         if commands is None:
-            self.failed_to_prepare("its state cannot be restored by statements")
+            self.failed_to_prepare(not_movable("its state cannot be restored by statements"))
             return
         if self.statement.reads_insert_id and backend.claim is not self:
             commands.extend(session.restore_residue(self.statement))
@@ -231,12 +245,16 @@ class Lessee(Holder):
         self.state = PREPARING
         backend.run(self, commands)
 
-    def failed_to_prepare(self, why: str) -> None:
-        """The session cannot be continued on another backend: the client gets an error, the backend is closed."""
+    def failed_to_prepare(self, failure: Failure) -> None:
+        """The session cannot be continued on the backend: the client gets the error, and the backend is closed. So is the connection of
+        a session that held something on it."""
+        was_held = self.is_held()
         self.discard(CloseReason.RESTORE_FAILED)
-        self.send_failure(
-            Failure(1105, f"Fanin: the session could not be moved to another server connection: {why}")
-        )
+        self.send_failure(failure)
+        if was_held:
+            self.close(CloseReason.BACKEND_LOST)
+        else:
+            self.start_waiting_commands()
 
     # Ending the lease
 

@@ -93,6 +93,14 @@ def lost(cause: str, was_held: bool) -> Failure:
     )
 
 
+def not_movable(why: str) -> Failure:
+    """1105: the session's state cannot be had on the server connection that it would need."""
+    return Failure(
+        ErrorCode.UNKNOWN_ERROR,
+        f"{PREFIX}the session could not be moved to another server connection: {why}",
+    )
+
+
 def unreachable(endpoint: str, cause: str) -> Failure:
     """2003: no connection to the server can be had."""
     return Failure(

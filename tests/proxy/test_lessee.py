@@ -1,0 +1,472 @@
+"""Leases: how they begin and end, what becomes of residue, and who loses whom in which state."""
+
+from __future__ import annotations
+
+import pytest
+
+from protocol.framing import frame
+from protocol.packets import Column, text_resultset
+from proxy.lessee import STATE_NAMES
+from tests.fakes.client import FakeClient
+from tests.fakes.server import ServerEnd
+from tests.fakes.wire import (
+    AUTOCOMMIT,
+    IN_TRANS,
+    PING,
+    RESET,
+    error,
+    init_db,
+    ok,
+    prepare,
+    prepared,
+    query,
+    rows,
+)
+from tests.fakes.world import World
+from tests.proxy.conftest import MakeWorld
+
+SELECT = query("SELECT 1")
+INSERT = query("INSERT INTO t VALUES (NULL)")
+READ_ID = query("SELECT LAST_INSERT_ID(), 1")
+BEGIN = query("BEGIN")
+
+
+def state(world: World, client: FakeClient) -> str:
+    return STATE_NAMES[world.frontend(client).state]
+
+
+def inserted(world: World, client: FakeClient, insert_id: int = 7) -> ServerEnd:
+    """The client has left an insert id on a backend."""
+    client.sends(INSERT)
+    server = world.backend()
+    server.gets(INSERT)
+    server.answers(ok(insert_id=insert_id))
+    client.gets(ok(insert_id=insert_id))
+    return server
+
+
+def captured(server: ServerEnd, insert_id: int) -> None:
+    """The server is asked for the residue, and answers."""
+    (asked,) = server.got()
+    assert b"LAST_INSERT_ID()" in asked
+    columns = [Column(b"a")] * asked.count(b"()")
+    values: list[bytes | None] = [*[b"1"] * (len(columns) - 1), b"%d" % insert_id]
+    server.answers(text_resultset(columns, [values], status=AUTOCOMMIT, deprecate_eof=True))
+
+
+def in_transaction(world: World, client: FakeClient) -> ServerEnd:
+    client.sends(BEGIN)
+    server = world.backend()
+    server.gets(BEGIN)
+    server.answers(ok(IN_TRANS))
+    client.gets(ok(IN_TRANS))
+    return server
+
+
+# Residue
+
+
+def test_a_backend_with_residue_is_parked_and_claimed_by_its_session(world: World) -> None:
+    client = world.client()
+    server = inserted(world, client)
+    assert world.pool() == "1 parked"
+    client.sends(READ_ID)
+    server.gets(READ_ID)
+    assert world.pool() == "1 leased"
+
+
+def test_residue_is_captured_when_another_session_needs_the_backend(world: World) -> None:
+    client, other = world.client(), world.client()
+    server = inserted(world, client)
+    other.sends(SELECT)
+    assert world.pool() == "1 resetting, 1 waiting"
+    captured(server, 7)
+    server.gets(SELECT)
+    server.answers(rows(b"1"))
+    other.gets(rows(b"1", deprecate_eof=False))
+    # and put back when its session asks
+    client.sends(READ_ID)
+    server.gets(query("SET last_insert_id=7"))
+    server.answers(ok())
+    server.gets(READ_ID)
+    server.answers(rows(b"7"))
+    client.gets(rows(b"7", deprecate_eof=False))
+
+
+def test_a_session_whose_residue_is_being_captured_waits_for_that(world: World) -> None:
+    client, other = world.client(), world.client()
+    server = inserted(world, client)
+    other.sends(SELECT)
+    client.sends(SELECT)
+    assert state(world, client) == "awaiting-capture"
+    captured(server, 7)
+    server.gets(SELECT)
+    assert state(world, client) == "waiting"
+    server.answers(ok())
+    server.gets(SELECT)
+    server.answers(rows(b"1"))
+    client.gets(rows(b"1", deprecate_eof=False))
+    assert world.counters.queries == 3
+
+
+def test_a_session_that_waits_for_a_capture_may_leave(world: World) -> None:
+    client, other = world.client(), world.client()
+    server = inserted(world, client)
+    other.sends(SELECT)
+    client.sends(SELECT)
+    client.leaves()
+    captured(server, 7)
+    server.gets(SELECT)
+
+
+def test_a_session_whose_backend_dies_during_the_capture_goes_on_without_residue(world: World) -> None:
+    client, other = world.client(), world.client()
+    server = inserted(world, client)
+    other.sends(SELECT)
+    client.sends(SELECT)
+    server.breaks()
+    new = world.backend()
+    assert new is not server
+    new.gets(SELECT)
+    new.answers(ok())
+    new.gets(SELECT)
+
+
+def test_a_refused_capture_closes_the_backend(world: World) -> None:
+    client, other = world.client(), world.client()
+    server = inserted(world, client)
+    other.sends(SELECT)
+    server.answers(error(1317))
+    assert server.is_closed
+    world.backend().gets(SELECT)
+    world.backend().answers(ok())
+    client.sends(SELECT)
+    world.backend().gets(SELECT)
+
+
+def test_a_parked_backend_that_dies_takes_the_residue_along(world: World) -> None:
+    client = world.client()
+    server = inserted(world, client)
+    server.closes()
+    assert world.pool() == ""
+    client.sends(SELECT)
+    world.backend().gets(SELECT)
+
+
+def test_a_session_that_ends_leaves_its_parked_backend_to_all(world: World) -> None:
+    client, other = world.client(), world.client()
+    server = inserted(world, client)
+    client.leaves()
+    assert world.pool() == "1 idle"
+    other.sends(SELECT)
+    server.gets(SELECT)
+
+
+def test_a_reset_gives_up_the_parked_backend(world: World) -> None:
+    client = world.client()
+    inserted(world, client)
+    client.sends(RESET)
+    client.gets(ok())
+    assert world.pool() == "1 idle"
+
+
+def test_a_held_session_finds_its_own_insert_id_on_a_backend_that_is_new_to_it(world: World) -> None:
+    client, other = world.client(), world.client()
+    server = inserted(world, client)
+    other.sends(SELECT)
+    captured(server, 7)
+    server.got()
+    server.answers(ok())
+    in_transaction(world, client)
+    client.sends(READ_ID)
+    server.gets(query("SET last_insert_id=7"))
+    server.answers(ok(IN_TRANS))
+    server.gets(READ_ID)
+    server.answers(rows(b"7", status=IN_TRANS))
+    client.gets(rows(b"7", status=IN_TRANS, deprecate_eof=False))
+
+
+def test_a_session_whose_pool_is_paused_takes_its_parked_backend_afterwards(world: World) -> None:
+    client = world.client()
+    server = inserted(world, client)
+    world.writer.core.pause(world.loop.now)
+    client.sends(READ_ID)
+    server.gets_nothing()
+    world.loop.call(lambda: world.writer._execute(world.writer.core.resume(world.loop.now)))
+    server.gets(READ_ID)
+    server.answers(rows(b"7"))
+    client.got()
+    client.sends(READ_ID)
+    server.gets(READ_ID)
+
+
+# The backend is lost
+
+
+def idle_backends(world: World, count: int, schema: bytes = b"shop") -> list[ServerEnd]:
+    """So many idle backends whose state is that of sessions in `schema`."""
+    clients = [world.client(schema=schema) for _ in range(count)]
+    servers = [in_transaction(world, client) for client in clients]
+    for client, server in zip(clients, servers, strict=True):
+        client.sends(query("COMMIT"))
+        server.got()
+        server.answers(ok())
+        client.got()
+    assert world.pool() == f"{count} idle"
+    return servers
+
+
+def test_a_backend_lost_while_it_is_prepared_is_replaced(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=2)
+    idle_backends(world, 2)
+    client = world.client(schema=b"test")
+    client.sends(SELECT)
+    (first,) = [end for end in world.server.ends if end.got() == [b"\x02test"]]
+    first.breaks()
+    (second,) = [end for end in world.server.ends if end.got() == [b"\x02test"]]
+    second.answers(ok())
+    second.gets(SELECT)
+    second.answers(ok())
+    client.gets(ok())
+
+
+def test_backends_that_are_lost_one_after_the_other_end_in_an_error(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=6)
+    idle_backends(world, 5)
+    client, holder = world.client(schema=b"test"), world.client(schema=b"test")
+    # an answer was relayed before, on a backend that somebody else has now
+    client.sends(SELECT)
+    (end,) = [end for end in world.server.ends if end.got()]
+    end.answers(ok())
+    end.got()
+    end.answers(ok())
+    client.gets(ok())
+    holder.sends(BEGIN)
+    end.gets(BEGIN)
+    client.sends(SELECT, PING)
+    for _ in range(4):
+        client.gets_nothing()
+        (end,) = [end for end in world.server.open_ends if end.got() == [b"\x02test"]]
+        end.breaks()
+    got = client.got()
+    assert b"Lost connection to server" in got and got.endswith(ok())
+    assert not client.is_closed
+
+
+def test_a_backend_lost_before_any_answer_is_an_error_for_the_client(world: World) -> None:
+    client = world.client()
+    client.sends(SELECT, PING)
+    server = world.backend()
+    server.gets(SELECT)
+    server.breaks()
+    got = client.got()
+    error_packet, pong = got[: -len(ok())], got[-len(ok()) :]
+    assert b"Lost connection to server during query" in error_packet
+    assert pong == ok()
+    assert world.pool() == ""
+    assert world.counters.backend_closes == {"lost": 1}
+
+
+def test_a_backend_lost_in_the_middle_of_an_answer_ends_the_connection(world: World) -> None:
+    client = world.client()
+    client.sends(SELECT)
+    world.backend().answers(rows(*[b"x" * 200] * 200)[:30000])
+    assert client.got()
+    world.backend().breaks()
+    client.gets_nothing()
+    assert client.is_closed
+    assert world.counters.frontend_closes == {"backend-lost": 1}
+
+
+def test_a_backend_lost_between_the_commands_of_a_transaction_ends_the_connection(world: World) -> None:
+    client = world.client()
+    server = in_transaction(world, client)
+    server.closes()
+    client.gets_nothing()
+    assert client.is_closed
+
+
+def test_a_backend_lost_during_a_statement_of_a_transaction_is_an_error_and_the_end(world: World) -> None:
+    client = world.client()
+    server = in_transaction(world, client)
+    client.sends(SELECT)
+    server.breaks()
+    client.gets_error(2013, "its transaction or pinned state is lost")
+    assert client.is_closed
+
+
+def test_a_backend_lost_during_the_probe_does_not_matter_to_a_session_that_holds_nothing(
+    world: World,
+) -> None:
+    client = world.client()
+    client.sends(query("SELEKT"), SELECT)
+    server = world.backend()
+    server.answers(error(1064))
+    client.gets(error(1064))
+    server.breaks()
+    client.gets_nothing()
+    world.backend().gets(SELECT)
+
+
+def test_a_backend_lost_during_the_probe_of_a_transaction_ends_the_connection(world: World) -> None:
+    client = world.client()
+    server = in_transaction(world, client)
+    client.sends(query("SELEKT"))
+    server.answers(error(1064))
+    server.breaks()
+    client.gets(error(1064))
+    assert client.is_closed
+
+
+def test_a_backend_lost_during_a_reset_of_the_session_is_an_error_and_the_end(world: World) -> None:
+    client = world.client()
+    server = in_transaction(world, client)
+    client.sends(RESET)
+    server.breaks()
+    client.gets_error(2013)
+    assert client.is_closed
+
+
+def test_an_idle_backend_that_the_server_closes_is_forgotten(world: World) -> None:
+    client = world.client()
+    client.sends(SELECT)
+    server = world.backend()
+    server.answers(ok())
+    server.closes()
+    assert (world.pool(), server.is_closed) == ("", True)
+    client.got()
+    client.sends(SELECT)
+    world.backend().gets(SELECT)
+
+
+def test_a_server_that_says_something_unasked_is_discarded(world: World) -> None:
+    client = world.client()
+    client.sends(SELECT)
+    world.backend().answers(ok())
+    world.backend().answers(error(1927, "Connection was killed"))
+    assert world.pool() == ""
+    assert world.writer.last_failure == "writer:3306 sent something unasked"
+
+
+def test_a_server_that_says_nonsense_is_discarded(world: World) -> None:
+    client = world.client()
+    client.sends(SELECT)
+    world.backend().answers(ok(sequence_id=9))
+    client.gets_error(2013, "unexpected bytes from writer:3306")
+    assert world.pool() == ""
+
+
+# The client is lost
+
+
+def test_a_client_that_leaves_the_queue_leaves_nothing(world: World) -> None:
+    holder, waiter, third = world.client(), world.client(), world.client()
+    server = in_transaction(world, holder)
+    waiter.sends(SELECT)
+    third.sends(query("SELECT 3"))
+    waiter.leaves()
+    assert world.pool() == "1 leased, 1 waiting"
+    holder.sends(query("COMMIT"))
+    server.got()
+    server.answers(ok())
+    server.gets(query("SELECT 3"))
+
+
+def test_a_client_that_leaves_while_its_backend_is_opened_leaves_the_backend(world: World) -> None:
+    world.server.is_silent = True
+    client = world.client()
+    client.sends(SELECT)
+    assert world.pool() == "1 opening, 1 waiting"
+    client.leaves()
+    assert world.pool() == "1 opening"
+    world.tick(6)
+    assert world.pool() == ""
+
+
+def test_the_query_of_a_client_that_leaves_is_killed(world: World) -> None:
+    client = world.client()
+    client.sends(query("SELECT SLEEP(1000)"))
+    server = world.backend()
+    client.leaves()
+    assert world.pool() == "1 leased"
+    killer = world.backend()
+    assert killer is not server
+    killer.gets(query(f"KILL {server.server_id}"))
+    killer.answers(ok())
+    assert (world.pool(), server.is_closed, killer.is_closed) == ("", True, True)
+
+
+def test_a_kill_that_the_server_does_not_answer_is_given_up(world: World) -> None:
+    client, other = world.client(), world.client()
+    client.sends(query("SELECT SLEEP(1000)"))
+    server = world.backend()
+    client.breaks()
+    other.sends(SELECT)
+    assert world.pool() == "1 leased, 1 waiting"
+    world.tick(4.9)
+    assert world.pool() == "1 leased, 1 waiting"
+    world.loop.advance(0.2)
+    assert server.is_closed
+    world.backend().gets(SELECT)
+
+
+def test_a_transaction_of_a_client_that_leaves_is_rolled_back_by_a_reset(world: World) -> None:
+    client, other = world.client(), world.client()
+    server = in_transaction(world, client)
+    client.leaves()
+    other.sends(SELECT)
+    assert world.pool() == "1 resetting, 1 waiting"
+    server.gets(RESET)
+    server.answers(ok())
+    server.gets(frame(b"\x03" + world.facts.setup))
+    server.answers(ok())
+    server.gets(SELECT)
+
+
+def test_a_backend_that_cannot_be_reset_is_closed(world: World) -> None:
+    client = world.client()
+    server = in_transaction(world, client)
+    client.leaves()
+    server.answers(error(1047))
+    assert (world.pool(), server.is_closed) == ("", True)
+    assert world.counters.backend_closes == {"reset-failed": 1}
+
+
+def test_a_backend_that_is_lost_during_its_reset_is_forgotten(world: World) -> None:
+    client = world.client()
+    server = in_transaction(world, client)
+    client.leaves()
+    server.breaks()
+    assert world.pool() == ""
+
+
+@pytest.mark.parametrize("phase", ["preparing", "probing", "resetting"])
+def test_a_client_that_leaves_while_our_own_commands_run_costs_the_backend(world: World, phase: str) -> None:
+    client = world.client(schema=b"shop")
+    server = in_transaction(world, client)
+    if phase == "resetting":
+        client.sends(RESET)
+    elif phase == "probing":
+        client.sends(query("SELEKT"))
+        server.answers(error(1064))
+    else:
+        client.sends(query("COMMIT"))
+        server.answers(ok())
+        client = world.client(schema=b"test")
+        client.sends(SELECT)
+    assert state(world, client) == phase
+    client.leaves()
+    assert (world.pool(), server.is_closed, server.is_aborted) == ("", True, True)
+
+
+def test_a_client_that_leaves_while_a_statement_is_prepared_for_it_costs_the_backend(world: World) -> None:
+    client, other = world.client(), world.client()
+    client.sends(prepare("SELECT 1"))
+    server = world.backend()
+    server.answers(prepared(1))
+    client.got()
+    other.sends(query("SELECT 2"))
+    other.leaves()
+    world.server.last.answers(ok())
+    assert world.pool() == ""
+    assert init_db("shop")
