@@ -52,7 +52,7 @@ from proxy.statement import (
     USES,
     Statement,
 )
-from proxy.vector import CHARSET_VARIABLES, DENIED, NEUTRAL, Vector, is_restorable
+from proxy.vector import CHARSET_VARIABLES, DENIED, NEUTRAL, OUTCOMES, Vector, is_restorable
 
 # Verdicts.
 RELEASE: Final = 0  # any session may have the backend
@@ -341,12 +341,15 @@ class SessionState(ResidueKeeper):
             if changed & _AUTOCOMMIT and status & _AUTOCOMMIT:
                 self.lift(PinReason.SAVEPOINT)
             if changed & _NO_BACKSLASH_ESCAPES:
-                self.lexing ^= NO_BACKSLASH_ESCAPES
+                self._set_lexing(NO_BACKSLASH_ESCAPES, bool(status & _NO_BACKSLASH_ESCAPES))
             if changed & _ANSI_QUOTES:
-                self.lexing = (self.lexing & ~ANSI_QUOTES) | (ANSI_QUOTES if status & _ANSI_QUOTES else 0)
+                self._set_lexing(ANSI_QUOTES, bool(status & _ANSI_QUOTES))
             self.status = status & _LASTING
         if status & _DB_DROPPED:
             self.vector = self.vector.with_schema(None)
+
+    def _set_lexing(self, bit: int, is_on: bool) -> None:
+        self.lexing = self.lexing | bit if is_on else self.lexing & ~bit
 
     # Trackers
 
@@ -391,7 +394,7 @@ class SessionState(ResidueKeeper):
         kept: list[tuple[bytes, bytes]] = []
         for name, value in reported:
             name = name.lower()
-            if statement.temporary and canonical(name) in statement.temporary:
+            if name in OUTCOMES or (statement.temporary and canonical(name) in statement.temporary):
                 continue
             if name == b"last_gtid":
                 # MariaDB with a binlog reports it, read-only, after every transaction that wrote something
