@@ -147,23 +147,14 @@ class Settling:
             self._actions.append(Action(RESET, member))
 
     def _park(self, member: Member, now: float) -> None:
-        queue = self._claimant(member, now)
-        if queue is not None:
-            self._capture(member, queue)
+        """A member with residue is parked, or captured if it is too old or a waiter of its key could use it at once."""
+        pool = member.pool
+        is_wanted = now >= member.expires_at or pool.count > pool.counts[RESETTING]
+        if is_wanted and self._state == POOL_OPEN:
+            self._capture(member, pool)
         else:
             member.idle_since = now
             self._members.move(member, PARKED)
-
-    def _claimant(self, member: Member, now: float) -> Queue | None:
-        """The queue for which a member with residue is captured instead of parked."""
-        if self._state != POOL_OPEN:
-            return None
-        pool = member.pool
-        if now >= member.expires_at or pool.count > pool.counts[RESETTING]:
-            return pool
-        if self._waiters.count and self._is_full() and self._may_open(now):
-            return self._waiters.neediest()
-        return None
 
     def _capture(self, member: Member, queue: Queue) -> None:
         self._members.move(member, RESETTING)
