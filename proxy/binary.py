@@ -149,14 +149,24 @@ def run_execution(frontend: Frontend, backend: Backend, prepared: Prepared) -> b
     return b""
 
 
-def prepared_here(frontend: Frontend, backend: Backend) -> None:
-    """The statement is prepared on the backend; now the session's own state again, then the execution."""
+def prepared_here(frontend: Frontend, backend: Backend, is_failed: bool) -> None:
+    """The statement is prepared on the backend; now the session's own state again, then the execution. If it is refused, and nothing was
+    changed for it, the session goes on as after any error."""
     prepared = frontend.executing
     assert prepared is not None
-    backend.statements.add(prepared.key, backend.tracker.statement_id)
-    backend.vector = prepared.key[0]
-    frontend.state = PREPARING
-    frontend.prepare(backend)
+    tracker = backend.tracker
+    if not is_failed:
+        backend.statements.add(prepared.key, tracker.statement_id)
+        backend.vector = prepared.key[0]
+        frontend.state = PREPARING
+        frontend.prepare(backend)
+        return
+    failure = Failure(tracker.error_code, tracker.error_message.decode("utf-8", "replace"))
+    if backend.vector is prepared.key[0]:
+        frontend.send_failure(failure)
+        frontend.settle(frontend.session.completed(NOTHING, tracker))
+    else:
+        frontend.failed_to_prepare(failure)
 
 
 def answered(frontend: Frontend, backend: Backend) -> None:

@@ -295,10 +295,15 @@ class Frontend(Lessee):
             self.run_command(backend)
 
     def run_command(self, backend: Backend) -> None:
+        wire = self.wire
+        executing = self.executing
+        if executing is not None and self.command == COM_STMT_EXECUTE:
+            wire = binary.run_execution(self, backend, executing)
+            if not wire:
+                return
         self.state = RELAYING
-        session = self.session
         backend.start_relay(
-            self, self.wire, self.command, self.client_deprecate_eof, self.track, session.status
+            self, wire, self.command, self.client_deprecate_eof, self.track, self.session.status
         )
         if self.is_write_paused:
             backend.pause_reading()
@@ -351,7 +356,7 @@ class Frontend(Lessee):
         backend.vector = session.vector
         if self.statement.has_aftermath:
             self._aftermath(tracker.is_error)
-        self._settle(verdict)
+        self.settle(verdict)
 
     def ran(self, is_failed: bool) -> None:
         backend = self.backend
@@ -363,12 +368,9 @@ class Frontend(Lessee):
                 backend.vector = self.session.vector
                 self.run_command(backend)
         elif self.state == PREPARING_STATEMENT:
-            if is_failed:
-                self._restore_refused(backend)
-            else:
-                binary.prepared_here(self, backend)
+            binary.prepared_here(self, backend, is_failed)
         elif self.state == PROBING:
-            self._settle(self.session.probed(backend.tracker))
+            self.settle(self.session.probed(backend.tracker))
         elif self.state == RESETTING:
             self._session_was_reset(backend, is_failed)
 
@@ -398,7 +400,7 @@ class Frontend(Lessee):
 
     # After an answer
 
-    def _settle(self, verdict: int) -> None:
+    def settle(self, verdict: int) -> None:
         """Carry out the predicate's verdict on the lease."""
         backend = self.backend
         assert backend is not None
@@ -451,7 +453,7 @@ class Frontend(Lessee):
         backend.vector = self.session.vector
         backend.statements.clear()
         self._send(ok(self.session.status))
-        self._settle(HOLD if self.shared.pool_mode == SESSION_POOLING else RELEASE)
+        self.settle(HOLD if self.shared.pool_mode == SESSION_POOLING else RELEASE)
 
     def _fresh_session(self) -> None:
         facts = self.shared.facts
@@ -499,7 +501,7 @@ class Frontend(Lessee):
         """Something that held the lease has ended without an answer from the server."""
         backend = self.backend
         if self.state == HOLDING and backend is not None:
-            self._settle(self.session.verdict())
+            self.settle(self.session.verdict())
 
     # What the lessee asks for
 

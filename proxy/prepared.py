@@ -36,7 +36,16 @@ and long data of its own."""
 class Prepared:
     """One prepared statement of one session."""
 
-    __slots__ = ("is_overlong", "key", "long_data", "long_size", "num_params", "statement", "types", "virtual_id")
+    __slots__ = (
+        "is_overlong",
+        "key",
+        "long_data",
+        "long_size",
+        "num_params",
+        "statement",
+        "types",
+        "virtual_id",
+    )
 
     def __init__(self, virtual_id: int, key: StatementKey, statement: Statement, num_params: int) -> None:
         self.virtual_id: int = virtual_id
@@ -188,7 +197,9 @@ def execution(wire: bytes, prepared: Prepared, on_backend: OnBackend) -> bytes:
                 out = frame(payload[:at] + b"\x01" + prepared.types + payload[at + 1 :])
                 on_backend.types = prepared.types
     if prepared.long_data:
-        long_data = [frame(payload[:1] + real_id.to_bytes(4, "little") + payload[5:]) for payload in prepared.long_data]
+        long_data = [
+            frame(payload[:1] + real_id.to_bytes(4, "little") + payload[5:]) for payload in prepared.long_data
+        ]
         prepared.drop_long_data()
         return b"".join(long_data) + out
     return out

@@ -9,11 +9,13 @@ from proxy.credentials import (
 )
 
 
-def credential(user: bytes = b"app", password: bytes | None = b"secret", is_configured: bool = False) -> Credential:
+def credential(
+    user: bytes = b"app", password: bytes | None = b"secret", is_configured: bool = False
+) -> Credential:
     return Credential(user, password, Verifier.of_password(password or b""), is_configured)
 
 
-def test_a_credential_knows_its_password_and_shows_none():
+def test_a_credential_knows_its_password_and_shows_none() -> None:
     known = credential()
     assert known.verifier.matches(b"secret")
     assert not known.verifier.matches(b"other")
@@ -21,14 +23,14 @@ def test_a_credential_knows_its_password_and_shows_none():
     assert "secret" not in repr(known)
 
 
-def test_a_native_hash_alone_logs_in_only_after_a_client_has_shown_stage_one():
+def test_a_native_hash_alone_logs_in_only_after_a_client_has_shown_stage_one() -> None:
     known = credential(password=None)
     assert not known.can_log_in()
     known.native_stage1 = b"x" * 20
     assert known.can_log_in()
 
 
-def test_a_learnt_credential_is_found_until_it_is_forgotten():
+def test_a_learnt_credential_is_found_until_it_is_forgotten() -> None:
     credentials = Credentials([], True)
     first, second = credential(), credential(password=b"new")
     assert credentials.find(b"app") is None
@@ -40,7 +42,7 @@ def test_a_learnt_credential_is_found_until_it_is_forgotten():
     assert credentials.find(b"app") is None
 
 
-def test_a_configured_credential_is_neither_replaced_nor_forgotten():
+def test_a_configured_credential_is_neither_replaced_nor_forgotten() -> None:
     configured = credential(is_configured=True)
     credentials = Credentials([configured], False)
     credentials.learn(credential(password=b"other"))
@@ -50,14 +52,14 @@ def test_a_configured_credential_is_neither_replaced_nor_forgotten():
     assert not credentials.allows_passthrough
 
 
-def test_a_change_of_accounts_forgets_what_was_learnt():
+def test_a_change_of_accounts_forgets_what_was_learnt() -> None:
     credentials = Credentials([], True)
     credentials.learn(credential())
     credentials.forget_all()
     assert credentials.find(b"app") is None
 
 
-def test_each_wrong_password_in_a_row_is_answered_later_up_to_a_limit():
+def test_each_wrong_password_in_a_row_is_answered_later_up_to_a_limit() -> None:
     delays = LoginDelays(5.0)
     assert [delays.failed(b"app", 0.0) for _ in range(3)] == [DELAY_BASE, DELAY_BASE * 2, DELAY_BASE * 4]
     for _ in range(40):
@@ -66,7 +68,7 @@ def test_each_wrong_password_in_a_row_is_answered_later_up_to_a_limit():
     assert delays.failed(b"other", 0.0) == DELAY_BASE
 
 
-def test_a_good_login_and_a_long_pause_forgive_the_failures():
+def test_a_good_login_and_a_long_pause_forgive_the_failures() -> None:
     delays = LoginDelays(5.0)
     delays.failed(b"app", 0.0)
     delays.succeeded(b"app")
@@ -74,7 +76,7 @@ def test_a_good_login_and_a_long_pause_forgive_the_failures():
     assert delays.failed(b"app", 2.0 + DELAY_MEMORY) == DELAY_BASE
 
 
-def test_users_chosen_by_an_attacker_do_not_fill_the_memory():
+def test_users_chosen_by_an_attacker_do_not_fill_the_memory() -> None:
     delays = LoginDelays(5.0)
     for number in range(DELAY_USERS + 1):
         delays.failed(b"%d" % number, 0.0)

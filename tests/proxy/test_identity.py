@@ -6,7 +6,7 @@ from proxy.identity import Identity, KeyTable
 APP = Credential(b"app", b"app", Verifier.of_password(b"app"))
 
 
-def test_sessions_that_differ_in_nothing_a_server_fixes_at_login_have_the_same_key():
+def test_sessions_that_differ_in_nothing_a_server_fixes_at_login_have_the_same_key() -> None:
     keys = KeyTable()
     one = keys.key(b"app", int(Capability.FOUND_ROWS | Capability.DEPRECATE_EOF), True)
     other = keys.key(b"app", int(Capability.FOUND_ROWS | Capability.SESSION_TRACK), True)
@@ -14,7 +14,7 @@ def test_sessions_that_differ_in_nothing_a_server_fixes_at_login_have_the_same_k
     assert "app" in repr(one)
 
 
-def test_user_capabilities_and_having_a_schema_make_different_keys():
+def test_user_capabilities_and_having_a_schema_make_different_keys() -> None:
     keys = KeyTable()
     made = {
         keys.key(b"app", 0, True),
@@ -26,7 +26,7 @@ def test_user_capabilities_and_having_a_schema_make_different_keys():
     assert len(made) == 5
 
 
-def test_a_session_has_a_key_for_each_case_of_having_a_schema():
+def test_a_session_has_a_key_for_each_case_of_having_a_schema() -> None:
     identity = Identity(APP, 0, 45, KeyTable(), b"shop")
     assert identity.key is identity.key_for(b"shop") is identity.key_with_schema
     assert identity.key_for(None) is identity.key_without_schema

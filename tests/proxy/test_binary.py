@@ -1,0 +1,450 @@
+"""Binary prepared statements of sessions that share backends, as dialogues."""
+
+from __future__ import annotations
+
+import pytest
+
+from protocol.framing import frame
+from proxy.binary import MOST_STATEMENTS
+from proxy.prepared import BACKEND_LIMIT, LAST_PREPARED
+from tests.fakes.client import FakeClient
+from tests.fakes.server import ServerEnd
+from tests.fakes.wire import (
+    IN_TRANS,
+    LAST_ROW_SENT,
+    NEW_CLIENT,
+    PING,
+    RESET,
+    close_statement,
+    cursor,
+    error,
+    execute,
+    fetch,
+    fetched,
+    init_db,
+    long_data,
+    ok,
+    params,
+    prepare,
+    prepared,
+    query,
+    reset_statement,
+    rows,
+)
+from tests.fakes.world import World
+from tests.proxy.conftest import MakeWorld
+
+TEXT = "SELECT ?"
+STRING = b"\xfd\x00"
+NUMBER = b"\x08\x00"
+READ_ONLY_CURSOR = 1
+
+
+def client_of(world: World, schema: bytes | None = None) -> FakeClient:
+    return world.client(capabilities=NEW_CLIENT, schema=schema)
+
+
+def prepared_by(
+    world: World, client: FakeClient, text: str = TEXT, *, real_id: int = 41, num_params: int = 0, own_id: int = 1
+) -> ServerEnd:
+    """The client has prepared a statement; the backend, which knows it by another id."""
+    client.sends(prepare(text))
+    (server,) = [end for end in world.server.ends if end.got() == [b"\x16" + text.encode()]]
+    server.answers(prepared(real_id, num_params=num_params))
+    client.gets(prepared(own_id, num_params=num_params))
+    return server
+
+
+def begin(client: FakeClient, server: ServerEnd) -> None:
+    """The client holds this backend from now on."""
+    client.sends(query("BEGIN"))
+    server.gets(query("BEGIN"))
+    server.answers(ok(IN_TRANS))
+    client.gets(ok(IN_TRANS))
+
+
+def test_a_statement_has_an_id_of_the_session_and_another_on_the_server(world: World) -> None:
+    client = client_of(world)
+    server = prepared_by(world, client)
+    assert world.pool() == "1 idle"
+    client.sends(execute(1))
+    server.gets(execute(41))
+    server.answers(rows(b"1"))
+    client.gets(rows(b"1"))
+    assert world.pool() == "1 idle"
+
+
+def test_an_old_client_gets_the_answer_to_its_preparation_with_eof_packets(world: World) -> None:
+    client = world.client()
+    client.sends(prepare(TEXT))
+    for byte in prepared(41, num_params=1, num_columns=2):
+        world.backend().answers(bytes([byte]))
+    client.gets(prepared(1, num_params=1, num_columns=2, deprecate_eof=False))
+
+
+def test_a_preparation_that_is_refused_makes_no_statement(world: World) -> None:
+    client = client_of(world)
+    client.sends(prepare("SELEKT"))
+    server = world.backend()
+    server.answers(error(1064))
+    client.gets(error(1064))
+    server.got()
+    server.answers(ok())
+    client.sends(execute(1))
+    client.gets_error(1243, "Unknown prepared statement handler (1) given to mysqld_stmt_execute")
+
+
+def test_sessions_do_not_see_the_statements_of_others(world: World) -> None:
+    client, other = client_of(world), client_of(world)
+    prepared_by(world, client)
+    for command in (execute(1), reset_statement(1), fetch(1, 1)):
+        other.sends(command)
+        other.gets_error(1243)
+    other.sends(close_statement(1), long_data(1, 0, b"x"))
+    other.gets_nothing()
+
+
+def test_another_backend_prepares_the_statement_first(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=2)
+    client, holder = client_of(world), client_of(world)
+    first = prepared_by(world, client)
+    begin(holder, first)
+    client.sends(execute(1))
+    second = world.backend()
+    second.gets(prepare(TEXT))
+    second.answers(prepared(7))
+    second.gets(execute(7))
+    second.answers(rows(b"1"))
+    client.gets(rows(b"1"))
+    # which it need not do again
+    client.sends(execute(1))
+    second.gets(execute(7))
+    second.answers(rows(b"1"))
+
+
+def test_a_statement_is_prepared_in_the_state_in_which_its_session_prepared_it(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=2)
+    client, holder = client_of(world, b"shop"), client_of(world, b"shop")
+    first = prepared_by(world, client)
+    client.sends(init_db("test"))
+    first.gets(init_db("test"))
+    first.answers(ok())
+    client.gets(ok())
+    holder.sends(query("BEGIN"))
+    first.gets(init_db("shop"))
+    first.answers(ok())
+    first.got()
+    first.answers(ok(IN_TRANS))
+    client.sends(execute(1))
+    second = world.backend()
+    assert second.login is not None and second.login.database == b"test"
+    second.gets(init_db("shop"))
+    second.answers(ok())
+    second.gets(prepare(TEXT))
+    second.answers(prepared(7))
+    second.gets(init_db("test"))
+    second.answers(ok())
+    second.gets(execute(7))
+    second.answers(rows(b"1"))
+    client.gets(rows(b"1"))
+
+
+def test_a_preparation_that_another_backend_refuses_is_the_answer(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=2)
+    client, holder = client_of(world), client_of(world)
+    first = prepared_by(world, client)
+    begin(holder, first)
+    begin_second(world, client)
+    second = world.backend()
+    client.sends(execute(1), PING)
+    second.gets(prepare(TEXT))
+    second.answers(error(1146))
+    # the transaction goes on
+    second.gets(PING)
+    second.answers(ok(IN_TRANS))
+    second.gets(PING)
+    second.answers(ok(IN_TRANS))
+    client.gets(error(1146), ok(IN_TRANS))
+    assert world.pool() == "2 leased"
+
+
+def begin_second(world: World, client: FakeClient) -> None:
+    client.sends(query("BEGIN"))
+    world.backend().gets(query("BEGIN"))
+    world.backend().answers(ok(IN_TRANS))
+    client.gets(ok(IN_TRANS))
+
+
+def test_a_preparation_that_is_refused_in_another_state_costs_the_backend(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=2)
+    client, holder = client_of(world, b"shop"), client_of(world, b"test")
+    first = prepared_by(world, client)
+    client.sends(init_db("test"))
+    first.got()
+    first.answers(ok())
+    client.got()
+    begin(holder, first)
+    client.sends(execute(1), PING)
+    second = world.backend()
+    second.got()
+    second.answers(ok())
+    second.answers(error(1146))
+    client.gets(error(1146), ok())
+    assert (second.is_closed, client.is_closed, world.pool()) == (True, False, "1 leased")
+
+
+def test_a_backend_lost_while_it_prepares_is_replaced(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=2)
+    client, holder = client_of(world), client_of(world)
+    begin(holder, prepared_by(world, client))
+    client.sends(execute(1))
+    world.backend().gets(prepare(TEXT))
+    world.backend().breaks()
+    third = world.backend()
+    third.gets(prepare(TEXT))
+    third.answers(prepared(3))
+    third.gets(execute(3))
+
+
+def test_a_client_that_leaves_while_a_backend_prepares_for_it_costs_the_backend(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=2)
+    client, holder = client_of(world), client_of(world)
+    begin(holder, prepared_by(world, client))
+    client.sends(execute(1))
+    client.leaves()
+    assert (world.backend().is_aborted, world.pool()) == (True, "1 leased")
+
+
+# Parameters
+
+
+def test_types_are_sent_again_where_the_server_has_seen_others(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=2)
+    client, holder = client_of(world), client_of(world)
+    first = prepared_by(world, client, num_params=1)
+    client.sends(execute(1, params=params(b"a", types=STRING)))
+    first.gets(execute(41, params=params(b"a", types=STRING)))
+    first.answers(ok())
+    client.sends(execute(1, params=params(b"b")))
+    first.gets(execute(41, params=params(b"b")))
+    first.answers(ok())
+    begin(holder, first) if client.got() else None
+    client.sends(execute(1, params=params(b"c")))
+    second = world.backend()
+    second.got()
+    second.answers(prepared(7, num_params=1))
+    second.gets(execute(7, params=params(b"c", types=STRING)))
+    second.answers(ok())
+    client.sends(execute(1, params=params(b"d")))
+    second.gets(execute(7, params=params(b"d")))
+    second.answers(ok())
+    # new types are for this backend only, until the other one is used again
+    client.sends(execute(1, params=params(b"12345678", types=NUMBER)))
+    second.gets(execute(7, params=params(b"12345678", types=NUMBER)))
+    second.answers(ok())
+    client.got()
+    holder.sends(query("COMMIT"))
+    first.got()
+    first.answers(ok())
+    client.sends(execute(1, params=params(b"12345678")))
+    first.gets(execute(41, params=params(b"12345678", types=NUMBER)))
+
+
+def test_long_data_is_kept_and_sent_before_the_execution(world: World) -> None:
+    client = client_of(world)
+    server = prepared_by(world, client, num_params=1)
+    client.sends(long_data(1, 0, b"abc"), long_data(1, 0, b"def"))
+    assert world.pool() == "1 idle"
+    server.gets_nothing()
+    client.sends(execute(1, params=params(types=STRING)))
+    server.gets(long_data(41, 0, b"abc"), long_data(41, 0, b"def"), execute(41, params=params(types=STRING)))
+    server.answers(ok())
+    client.gets(ok())
+    client.sends(execute(1, params=params(b"x")))
+    server.gets(execute(41, params=params(b"x")))
+
+
+def test_a_reset_of_a_statement_drops_its_long_data(world: World) -> None:
+    client = client_of(world)
+    server = prepared_by(world, client, num_params=1)
+    client.sends(long_data(1, 0, b"abc"), reset_statement(1))
+    client.gets(ok())
+    client.sends(execute(1, params=params(b"x", types=STRING)))
+    server.gets(execute(41, params=params(b"x", types=STRING)))
+
+
+def test_long_data_over_the_limit_fails_the_execution(make_world: MakeWorld) -> None:
+    world = make_world(max_packet=1024)
+    client = client_of(world)
+    server = prepared_by(world, client, num_params=1)
+    client.sends(*[long_data(1, 0, b"x" * 500)] * 4, execute(1, params=params(b"x", types=STRING)))
+    client.gets_error(1105, "longer than 'max_allowed_packet' bytes")
+    server.gets_nothing()
+    client.sends(execute(1, params=params(b"x", types=STRING)))
+    server.gets(execute(41, params=params(b"x", types=STRING)))
+
+
+def test_an_execution_that_is_cut_off_is_malformed(world: World) -> None:
+    client = client_of(world)
+    prepared_by(world, client)
+    client.sends(frame(b"\x17\x01\0\0\0\0"))
+    client.gets_error(1835)
+
+
+# Cursors
+
+
+def open_cursor(world: World, client: FakeClient) -> ServerEnd:
+    server = prepared_by(world, client)
+    client.sends(execute(1, flags=READ_ONLY_CURSOR))
+    server.gets(execute(41, flags=READ_ONLY_CURSOR))
+    server.answers(cursor())
+    client.gets(cursor())
+    assert world.pool() == "1 leased"
+    return server
+
+
+def test_an_open_cursor_holds_the_backend_until_its_last_row(world: World) -> None:
+    client = client_of(world)
+    server = open_cursor(world, client)
+    for status, pool in ((0x42, "1 leased"), (LAST_ROW_SENT, "1 idle")):
+        client.sends(fetch(1, 2))
+        server.gets(fetch(41, 2))
+        server.answers(fetched(b"a", b"b", status=status))
+        client.gets(fetched(b"a", b"b", status=status))
+        assert world.pool() == pool
+    client.sends(fetch(1, 2))
+    client.gets_error(1421, "The statement (1) has no open cursor")
+
+
+def test_a_reset_of_the_statement_closes_its_cursor(world: World) -> None:
+    client = client_of(world)
+    server = open_cursor(world, client)
+    client.sends(reset_statement(1))
+    server.gets(reset_statement(41))
+    server.answers(ok())
+    client.gets(ok())
+    assert world.pool() == "1 idle"
+
+
+def test_closing_the_statement_closes_its_cursor(world: World) -> None:
+    client = client_of(world)
+    server = open_cursor(world, client)
+    client.sends(close_statement(1))
+    server.gets(close_statement(41))
+    client.gets_nothing()
+    assert world.pool() == "1 idle"
+
+
+def test_another_execution_without_a_cursor_closes_the_cursor(world: World) -> None:
+    client = client_of(world)
+    server = open_cursor(world, client)
+    client.sends(execute(1))
+    server.gets(execute(41))
+    server.answers(rows(b"1"))
+    client.got()
+    assert world.pool() == "1 idle"
+
+
+def test_a_cursor_of_another_statement_holds_on(world: World) -> None:
+    client = client_of(world)
+    server = open_cursor(world, client)
+    prepared_by(world, client, "SELECT 2", real_id=42, own_id=2)
+    client.sends(execute(2))
+    server.gets(execute(42))
+    server.answers(rows(b"1"))
+    assert world.pool() == "1 leased"
+    client.sends(close_statement(2))
+    server.gets_nothing()
+    assert world.pool() == "1 leased"
+
+
+def test_a_reset_of_the_session_forgets_statements_and_cursors(world: World) -> None:
+    client = client_of(world)
+    server = open_cursor(world, client)
+    client.sends(RESET)
+    server.got()
+    server.answers(ok())
+    server.answers(ok())
+    client.gets(ok())
+    assert world.pool() == "1 idle"
+    client.sends(execute(1))
+    client.gets_error(1243)
+
+
+# Closing
+
+
+def test_a_closed_statement_is_unknown_and_stays_on_the_backend_for_others(world: World) -> None:
+    client, other = client_of(world), client_of(world)
+    server = prepared_by(world, client)
+    client.sends(close_statement(1), execute(1))
+    client.gets_error(1243)
+    server.gets_nothing()
+    prepared_by(world, other, real_id=42)
+    other.sends(execute(1))
+    server.gets(close_statement(41), execute(42))
+
+
+def test_a_backend_keeps_so_many_statements_and_closes_the_oldest(world: World) -> None:
+    client = client_of(world)
+    for number in range(1, BACKEND_LIMIT + 2):
+        server = prepared_by(world, client, f"SELECT {number}", real_id=1000 + number, own_id=number)
+    client.sends(execute(2))
+    server.gets(close_statement(1001), execute(1002))
+    server.answers(ok())
+    client.got()
+    # the first one is prepared anew
+    client.sends(execute(1))
+    server.gets(prepare("SELECT 1"))
+    server.answers(prepared(2000))
+    server.gets(close_statement(1003), execute(2000))
+
+
+def test_a_session_has_a_limit_of_statements(world: World) -> None:
+    client = client_of(world)
+    server = prepared_by(world, client)
+    statements = world.frontend(client).statements
+    assert statements is not None
+    for _ in range(MOST_STATEMENTS - 1):
+        found = statements.find(1)
+        assert found is not None
+        statements.add(found.key, found.statement, 0)
+    client.sends(prepare(TEXT))
+    client.gets_error(1461, "max_prepared_stmt_count")
+    server.gets_nothing()
+
+
+def test_a_statement_that_the_server_has_lost_is_prepared_anew_the_next_time(world: World) -> None:
+    client = client_of(world)
+    server = prepared_by(world, client)
+    client.sends(execute(1))
+    server.got()
+    server.answers(error(1243))
+    client.gets(error(1243))
+    server.gets(PING)
+    server.answers(ok())
+    client.sends(execute(1))
+    server.gets(prepare(TEXT))
+
+
+# MariaDB
+
+
+def test_the_id_minus_one_is_the_statement_prepared_last(world: World) -> None:
+    client = client_of(world)
+    prepared_by(world, client, "SELECT 1", real_id=41)
+    client.sends(prepare("SELECT 2"), execute(LAST_PREPARED))
+    server = world.backend()
+    server.gets(prepare("SELECT 2"))
+    server.answers(prepared(42))
+    server.gets(execute(42))
+    server.answers(rows(b"1"))
+    client.gets(prepared(2), rows(b"1"))
+
+
+@pytest.mark.parametrize("command", [execute(LAST_PREPARED), fetch(LAST_PREPARED, 1)])
+def test_the_id_minus_one_is_unknown_before_anything_was_prepared(world: World, command: bytes) -> None:
+    client = client_of(world)
+    client.sends(command)
+    client.gets_error(1243)
