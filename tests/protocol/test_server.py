@@ -20,10 +20,15 @@ from protocol.client import WANTED_CAPABILITIES, ClientLogin, Connected, Refused
 from protocol.constants import Capability
 from protocol.errors import LocalProtocolError, RemoteProtocolError
 from protocol.framing import PacketReader, frame, payload_of
-from protocol.handshake import AuthSwitchRequest, HandshakeResponse41, HandshakeV10, SSLRequest
+from protocol.handshake import (
+    LOGIN_LIMIT,
+    AuthSwitchRequest,
+    HandshakeResponse41,
+    HandshakeV10,
+    SSLRequest,
+)
 from protocol.packets import parse_err, parse_ok
 from protocol.server import (
-    LOGIN_LIMIT,
     OFFERED_CAPABILITIES,
     LoginEvent,
     LoginRequested,
@@ -199,7 +204,7 @@ class Dialogue:
 
 
 TRANSPORTS = ["plain", "tls", "socket"]
-VERIFIERS = {
+VERIFIERS: dict[str, Callable[[bytes], Verifier | None]] = {
     "nothing known": lambda password: None,
     "both known": Verifier.of_password,
     "native known": lambda password: Verifier(None, native_stage2(password)),
