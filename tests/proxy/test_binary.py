@@ -45,7 +45,13 @@ def client_of(world: World, schema: bytes | None = None) -> FakeClient:
 
 
 def prepared_by(
-    world: World, client: FakeClient, text: str = TEXT, *, real_id: int = 41, num_params: int = 0, own_id: int = 1
+    world: World,
+    client: FakeClient,
+    text: str = TEXT,
+    *,
+    real_id: int = 41,
+    num_params: int = 0,
+    own_id: int = 1,
 ) -> ServerEnd:
     """The client has prepared a statement; the backend, which knows it by another id."""
     client.sends(prepare(text))
@@ -206,7 +212,9 @@ def test_a_backend_lost_while_it_prepares_is_replaced(make_world: MakeWorld) -> 
     third.gets(execute(3))
 
 
-def test_a_client_that_leaves_while_a_backend_prepares_for_it_costs_the_backend(make_world: MakeWorld) -> None:
+def test_a_client_that_leaves_while_a_backend_prepares_for_it_costs_the_backend(
+    make_world: MakeWorld,
+) -> None:
     world = make_world(pool_size=2)
     client, holder = client_of(world), client_of(world)
     begin(holder, prepared_by(world, client))
@@ -228,7 +236,8 @@ def test_types_are_sent_again_where_the_server_has_seen_others(make_world: MakeW
     client.sends(execute(1, params=params(b"b")))
     first.gets(execute(41, params=params(b"b")))
     first.answers(ok())
-    begin(holder, first) if client.got() else None
+    client.got()
+    begin(holder, first)
     client.sends(execute(1, params=params(b"c")))
     second = world.backend()
     second.got()

@@ -41,7 +41,7 @@ def test_the_last_one_can_be_found_without_its_id() -> None:
     assert statements.find(LAST_PREPARED) is None
     last = statements.add((SHOP, b"a", 0), NOTHING, 0)
     assert statements.find(LAST_PREPARED) is last
-    statements.close(LAST_PREPARED)
+    statements.close(last.virtual_id)
     assert statements.find(LAST_PREPARED) is None
 
 
@@ -131,7 +131,9 @@ def test_types_go_again_to_a_backend_that_has_seen_none_or_others() -> None:
 
 def test_without_any_types_the_server_is_left_to_complain() -> None:
     prepared, on_backend = make()
-    assert execution(execute(1, params=params(b"b")), prepared, on_backend) == execute(41, params=params(b"b"))
+    assert execution(execute(1, params=params(b"b")), prepared, on_backend) == execute(
+        41, params=params(b"b")
+    )
 
 
 def test_a_cut_off_execution_goes_as_it_is() -> None:
