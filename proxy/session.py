@@ -46,13 +46,15 @@ from proxy.statement import (
     CALLS,
     FIXED_NAME,
     GETS_DIAGNOSTICS,
+    MAY_CALL,
     MULTI,
     NOTHING,
     SETS,
+    SETS_FOR_ITSELF,
     USES,
     Statement,
 )
-from proxy.vector import CHARSET_VARIABLES, DENIED, NEUTRAL, OUTCOMES, Vector, is_restorable
+from proxy.vector import CHARSET_VARIABLES, DENIED, NEUTRAL, Vector, is_restorable
 
 # Verdicts.
 RELEASE: Final = 0  # any session may have the backend
@@ -89,6 +91,8 @@ _FOUND_ROWS_BIT: Final = _BITS[PinReason.FOUND_ROWS]
 _DIAGNOSTICS_BIT: Final = _BITS[PinReason.DIAGNOSTICS]
 _SAVEPOINT_BIT: Final = _BITS[PinReason.SAVEPOINT]
 _TABLE_LOCK_BIT: Final = _BITS[PinReason.TABLE_LOCK]
+# COM_RESET_CONNECTION undoes neither, on either server
+_UNRESETTABLE: Final = _BITS[PinReason.RESOURCE_GROUP] | _BITS[PinReason.ROLE]
 _NEXT_TRANSACTION_BIT: Final = _BITS[PinReason.NEXT_TRANSACTION]
 
 
@@ -97,6 +101,7 @@ class SessionState(ResidueKeeper):
 
     __slots__ = (
         "_cleared",
+        "_failed",
         "_fresh_sql_mode",
         "_gets_diagnostics",
         "_holders",
@@ -124,6 +129,8 @@ class SessionState(ResidueKeeper):
         self._gets_diagnostics: bool = False
         # text prepared statements by name; None: their text is not known
         self._texts: dict[bytes, Statement | None] = {}
+        # the statement that ended in the last ERR
+        self._failed: Statement = NOTHING
         self._fresh_sql_mode: bytes = sql_mode
         self._watch_charset()
 
@@ -140,7 +147,7 @@ class SessionState(ResidueKeeper):
     @property
     def needs_close(self) -> bool:
         """Whether no reset can undo what this session did to its backend: close it when the session ends."""
-        return bool(self.pinned & _BITS[PinReason.RESOURCE_GROUP])
+        return bool(self.pinned & _UNRESETTABLE)
 
     def pin(self, reason: PinReason, name: bytes = b"") -> None:
         """Something holds the session to its backend."""
@@ -206,7 +213,8 @@ class SessionState(ResidueKeeper):
             return HOLD
         self._see_status(response.status)
         if response.changes is not None:
-            self._see_changes(NOTHING, response.changes)
+            # MySQL reports what the statement did before it failed
+            self._see_changes(self._failed, response.changes)
         return self.verdict()
 
     def verdict(self) -> int:
@@ -235,6 +243,7 @@ class SessionState(ResidueKeeper):
             self._see_changes(statement, changes)
         if response.is_error:
             self._see_failure(statement, response.error_code, changes)
+            self._failed = statement
             return HOLD if self.pinned else PROBE
         self._see_status(response.status)
         self._see_text(statement, changes)
@@ -376,9 +385,11 @@ class SessionState(ResidueKeeper):
     def _explains(self, statement: Statement, changes: SessionChanges) -> bool:
         """Whether the text, with what else was reported, explains that the state changed."""
         flags = statement.flags
-        if flags & CALLS:
+        if flags & (CALLS | MAY_CALL):
             return False
-        if flags & (SETS | USES) or statement.pins or statement.lifts:
+        if flags & (SETS | USES | SETS_FOR_ITSELF) or statement.pins or statement.lifts:
+            return True
+        if statement.temporary:
             return True
         if statement.executes or statement.inner is not None:
             texts = [self._texts.get(name) for name in statement.executes]
@@ -394,7 +405,7 @@ class SessionState(ResidueKeeper):
         kept: list[tuple[bytes, bytes]] = []
         for name, value in reported:
             name = name.lower()
-            if name in OUTCOMES or (statement.temporary and canonical(name) in statement.temporary):
+            if statement.temporary and canonical(name) in statement.temporary:
                 continue
             if name == b"last_gtid":
                 # MariaDB with a binlog reports it, read-only, after every transaction that wrote something
@@ -407,8 +418,7 @@ class SessionState(ResidueKeeper):
             elif is_restorable(name, value):
                 kept.append((name, value))
                 if self.pinned:
-                    self.lift(PinReason.UNTRACKED_VARIABLE, canonical(name))
-                    self.lift(PinReason.UNSAFE_VARIABLE, name)
+                    self._confirmed(name)
             elif name in DENIED and NEUTRAL.get(name) == value:
                 self.lift(PinReason.UNSAFE_VARIABLE, name)
                 self.lift(PinReason.UNTRACKED_VARIABLE, name)
@@ -421,6 +431,14 @@ class SessionState(ResidueKeeper):
         self.vector = self.vector.with_variables(kept)
         self.lexing = _lexing_after(self.lexing, kept)
         self._watch_charset()
+
+    def _confirmed(self, name: bytes) -> None:
+        """The server has reported a value that can be restored: what was wrong with the variable is over."""
+        self.lift(PinReason.UNTRACKED_VARIABLE, canonical(name))
+        self.lift(PinReason.UNSAFE_VARIABLE, name)
+        if name == b"character_set_connection":
+            # it brings a collation along, the one of SET NAMES or its own
+            self.lift(PinReason.UNTRACKED_VARIABLE, b"collation_connection")
 
     def _watch_charset(self) -> None:
         charset = self.vector.variables.get(b"character_set_client", b"").lower()
@@ -456,7 +474,7 @@ class SessionState(ResidueKeeper):
         """COM_RESET_CONNECTION or COM_CHANGE_USER: the session is as fresh, with these values of CHARSET_VARIABLES."""
         old = self.vector
         fresh = Vector.fresh(old.schema, dict(zip(CHARSET_VARIABLES, charsets, strict=True)))
-        needs_close = self.needs_close
+        kept = [reason for reason in self.pin_reasons() if _BITS[reason] & _UNRESETTABLE]
         self.vector = fresh.with_multi_statements(old.multi_statements)
         self.status = status & _LASTING
         self.lexing = _lexing_of(self._fresh_sql_mode)
@@ -468,8 +486,8 @@ class SessionState(ResidueKeeper):
         self.captured = None
         self.moved()
         self._watch_charset()
-        if needs_close:
-            self.pin(PinReason.RESOURCE_GROUP)
+        for reason in kept:
+            self.pin(reason)
 
 
 _NAMES_SCHEMA: Final = Statement(USES)

@@ -77,9 +77,6 @@ DENIED: Final[dict[bytes, str]] = {
 }
 """Session variables that are not restored on another backend, and why. Setting one pins (`unsafe-variable`)."""
 
-OUTCOMES: Final = frozenset([b"last_gtid"])
-"""Reported like settings, but they say what a statement did: no part of a session's state."""
-
 NEUTRAL: Final[dict[bytes, bytes]] = {
     b"sql_log_bin": b"ON",
     b"gtid_next": b"AUTOMATIC",
