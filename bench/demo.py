@@ -73,7 +73,7 @@ def run(options: Namespace) -> int:
         with step(out, f"start {NAMES[options.kind]}: a writer and two readers with GTID replication"):
             stack.enter_context(cluster)
         stage = Stage(out, options, cluster)
-        with step(out, f"fill the shop: {Shop.PRODUCTS} products, {options.clients // 2:,} customers"):
+        with step(out, f"fill the shop: {Shop.PRODUCTS} products, {options.clients // 3:,} customers"):
             stage.fill()
         fanin = fanin_for(cluster, options)
         with step(out, f"start Fanin: a pool of {pool_per_server(options)} for each of the three servers"):
@@ -130,16 +130,16 @@ def address(port: int) -> str:
 
 
 def most_direct(cluster: Cluster, clients: int) -> int:
-    """How many direct connections the servers take: half of them go to the writer."""
+    """How many direct connections the servers take: a third of them go to each."""
     limit = min(int(server.value("SELECT @@max_connections")) for server in cluster.servers)
-    return min(clients, 2 * (limit - SPARE_CONNECTIONS))
+    return min(clients, 3 * (limit - SPARE_CONNECTIONS))
 
 
 def groups(
     shop: Workload, catalogue: Workload, writer: Target, readers: Sequence[Target], options: Namespace
 ) -> list[Group]:
-    """Half of the clients shop, on the writer; the others look at products, on the readers."""
-    shoppers, active = options.clients // 2, options.active // 2
+    """A third of the clients shop, on the writer; the others look at products, on the two readers."""
+    shoppers, active = options.clients // 3, options.active // 3
     result = [Group(writer, shop, shoppers, active, options.think)]
     visitors = split(options.clients - shoppers, len(readers))
     for reader, clients, busy in zip(
@@ -226,7 +226,7 @@ def show(out: Console, options: Namespace, through: Outcome, direct: Outcome, lo
     replication = sum(through.before)
     out.print(
         f"Server connections: writer + reader + reader, as the servers count them; {replication} are replication.\n"
-        "Half of the clients browse and order on the writer: single statements, BEGIN ... COMMIT, and a\n"
+        "A third of the clients browse and order on the writer: single statements, BEGIN ... COMMIT, and a\n"
         "quarter of them with autocommit off. The others look at products on the readers. Every answer was\n"
         f"compared with what that client must see. Busy clients pause {options.think * 1000:.0f} ms between two pages.",
         style="dim",

@@ -41,9 +41,9 @@ def test_clients_are_split_over_the_servers(tmp_path: Path) -> None:
     options = parsed(tmp_path, "--clients", "2001", "--active", "201")
     made = demo.groups(shop, catalogue, writer, readers, options)
     assert [(group.target.port, group.clients, group.active) for group in made] == [
-        (1, 1000, 100),
-        (2, 501, 51),
-        (3, 500, 50),
+        (1, 667, 67),
+        (2, 667, 67),
+        (3, 667, 67),
     ]
     assert [group.workload for group in made] == [shop, catalogue, catalogue]
     assert demo.split(7, 3) == [3, 2, 2]
