@@ -58,7 +58,8 @@ def test_process_that_does_not_greet_is_reported(monkeypatch: pytest.MonkeyPatch
         Script("import time; time.sleep(60)").start()
 
 
-COMMON = ["--max-clients", "10000", "--http", "off", "--log-level", "warning", "--log-format", "console"]
+COMMON = ["--max-clients", "10000", "--server-tls", "disabled", "--http", "off"]
+COMMON += ["--log-level", "warning", "--log-format", "console"]
 
 
 def test_command_for_one_server() -> None:
