@@ -115,7 +115,7 @@ class Backend(Member):
         "answers",
         "closed_waiter",
         "inbox",
-        "is_being_killed",
+        "kills",
         "is_reading_paused",
         "listener",
         "mode",
@@ -144,8 +144,8 @@ class Backend(Member):
         self.server_id: int = 0
         # the state that the session on the server really has
         self.vector: Vector | None = None
-        # a KILL for what it runs is on its way to the server
-        self.is_being_killed: bool = False
+        # KILLs for what it runs that are on their way to the server
+        self.kills: int = 0
         # commands of our own that are still to be sent, in OURS
         self.queue: list[bytes] = []
         # their answers in wire form (ending as DEPRECATE_EOF says, without trackers), when somebody asked to keep them
@@ -178,6 +178,8 @@ class Backend(Member):
         self.mode = OURS
         self.queue = payloads
         self.answers = [b""] if keeps_answers else None
+        # the answers are for us, whatever the client does
+        self.resume_reading()
         self._send_ours()
 
     def hold(self) -> None:

@@ -25,8 +25,6 @@ from proxy.lessee import (
     CHANGING,
     CLOSED,
     HOLDING,
-    KILLING,
-    KILLING_HELD,
     PREPARING,
     PREPARING_STATEMENT,
     PROBING,
@@ -40,9 +38,9 @@ from proxy.pins import PinReason
 from proxy.prepared import Prepared, SessionStatements
 from proxy.reasons import CloseReason
 from proxy.replies import Failure, lost, ok, shutting_down, unknown_command
-from proxy.session import HOLD, PARK, PROBE, RELEASE, SessionState
+from proxy.session import HOLD, PARK, PROBE, SessionState
 from proxy.shared import SESSION_POOLING, Shared
-from proxy.tasks import spawn
+from proxy.statement import CHANGES_ACCOUNT, RELEASES, SETS_GLOBAL
 
 COM_QUIT: Final = 0x01
 COM_QUERY: Final = 0x03
@@ -57,6 +55,7 @@ BACKLOG_LIMIT: Final = 65536
 """Bytes of pipelined commands that are read ahead while one runs; a client that sends more is left in the kernel's buffers."""
 PAUSED_BY_BACKLOG: Final = 1
 PAUSED_BY_SERVER: Final = 2
+PAUSED_BY_CLIENT: Final = 4
 _BEFORE_COMMAND: Final = frozenset({PREPARING, PREPARING_STATEMENT})
 _UNANSWERED: Final = frozenset({PREPARING, PREPARING_STATEMENT, RELAYING, RESETTING})
 OPEN_TRIES: Final = 3
@@ -181,14 +180,19 @@ class Frontend(Lessee):
         self.close(CloseReason.CLIENT_LEFT)
 
     def pause_writing(self) -> None:
+        """It does not take its answers: neither are more fetched nor more commands begun, as on a server that blocks."""
         self.is_write_paused = True
+        self._pause_reading(PAUSED_BY_CLIENT)
         if self.backend is not None and self.state == RELAYING:
             self.backend.pause_reading()
 
     def resume_writing(self) -> None:
         self.is_write_paused = False
+        self._resume_reading(PAUSED_BY_CLIENT)
         if self.backend is not None:
             self.backend.resume_reading()
+        if self.state <= HOLDING:
+            self.start_waiting_commands()
 
     # Reading commands
 
@@ -211,7 +215,7 @@ class Frontend(Lessee):
         if self.is_draining_reader:
             return
         self.is_draining_reader = True
-        while self.reader is not None and self.state <= HOLDING:
+        while self.reader is not None and self.state <= HOLDING and not self.is_write_paused:
             try:
                 wire = self.reader.next_command()
             except ProtocolError as error:
@@ -356,6 +360,8 @@ class Frontend(Lessee):
         backend.vector = session.vector
         if self.statement.has_aftermath:
             self._aftermath(tracker.is_error)
+            if self.state == CLOSED:
+                return
         self.settle(verdict)
 
     def ran(self, is_failed: bool) -> None:
@@ -405,7 +411,8 @@ class Frontend(Lessee):
         backend = self.backend
         assert backend is not None
         self.wire = b""
-        if backend.is_being_killed and self.statement.kill is None:
+        if backend.kills and verdict != HOLD and verdict != PROBE:
+            # the KILL could meet its next user's statement
             self.state = AWAITING_KILL
             backend.hold()
             return
@@ -416,6 +423,8 @@ class Frontend(Lessee):
         if verdict == HOLD:
             backend.hold()
             self.state = HOLDING
+            if self.session.pinned != self.counted_pins:
+                self.count_pins()
         else:
             self.give_back(backend, verdict == PARK)
         if self.shared.is_draining and self.state == READY:
@@ -429,10 +438,18 @@ class Frontend(Lessee):
         self.failed_to_prepare(Failure(tracker.error_code, tracker.error_message.decode("utf-8", "replace")))
 
     def _aftermath(self, is_error: bool) -> None:
+        """What a statement means beyond its session."""
         if is_error:
             return
-        if self.statement.changes_account:
+        flags = self.statement.flags
+        if flags & CHANGES_ACCOUNT:
             self.shared.credentials.forget_all()
+        if flags & SETS_GLOBAL:
+            self.shared.forget_baseline()
+        if flags & RELEASES:
+            # the server has closed the connection after its OK, so the client's is over, too ("COMMIT .. RELEASE")
+            self.discard(CloseReason.DIRTY)
+            self.close(CloseReason.CLIENT_QUIT)
 
     # COM_RESET_CONNECTION
 
@@ -453,7 +470,7 @@ class Frontend(Lessee):
         backend.vector = self.session.vector
         backend.statements.clear()
         self._send(ok(self.session.status))
-        self.settle(HOLD if self.shared.pool_mode == SESSION_POOLING else RELEASE)
+        self.settle(self.session.verdict())
 
     def _fresh_session(self) -> None:
         facts = self.shared.facts
@@ -522,47 +539,12 @@ class Frontend(Lessee):
         """Run a statement in the client's name, in place of what it sent."""
         self._start(frame(COM_QUERY_BYTE + text))
 
-    def start_killing(self, target: Frontend, is_query: bool) -> None:
-        """KILL of another session of the same user, on a side connection; the answer comes when the server has given its own."""
-        self.state = KILLING if self.backend is None else KILLING_HELD
-        spawn(self._kill(target, is_query), name="KILL")
-
-    async def _kill(self, target: Frontend, is_query: bool) -> None:
-        backend, endpoint = target.backend, target.endpoint
-        failure: Failure | None = None
-        if backend is not None and endpoint is not None:
-            backend.is_being_killed = True
-            failure = await endpoint.kill(
-                self.identity.credential, self.identity, backend.server_id, is_query
-            )
-            backend.is_being_killed = False
-            if target.backend is backend and target.state == AWAITING_KILL:
-                target.kill_was_sent()
-        if failure is None and not is_query:
-            target.close(CloseReason.KILLED)
-        if self.state == KILLING or self.state == KILLING_HELD:
-            self.state = READY if self.state == KILLING else HOLDING
-            self._send(ok(self.session.status) if failure is None else failure.wire(1))
-            self.start_waiting_commands()
-
-    def kill_was_sent(self) -> None:
-        """A KILL arrived at the server when our statement may have been over: the backend may carry it to its next user."""
-        was_held = self.is_held()
-        self.discard(CloseReason.KILLED)
-        if was_held:
-            self.close(CloseReason.KILLED)
-        else:
-            self.start_waiting_commands()
-
     def leave_session(self) -> None:
         """COM_CHANGE_USER: the old session is over, whatever it held."""
         self.unpark()
-        backend, endpoint = self.backend, self.endpoint
         self.state = CHANGING
-        if backend is not None and endpoint is not None:
-            self.backend = None
-            self.endpoint = None
-            endpoint.release_dirty(backend, self.identity.key_for(self.session.vector.schema))
+        if self.backend is not None:
+            self.abandon(self.backend, HOLDING)
 
     def changed_user(self, identity: Identity, session: SessionState) -> None:
         """COM_CHANGE_USER succeeded: a new session on the old connection."""

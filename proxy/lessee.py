@@ -27,6 +27,7 @@ from proxy.backend import Backend
 from proxy.classify import NOTHING, Statement
 from proxy.endpoint import IN_TRANSACTION, PINNED, RUNNING, Endpoint, Holder, Waiter
 from proxy.identity import Identity
+from proxy.pins import BITS
 from proxy.pool_states import RESETTING as RESETTING_MEMBER
 from proxy.reasons import CloseReason
 from proxy.replies import Failure, not_movable
@@ -88,6 +89,7 @@ class Lessee(Holder):
     __slots__ = (
         "backend",
         "command",
+        "counted_pins",
         "endpoint",
         "identity",
         "is_reader_listener",
@@ -123,6 +125,8 @@ class Lessee(Holder):
         self.wire: bytes = b""
         self.command: int = 0
         self.statement: Statement = NOTHING
+        # bits of the pins that the metrics have counted since the lease began
+        self.counted_pins: int = 0
         # backends that were lost before the command could be sent
         self.tries: int = 0
 
@@ -205,6 +209,23 @@ class Lessee(Holder):
             self._refused(ticket)
             self.start_waiting_commands()
 
+    def stop_waiting(self, failure: Failure) -> None:
+        """Leave the queue: the command is answered with this error."""
+        ticket, endpoint = self.ticket, self.endpoint
+        assert ticket is not None and endpoint is not None
+        self.endpoint = None
+        self.state = READY
+        endpoint.cancel(ticket)
+        self.send_failure(failure)
+        self.start_waiting_commands()
+
+    def kill_was_sent(self) -> None:
+        """The last KILL QUERY that was under way has arrived. If our statement was over by then, the backend may carry it to its next user:
+        close it."""
+        if self.state == AWAITING_KILL:
+            self.discard(CloseReason.KILLED)
+            self.start_waiting_commands()
+
     def _refused(self, ticket: LeaseTicket) -> None:
         endpoint = self.endpoint
         assert endpoint is not None
@@ -243,6 +264,7 @@ class Lessee(Holder):
             self.run_command(backend)
             return
         self.state = PREPARING
+        self.shared.counters.restores += 1
         backend.run(self, commands)
 
     def failed_to_prepare(self, failure: Failure) -> None:
@@ -265,6 +287,7 @@ class Lessee(Holder):
         key = self.identity.key_for(self.session.vector.schema)
         self.backend = None
         self.endpoint = None
+        self.counted_pins = 0
         self.state = READY
         if is_parked:
             self.parked = backend
@@ -278,6 +301,7 @@ class Lessee(Holder):
         backend, endpoint = self.backend, self.endpoint
         self.backend = None
         self.endpoint = None
+        self.session.residue_lost()
         self.lease_ended()
         if self.state != CLOSED:
             self.state = READY
@@ -290,12 +314,19 @@ class Lessee(Holder):
         assert endpoint is not None
         self.backend = None
         self.endpoint = None
-        if state == HOLDING:
+        if state == HOLDING and not self.session.needs_close:
             endpoint.release_dirty(backend, self.identity.key_for(self.session.vector.schema))
         elif state == RELAYING:
             endpoint.kill_and_discard(backend, self.identity)
         else:
             endpoint.discard(backend, CloseReason.DIRTY)
+
+    def count_pins(self) -> None:
+        """The session was pinned, or unpinned in part."""
+        for reason in self.session.pin_reasons():
+            if not self.counted_pins & BITS[reason]:
+                self.shared.counters.count_pin(reason.value)
+        self.counted_pins = self.session.pinned
 
     def is_held(self) -> bool:
         """Whether the session has something on its backend that no other has: a transaction or a pin."""

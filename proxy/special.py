@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 from protocol.framing import payload_of
 from proxy.classify import Statement
+from proxy.lessee import HOLDING, KILLING, KILLING_HELD, READY, WAITING
 from proxy.reasons import CloseReason
-from proxy.replies import Failure, unknown_command
+from proxy.replies import Failure, ok, unknown_command
 from proxy.shared import FIRST_CONNECTION_ID, STATEMENT_POOLING
 from proxy.statement import BEGINS
+from proxy.tasks import spawn
 
 if TYPE_CHECKING:
     from proxy.frontend import Frontend
@@ -85,14 +87,48 @@ def start_kill(frontend: Frontend, is_query: bool, connection_id: int) -> bool:
         frontend.send(Failure(NO_SUCH_THREAD, f"Unknown thread id: {connection_id}").wire(1))
         return True
     if target is frontend:
-        frontend.send(Failure(INTERRUPTED, "Query execution was interrupted").wire(1))
+        frontend.send(_interrupted().wire(1))
         if not is_query:
             frontend.close(CloseReason.KILLED)
         return True
     if target.identity.credential.user != frontend.identity.credential.user:
         return _kill_as_server_allows(frontend, target, is_query, connection_id)
-    frontend.start_killing(target, is_query)
+    if not is_query:
+        # what it runs is killed on the server as for any client that leaves
+        target.close(CloseReason.KILLED)
+        frontend.send(ok(frontend.session.status))
+    elif target.state == WAITING:
+        target.stop_waiting(_interrupted())
+        frontend.send(ok(frontend.session.status))
+    elif target.backend is None or target.state == HOLDING:
+        # nothing runs
+        frontend.send(ok(frontend.session.status))
+    else:
+        frontend.state = KILLING if frontend.backend is None else KILLING_HELD
+        spawn(_kill_query(frontend, target), name="KILL")
     return True
+
+
+async def _kill_query(frontend: Frontend, target: Frontend) -> None:
+    """KILL QUERY on a side connection; the answer comes when the server has given its own."""
+    backend, endpoint = target.backend, target.endpoint
+    assert backend is not None and endpoint is not None
+    identity = frontend.identity
+    backend.kills += 1
+    try:
+        failure = await endpoint.kill(identity.credential, identity, backend.server_id, is_query=True)
+    finally:
+        backend.kills -= 1
+        if not backend.kills and target.backend is backend:
+            target.kill_was_sent()
+    if frontend.state in (KILLING, KILLING_HELD):
+        frontend.state = READY if frontend.state == KILLING else HOLDING
+        frontend.send(ok(frontend.session.status) if failure is None else failure.wire(1))
+        frontend.start_waiting_commands()
+
+
+def _interrupted() -> Failure:
+    return Failure(INTERRUPTED, "Query execution was interrupted")
 
 
 def _kill_as_server_allows(frontend: Frontend, target: Frontend, is_query: bool, connection_id: int) -> bool:

@@ -1,0 +1,287 @@
+"""KILL, questions that need no server, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from protocol.framing import frame
+from proxy.shared import FIRST_CONNECTION_ID, STATEMENT_POOLING
+from tests.fakes.client import FakeClient
+from tests.fakes.server import ServerEnd
+from tests.fakes.wire import IN_TRANS, PING, error, ok, query, rows
+from tests.fakes.world import World
+from tests.proxy.conftest import MakeWorld
+
+SLEEP = query("SELECT SLEEP(1000)")
+SELECT = query("SELECT 1")
+UNKNOWN = FIRST_CONNECTION_ID + 1000
+
+
+def sleeping(world: World, client: FakeClient) -> ServerEnd:
+    client.sends(SLEEP)
+    server = world.backend()
+    server.gets(SLEEP)
+    return server
+
+
+def kill(target: FakeClient, how: str = "QUERY ") -> bytes:
+    return query(f"KILL {how}{target.connection_id}")
+
+
+def killing(world: World, server: ServerEnd) -> ServerEnd:
+    """The side connection on which the statement of `server` is killed."""
+    killer = world.backend()
+    assert killer is not server
+    killer.gets(query(f"KILL QUERY {server.server_id}"))
+    return killer
+
+
+# KILL QUERY of one's own
+
+
+def test_a_statement_is_killed_on_a_side_connection(world: World) -> None:
+    client, other = world.client(), world.client()
+    server = sleeping(world, client)
+    other.sends(kill(client), PING)
+    killer = killing(world, server)
+    other.gets_nothing()
+    server.answers(error(1317))
+    client.gets(error(1317))
+    killer.answers(ok())
+    other.gets(ok(), ok())
+    assert (killer.is_closed, client.is_closed) == (True, False)
+    # its status is asked for as after any error
+    server.gets(PING)
+
+
+def test_the_id_may_be_killed_by_its_command(world: World) -> None:
+    client, other = world.client(), world.client()
+    sleeping(world, client)
+    other.sends(frame(b"\x0c" + client.connection_id.to_bytes(4, "little")))
+    other.gets(ok())
+    assert client.is_closed
+
+
+def test_a_statement_that_waits_leaves_the_queue(world: World) -> None:
+    holder, client, other = world.client(), world.client(), world.client()
+    sleeping(world, holder)
+    client.sends(SELECT, PING)
+    other.sends(kill(client))
+    other.gets(ok())
+    got = client.got()
+    assert b"Query execution was interrupted" in got and got.endswith(ok())
+    assert world.pool() == "1 leased"
+
+
+@pytest.mark.parametrize("is_held", [False, True])
+def test_a_session_that_runs_nothing_is_left_alone(world: World, is_held: bool) -> None:
+    client, other = world.client(), world.client()
+    if is_held:
+        client.sends(query("BEGIN"))
+        world.backend().answers(ok(IN_TRANS))
+        client.got()
+    other.sends(kill(client))
+    other.gets(ok())
+    assert not client.is_closed
+    assert len(world.server.ends) == is_held
+
+
+def test_a_statement_that_is_over_before_the_kill_arrives_does_not_pass_it_on(world: World) -> None:
+    client, other, third = world.client(), world.client(), world.client()
+    server = sleeping(world, client)
+    other.sends(kill(client))
+    killer = killing(world, server)
+    server.answers(rows(b"0"))
+    client.gets(rows(b"0", deprecate_eof=False))
+    client.sends(SELECT)
+    third.sends(SELECT)
+    assert world.pool() == "1 leased, 1 waiting"
+    killer.answers(ok())
+    other.gets(ok())
+    # nobody gets that backend
+    assert server.is_closed
+    new = world.backend()
+    for each in (third, client):
+        new.gets(SELECT)
+        new.answers(ok())
+        each.gets(ok())
+
+
+def test_a_transaction_survives_a_kill_that_comes_late(world: World) -> None:
+    client, other = world.client(), world.client()
+    client.sends(query("BEGIN"))
+    world.backend().answers(ok(IN_TRANS))
+    client.got()
+    world.backend().got()
+    server = sleeping(world, client)
+    other.sends(kill(client))
+    killer = killing(world, server)
+    server.answers(rows(b"0", status=IN_TRANS))
+    client.got()
+    client.sends(SELECT)
+    server.gets(SELECT)
+    killer.answers(ok())
+    server.answers(rows(b"1", status=IN_TRANS))
+    client.got()
+    client.sends(query("COMMIT"))
+    server.gets(query("COMMIT"))
+    server.answers(ok())
+    client.gets(ok())
+    assert world.pool() == "1 idle"
+
+
+def test_of_two_kills_the_last_one_counts(world: World) -> None:
+    client, one, two = world.client(), world.client(), world.client()
+    server = sleeping(world, client)
+    one.sends(kill(client))
+    two.sends(kill(client))
+    first = killing(world, server)
+    server.answers(rows(b"0"))
+    first.answers(ok())
+    one.gets(ok())
+    assert (world.pool(), server.is_closed) == ("1 leased", False)
+    second = killing(world, server)
+    second.answers(ok())
+    two.gets(ok())
+    assert (world.pool(), server.is_closed) == ("", True)
+
+
+def test_a_backend_that_is_lost_while_its_kill_is_under_way(world: World) -> None:
+    client, other = world.client(), world.client()
+    server = sleeping(world, client)
+    other.sends(kill(client))
+    killer = killing(world, server)
+    server.breaks()
+    client.gets_error(2013)
+    killer.answers(ok())
+    other.gets(ok())
+
+
+def test_a_kill_that_the_server_refuses_is_reported(world: World) -> None:
+    client, other = world.client(), world.client()
+    server = sleeping(world, client)
+    other.sends(kill(client))
+    killing(world, server).answers(error(1095, "You are not owner of thread"))
+    other.gets_error(1095, "You are not owner of thread")
+
+
+def test_a_kill_with_no_way_to_the_server_is_reported(world: World) -> None:
+    client, other = world.client(), world.client()
+    server = sleeping(world, client)
+    world.server.is_down = True
+    other.sends(kill(client))
+    other.gets_error(2003, "Connection refused")
+    server.answers(ok())
+    client.gets(ok())
+    assert world.pool() == "1 idle"
+
+
+def test_the_one_who_kills_may_leave(world: World) -> None:
+    client, other = world.client(), world.client()
+    server = sleeping(world, client)
+    other.sends(kill(client))
+    killer = killing(world, server)
+    other.leaves()
+    server.answers(error(1317))
+    killer.answers(ok())
+    client.gets(error(1317))
+
+
+def test_a_kill_from_within_a_transaction_keeps_the_transaction(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=2)
+    client, other = world.client(), world.client()
+    other.sends(query("BEGIN"))
+    own = world.backend()
+    own.answers(ok(IN_TRANS))
+    own.got()
+    other.got()
+    server = sleeping(world, client)
+    other.sends(kill(client), SELECT)
+    killing(world, server).answers(ok())
+    other.gets(ok(IN_TRANS))
+    own.gets(SELECT)
+    own.answers(ok(IN_TRANS))
+    server.answers(error(1317))
+
+
+# KILL of a connection
+
+
+def test_killing_a_session_ends_its_query_and_its_connection(world: World) -> None:
+    client, other = world.client(), world.client()
+    server = sleeping(world, client)
+    other.sends(kill(client, ""))
+    other.gets(ok())
+    assert client.is_closed
+    killer = world.backend()
+    killer.gets(query(f"KILL {server.server_id}"))
+    killer.answers(ok())
+    assert (world.pool(), server.is_closed) == ("", True)
+    assert world.counters.frontend_closes == {"killed": 1}
+
+
+def test_killing_a_session_that_holds_resets_its_backend(world: World) -> None:
+    client, other = world.client(), world.client()
+    client.sends(query("BEGIN"))
+    world.backend().answers(ok(IN_TRANS))
+    other.sends(kill(client, "CONNECTION "))
+    other.gets(ok())
+    assert (client.is_closed, world.pool()) == (True, "1 resetting")
+
+
+def test_a_session_may_kill_itself(world: World) -> None:
+    client = world.client()
+    client.sends(kill(client))
+    client.gets_error(1317, "Query execution was interrupted")
+    client.sends(query("KILL QUERY CONNECTION_ID()"))
+    client.gets_error(1317)
+    client.sends(kill(client, ""))
+    client.gets_error(1317)
+    assert client.is_closed
+
+
+def test_an_id_of_ours_that_nobody_has_is_unknown(world: World) -> None:
+    client = world.client()
+    client.sends(query(f"KILL {UNKNOWN}"))
+    client.gets_error(1094, f"Unknown thread id: {UNKNOWN}")
+
+
+def test_the_id_of_a_server_is_the_servers_business(world: World) -> None:
+    client = world.client()
+    client.sends(query("KILL 99"))
+    world.backend().gets(query("KILL 99"))
+    world.backend().answers(error(1094))
+    client.gets(error(1094))
+    world.backend().got()
+    world.backend().answers(ok())
+    client.sends(frame(b"\x0c" + (98).to_bytes(4, "little")))
+    world.backend().gets(query("KILL 98"))
+
+
+def test_the_session_of_another_user_is_killed_if_the_server_allows_it(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=2)
+    client, other = world.client(), world.client(user=b"other", password=b"other")
+    server = sleeping(world, client)
+    other.sends(kill(client))
+    (asked,) = [end for end in world.server.ends if end.got() == [b"\x03KILL QUERY %d" % server.server_id]]
+    asked.answers(error(1095))
+    other.gets(error(1095))
+
+
+def test_the_idle_session_of_another_user_cannot_be_killed(world: World) -> None:
+    client, other = world.client(), world.client(user=b"other", password=b"other")
+    other.sends(kill(client, ""))
+    other.gets_error(1095, "You are not owner of thread")
+
+
+# What is refused
+
+
+def test_statement_pooling_refuses_transactions(make_world: MakeWorld) -> None:
+    world = make_world(pool_mode=STATEMENT_POOLING)
+    client = world.client()
+    for text in ("BEGIN", "START TRANSACTION READ ONLY"):
+        client.sends(query(text))
+        client.gets_error(1235, "pool.mode is statement")
+    client.sends(SELECT)
+    world.backend().gets(SELECT)
