@@ -243,6 +243,7 @@ class Admission:
         shared, login = self.shared, self.login
         assert login is not None
         identity = self._identity(credential)
+        identity.proves_credential = True
         if login.collation in shared.facts.charsets:
             identity.vector = self._vector()
         else:

@@ -256,6 +256,13 @@ class Endpoint(LossListener):
         """The coarse tick: deadlines, ages, back-off."""
         self._execute(self.core.tick(self.loop.time()))
 
+    def retire_all(self) -> None:
+        """Every backend that exists now is closed when it is free: its session began with other global variables."""
+        now = self.loop.time()
+        for member in self.core.members():
+            member.expires_at = now
+        self.tick()
+
     def drain(self) -> None:
         """Nothing is granted any more; what is free closes."""
         self._execute(self.core.drain(self.loop.time()))
@@ -397,6 +404,9 @@ class Endpoint(LossListener):
         assert isinstance(payload, Identity)
         identity = payload
         credential = identity.credential
+        if not identity.proves_credential:
+            # the password may have been changed, and proven by a later login
+            credential = self.credentials.find(credential.user) or credential
         key = backend.key
         assert isinstance(key, PoolKey)
         try:

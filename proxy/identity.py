@@ -51,7 +51,15 @@ class KeyTable:
 class Identity:
     """What a session needs of a backend that is opened for it. One for each session; the pool's tickets carry it."""
 
-    __slots__ = ("collation", "credential", "key", "key_with_schema", "key_without_schema", "vector")
+    __slots__ = (
+        "collation",
+        "credential",
+        "key",
+        "key_with_schema",
+        "key_without_schema",
+        "proves_credential",
+        "vector",
+    )
 
     def __init__(
         self, credential: Credential, capabilities: int, collation: int, keys: KeyTable, schema: bytes | None
@@ -62,6 +70,8 @@ class Identity:
         self.key_with_schema: PoolKey = keys.key(credential.user, capabilities, True)
         self.key_without_schema: PoolKey = keys.key(credential.user, capabilities, False)
         self.key: PoolKey = self.key_without_schema if schema is None else self.key_with_schema
+        # a login that asks the server whether this very credential is right
+        self.proves_credential: bool = False
         # the session's state vector when it last asked for a backend
         self.vector: Vector | None = None
 

@@ -87,7 +87,9 @@ MEANINGS: Final[dict[PinReason, PinMeaning]] = {
         "characteristics were set for the next transaction only",
         "the end of the next transaction, or a reset",
     ),
-    PinReason.ROLE: PinMeaning("SET ROLE changed the active roles", _RESET),
+    PinReason.ROLE: PinMeaning(
+        "SET ROLE changed the active roles, which a reset does not undo", "the end of the session"
+    ),
     PinReason.RESOURCE_GROUP: PinMeaning(
         "SET RESOURCE GROUP moved the server's thread", "the end of the session"
     ),
@@ -122,3 +124,6 @@ MEANINGS: Final[dict[PinReason, PinMeaning]] = {
 
 REASONS: Final[tuple[PinReason, ...]] = tuple(PinReason)
 """The reasons in the order of their bits in ``SessionState.pinned``."""
+
+BITS: Final[dict[PinReason, int]] = {reason: 1 << i for i, reason in enumerate(REASONS)}
+"""The bit of each reason in ``SessionState.pinned``."""

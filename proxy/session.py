@@ -33,7 +33,7 @@ from protocol.packets import SessionChanges
 from protocol.response import ResponseTracker
 from proxy.grammar import canonical
 from proxy.lexer import ANSI_QUOTES, NO_BACKSLASH_ESCAPES
-from proxy.pins import REASONS, PinReason
+from proxy.pins import BITS, REASONS, PinReason
 from proxy.residue import (
     DIAGNOSTICS,
     FOUND_ROWS,
@@ -86,14 +86,13 @@ _IN_PASSING: Final = frozenset(
     [PinReason.USER_VARIABLE, PinReason.USER_LOCK, PinReason.SEQUENCE_VALUE, PinReason.UNKNOWN_STATEMENT]
 )
 _UNSAFE_CHARSETS: Final = frozenset([b"gbk", b"big5", b"sjis", b"cp932", b"gb18030", b"gb2312"])
-_BITS: Final[dict[PinReason, int]] = {reason: 1 << i for i, reason in enumerate(REASONS)}
-_FOUND_ROWS_BIT: Final = _BITS[PinReason.FOUND_ROWS]
-_DIAGNOSTICS_BIT: Final = _BITS[PinReason.DIAGNOSTICS]
-_SAVEPOINT_BIT: Final = _BITS[PinReason.SAVEPOINT]
-_TABLE_LOCK_BIT: Final = _BITS[PinReason.TABLE_LOCK]
+_FOUND_ROWS_BIT: Final = BITS[PinReason.FOUND_ROWS]
+_DIAGNOSTICS_BIT: Final = BITS[PinReason.DIAGNOSTICS]
+_SAVEPOINT_BIT: Final = BITS[PinReason.SAVEPOINT]
+_TABLE_LOCK_BIT: Final = BITS[PinReason.TABLE_LOCK]
 # COM_RESET_CONNECTION undoes neither, on either server
-_UNRESETTABLE: Final = _BITS[PinReason.RESOURCE_GROUP] | _BITS[PinReason.ROLE]
-_NEXT_TRANSACTION_BIT: Final = _BITS[PinReason.NEXT_TRANSACTION]
+_UNRESETTABLE: Final = BITS[PinReason.RESOURCE_GROUP] | BITS[PinReason.ROLE]
+_NEXT_TRANSACTION_BIT: Final = BITS[PinReason.NEXT_TRANSACTION]
 
 
 class SessionState(ResidueKeeper):
@@ -138,7 +137,7 @@ class SessionState(ResidueKeeper):
 
     def pin_reasons(self) -> list[PinReason]:
         """The reasons that hold now."""
-        return [reason for reason in REASONS if self.pinned & _BITS[reason]] if self.pinned else []
+        return [reason for reason in REASONS if self.pinned & BITS[reason]] if self.pinned else []
 
     def is_held(self) -> bool:
         """Whether something ties the session to its backend: a transaction or a pin."""
@@ -151,7 +150,7 @@ class SessionState(ResidueKeeper):
 
     def pin(self, reason: PinReason, name: bytes = b"") -> None:
         """Something holds the session to its backend."""
-        self.pinned |= _BITS[reason]
+        self.pinned |= BITS[reason]
         names = self._holders.get(reason)
         if names is None:
             names = self._holders[reason] = {}
@@ -172,7 +171,7 @@ class SessionState(ResidueKeeper):
             names.pop(name, None)
         if not names:
             del self._holders[reason]
-            self.pinned &= ~_BITS[reason]
+            self.pinned &= ~BITS[reason]
 
     # The predicate
 
@@ -442,7 +441,7 @@ class SessionState(ResidueKeeper):
 
     def _watch_charset(self) -> None:
         charset = self.vector.variables.get(b"character_set_client", b"").lower()
-        bit = _BITS[PinReason.UNSAFE_CHARSET]
+        bit = BITS[PinReason.UNSAFE_CHARSET]
         if charset in _UNSAFE_CHARSETS:
             if not self.pinned & bit:
                 self.pin(PinReason.UNSAFE_CHARSET)
@@ -474,7 +473,7 @@ class SessionState(ResidueKeeper):
         """COM_RESET_CONNECTION or COM_CHANGE_USER: the session is as fresh, with these values of CHARSET_VARIABLES."""
         old = self.vector
         fresh = Vector.fresh(old.schema, dict(zip(CHARSET_VARIABLES, charsets, strict=True)))
-        kept = [reason for reason in self.pin_reasons() if _BITS[reason] & _UNRESETTABLE]
+        kept = [reason for reason in self.pin_reasons() if BITS[reason] & _UNRESETTABLE]
         self.vector = fresh.with_multi_statements(old.multi_statements)
         self.status = status & _LASTING
         self.lexing = _lexing_of(self._fresh_sql_mode)

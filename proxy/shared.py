@@ -126,6 +126,12 @@ class Shared:
             lock = self.proof_locks[user] = asyncio.Lock()
         return lock
 
+    def forget_baseline(self) -> None:
+        """Global variables have changed: what a fresh connection is like must be measured anew, and backends of before go."""
+        self.facts.charsets.clear()
+        for endpoint in self.endpoints():
+            endpoint.retire_all()
+
     def endpoints(self) -> list[Endpoint]:
         """Every endpoint, writers first."""
         return self.writers + self.readers
