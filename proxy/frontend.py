@@ -232,7 +232,8 @@ class Frontend(Lessee):
     def bad_input(self, error: ProtocolError) -> None:
         """What the client sent is no packet, or not its turn: an error, one log line, and the end."""
         self.shared.log.warning("bad packet", peer=self.peer, user=self.user_name(), reason=str(error))
-        self._send(Failure(getattr(error, "code", 0) or 1156, str(error)).wire(1))
+        if self.state != RELAYING or not self.is_relayed:
+            self._send(Failure(getattr(error, "code", 0) or 1156, str(error)).wire(1))
         self.close(CloseReason.PROTOCOL_ERROR)
 
     def _pause_reading(self, why: int) -> None:

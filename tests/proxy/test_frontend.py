@@ -372,3 +372,128 @@ def test_a_quit_ends_the_session(world: World) -> None:
     client.sends(QUIT)
     assert client.is_closed
     assert world.counters.frontend_closes == {"client-quit": 1}
+
+
+# Backpressure
+
+
+BIG = rows(*[b"x" * 200] * 2000)
+BIG_OLD = rows(*[b"x" * 200] * 2000, deprecate_eof=False)
+
+
+def test_a_client_that_does_not_read_pauses_its_backend(world: World) -> None:
+    client = world.client()
+    server = running(world, client)
+    client.stops_reading()
+    server.answers(BIG[:100_000])
+    assert not server.transport.reads
+    # the rest stays in the server
+    server.answers(BIG[100_000:])
+    assert client.transport.get_write_buffer_size() < 101_000
+    client.reads_again()
+    assert server.transport.reads
+    client.gets(BIG_OLD)
+    assert world.pool() == "1 idle"
+
+
+def test_an_answer_may_end_while_the_client_does_not_read(world: World) -> None:
+    client, other = world.client(), world.client()
+    server = running(world, client)
+    client.stops_reading()
+    server.answers(BIG)
+    # the backend is free for others, who are not held up by this client
+    assert world.pool() == "1 idle"
+    other.sends(SELECT)
+    server.gets(SELECT)
+    server.answers(rows(b"1"))
+    other.gets(rows(b"1", deprecate_eof=False))
+    client.reads_again()
+    client.gets(BIG_OLD)
+
+
+def test_an_error_at_the_end_is_probed_although_the_client_does_not_read(world: World) -> None:
+    client = world.client()
+    server = running(world, client)
+    client.stops_reading()
+    partial = BIG[:100_000]
+    number = packets(partial)[-2][0]
+    whole = b"".join(frame(payload, each) for each, payload in packets(partial)[:-1])
+    server.answers(whole, error(1317, sequence_id=number + 1 & 0xFF))
+    server.gets(PING)
+    server.answers(ok())
+    assert world.pool() == "1 parked"
+
+
+def test_a_client_that_leaves_a_paused_answer_leaves_no_lease(world: World) -> None:
+    client = world.client()
+    server = running(world, client)
+    client.stops_reading()
+    server.answers(BIG[:100_000])
+    client.breaks()
+    world.backend().gets(query(f"KILL {server.server_id}"))
+    world.backend().answers(ok())
+    assert world.pool() == ""
+
+
+def test_a_client_that_sends_without_reading_is_not_read(world: World) -> None:
+    client = world.client()
+    client.stops_reading()
+    for _ in range(20):
+        client.sends(PING * 1000)
+    assert not client.transport.reads
+    assert client.transport.get_write_buffer_size() < 70_000
+    client.reads_again()
+    client.gets(*[ok()] * 20_000)
+
+
+def test_a_statement_of_a_client_that_does_not_read_waits(world: World) -> None:
+    client = world.client()
+    client.stops_reading()
+    client.sends(PING * 6000 + SELECT)
+    assert world.server.ends == []
+    client.reads_again()
+    world.backend().gets(SELECT)
+
+
+def test_a_server_that_does_not_read_pauses_the_client(world: World) -> None:
+    client = world.client()
+    server = running(world, client, "LOAD DATA LOCAL INFILE 'x' INTO TABLE t")
+    server.answers(frame(b"\xfbx", 1))
+    client.gets(frame(b"\xfbx", 1))
+    server.takes_raw = True
+    server.stops_reading()
+    part = frame(b"x" * 70_000, 2)
+    client.sends(part)
+    assert not client.transport.reads
+    client.sends(frame(b"", 3), SELECT)
+    server.reads_again()
+    assert client.transport.reads
+    server.gets_raw(part + frame(b"", 3))
+    server.takes_raw = False
+    server.answers(ok(sequence_id=4))
+    client.gets(ok(sequence_id=4))
+    # what followed the file is the next command
+    server.gets(SELECT)
+
+
+def test_a_file_that_breaks_the_rules_ends_the_connection(world: World) -> None:
+    client = world.client()
+    server = running(world, client, "LOAD DATA LOCAL INFILE 'x' INTO TABLE t")
+    server.answers(frame(b"\xfbx", 1))
+    client.got()
+    client.sends(frame(b"x", 7))
+    # an error would not be understood here
+    client.gets_nothing()
+    assert client.is_closed
+    assert world.log.warnings() == ["bad packet"]
+
+
+def test_reading_goes_on_when_the_paused_server_is_lost(world: World) -> None:
+    client = world.client()
+    server = running(world, client, "LOAD DATA LOCAL INFILE 'x' INTO TABLE t")
+    server.answers(frame(b"\xfbx", 1))
+    client.got()
+    server.stops_reading()
+    client.sends(frame(b"x" * 70_000, 2))
+    server.breaks()
+    assert client.is_closed
