@@ -8,9 +8,8 @@ Values come from the server's trackers and go back to it unchanged. Whether that
 9.7 and MariaDB 10.11: `SHOW VARIABLES`, `SET SESSION x = its value`, look at the report, `SET` what was reported. :data:`DENIED` has
 those for which it does not work or must not be done, with the reasons.
 
-Facts about reports (both servers): a SET to the same value is reported, too. SET NAMES reports three variables but never
-collation_connection, whatever its COLLATE says: `with_variables` forgets the old collation then, and the session adds the one that
-the lexer saw. MySQL's `'*'` adds statement_id to every OK; naming the variables instead avoids that, without warnings, for 3-15 KB of
+Facts about reports (both servers): a SET to the same value is reported, too. SET NAMES reports three variables but no collation,
+whatever its COLLATE says: `with_variables` forgets the old ones then, and the session adds the one that the lexer saw. MySQL's `'*'` adds statement_id to every OK; naming the variables instead avoids that, without warnings, for 3-15 KB of
 names and some 0.2-0.9 ms per reset. MariaDB reports nothing for ``SET @@x = ..`` without a scope, so we never write that.
 """
 
@@ -27,8 +26,14 @@ CHARSET_VARIABLES: Final = (
 )
 """The variables that every vector has, once known, in the order in which they must be restored."""
 
+_CLIENT: Final = b"character_set_client"
+_RESULTS: Final = b"character_set_results"
 _CONNECTION: Final = b"character_set_connection"
 _COLLATION: Final = b"collation_connection"
+
+RESULTS_COLLATION: Final = b"collation_results"
+"""Not a variable of the server's, but it has one: the collation that came with character_set_results, by the handshake or by SET NAMES
+.. COLLATE. Definitions of columns name it. Only SET NAMES can set it."""
 
 # Must precede the character sets: they decide which collation a character set brings.
 _FIRST: Final = (b"default_collation_for_utf8mb4", b"character_set_collations")
@@ -103,6 +108,8 @@ _NULLABLE: Final = frozenset(
         b"external_table_secondary_storage_engine",
     ]
 )
+# MySQL 9.7 takes DEFAULT for these and changes nothing.
+_WITHOUT_DEFAULT: Final = frozenset([b"foreign_key_checks", b"unique_checks"])
 # Free text: a value that looks like a number would be restored as one and refused.
 _FREE_TEXT: Final = frozenset([b"default_master_connection"])
 
@@ -137,7 +144,10 @@ class Vector:
     @staticmethod
     def fresh(schema: bytes | None, charsets: dict[bytes, bytes]) -> Vector:
         """A connection on which nothing was set. ``charsets``: values of CHARSET_VARIABLES, as far as they are known."""
-        return _interned(schema, charsets, False)
+        variables = dict(charsets)
+        if variables.get(_RESULTS) and _COLLATION in variables:
+            variables[RESULTS_COLLATION] = variables[_COLLATION]
+        return _interned(schema, variables, False)
 
     def with_schema(self, schema: bytes | None) -> Vector:
         """The same session in another schema."""
@@ -159,6 +169,8 @@ class Vector:
             if _CONNECTION in names and _COLLATION not in names:
                 # the character set brought its own collation
                 variables.pop(_COLLATION, None)
+            if _RESULTS in names:
+                variables.pop(RESULTS_COLLATION, None)
             variables.update(reported)
             if _COLLATION in names:
                 variables[_CONNECTION] = variables[_COLLATION].partition(b"_")[0]
@@ -208,31 +220,47 @@ def restore_commands(actual: Vector, wanted: Vector) -> list[bytes] | None:
 
 
 def _assignments(actual: dict[bytes, bytes], wanted: dict[bytes, bytes]) -> list[bytes]:
-    names = [name for name in wanted if actual.get(name) != wanted[name]]
-    names.extend([name for name in actual if name not in wanted])
-    if not names:
-        return names
-    if (
-        _COLLATION in names
-        and _CONNECTION not in names
-        and _COLLATION not in wanted
-        and _CONNECTION in wanted
-    ):
-        # back to the character set's own collation: setting the character set again does that
-        names.append(_CONNECTION)
-    if _CONNECTION in names and _COLLATION in wanted and _COLLATION not in names:
-        names.append(_COLLATION)
-    changed = set(names)
-    if _CONNECTION in wanted and _COLLATION not in wanted:
-        changed.discard(_COLLATION)
-    ordered: list[bytes] = [name for name in (*_FIRST, *CHARSET_VARIABLES) if name in changed]
-    ordered.extend(sorted(changed.difference(ordered)))
-    return [_assignment(name, wanted.get(name)) for name in ordered]
+    changed = {name for name in wanted if actual.get(name) != wanted[name]}
+    changed.update([name for name in actual if name not in wanted])
+    written: list[bytes] = []
+    for name in _FIRST:
+        if name in changed:
+            written.append(_assignment(name, wanted.get(name)))
+    if not changed.isdisjoint(_CHARSETS):
+        written.extend(_charsets(wanted))
+    changed.difference_update(_CHARSETS, _FIRST)
+    written.extend([_assignment(name, wanted.get(name)) for name in sorted(changed)])
+    return written
+
+
+def _charsets(wanted: dict[bytes, bytes]) -> list[bytes]:
+    """Everything about character sets: SET NAMES for that of the results, and after it what differs from it."""
+    results = wanted.get(_RESULTS)
+    collation = wanted.get(RESULTS_COLLATION)
+    written: list[bytes] = []
+    if results is None or not results or results in _NOT_FOR_CLIENTS:
+        written.append(_assignment(_RESULTS, results))
+        results = collation = None
+    else:
+        names = b"NAMES '" + results + b"'"
+        written.append(names + b" COLLATE '" + collation + b"'" if collation else names)
+    if results is None or wanted.get(_CLIENT) != results:
+        written.append(_assignment(_CLIENT, wanted.get(_CLIENT)))
+    if results is None or wanted.get(_CONNECTION) != results or wanted.get(_COLLATION) != collation:
+        written.append(_assignment(_CONNECTION, wanted.get(_CONNECTION)))
+        if _COLLATION in wanted:
+            written.append(_assignment(_COLLATION, wanted[_COLLATION]))
+    return written
+
+
+_CHARSETS: Final = frozenset((*CHARSET_VARIABLES, RESULTS_COLLATION))
+# No client can have these, so SET NAMES refuses them.
+_NOT_FOR_CLIENTS: Final = frozenset([b"ucs2", b"utf16", b"utf16le", b"utf32"])
 
 
 def _assignment(name: bytes, value: bytes | None) -> bytes:
     if value is None:
-        written = b"DEFAULT"
+        written = b"@@GLOBAL." + name if name in _WITHOUT_DEFAULT else b"DEFAULT"
     elif _NUMBER.match(value) is not None:
         written = value
     elif not value and name in _NULLABLE:
