@@ -78,9 +78,7 @@ def run(options: Namespace) -> int:
     outcomes = [outcome for peer in peers for outcome in peer.rounds]
     print_remarks(out, outcomes, log)
     shares = ", ".join(f"{peer.name} {peer.median('load_share') or 0:.0%}" for peer in peers)
-    out.print(
-        f"the load's own share of a core: {shares}; {machine()['cores']} cores for load, proxy and server"
-    )
+    out.print(f"the load's own share of a core: {shares} ({machine()['cores']} cores for everything)")
     if options.json:
         write_json(options.json, title, outcomes, summary=[summary(peer, peers) for peer in peers])
     return 1 if any(outcome.errors for outcome in outcomes) else 0

@@ -236,6 +236,9 @@ def draw(path: Path, outcomes: Sequence[Outcome], title: str) -> None:
     for outcome, above, below in zip(outcomes, rows[0], rows[1], strict=True):
         draw_connections(above, outcome)
         draw_rate(below, outcome)
+    rows[1][0].set_ylim(
+        0, 1.1 * max(1.0, *(sample.rate for outcome in outcomes for sample in outcome.samples))
+    )
     figure.suptitle(title)
     figure.tight_layout()
     figure.savefig(path, dpi=110)
@@ -270,5 +273,4 @@ def draw_rate(axes: Axes, outcome: Outcome) -> None:
     )
     axes.set_ylabel("queries/s")
     axes.set_xlabel("seconds")
-    axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
