@@ -103,7 +103,8 @@ class Login(asyncio.BufferedProtocol, Door):
             self.shared.log.warning("bad packet before login", peer=self.peer, reason=str(error))
             self.shared.counters.count_login_failure("protocol")
             code = getattr(error, "code", 0) or int(ErrorCode.HANDSHAKE_ERROR)
-            self.send(Failure(code, str(error)).wire(self._sequence_id))
+            # the header of what was bad is still there
+            self.send(Failure(code, str(error)).wire(self._header[3] + 1))
             self.end(CloseReason.PROTOCOL_ERROR)
 
     def eof_received(self) -> bool:
@@ -132,10 +133,10 @@ class Login(asyncio.BufferedProtocol, Door):
     def admitted(self, login: LoginRequested, identity: Identity, session: SessionState) -> None:
         admission, shared = self.admission, self.shared
         assert admission is not None
-        self._leave()
         if shared.is_draining:
             self.end(CloseReason.DRAINED)
             return
+        self._leave()
         frontend = Frontend(
             shared,
             identity,
@@ -153,7 +154,10 @@ class Login(asyncio.BufferedProtocol, Door):
 
     def turned_away(self, failure: Failure) -> None:
         admission = self.admission
-        if admission is not None and self.transport is not None:
+        if self.is_over:
+            # it left while the answer was held back
+            return
+        if admission is not None:
             self.send(
                 admission.machine.reject(failure.code, failure.sqlstate.encode(), failure.message.encode())
             )
@@ -219,12 +223,12 @@ class Login(asyncio.BufferedProtocol, Door):
     def _filled_up(self) -> None:
         if not self._is_payload:
             length = int.from_bytes(self._header[:3], "little")
+            if self._header[3] != self._sequence_id & 0xFF:
+                raise RemoteProtocolError("packets out of order", int(ErrorCode.NET_PACKETS_OUT_OF_ORDER))
             if length > LOGIN_LIMIT:
                 raise RemoteProtocolError(
                     f"packet of {length} bytes before login", int(ErrorCode.NET_PACKET_TOO_LARGE)
                 )
-            if self._header[3] != self._sequence_id & 0xFF:
-                raise RemoteProtocolError("packets out of order", int(ErrorCode.NET_PACKETS_OUT_OF_ORDER))
             self._filled = 0
             if length:
                 self._is_payload = True
