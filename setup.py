@@ -27,7 +27,6 @@ HOT_PROXY = (
     "pool*",
     "lexer",
     "effects",
-    "effects",
     "grammar",
     "statement",
     "classify",
@@ -57,7 +56,7 @@ def hot_modules() -> list[str]:
     """Paths, relative to this file, of the modules to compile."""
     protocol = sorted(path for path in (ROOT / "protocol").glob("*.py") if path.name not in COLD_PROTOCOL)
     proxy = [path for pattern in HOT_PROXY for path in sorted((ROOT / "proxy").glob(f"{pattern}.py"))]
-    return [str(path.relative_to(ROOT)) for path in (*protocol, *proxy)]
+    return list(dict.fromkeys(str(path.relative_to(ROOT)) for path in (*protocol, *proxy)))
 
 
 def why_pure() -> str | None:
