@@ -211,10 +211,10 @@ class PoolCore(Settling):
         if needs_reset and parked_by is not None:
             raise PoolStateError("release with needs_reset would destroy the residue of parked_by")
         ticket = member.ticket
-        if ticket is not None:
-            member.ticket = None
-            ticket.member = None
-            ticket.is_done = True
+        assert ticket is not None, "a lease has a ticket"
+        member.ticket = None
+        ticket.member = None
+        ticket.is_done = True
         member.claim = parked_by
         if key is not None and key is not member.key and key != member.key:
             self._members.rekey(member, key, now)

@@ -154,6 +154,10 @@ class Ticket:
         self.parked: Member | None = None
         self.owner: object = None
 
+    def __repr__(self) -> str:
+        state = "leased" if self.member is not None else "waiting" if self.queue is not None else "done"
+        return f"<{type(self).__name__} {state} {self.key!r}>"
+
 
 class MemberList:
     """The members of one state, oldest in that state first."""

@@ -40,6 +40,9 @@ WISH = st.tuples(
     st.sampled_from([0.5, NEVER, NEVER]),
     INDEX,
 )
+CLAIM = st.tuples(
+    INDEX, st.sampled_from([True, True, False]), st.sampled_from([False, False, False, False, True])
+)
 ENDING = st.tuples(
     INDEX,
     st.sampled_from([None, None, None, *KEYS]),
@@ -227,13 +230,20 @@ class PoolMachine(RuleBasedStateMachine):
     def new_ticket(self, index: int) -> Ticket:
         return self.done[index % len(self.done)] if self.done and index % 3 else Ticket()
 
-    @rule(wishes=st.lists(WISH, max_size=4), endings=st.lists(ENDING, max_size=3))
+    @rule(
+        wishes=st.lists(WISH, max_size=4),
+        endings=st.lists(ENDING, max_size=3),
+        claims=st.lists(CLAIM, max_size=2),
+    )
     def traffic(
         self,
         wishes: list[tuple[str, str, bool, float, int]],
         endings: list[tuple[int, str | None, str | None, bool]],
+        claims: list[tuple[int, bool, bool]],
     ) -> None:
         self.end_leases(endings)
+        for claim in claims:
+            self.claim(*claim)
         self.acquire(wishes)
 
     # the same again: Hypothesis leaves some rules out of each run, and without traffic nothing happens
@@ -329,13 +339,9 @@ class PoolMachine(RuleBasedStateMachine):
         if owner is not None and len(waiting) > len(coming) and not self.is_paused:
             assert self.states[member] == RESETTING, "waiters could use it now"
 
-    @precondition(lambda self: self.residue)
-    @rule(
-        index=INDEX,
-        is_owner=st.sampled_from([True, True, True, False]),
-        pauses=st.sampled_from([False] * 4 + [True]),
-    )
     def claim(self, index: int, is_owner: bool, pauses: bool) -> None:
+        if not self.residue:
+            return
         if pauses:
             self.pause()
         member = list(self.residue)[index % len(self.residue)]

@@ -1,0 +1,704 @@
+"""What the shell may say to the pool core, and what it is answered. (Who gets what: test_pool_settle.py.)"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from proxy.pool import NO_ACTIONS, Member, PoolCore, PoolStateError, Ticket
+from proxy.pool_actions import AcquireTimeout, OpenFailed, PoolClosed, PoolDraining
+from proxy.pool_states import NEVER
+from tests.fakes.pool import Play
+
+# A lease, from opening to reuse
+
+
+def test_a_member_is_opened_leased_released_and_leased_again() -> None:
+    play = Play()
+    assert play.acquire("alice") == ["open m1 with payload of alice"]
+    assert play.states() == {"m1": "opening"} and play.waiting() == 1
+    assert play.opened("m1") == ["alice gets m1"]
+    assert play.states() == {"m1": "leased"} and play.waiting() == 0
+    assert play.release("m1") == []
+    assert play.states() == {"m1": "idle"}
+    assert play.acquire("bob") == []
+    assert play.lease_of("bob") == "m1" and play.lease_of("alice") is None
+
+
+def test_a_grant_within_acquire_is_not_woken() -> None:
+    play = Play()
+    play.leased("alice")
+    play.release("m1")
+    ticket = Ticket("app")
+    assert play.core.acquire(ticket, 1.0) is NO_ACTIONS
+    assert ticket.member is play.members["m1"] and not ticket.is_done
+    assert ticket.member.ticket is ticket and ticket.member.leased_since == 1.0
+
+
+def test_a_fresh_member_is_granted_to_the_ticket_it_was_opened_for() -> None:
+    play = Play()
+    play.leased("alice")
+    play.release("m1")
+    assert play.acquire("bob", fresh=True) == ["open m2 with payload of bob"]
+    assert play.opened("m2") == ["bob gets m2"]
+
+
+def test_a_ticket_can_be_used_again_when_it_is_done() -> None:
+    play = Play(max_size=1)
+    play.leased("alice")
+    play.release("m1")
+    play.acquire("alice")
+    assert play.lease_of("alice") == "m1"
+
+
+@pytest.mark.parametrize("owner", [None, "alice"])
+def test_a_ticket_in_use_cannot_be_used_again(owner: str | None) -> None:
+    play = Play()
+    play.leased("alice")
+    with pytest.raises(PoolStateError, match="waits or holds a lease"):
+        if owner is None:
+            play.acquire("alice")
+        else:
+            play.claim("alice", "m1", owner)
+    assert play.lease_of("alice") == "m1"
+
+
+def test_acquire_and_release_allocate_nothing() -> None:
+    play = Play(max_size=3)
+    play.leased("alice", "bob")
+    play.release("m1")
+    ticket, member, core = Ticket("app"), play.members["m1"], play.core
+
+    def cycles(count: int) -> int:
+        before = sys.getallocatedblocks()
+        for _ in range(count):
+            core.acquire(ticket, 1.0)
+            core.release(member, 1.0)
+        return sys.getallocatedblocks() - before
+
+    cycles(100)
+    assert min(cycles(1000) for _ in range(5)) <= 2  # blocks, and the loop's own
+
+
+def test_a_second_release_is_an_error_and_changes_nothing() -> None:
+    play = Play()
+    play.leased("alice")
+    play.release("m1")
+    with pytest.raises(PoolStateError, match="expected a member that is leased, got <Member idle 'app'>"):
+        play.release("m1")
+    assert play.states() == {"m1": "idle"}
+
+
+@pytest.mark.parametrize("report", ["opened", "open_failed", "was_reset", "captured"])
+def test_a_report_that_does_not_fit_the_state_is_an_error(report: str) -> None:
+    play = Play()
+    play.leased("alice")
+    with pytest.raises(PoolStateError):
+        getattr(play, report)("m1")
+    assert play.states() == {"m1": "leased"}
+
+
+@pytest.mark.parametrize(
+    "report",
+    ["opened", "open_failed", "release", "unpark", "was_reset", "captured", "discard", "lost"],
+)
+def test_a_report_that_crossed_a_close_is_ignored(report: str) -> None:
+    play = Play()
+    play.leased("alice")
+    play.discard("m1")
+    assert getattr(play, report)("m1") == []
+    assert play.states() == {}
+
+
+# Cancelling
+
+
+def test_cancelling_a_done_ticket_does_nothing() -> None:
+    play = Play()
+    play.leased("alice")
+    play.release("m1")
+    assert play.cancel("alice") == []
+    assert play.states() == {"m1": "idle"}
+
+
+def test_a_cancelled_waiter_leaves_the_queue() -> None:
+    play = Play(max_size=1)
+    play.leased("alice")
+    play.acquire("bob")
+    play.acquire("carol")
+    assert play.cancel("bob") == []
+    assert play.waiting() == 1
+    assert play.release("m1") == ["carol gets m1"]
+
+
+def test_a_cancelled_grant_goes_to_the_next_waiter() -> None:
+    play = Play(max_size=1)
+    play.leased("alice")
+    play.acquire("bob")
+    play.acquire("carol")
+    assert play.release("m1") == ["bob gets m1"]
+    assert play.cancel("bob") == ["carol gets m1"]
+    assert play.cancel("carol") == []
+    assert play.states() == {"m1": "idle"}
+
+
+def test_a_member_whose_waiter_has_left_becomes_idle() -> None:
+    play = Play()
+    play.acquire("alice")
+    play.cancel("alice")
+    assert play.opened("m1") == []
+    assert play.states() == {"m1": "idle"}
+
+
+def test_a_cancelled_claim_leaves_the_residue_where_it_is() -> None:
+    play = Play()
+    play.leased("alice")
+    play.release("m1", parked_by="session")
+    assert play.claim("alice", "m1", "session")
+    assert play.cancel("alice") == []
+    assert play.states() == {"m1": "parked"}
+    assert play.claim("alice", "m1", "session")
+
+
+# Parking
+
+
+def test_the_owner_takes_its_parked_member_back_for_nothing() -> None:
+    play = Play()
+    play.leased("alice")
+    assert play.release("m1", parked_by="session") == []
+    assert play.states() == {"m1": "parked"}
+    assert play.claim("alice", "m1", "session")
+    assert play.states() == {"m1": "leased"} and play.lease_of("alice") == "m1"
+    play.release("m1")
+    assert play.members["m1"].claim is None
+
+
+def test_nobody_else_can_claim_it() -> None:
+    play = Play()
+    play.leased("alice")
+    play.release("m1", parked_by="session")
+    assert not play.claim("mallory", "m1", "another session")
+    assert not play.claim("mallory", "m1", "session") or play.lease_of("mallory") == "m1"
+
+
+def test_a_member_that_is_being_captured_cannot_be_claimed() -> None:
+    play = Play(max_size=1)
+    play.leased("alice")
+    play.release("m1", parked_by="session")
+    assert play.acquire("bob") == ["capture m1 of session"]
+    assert not play.claim("alice", "m1", "session")
+    assert play.captured("m1") == ["bob gets m1"]
+    assert not play.claim("alice", "m1", "session")
+    assert play.members["m1"].claim is None
+
+
+def test_a_member_that_waiters_could_use_is_captured_instead_of_parked() -> None:
+    play = Play(max_size=1)
+    play.leased("alice")
+    play.acquire("bob")
+    assert play.release("m1", parked_by="session") == ["capture m1 of session"]
+    assert play.states() == {"m1": "resetting"}
+    assert play.captured("m1") == ["bob gets m1"]
+
+
+def test_unparked_it_is_anybodys() -> None:
+    play = Play()
+    play.leased("alice")
+    play.release("m1", parked_by="session")
+    assert play.unpark("m1", owner="another session") == []
+    assert play.states() == {"m1": "parked"}
+    assert play.unpark("m1", owner="session") == []
+    assert play.states() == {"m1": "idle"}
+    assert play.unpark("m1") == []
+
+
+def test_unparked_it_may_need_a_reset() -> None:
+    play = Play()
+    play.leased("alice")
+    play.release("m1", parked_by="session")
+    assert play.unpark("m1", needs_reset=True) == ["reset m1"]
+    assert play.was_reset("m1") == []
+    assert play.states() == {"m1": "idle"}
+
+
+# Resetting and closing
+
+
+def test_a_member_that_needs_a_reset_is_nobodys_before() -> None:
+    play = Play(max_size=1)
+    play.leased("alice")
+    assert play.release("m1", needs_reset=True) == ["reset m1"]
+    assert play.acquire("bob") == []
+    assert play.states() == {"m1": "resetting"}
+    assert play.was_reset("m1") == ["bob gets m1"]
+
+
+def test_residue_and_reset_exclude_each_other() -> None:
+    play = Play()
+    play.leased("alice")
+    with pytest.raises(PoolStateError, match="destroy the residue"):
+        play.release("m1", parked_by="session", needs_reset=True)
+    assert play.states() == {"m1": "leased"}
+
+
+def test_a_discarded_member_is_replaced_for_those_who_wait() -> None:
+    play = Play(max_size=1)
+    play.leased("alice")
+    play.acquire("bob")
+    assert play.discard("m1") == ["close m1: dirty", "open m2 with payload of bob"]
+    assert play.lease_of("alice") is None and play.tickets["alice"].is_done
+
+
+def test_a_failed_reset_is_replaced_too() -> None:
+    play = Play(max_size=1)
+    play.leased("alice")
+    play.release("m1", needs_reset=True)
+    play.acquire("bob")
+    assert play.discard("m1") == ["close m1: dirty", "open m2 with payload of bob"]
+
+
+def test_a_lost_idle_member_is_closed() -> None:
+    play = Play()
+    play.leased("alice", "bob")
+    play.release("m1")
+    play.release("m2")
+    assert play.lost("m1") == ["close m1: lost"]
+    assert play.acquire("carol") == [] and play.lease_of("carol") == "m2"
+
+
+def test_a_member_lost_while_opening_is_a_failure_to_open() -> None:
+    play = Play()
+    play.acquire("alice")
+    assert play.lost("m1") == ["close m1: lost"]
+    assert play.core.next_deadline(0.0) == 0.025
+    assert play.tick(0.025) == ["open m2 with payload of alice"]
+
+
+def test_another_key_is_another_pool() -> None:
+    play = Play()
+    play.leased("alice", key="app")
+    assert play.release("m1", key="app with schema") == []
+    assert play.members["m1"].key == "app with schema"
+    assert play.acquire("bob", "app") == ["open m2 with payload of bob"]
+    assert play.acquire("carol", "app with schema") == []
+    assert play.lease_of("carol") == "m1"
+
+
+def test_the_same_key_is_no_change() -> None:
+    play = Play()
+    play.leased("alice", key="app")
+    pool = play.members["m1"].pool
+    play.release("m1", key="".join(["a", "pp"]))
+    assert play.members["m1"].pool is pool
+
+
+# Time
+
+
+def test_a_ticket_expires_at_its_own_deadline_or_the_pools() -> None:
+    play = Play(max_size=1, acquire_timeout=5.0)
+    play.leased("alice")
+    play.now = 1.0
+    play.acquire("bob", deadline=3.0)
+    play.acquire("carol", deadline=60.0)
+    assert play.core.next_deadline(1.0) == 3.0
+    assert play.tick(2.9) == []
+    assert play.tick(3.0) == ["bob waited 2 s"]
+    assert play.core.next_deadline(3.0) == 6.0
+    assert play.tick(6.5) == ["carol waited 5.5 s"]
+    assert play.core.next_deadline(6.5) == NEVER
+    assert play.release("m1") == [] and play.states() == {"m1": "idle"}
+
+
+def test_a_deadline_in_the_past_is_due_now() -> None:
+    play = Play(max_size=1)
+    play.leased("alice")
+    play.acquire("bob", deadline=3.0)
+    assert play.core.next_deadline(4.0) == 4.0
+
+
+def test_the_timeout_tells_who_had_the_pool() -> None:
+    play = Play(max_size=2)
+    play.leased("alice")
+    play.now = 1.0
+    play.leased("bob")
+    play.acquire("carol")
+    play.acquire("dave")
+    assert play.tick(6.0) == ["carol waited 5 s", "dave waited 5 s"]
+    error = play.tickets["carol"].error
+    assert isinstance(error, AcquireTimeout)
+    assert (
+        repr(error.snapshot) == "open, bound 2: 0 opening, 0 idle, 0 parked, 2 leased, 0 resetting, 2 waiting"
+    )
+    assert error.snapshot.oldest_lease is play.members["m1"] and error.snapshot.oldest_lease_since == 0.0
+    assert error.cause is None
+
+
+def test_what_nobody_needed_for_idle_timeout_is_closed_from_the_cold_end() -> None:
+    play = Play(max_size=3, idle_timeout=60.0)
+    play.leased("alice", "bob", "carol")
+    play.release("m1")
+    play.now = 10.0
+    play.release("m2")
+    assert play.tick(59.0) == []
+    assert play.tick(60.0) == ["close m1: idle-timeout"]
+    assert play.tick(80.0) == ["close m2: idle-timeout"]
+    assert play.states() == {"m3": "leased"}
+
+
+def test_what_was_parked_for_idle_timeout_is_captured_and_then_idle() -> None:
+    play = Play(idle_timeout=60.0)
+    play.leased("alice", "bob")
+    play.release("m1", parked_by="alice")
+    play.now = 10.0
+    play.release("m2", parked_by="bob")
+    assert play.tick(60.0) == ["capture m1 of alice"]
+    assert play.captured("m1") == []
+    assert play.states() == {"m1": "idle", "m2": "parked"}
+    assert play.tick(120.0) == ["close m1: idle-timeout", "capture m2 of bob"]
+
+
+def test_an_old_member_is_closed_when_it_is_free() -> None:
+    play = Play(max_size=4, max_age=100.0, idle_timeout=NEVER)
+    play.leased("alice", "bob", "carol", "dave")
+    play.release("m4")
+    assert play.tick(99.0) == []
+    assert play.tick(100.0) == ["close m4: max-age"]
+    assert play.release("m1") == ["close m1: max-age"]
+    assert play.release("m2", needs_reset=True) == ["close m2: max-age"]
+    assert play.release("m3", parked_by="carol") == ["capture m3 of carol"]
+    assert play.captured("m3") == ["close m3: max-age"]
+
+
+def test_an_old_parked_member_is_captured_before_it_is_closed() -> None:
+    play = Play(max_age=100.0, idle_timeout=NEVER)
+    play.leased("alice")
+    play.release("m1", parked_by="alice")
+    assert play.tick(100.0) == ["capture m1 of alice"]
+    assert play.captured("m1") == ["close m1: max-age"]
+
+
+def test_jitter_shortens_the_age() -> None:
+    play = Play(max_age=100.0, age_jitter=0.2, random=0.5)
+    play.leased("alice")
+    assert play.members["m1"].expires_at == 90.0
+
+
+# min_idle
+
+
+def test_min_idle_is_kept_and_replenished_with_the_last_good_login() -> None:
+    play = Play(max_size=3, min_idle=1, idle_timeout=60.0)
+    play.leased("alice")
+    assert play.tick(1.0) == ["open m2 with payload of alice"]
+    assert play.tick(2.0) == []
+    assert play.opened("m2") == []
+    play.release("m1")
+    assert play.tick(62.0) == ["close m2: idle-timeout"]
+    assert play.tick(500.0) == []
+    assert play.states() == {"m1": "idle"}
+
+
+def test_min_idle_does_not_go_beyond_the_bound() -> None:
+    play = Play(max_size=1, min_idle=1)
+    play.leased("alice")
+    assert play.tick(1.0) == []
+
+
+def test_min_idle_ends_for_a_key_that_nobody_uses() -> None:
+    play = Play(min_idle=1, max_age=100.0, idle_timeout=NEVER)
+    play.leased("alice")
+    play.release("m1")
+    assert play.tick(99.0) == []
+    assert play.tick(100.0) == ["close m1: max-age"]
+    assert play.tick(101.0) == []
+    assert play.states() == {}
+
+
+def test_min_idle_does_not_insist_on_a_credential_that_was_refused() -> None:
+    play = Play(min_idle=1)
+    play.acquire("alice", credential="old password")
+    play.opened("m1")
+    assert play.tick(1.0) == ["open m2 with payload of alice"]
+    assert play.open_failed("m2", 1045, is_credential=True) == []
+    assert play.tick(2.0) == []
+
+
+# Failing to open
+
+
+def test_a_failure_is_retried_after_the_back_off_and_the_waiter_waits_on() -> None:
+    play = Play()
+    play.acquire("alice")
+    assert play.open_failed("m1", "no route") == []
+    assert play.waiting() == 1 and play.states() == {}
+    assert play.core.next_deadline(0.0) == 0.025
+    assert play.tick(0.02) == []
+    assert play.tick(0.025) == ["open m2 with payload of alice"]
+    assert play.opened("m2") == ["alice gets m2"]
+
+
+def test_the_timeout_carries_the_cause() -> None:
+    play = Play()
+    play.acquire("alice")
+    play.open_failed("m1", "no route")
+    assert play.tick(5.0) == ["alice waited 5 s: no route"]
+
+
+def test_a_refused_credential_refuses_those_who_bring_it_and_nobody_else() -> None:
+    play = Play(max_size=5, max_opening=1)
+    play.acquire("alice", credential="wrong")
+    play.acquire("bob", credential="right")
+    play.acquire("carol", credential="wrong")
+    play.acquire("dave", "other", credential="wrong")
+    assert play.open_failed("m1", 1045, is_credential=True) == [
+        "alice is refused: 1045",
+        "carol is refused: 1045",
+        "open m2 with payload of bob",
+    ]
+    assert play.waiting() == 2
+
+
+def failing_for(seconds: float, play: Play) -> None:
+    """From 0 on nothing could be opened; the last attempt failed just now."""
+    play.acquire("first", deadline=seconds / 2)
+    play.open_failed("m1", "no route")
+    play.tick(seconds / 2)
+    play.now = seconds
+    play.acquire("attempt")
+    play.open_failed(f"m{len(play.members)}", "no route")
+
+
+def test_an_endpoint_that_has_been_failing_for_long_refuses_at_once() -> None:
+    play = Play(acquire_timeout=5.0)
+    failing_for(6.0, play)
+    assert play.acquire("alice") == []
+    error = play.tickets["alice"].error
+    assert isinstance(error, OpenFailed) and error.error == "no route"
+    assert play.tickets["alice"].is_done
+
+
+def test_it_still_makes_one_attempt_per_interval() -> None:
+    play = Play(acquire_timeout=5.0)
+    failing_for(6.0, play)
+    play.cancel("attempt")
+    play.now = 8.0
+    assert play.acquire("alice") == ["open m3 with payload of alice"]
+    play.acquire("bob")
+    assert isinstance(play.tickets["bob"].error, OpenFailed), "while the attempt is under way"
+    assert play.opened("m3") == ["alice gets m3"]
+    assert play.acquire("bob") == ["open m4 with payload of bob"]
+
+
+def test_it_refuses_nobody_whom_a_release_could_serve() -> None:
+    play = Play(acquire_timeout=5.0)
+    play.leased("holder", key="app")
+    play.acquire("first", "other", deadline=1.0)
+    play.open_failed("m2", "no route")
+    play.tick(1.0)
+    play.now = 6.0
+    play.acquire("attempt", "other")
+    play.open_failed("m3", "no route")
+    assert play.acquire("alice", "other") == []
+    assert isinstance(play.tickets["alice"].error, OpenFailed)
+    play.acquire("bob", "app", fresh=True)
+    assert isinstance(play.tickets["bob"].error, OpenFailed), "a release is no use to it"
+    play.acquire("carol", "app")
+    assert play.tickets["carol"].error is None
+    assert play.release("m1") == ["carol gets m1"]
+
+
+def test_a_full_server_with_connections_of_ours_refuses_nobody() -> None:
+    play = Play(acquire_timeout=5.0)
+    play.leased("holder")
+    play.acquire("first", "other", deadline=1.0)
+    play.open_failed("m2", 1040, is_limit=True)
+    play.tick(1.0)
+    play.now = 6.0
+    play.acquire("attempt", "other")
+    play.open_failed("m3", 1040, is_limit=True)
+    play.acquire("alice", "other")
+    assert play.tickets["alice"].error is None and play.waiting() == 2
+
+
+def test_a_full_server_with_none_of_ours_is_failing() -> None:
+    play = Play(acquire_timeout=5.0)
+    play.acquire("first", deadline=1.0)
+    play.open_failed("m1", 1040, is_limit=True)
+    play.tick(1.0)
+    play.now = 6.0
+    play.acquire("attempt")
+    play.open_failed(f"m{len(play.members)}", 1040, is_limit=True)
+    play.acquire("alice")
+    assert isinstance(play.tickets["alice"].error, OpenFailed)
+
+
+# Pausing, draining, closing
+
+
+def test_paused_it_queues_and_resumed_it_serves() -> None:
+    play = Play()
+    play.leased("alice", "bob")
+    play.release("m1")
+    assert play.pause() == []
+    assert play.core.state == "paused"
+    assert play.acquire("carol") == []
+    assert play.acquire("dave") == []
+    assert play.release("m2") == []
+    assert play.states() == {"m1": "idle", "m2": "idle"}
+    assert play.core.next_deadline(0.0) == 5.0
+    assert play.resume() == ["carol gets m2", "dave gets m1"]
+    assert play.resume() == []
+
+
+def test_paused_tickets_expire_and_nothing_is_opened() -> None:
+    play = Play(min_idle=1, idle_timeout=3.0)
+    play.leased("alice")
+    play.release("m1", parked_by="session")
+    play.pause()
+    play.acquire("bob", "other")
+    assert play.tick(5.0) == ["bob waited 5 s"]
+    assert play.states() == {"m1": "parked"}
+
+
+def test_paused_nobody_is_refused_although_nothing_can_be_opened() -> None:
+    play = Play()
+    failing_for(6.0, play)
+    play.pause()
+    play.acquire("alice")
+    assert play.tickets["alice"].error is None and play.waiting() == 2
+
+
+def test_a_member_with_residue_is_parked_while_paused_whoever_waits() -> None:
+    play = Play(max_size=1)
+    play.leased("alice")
+    play.pause()
+    play.acquire("bob")
+    assert play.release("m1", parked_by="session") == []
+    assert play.resume() == ["capture m1 of session"]
+
+
+def test_a_claim_during_a_pause_is_honoured_when_it_resumes() -> None:
+    play = Play()
+    play.leased("alice", "bob")
+    play.release("m1", parked_by="alice's session")
+    play.release("m2")
+    play.pause()
+    assert not play.claim("alice", "m1", "alice's session")
+    assert play.acquire("alice") == []
+    assert play.resume() == ["alice gets m1"]
+    assert play.states() == {"m1": "leased", "m2": "idle"}
+
+
+def test_a_claim_during_a_pause_is_honoured_by_an_acquire_after_it() -> None:
+    play = Play()
+    play.leased("alice")
+    play.release("m1", parked_by="session")
+    play.pause()
+    assert not play.claim("alice", "m1", "session")
+    play.resume()
+    assert play.acquire("alice") == []
+    assert play.lease_of("alice") == "m1"
+
+
+def test_a_claim_during_a_pause_lapses_with_the_member() -> None:
+    play = Play()
+    play.leased("alice")
+    play.release("m1", parked_by="session")
+    play.pause()
+    play.claim("alice", "m1", "session")
+    play.acquire("alice")
+    play.lost("m1")
+    assert play.resume() == ["open m2 with payload of alice"]
+
+
+def test_a_fresh_member_opened_during_a_pause_is_not_granted() -> None:
+    play = Play()
+    assert play.acquire("alice", fresh=True) == ["open m1 with payload of alice"]
+    play.pause()
+    assert play.opened("m1") == []
+    assert play.states() == {"m1": "idle"} and play.waiting() == 1
+    assert play.resume() == ["open m2 with payload of alice"]
+
+
+def test_draining_refuses_waiters_and_closes_what_is_not_leased() -> None:
+    play = Play(max_size=5)
+    play.leased("alice", "bob", "carol", "dave")
+    play.release("m2")
+    play.release("m3", parked_by="carol")
+    play.release("m4", needs_reset=True)
+    assert play.acquire("erin", "other") == ["open m5 with payload of erin"]
+    assert play.drain() == [
+        "erin is refused: PoolDraining",
+        "close m5: drained",
+        "close m2: drained",
+        "close m3: drained",
+        "close m4: drained",
+    ]
+    assert play.drain() == []
+    assert play.core.state == "draining" and play.core.size == 1
+    assert play.acquire("frank") == []
+    assert isinstance(play.tickets["frank"].error, PoolDraining)
+    assert play.release("m1", parked_by="alice") == ["close m1: drained"]
+    assert play.core.size == 0
+
+
+def test_a_drain_is_final() -> None:
+    play = Play()
+    play.leased("alice")
+    play.drain()
+    assert play.pause() == [] and play.resume() == []
+    assert play.core.state == "draining"
+    assert play.tick(1000.0) == []
+
+
+def test_closing_closes_leases_too() -> None:
+    play = Play(max_size=1)
+    play.leased("alice")
+    play.acquire("bob")
+    assert play.close() == ["bob is refused: PoolClosed", "close m1: shutdown"]
+    assert play.core.state == "closed" and play.lease_of("alice") is None
+    assert play.release("m1") == []
+    play.acquire("carol")
+    assert isinstance(play.tickets["carol"].error, PoolClosed)
+    assert play.drain() == [] and play.core.state == "closed"
+
+
+# Questions
+
+
+def test_it_counts_its_members_and_waiters() -> None:
+    play = Play(max_size=5)
+    play.leased("a", "b", "c", "d")
+    play.release("m1")
+    play.release("m2", parked_by="b")
+    play.release("m3", needs_reset=True)
+    play.acquire("e", "other")
+    core = play.core
+    assert (core.opening_count, core.idle_count, core.parked_count) == (1, 1, 1)
+    assert (core.leased_count, core.resetting_count, core.waiting_count, core.size) == (1, 1, 1, 5)
+    assert core.leased_members() == [play.members["m4"]]
+    assert core.oldest_waiter() is play.tickets["e"]
+    assert repr(core) == (
+        "<PoolCore open, bound 5: 1 opening, 1 idle, 1 parked, 1 leased, 1 resetting, 1 waiting>"
+    )
+
+
+def test_members_may_be_of_a_subclass() -> None:
+    class Backend(Member):
+        """As the shell has it."""
+
+    made: list[Backend] = []
+
+    def new_member(key: object, payload: object) -> Member:
+        made.append(Backend())
+        return made[-1]
+
+    random: Callable[[], float] = lambda: 0.5  # noqa: E731
+    core = PoolCore(new_member=new_member, random=random, max_size=1)
+    core.acquire(Ticket("app"), 0.0)
+    core.opened(made[0], 0.0)
+    assert core.leased_members() == [*made] and repr(made[0]) == "<Backend leased 'app'>"

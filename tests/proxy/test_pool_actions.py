@@ -1,0 +1,71 @@
+"""Actions and snapshots in words: what logs and failing tests show."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.pool_actions import (
+    RESET,
+    AcquireTimeout,
+    Action,
+    OpenFailed,
+    PoolClosed,
+    PoolDraining,
+    PoolSnapshot,
+    capture_member,
+    close_member,
+    open_member,
+    wake_ticket,
+)
+from proxy.pool_states import Member, Ticket
+from proxy.reasons import CloseReason
+
+
+def member() -> Member:
+    made = Member()
+    made.key = "app"
+    made.claim = "session"
+    return made
+
+
+@pytest.mark.parametrize(
+    ("action", "words"),
+    [
+        (open_member(member(), "payload"), "<open <Member opening 'app'>>"),
+        (Action(RESET, member()), "<reset <Member opening 'app'>>"),
+        (capture_member(member()), "<capture <Member opening 'app'>>"),
+        (close_member(member(), CloseReason.MAX_AGE), "<close <Member opening 'app'> max-age>"),
+    ],
+)
+def test_an_action_shows_what_it_is_about(action: Action, words: str) -> None:
+    assert repr(action) == words
+
+
+def test_a_wake_shows_its_ticket() -> None:
+    assert repr(wake_ticket(Ticket("app"))) == "<wake <Ticket done 'app'>>"
+
+
+def test_an_action_carries_what_the_shell_needs() -> None:
+    assert open_member(member(), "payload").payload == "payload"
+    assert capture_member(member()).claim == "session"
+    assert close_member(member(), CloseReason.LOST).reason is CloseReason.LOST
+
+
+def test_a_snapshot_keeps_the_age_of_the_oldest_lease() -> None:
+    leased = member()
+    leased.leased_since = 3.0
+    snapshot = PoolSnapshot("open", 9, 1, 2, 3, 4, 5, 6, leased, "no route")
+    leased.leased_since = 7.0
+    assert snapshot.oldest_lease is leased and snapshot.oldest_lease_since == 3.0
+    assert repr(snapshot) == "open, bound 9: 1 opening, 2 idle, 3 parked, 4 leased, 5 resetting, 6 waiting"
+    assert AcquireTimeout(5.0, snapshot).cause == "no route"
+
+
+def test_a_snapshot_without_leases_has_no_oldest() -> None:
+    snapshot = PoolSnapshot("open", 9, 0, 0, 0, 0, 0, 0, None, None)
+    assert snapshot.oldest_lease is None and snapshot.oldest_lease_since == 0.0
+
+
+def test_the_other_errors_say_no_more_than_their_name() -> None:
+    assert OpenFailed("no route").error == "no route"
+    assert type(PoolDraining()) is not type(PoolClosed())

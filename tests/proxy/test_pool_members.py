@@ -1,0 +1,131 @@
+"""Members in their lists and pools."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.pool_members import Members
+from proxy.pool_states import (
+    CLOSED,
+    IDLE,
+    LEASED,
+    OPENING,
+    PARKED,
+    RESETTING,
+    STATE_NAMES,
+    Member,
+    PoolStateError,
+    Queue,
+    serve,
+)
+
+WAYS = {
+    OPENING: {IDLE, LEASED, CLOSED},
+    IDLE: {LEASED, CLOSED},
+    PARKED: {LEASED, IDLE, RESETTING, CLOSED},
+    LEASED: {IDLE, PARKED, RESETTING, CLOSED},
+    RESETTING: {IDLE, CLOSED},
+    CLOSED: set(),
+}
+ROUTES = {
+    OPENING: [],
+    IDLE: [IDLE],
+    PARKED: [LEASED, PARKED],
+    LEASED: [LEASED],
+    RESETTING: [LEASED, RESETTING],
+    CLOSED: [CLOSED],
+}
+
+
+def added(members: Members, key: str = "app") -> Member:
+    member = Member()
+    members.add(member, members.pool_of(key, 0.0))
+    return member
+
+
+@pytest.mark.parametrize("state", range(6))
+@pytest.mark.parametrize("old", range(6))
+def test_a_member_goes_the_legal_ways_only(old: int, state: int) -> None:
+    members = Members(keeps_proven=True)
+    member = added(members)
+    for step in ROUTES[old]:
+        members.move(member, step)
+    if state in WAYS[old]:
+        members.move(member, state)
+        assert member.state == state
+    else:
+        with pytest.raises(PoolStateError, match=f"from {STATE_NAMES[old]} to {STATE_NAMES[state]}"):
+            members.move(member, state)
+        assert member.state == old
+    assert members.all() == [] if member.state == CLOSED else [member]
+    assert members.size == len(members.all()) == member.pool.size
+    assert member.pool.counts == [members.lists[state].count for state in range(5)]
+
+
+def test_a_list_is_in_the_order_of_entry() -> None:
+    members = Members(keeps_proven=False)
+    first, second, third = added(members), added(members), added(members)
+    for member in (second, third, first):
+        members.move(member, LEASED)
+    assert members.leased.members() == [second, third, first]
+    members.move(third, IDLE)
+    assert members.leased.members() == [second, first]
+    assert members.all() == [third, second, first]
+
+
+def test_the_newest_idle_member_of_a_key_is_on_top() -> None:
+    members = Members(keeps_proven=False)
+    first, second, other, third = (added(members, key) for key in ("app", "app", "other", "app"))
+    pool = first.pool
+    for member in (first, second, other, third):
+        members.move(member, IDLE)
+    assert pool.top is third and other.pool.top is other
+    members.move(second, CLOSED)
+    assert pool.top is third
+    members.move(third, LEASED)
+    assert pool.top is first
+    members.move(first, LEASED)
+    assert pool.top is None
+
+
+def test_what_served_a_queue_no_longer_does_when_it_moves() -> None:
+    members = Members(keeps_proven=False)
+    member, queue = added(members), Queue()
+    serve(member, queue)
+    assert queue.coming == 1
+    members.move(member, IDLE)
+    assert queue.coming == 0 and member.serves is None
+
+
+def test_a_rekeyed_member_counts_with_its_new_key() -> None:
+    members = Members(keeps_proven=False)
+    member = added(members, "app")
+    members.move(member, LEASED)
+    members.rekey(member, "app with schema", 1.0)
+    assert list(members.pools) == ["app with schema"]
+    assert member.key == "app with schema" and member.pool.counts[LEASED] == 1 and member.pool.size == 1
+
+
+def test_the_oldest_parked_of_a_key_is_found_among_others() -> None:
+    members = Members(keeps_proven=False)
+    other, mine, newer = (added(members, key) for key in ("other", "app", "app"))
+    for member in (other, mine, newer):
+        members.move(member, LEASED)
+        members.move(member, PARKED)
+    assert members.oldest_parked(mine.pool) is mine
+    assert members.oldest_parked(members.pool_of("third", 0.0)) is None
+
+
+@pytest.mark.parametrize("keeps_proven", [False, True])
+def test_a_key_is_forgotten_with_its_last_member(keeps_proven: bool) -> None:
+    members = Members(keeps_proven)
+    member = added(members)
+    member.pool.prove("payload", "credential")
+    members.move(member, CLOSED)
+    assert list(members.pools) == (["app"] if keeps_proven else [])
+    member.pool.disprove("another credential")
+    members.prune(member.pool)
+    assert list(members.pools) == (["app"] if keeps_proven else [])
+    member.pool.disprove("credential")
+    members.prune(member.pool)
+    assert list(members.pools) == []

@@ -1,0 +1,388 @@
+"""Who gets which member, and what is opened, captured or closed for whom."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.pool_states import NEVER
+from tests.fakes.pool import Play
+
+
+@pytest.mark.parametrize("wrong", [{"max_size": 0}, {"max_opening": 0}])
+def test_a_pool_of_nothing_is_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        Play(**wrong)
+
+
+# 1. Idle members and waiters of one key
+
+
+def test_waiters_are_served_in_the_order_of_arrival() -> None:
+    play = Play(max_size=1)
+    play.leased("alice")
+    for name in ("bob", "carol", "dave"):
+        play.acquire(name)
+    assert play.release("m1") == ["bob gets m1"]
+    assert play.release("m1") == ["carol gets m1"]
+    assert play.release("m1") == ["dave gets m1"]
+
+
+def test_the_member_that_became_idle_last_is_leased_first() -> None:
+    play = Play(max_size=3)
+    play.leased("alice", "bob", "carol")
+    for member in ("m2", "m3", "m1"):
+        play.release(member)
+    play.acquire("dave")
+    play.acquire("erin")
+    assert (play.lease_of("dave"), play.lease_of("erin")) == ("m1", "m3")
+
+
+def test_a_newcomer_does_not_overtake() -> None:
+    play = Play(max_size=1)
+    play.leased("alice")
+    play.acquire("bob")
+    assert play.release("m1") == ["bob gets m1"]
+    assert play.acquire("carol") == []
+    assert play.lease_of("carol") is None
+
+
+# 2. Members for queues that are short
+
+
+def test_one_member_is_opened_for_each_waiter_but_no_more() -> None:
+    play = Play(max_size=5)
+    assert play.acquire("alice") == ["open m1 with payload of alice"]
+    assert play.acquire("bob") == ["open m2 with payload of bob"]
+    play.cancel("alice")
+    assert play.acquire("carol") == []
+    assert play.opened("m1") == ["bob gets m1"]
+    assert play.opened("m2") == ["carol gets m2"]
+
+
+def test_the_bound_holds_whatever_the_key() -> None:
+    play = Play(max_size=2)
+    assert play.acquire("alice", "app") == ["open m1 with payload of alice"]
+    assert play.acquire("bob", "other") == ["open m2 with payload of bob"]
+    assert play.acquire("carol", "third") == []
+
+
+def test_so_many_are_opened_at_a_time() -> None:
+    play = Play(max_size=5, max_opening=2)
+    play.acquire("alice")
+    play.acquire("bob")
+    assert play.acquire("carol") == []
+    assert play.opened("m1") == ["alice gets m1", "open m3 with payload of carol"]
+
+
+def test_while_openings_fail_there_is_one_at_a_time() -> None:
+    play = Play(max_size=5)
+    for name in ("alice", "bob", "carol"):
+        play.acquire(name)
+    for member in ("m1", "m2", "m3"):
+        assert play.open_failed(member) == []
+    assert play.tick(1.0) == ["open m4 with payload of alice"]
+    assert play.opened("m4") == [
+        "alice gets m4",
+        "open m5 with payload of bob",
+        "open m6 with payload of carol",
+    ]
+
+
+def test_each_is_opened_with_the_payload_of_a_waiter_for_whom_none_is_coming() -> None:
+    play = Play(max_size=3, max_opening=3)
+    play.acquire("alice", credential="a")
+    play.acquire("bob", credential="b")
+    assert [play.members[name].credential for name in ("m1", "m2")] == ["a", "b"]
+
+
+def test_at_the_bound_the_members_own_key_is_captured_rather_than_another_closed() -> None:
+    play = Play(max_size=2)
+    play.leased("alice", key="app")
+    play.leased("bob", key="other")
+    play.release("m2")
+    play.release("m1", parked_by="session")
+    assert play.acquire("carol", "app") == ["capture m1 of session"]
+    assert play.captured("m1") == ["carol gets m1"]
+    assert play.states() == {"m1": "leased", "m2": "idle"}
+
+
+def test_below_the_bound_residue_is_left_alone() -> None:
+    play = Play(max_size=2)
+    play.leased("alice")
+    play.release("m1", parked_by="session")
+    assert play.acquire("bob") == ["open m2 with payload of bob"]
+    assert play.states() == {"m1": "parked", "m2": "opening"}
+
+
+def test_at_the_bound_the_longest_idle_of_another_key_makes_room() -> None:
+    play = Play(max_size=3)
+    play.leased("a", key="app")
+    play.leased("b", key="other")
+    play.leased("c", key="app")
+    for member in ("m3", "m2", "m1"):
+        play.release(member)
+    assert play.acquire("dave", "third") == ["close m3: evicted", "open m4 for m3 with payload of dave"]
+
+
+def test_with_nothing_idle_the_longest_parked_is_captured_to_make_room() -> None:
+    play = Play(max_size=2)
+    play.leased("alice", "bob")
+    play.release("m2", parked_by="bob")
+    play.release("m1", parked_by="alice")
+    assert play.acquire("carol", "other") == ["capture m2 of bob"]
+    assert play.captured("m2") == ["close m2: evicted", "open m3 for m2 with payload of carol"]
+    assert play.states() == {"m1": "parked", "m3": "opening"}
+
+
+def test_the_oldest_of_ones_own_key_is_captured() -> None:
+    play = Play(max_size=3)
+    play.leased("alice", key="other")
+    play.leased("bob", "carol", key="app")
+    for member in ("m1", "m2", "m3"):
+        play.release(member, parked_by="session")
+    assert play.acquire("dave", "app") == ["capture m2 of session"]
+    assert play.acquire("erin", "app") == ["capture m3 of session"]
+    assert play.acquire("frank", "app") == ["capture m1 of session"]
+
+
+def test_a_member_parked_at_the_bound_is_captured_for_a_waiter_of_another_key() -> None:
+    play = Play(max_size=1)
+    play.leased("alice", key="app")
+    play.acquire("bob", "other")
+    assert play.release("m1", parked_by="session") == ["capture m1 of session"]
+    assert play.captured("m1") == ["close m1: evicted", "open m2 for m1 with payload of bob"]
+
+
+def test_a_member_is_captured_for_each_waiter_but_no_more() -> None:
+    play = Play(max_size=2)
+    play.leased("alice", "bob")
+    play.acquire("carol")
+    assert play.release("m1", parked_by="alice") == ["capture m1 of alice"]
+    assert play.release("m2", parked_by="bob") == []
+    assert play.states() == {"m1": "resetting", "m2": "parked"}
+
+
+def test_with_nothing_to_be_had_one_waits() -> None:
+    play = Play(max_size=1)
+    play.leased("alice", key="app")
+    assert play.acquire("bob", "other") == []
+    assert play.release("m1") == ["close m1: evicted", "open m2 for m1 with payload of bob"]
+
+
+# 3. What may not be opened can be captured
+
+
+def test_in_a_back_off_the_members_with_residue_are_used() -> None:
+    play = Play(max_size=3)
+    play.leased("alice", "bob")
+    play.acquire("carol")
+    play.open_failed("m3", "no route")
+    assert play.release("m1", parked_by="alice") == ["capture m1 of alice"]
+    assert play.release("m2", parked_by="bob") == []
+    assert play.acquire("dave") == ["capture m2 of bob"]
+    assert play.captured("m1") == ["carol gets m1"]
+
+
+def test_in_a_back_off_nothing_is_closed_for_another_key() -> None:
+    play = Play(max_size=2)
+    play.leased("alice")
+    play.acquire("bob", "other")
+    play.open_failed("m2", "no route")
+    assert play.release("m1", parked_by="session") == []
+    assert play.tick(0.02) == []
+    assert play.states() == {"m1": "parked"}
+
+
+# Between keys
+
+
+def test_who_waits_with_another_key_is_served_in_time() -> None:
+    play = Play(max_size=1, switch_delay=0.02)
+    play.leased("alice", key="app")
+    play.acquire("other", "other")
+    play.now = 0.02
+    play.acquire("bob", "app")
+    play.now = 0.021
+    play.acquire("carol", "app")
+    assert play.release("m1") == ["bob gets m1"], "not so much older that a connection is closed for it"
+    assert play.release("m1") == ["close m1: evicted", "open m2 for m1 with payload of other"]
+
+
+def test_a_switch_serves_the_one_that_waits_for_longest() -> None:
+    play = Play(max_size=1, switch_delay=0.0)
+    play.leased("alice", key="app")
+    play.acquire("second", "second")
+    play.now = 1.0
+    play.acquire("third", "third")
+    play.now = 2.0
+    play.acquire("bob", "app")
+    assert play.release("m1") == ["close m1: evicted", "open m2 for m1 with payload of second"]
+    assert play.opened("m2") == ["second gets m2"]
+    assert play.release("m2") == ["close m2: evicted", "open m3 for m2 with payload of third"]
+
+
+def test_a_switch_needs_a_queue_that_is_short() -> None:
+    play = Play(max_size=2, switch_delay=0.0)
+    play.leased("alice", key="app")
+    play.acquire("other", "other")
+    play.now = 1.0
+    play.acquire("bob", "app")
+    assert play.release("m1") == ["bob gets m1"]
+
+
+def test_small_queues_do_not_starve_beside_a_big_one() -> None:
+    play = Play(max_size=4, switch_delay=0.02)
+    play.leased("m1", "m2", "m3", "m4", key="big")
+    for number in range(40):
+        play.acquire(f"big {number}", "big")
+    play.now = 0.001
+    play.acquire("small", "small")
+    waited = next(turn for turn in range(200) if turn_of_the_big_queue(play, turn))
+    assert waited <= 40 + 0.02 / 0.001 + 4, "those before it, the switch delay, and the leases of the moment"
+
+
+def turn_of_the_big_queue(play: Play, turn: int) -> bool:
+    """A millisecond passes, a lease of the big queue ends, and one more joins it. Whether `small` is being served."""
+    play.now += 0.001
+    leased = [name for name, state in play.states().items() if state == "leased"]
+    said = play.release(leased[0])
+    play.acquire(f"late {turn}", "big")
+    return any("payload of small" in line for line in said)
+
+
+# Fresh members
+
+
+def test_a_fresh_ticket_is_not_served_by_an_idle_member() -> None:
+    play = Play()
+    play.leased("alice")
+    play.release("m1")
+    assert play.acquire("bob", fresh=True) == ["open m2 with payload of bob"]
+    assert play.opened("m2") == ["bob gets m2"]
+    assert play.states() == {"m1": "idle", "m2": "leased"}
+
+
+def test_nobody_else_takes_the_member_opened_for_it() -> None:
+    play = Play(max_size=2)
+    play.leased("alice")
+    play.acquire("bob")
+    play.open_failed("m2")
+    play.cancel("bob")
+    play.now = 1.0
+    assert play.acquire("login", fresh=True) == ["open m3 with payload of login"]
+    play.acquire("carol")
+    assert play.opened("m3") == ["login gets m3"]
+    assert play.release("m3") == ["carol gets m3"]
+
+
+def test_each_fresh_ticket_has_an_opening_of_its_own() -> None:
+    play = Play(max_size=3)
+    assert play.acquire("alice", fresh=True) == ["open m1 with payload of alice"]
+    assert play.acquire("bob", fresh=True) == ["open m2 with payload of bob"]
+    assert play.opened("m2") == ["bob gets m2"]
+    assert play.opened("m1") == ["alice gets m1"]
+
+
+def test_at_the_bound_an_idle_member_of_its_own_key_makes_room_for_it() -> None:
+    play = Play(max_size=1)
+    play.leased("alice")
+    play.release("m1")
+    assert play.acquire("bob", fresh=True) == ["close m1: evicted", "open m2 for m1 with payload of bob"]
+
+
+def test_at_the_bound_a_parked_member_makes_room_for_it() -> None:
+    play = Play(max_size=1)
+    play.leased("alice")
+    play.release("m1", parked_by="session")
+    assert play.acquire("bob", fresh=True) == ["capture m1 of session"]
+    assert play.captured("m1") == ["close m1: evicted", "open m2 for m1 with payload of bob"]
+
+
+def test_when_it_leaves_its_member_is_for_whoever_waits() -> None:
+    play = Play(max_size=1)
+    play.acquire("login", fresh=True)
+    play.acquire("alice")
+    play.cancel("login")
+    assert play.opened("m1") == ["alice gets m1"]
+
+
+def test_when_its_opening_fails_it_waits_for_the_next() -> None:
+    play = Play()
+    play.acquire("login", fresh=True)
+    play.open_failed("m1", "no route")
+    assert play.waiting() == 1
+    assert play.tick(1.0) == ["open m2 with payload of login"]
+    assert play.opened("m2") == ["login gets m2"]
+
+
+def test_when_its_password_is_wrong_it_is_refused() -> None:
+    play = Play()
+    play.acquire("login", fresh=True, credential="wrong")
+    play.acquire("alice", credential="right")
+    assert play.open_failed("m1", 1045, is_credential=True) == ["login is refused: 1045"]
+    assert play.opened("m2") == ["alice gets m2"]
+
+
+# What a change of key leaves behind
+
+
+def test_who_waited_for_a_member_that_changed_its_key_gets_another() -> None:
+    play = Play(max_size=1)
+    play.leased("alice", key="app")
+    play.acquire("bob", "app")
+    assert play.release("m1", key="app with schema") == [
+        "close m1: evicted",
+        "open m2 for m1 with payload of bob",
+    ]
+
+
+def test_a_member_that_changed_its_key_goes_to_who_waits_with_the_new_one() -> None:
+    play = Play(max_size=1)
+    play.leased("alice", key="app")
+    play.acquire("bob", "app with schema")
+    assert play.release("m1", key="app with schema") == ["bob gets m1"]
+
+
+# Members that leave
+
+
+def test_a_lease_that_ends_by_closing_leaves_its_ticket_done() -> None:
+    play = Play()
+    play.leased("alice")
+    assert play.discard("m1") == ["close m1: dirty"]
+    assert play.tickets["alice"].is_done and play.lease_of("alice") is None
+
+
+def test_too_old_to_be_idle_reset_or_parked() -> None:
+    play = Play(max_size=4, max_age=10.0, idle_timeout=NEVER)
+    play.leased("alice", "bob", "carol", "dave")
+    play.now = 10.0
+    assert play.release("m1") == ["close m1: max-age"]
+    assert play.release("m2", needs_reset=True) == ["close m2: max-age"]
+    assert play.release("m3", parked_by="session") == ["capture m3 of session"]
+    play.pause()
+    assert play.release("m4", parked_by="session") == []
+    assert play.states() == {"m3": "resetting", "m4": "parked"}
+
+
+def test_young_enough_to_be_reset() -> None:
+    play = Play()
+    play.leased("alice")
+    assert play.release("m1", needs_reset=True) == ["reset m1"]
+    assert play.was_reset("m1") == []
+    assert play.states() == {"m1": "idle"}
+
+
+def test_paused_nothing_is_settled() -> None:
+    play = Play()
+    play.pause()
+    assert play.acquire("alice") == [] and play.acquire("bob", fresh=True) == []
+    assert play.resume() == ["open m1 with payload of alice", "open m2 with payload of bob"]
+
+
+def test_all_who_wait_are_refused_at_the_end() -> None:
+    play = Play(max_size=1)
+    play.leased("alice")
+    play.acquire("bob")
+    play.acquire("carol", fresh=True)
+    assert play.drain() == ["bob is refused: PoolDraining", "carol is refused: PoolDraining"]

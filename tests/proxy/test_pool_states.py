@@ -1,0 +1,92 @@
+"""The links between members and between tickets."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+from proxy.pool_states import KeyPool, Member, MemberList, Queue, Ticket, serve
+
+
+def test_members_can_leave_their_list_in_any_order() -> None:
+    for order in permutations(range(3)):
+        members, listed = [Member() for _ in range(3)], MemberList()
+        for member in members:
+            listed.append(member)
+        left = list(members)
+        for index in order:
+            listed.remove(members[index])
+            left.remove(members[index])
+            assert listed.members() == left and listed.count == len(left)
+            assert listed.oldest is (left[0] if left else None)
+            assert listed.newest is (left[-1] if left else None)
+        assert all(member.older is None and member.newer is None for member in members)
+
+
+def test_tickets_can_leave_their_queue_in_any_order() -> None:
+    for order in permutations(range(3)):
+        tickets, queue = [Ticket() for _ in range(3)], Queue()
+        for ticket in tickets:
+            queue.append(ticket)
+        left = list(tickets)
+        for index in order:
+            assert tickets[index].queue is queue
+            queue.remove(tickets[index])
+            left.remove(tickets[index])
+            assert queue.tickets() == left and queue.count == len(left)
+            assert queue.first is (left[0] if left else None) and queue.last is (left[-1] if left else None)
+        assert all(ticket.queue is ticket.ahead is ticket.behind is None for ticket in tickets)
+
+
+def test_members_can_leave_the_stack_in_any_order() -> None:
+    for order in permutations(range(3)):
+        members, pool = [Member() for _ in range(3)], KeyPool("app", 0.0)
+        for member in members:
+            pool.push(member)
+        left = list(members)
+        for index in order:
+            pool.pull(members[index])
+            left.remove(members[index])
+            found, member = [], pool.top
+            while member is not None:
+                found.append(member)
+                member = member.below
+            assert found == left[::-1]
+        assert all(member.above is None and member.below is None for member in members)
+
+
+def test_a_queue_is_short_when_more_wait_than_come() -> None:
+    queue, member = Queue(), Member()
+    assert not queue.is_short
+    queue.append(Ticket())
+    assert queue.is_short
+    serve(member, queue)
+    assert not queue.is_short
+
+
+def test_a_member_serves_one_queue_at_a_time() -> None:
+    one, other, member = Queue(), Queue(), Member()
+    serve(member, one)
+    serve(member, other)
+    assert (one.coming, other.coming) == (0, 1)
+    serve(member, None)
+    assert (one.coming, other.coming) == (0, 0)
+
+
+def test_a_pool_remembers_the_last_good_login_until_it_is_refused() -> None:
+    pool = KeyPool("app", 0.0)
+    pool.prove("payload", "credential")
+    pool.disprove("another")
+    assert pool.is_proven and pool.payload == "payload"
+    pool.disprove("credential")
+    assert not pool.is_proven and pool.payload is None
+
+
+def test_members_and_tickets_say_in_what_state_they_are() -> None:
+    ticket, queue = Ticket("app"), Queue()
+    assert repr(Member()) == "<Member opening None>"
+    assert repr(ticket) == "<Ticket done 'app'>"
+    queue.append(ticket)
+    assert repr(ticket) == "<Ticket waiting 'app'>"
+    queue.remove(ticket)
+    ticket.member = Member()
+    assert repr(ticket) == "<Ticket leased 'app'>"

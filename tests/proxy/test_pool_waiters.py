@@ -1,0 +1,115 @@
+"""Tickets in their queues, and their deadlines."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.pool_states import NEVER, KeyPool, Member, Queue, Ticket, serve
+from proxy.pool_waiters import Waiters
+
+
+def entered(waiters: Waiters, queue: Queue, deadline: float = NEVER, credential: object = None) -> Ticket:
+    ticket = Ticket(queue.key if isinstance(queue, KeyPool) else "app", credential=credential)
+    ticket.wants_fresh = queue is waiters.fresh
+    waiters.enter(ticket, queue, 0.0, deadline)
+    return ticket
+
+
+def test_tickets_expire_in_the_order_of_their_deadlines() -> None:
+    waiters, app, other = Waiters(), KeyPool("app", 0.0), KeyPool("other", 0.0)
+    late, early = entered(waiters, app, 5.0), entered(waiters, other, 2.0)
+    assert waiters.next_deadline() == 2.0
+    assert waiters.next_expired(1.9) is None
+    assert waiters.next_expired(5.0) is early
+    waiters.leave(early)
+    assert waiters.next_expired(5.0) is late
+    waiters.leave(late)
+    assert waiters.next_expired(5.0) is None and waiters.next_deadline() == NEVER
+
+
+def test_a_ticket_that_waits_again_has_its_new_deadline_only() -> None:
+    waiters, app = Waiters(), KeyPool("app", 0.0)
+    ticket = entered(waiters, app, 2.0)
+    waiters.leave(ticket)
+    waiters.enter(ticket, app, 1.0, 6.0)
+    assert waiters.next_deadline() == 6.0
+    assert ticket.enqueued_at == 1.0
+
+
+def test_deadlines_of_those_who_left_do_not_pile_up() -> None:
+    waiters, app = Waiters(), KeyPool("app", 0.0)
+    for _ in range(1000):
+        waiters.leave(entered(waiters, app, 9.0))
+    stays = entered(waiters, app, 5.0)
+    assert len(waiters._deadlines) <= 2 * waiters.count + 64
+    assert waiters.next_deadline() == 5.0
+    assert waiters.all() == [stays] and waiters.count == 1
+
+
+def test_the_neediest_queue_is_the_short_one_with_the_oldest_waiter() -> None:
+    waiters, app, other = Waiters(), KeyPool("app", 0.0), KeyPool("other", 0.0)
+    assert waiters.neediest() is None
+    entered(waiters, app)
+    entered(waiters, other)
+    entered(waiters, other)
+    assert waiters.neediest() is app
+    serve(Member(), app)
+    assert waiters.neediest() is other
+    serve(Member(), other)
+    assert waiters.neediest() is other
+    serve(Member(), other)
+    assert waiters.neediest() is None
+
+
+def test_the_oldest_waiter_is_found_over_all_queues() -> None:
+    waiters, app, other = Waiters(), KeyPool("app", 0.0), KeyPool("other", 0.0)
+    assert waiters.oldest() is None
+    first, second = entered(waiters, app), entered(waiters, other)
+    third = entered(waiters, app)
+    assert waiters.oldest() is first
+    assert waiters.all() == [first, third, second]
+    waiters.leave(first)
+    assert waiters.oldest() is second
+
+
+def test_the_uncovered_waiter_comes_after_those_for_whom_a_member_is_on_its_way() -> None:
+    waiters, app = Waiters(), KeyPool("app", 0.0)
+    first, second = entered(waiters, app), entered(waiters, app)
+    assert waiters.uncovered(app) is first
+    serve(Member(), app)
+    assert waiters.uncovered(app) is second
+
+
+def test_of_those_who_want_a_fresh_member_it_is_the_first_without_an_opening() -> None:
+    waiters = Waiters()
+    first, second = entered(waiters, waiters.fresh), entered(waiters, waiters.fresh)
+    assert waiters.uncovered(waiters.fresh) is first
+    first.opening = Member()
+    assert waiters.uncovered(waiters.fresh) is second
+
+
+def test_the_opening_of_a_fresh_ticket_that_leaves_is_its_keys() -> None:
+    waiters, app, member = Waiters(), KeyPool("app", 0.0), Member()
+    member.pool = app
+    ticket = entered(waiters, waiters.fresh)
+    serve(member, waiters.fresh)
+    ticket.opening, member.ticket = member, ticket
+    waiters.leave(ticket)
+    assert (waiters.fresh.coming, app.coming) == (0, 1)
+    assert ticket.opening is None and member.ticket is None
+
+
+def test_a_credential_is_compared_by_identity_and_within_its_key() -> None:
+    waiters, app, other = Waiters(), KeyPool("app", 0.0), KeyPool("other", 0.0)
+    wrong, equal = ["secret"], ["secret"]
+    mine = entered(waiters, app, credential=wrong)
+    fresh = entered(waiters, waiters.fresh, credential=wrong)
+    entered(waiters, app, credential=equal)
+    entered(waiters, other, credential=wrong)
+    assert waiters.with_credential(app, wrong) == [mine, fresh]
+    assert waiters.with_credential(KeyPool("third", 0.0), wrong) == []
+
+
+def test_a_ticket_that_does_not_wait_cannot_leave() -> None:
+    with pytest.raises(AssertionError, match="a ticket that waits"):
+        Waiters().leave(Ticket())
