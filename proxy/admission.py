@@ -9,7 +9,8 @@ Who may come in is decided by the server: its own error (1045, 1049, 1044 ...) i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Final
 
 from protocol.auth import Verifier
@@ -28,7 +29,7 @@ from proxy.credentials import Credential
 from proxy.endpoint import Endpoint, Waiter
 from proxy.identity import Identity
 from proxy.reasons import CloseReason
-from proxy.replies import Failure, access_denied
+from proxy.replies import Failure, access_denied, lost
 from proxy.session import SessionState
 from proxy.shared import Shared
 from proxy.tasks import spawn
@@ -114,7 +115,7 @@ class Admission:
         elif isinstance(event, Verified):
             self._verified(event)
         elif isinstance(event, PasswordReceived):
-            self._begin(self._check_password(event.password), "check password")
+            self._begin(partial(self._check_password, event.password), "check password")
 
     def _rejected(self, event: Rejected) -> None:
         login = self.login
@@ -131,15 +132,15 @@ class Admission:
         if self._can_admit_now():
             self._admit(credential)
         else:
-            self._begin(self._admit_with_server(credential), "admit")
+            self._begin(partial(self._admit_with_server, credential), "admit")
 
-    def _begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def _begin(self, work: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
         self._task = spawn(self._or_reject(work), name=name)
 
-    async def _or_reject(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _or_reject(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Whatever goes wrong, the client gets an answer."""
         try:
-            await work
+            await work()
         except Exception:
             self._reject(Failure(int(ErrorCode.UNKNOWN_ERROR), "Fanin: internal error during the login"))
             raise
@@ -316,7 +317,10 @@ class Visit(Owner):
         if commands:
             self._done = self._loop.create_future()
             backend.run(self, commands)
-            if await self._done:
+            is_failed = await self._done
+            if self._lost is not None:
+                raise lost(self._lost, was_held=False)
+            if is_failed:
                 tracker = backend.tracker
                 raise Failure(tracker.error_code, tracker.error_message.decode("utf-8", "replace"))
             backend.vector = wanted

@@ -39,6 +39,18 @@ class FakeClient(Peer):
         collation: int = 45,
     ) -> None:
         """Exchange what there is to exchange until it is in, or refused, or waits."""
+        self.begin_login(user, password, schema, capabilities, collation)
+        self.world.loop.settle()
+
+    def begin_login(
+        self,
+        user: bytes = b"app",
+        password: bytes = b"secret",
+        schema: bytes | None = None,
+        capabilities: int = OLD_CLIENT,
+        collation: int = 45,
+    ) -> None:
+        """The same, without letting the loop run."""
         self._login = ClientLogin(
             user=user,
             password=password,
@@ -52,7 +64,7 @@ class FakeClient(Peer):
             encrypt=rsa.encrypt,
         )
         got, self._got = bytes(self._got), bytearray()
-        self.world.loop.call(self.received, got)
+        self.world.loop.call_soon(self.received, got)
 
     @property
     def connection_id(self) -> int:
