@@ -18,7 +18,7 @@ from protocol.errors import ProtocolError
 from protocol.framing import frame
 from protocol.response import ResponseTracker
 from proxy import rsa
-from proxy.backend import IDLE, Backend
+from proxy.backend import IDLE, OPENING, Backend
 from proxy.credentials import Credential
 from proxy.identity import PoolKey
 from proxy.replies import Failure, unreachable
@@ -208,6 +208,9 @@ async def _set_up(
     schema = vector.schema if vector is not None and key.has_schema else None
     fresh = Vector.fresh(schema, dict(zip(CHARSET_VARIABLES, facts.charsets[collation], strict=True)))
     backend.vector = fresh.with_multi_statements(vector is not None and vector.multi_statements)
+    if backend.mode != OPENING:
+        # its end came together with the last answer
+        raise ConnectionError(f"{backend.peer} closed the connection")
     backend.inbox = None
     backend.mode = IDLE
 

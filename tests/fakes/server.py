@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Callable
 from typing import Any
@@ -38,6 +39,8 @@ class ServerEnd(Peer):
         self.transport: MemoryTransport
         self.login: LoginRequested | None = None
         self.is_tls = False
+        # what was asked while the connection was set up
+        self.questions: list[bytes] = []
         # the connection phase and our own questions are over
         self.is_set_up = False
         # the proxy has closed it; without COM_QUIT
@@ -178,6 +181,7 @@ class ServerEnd(Peer):
 
     def _set_up(self, payload: bytes) -> None:
         """Our own questions on a new connection, until the trackers are set."""
+        self.questions.append(payload)
         if payload[1:] == MEASURE:
             columns = [Column(b"%d" % number) for number in range(len(MEASURED))]
             values: list[bytes | None] = list(MEASURED)
@@ -249,6 +253,8 @@ class FakeServer:
             raise self.tls_error
         end = transport.peer
         assert isinstance(end, ServerEnd)
+        while end not in self.starting_tls:  # noqa: ASYNC110 (its request is still on its way)
+            await asyncio.sleep(0)
         end.is_tls = True
         end._machine.tls_started()
         return transport
