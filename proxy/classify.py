@@ -13,17 +13,21 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from mypy_extensions import i64
+
 from protocol.framing import payload_of
 from proxy import lexer
-from proxy.effects import Effects, at, is_symbol, words_of
+from proxy.effects import Effects, at, is_symbol, uses_unknown_function, words_of
 from proxy.grammar import GRAMMARS, PLAIN, ROUTINES, assignments
 from proxy.lexer import (
     HEAD_SIZE,
+    INTO,
     LIMIT,
     MARK_SIZE,
     NAME,
     STRING,
     SYSTEM,
+    UNION,
     WORD,
     Survey,
     Token,
@@ -37,6 +41,8 @@ from proxy.statement import (
     FIXED_NAME,
     IS_CONDITIONAL,
     IS_SELECT,
+    KEEPS_DIAGNOSTICS,
+    MAY_CALL,
     MULTI,
     NOTHING,
     READS_CONNECTION_ID,
@@ -44,6 +50,7 @@ from proxy.statement import (
     READS_FOUND_ROWS,
     READS_INSERT_ID,
     READS_ROW_COUNT,
+    SETS_FOR_ITSELF,
     SETS_INSERT_ID,
     UNKNOWN_FOUND_ROWS,
     USES_NO_TABLE,
@@ -53,15 +60,18 @@ from proxy.statement import (
 
 __all__ = ["NOTHING", "Question", "Statement", "StatementCache", "classify"]
 
-_QUERIES: Final = frozenset([b"select", b"with", b"table", b"values"])
+_QUERIES: Final = frozenset([b"select", b"with", b"table", b"values"])  # MariaDB has no TABLE
 _SELECT: Final = Statement(IS_SELECT)
+_SELECT_WITHOUT_TABLE: Final = Statement(IS_SELECT | USES_NO_TABLE)
 _ORDINARY: Final[dict[bytes, Statement]] = {
     **{word: Statement(flags) for word, flags in PLAIN.items()},
     **dict.fromkeys(_QUERIES, _SELECT),
     **{word: NOTHING for word, flags in PLAIN.items() if not flags},
 }
 _OFFSETS: Final[dict[int, Statement]] = {}
-_LIMIT: Final = re.compile(rb"\s*(\d{1,18})\s*(?:(,|(?i:offset)\s)\s*(\d{1,18}))?\s*(?=[);]|\Z|[A-Za-z])")
+_MOST_OFFSETS: Final = 4096
+_MOST_DIGITS: Final = 18
+_AFTER_LIMIT: Final = b");ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 def classify(text: bytes, lexing: int) -> Statement:
@@ -72,40 +82,78 @@ def classify(text: bytes, lexing: int) -> Statement:
         ordinary = _ORDINARY.get(text[heads[0] : heads[1]].lower())
         if ordinary is not None:
             marks = found.marks
-            if not marks:
+            if ordinary is _SELECT:
+                if not marks:
+                    return _SELECT if found.has_from else _SELECT_WITHOUT_TABLE
+                if found.has_from and len(marks) == MARK_SIZE and marks[0] == LIMIT:
+                    return _limited(text, marks[2], marks[3])
+            elif _is_harmless(marks):
                 return ordinary
-            if ordinary is _SELECT and len(marks) == MARK_SIZE and marks[0] == LIMIT:
-                return _limited(text, marks[2], marks[3])
-    elif not heads:
+    elif not heads and not found.is_ambiguous:
         return NOTHING
     return _compose(text, lexing, found)
 
 
 def _limited(text: bytes, after: int, depth: int) -> Statement:
     """A SELECT of which only its one LIMIT is remarkable."""
-    offset = _offset(text, after) if depth == 0 else 0
+    offset = int(_offset(text, after)) if depth == 0 else 0
     if offset == 0:
         return _SELECT
     statement = _OFFSETS.get(offset)
     if statement is None:
         statement = Statement(IS_SELECT, found_rows=offset)
-        if len(_OFFSETS) < 4096:
+        if len(_OFFSETS) < _MOST_OFFSETS:
             _OFFSETS[offset] = statement
     return statement
 
 
-def _offset(text: bytes, after: int) -> int:
+def _offset(text: bytes, after: i64) -> i64:
     """The offset of the LIMIT whose word ends at ``after``; UNKNOWN_FOUND_ROWS when it is no literal."""
-    match = _LIMIT.match(text, after)
-    if match is None:
+    begin = _skip_space(text, after)
+    end = _skip_digits(text, begin)
+    if end == begin or end - begin > _MOST_DIGITS:
         return UNKNOWN_FOUND_ROWS
-    first, separator, second = match.groups()
-    if separator is None:
-        return 0
-    return int(first if separator == b"," else second)
+    pos = _skip_space(text, end)
+    size: i64 = len(text)
+    if pos < size and text[pos] == 44:  # LIMIT offset, rows
+        return int(text[begin:end])
+    if text[pos : pos + 6].lower() != b"offset":
+        # another clause or the end may follow; anything else is an expression
+        return 0 if pos == size or text[pos] in _AFTER_LIMIT else UNKNOWN_FOUND_ROWS
+    begin = _skip_space(text, pos + 6)
+    end = _skip_digits(text, begin)
+    if begin == pos + 6 or end == begin or end - begin > _MOST_DIGITS:
+        return UNKNOWN_FOUND_ROWS
+    return int(text[begin:end])
+
+
+def _skip_space(text: bytes, pos: i64) -> i64:
+    size: i64 = len(text)
+    while pos < size and text[pos] <= 32:
+        pos += 1
+    return pos
+
+
+def _skip_digits(text: bytes, pos: i64) -> i64:
+    size: i64 = len(text)
+    while pos < size and 48 <= text[pos] <= 57:
+        pos += 1
+    return pos
+
+
+def _is_harmless(marks: list[int]) -> bool:
+    """Whether none of the marks of a statement that is no query means anything there."""
+    for i in range(0, len(marks), MARK_SIZE):
+        code = marks[i]
+        if code != INTO and code != LIMIT and code != UNION:
+            return False
+    return True
 
 
 # The general case
+
+# Flags that hold for a text only if they hold for each of its statements.
+_OF_ALL: Final = USES_NO_TABLE | KEEPS_DIAGNOSTICS
 
 
 def _compose(text: bytes, lexing: int, found: Survey) -> Statement:
@@ -119,6 +167,7 @@ def _compose(text: bytes, lexing: int, found: Survey) -> Statement:
     count = len(heads) // HEAD_SIZE
     if count > 1:
         effects.flags |= MULTI
+    kept = _OF_ALL
     i = 0
     while i < count:
         begin, head_end, first_mark = heads[i * HEAD_SIZE : i * HEAD_SIZE + HEAD_SIZE]
@@ -132,8 +181,15 @@ def _compose(text: bytes, lexing: int, found: Survey) -> Statement:
             continue
         end = heads[i * HEAD_SIZE] if i < count else len(text)
         last_mark = heads[i * HEAD_SIZE + 2] if i < count else len(marks)
-        _one(effects, word, begin, end, marks[first_mark:last_mark])
+        before = effects.flags
+        effects.flags &= ~_OF_ALL
+        _one(effects, word, begin, end, marks[first_mark:last_mark], found.has_from)
+        kept &= effects.flags
+        effects.flags |= before & _OF_ALL
     if count > 1:
+        effects.flags &= ~_OF_ALL | kept
+        if effects.temporary:
+            effects.unknown()
         # only what the last one says would count, and it may not be reached
         effects.question = 0
         effects.kill = None
@@ -142,18 +198,16 @@ def _compose(text: bytes, lexing: int, found: Survey) -> Statement:
     return effects.statement()
 
 
-def _one(effects: Effects, word: bytes, begin: int, end: int, marks: list[int]) -> None:
+def _one(effects: Effects, word: bytes, begin: int, end: int, marks: list[int], has_from: bool) -> None:
     """One statement of the text."""
     is_query = word in _QUERIES
     if is_query:
-        effects.flags |= IS_SELECT
+        effects.flags |= IS_SELECT if has_from else IS_SELECT | USES_NO_TABLE
     flags = PLAIN.get(word)
     if flags is not None:
         effects.flags |= flags
     elif not is_query:
-        tokens = tokenize(effects.text, begin, end, effects.lexing, effects.is_conditional)
-        while tokens and is_symbol(tokens[-1], b";"):
-            tokens.pop()
+        tokens = _tokens_of(effects, begin, end)
         recursive = _RECURSIVE.get(word)
         grammar = GRAMMARS.get(word)
         if word == b"set" and at(tokens, 1).word == b"statement":
@@ -166,6 +220,29 @@ def _one(effects: Effects, word: bytes, begin: int, end: int, marks: list[int]) 
             effects.unknown()
     if marks:
         _Marks(effects, word, begin, end, marks).apply()
+    if effects.pins or effects.temporary or effects.flags & SETS_FOR_ITSELF:
+        _suspect(effects, begin, end)
+
+
+def _suspect(effects: Effects, begin: int, end: int) -> None:
+    """What explains a change of state must not hide what a stored function did beside it."""
+    if effects.flags & (CALLS | MAY_CALL):
+        return
+    tokens = _tokens_of(effects, begin, min(end, begin + _LONGEST_SUSPECT))
+    words = words_of(tokens)
+    if words[:1] == [b"create"]:
+        # a table's definition is full of parentheses: functions are used in its SELECT only
+        tokens = tokens[words.index(b"select") :] if b"select" in words else []
+    if end - begin > _LONGEST_SUSPECT or uses_unknown_function(tokens):
+        effects.flags |= MAY_CALL
+
+
+def _tokens_of(effects: Effects, begin: int, end: int) -> list[Token]:
+    """The tokens of one statement."""
+    tokens = tokenize(effects.text, begin, end, effects.lexing, effects.is_conditional)
+    while tokens and is_symbol(tokens[-1], b";"):
+        tokens.pop()
+    return tokens
 
 
 def _end_of_routine(effects: Effects, begin: int) -> int:
@@ -299,6 +376,7 @@ _NO_ALIASES: Final = frozenset(
     ]
 )
 _LONGEST_QUESTION: Final = 256
+_LONGEST_SUSPECT: Final = 1 << 16
 
 
 class _Marks:
@@ -336,6 +414,8 @@ class _Marks:
                 self._system_variable(i)
             elif code in (lexer.GET_LOCK, lexer.RELEASE_LOCK, lexer.RELEASE_ALL_LOCKS, lexer.SERVICE_LOCK):
                 self._lock(code)
+            elif code == lexer.HINT:
+                effects.flags |= SETS_FOR_ITSELF
             elif code == lexer.SEQUENCE and (_VALUE_FOR if end - marks[i + 1] == 4 else _CALL).match(
                 text, end
             ):
@@ -425,11 +505,7 @@ class _Marks:
     def _tokens(self) -> list[Token] | None:
         if self.end - self.begin > _LONGEST_QUESTION:
             return None
-        effects = self.effects
-        tokens = tokenize(effects.text, self.begin, self.end, effects.lexing, effects.is_conditional)
-        while tokens and is_symbol(tokens[-1], b";"):
-            tokens.pop()
-        return tokens
+        return _tokens_of(self.effects, self.begin, self.end)
 
     def _is_end(self, tokens: list[Token], i: int) -> bool:
         """Is there nothing from ``i`` on but an alias?"""
@@ -454,7 +530,7 @@ class _Marks:
         if len(outer) > 1:
             effects.found_rows = UNKNOWN_FOUND_ROWS
         elif outer:
-            effects.found_rows = _offset(effects.text, marks[outer[0] * MARK_SIZE + 2])
+            effects.found_rows = int(_offset(effects.text, marks[outer[0] * MARK_SIZE + 2]))
 
     def _question(self) -> None:
         tokens = self._tokens()

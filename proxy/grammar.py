@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from proxy.effects import Effects, at, dotted, end_of_expression, is_assignment, is_symbol, words_of
+from proxy.effects import (
+    Effects,
+    at,
+    dotted,
+    end_of_expression,
+    is_assignment,
+    is_symbol,
+    uses_unknown_function,
+    words_of,
+)
 from proxy.lexer import NAME, NUMBER, STRING, SYSTEM, VARIABLE, WORD, Token
 from proxy.pins import PinReason
 from proxy.statement import (
@@ -23,7 +32,9 @@ from proxy.statement import (
     FIXED_NAME,
     GETS_DIAGNOSTICS,
     KEEPS_DIAGNOSTICS,
+    KEPT_FOUND_ROWS,
     LOCAL_INFILE,
+    MAY_CALL,
     READS_DIAGNOSTICS,
     READS_INSERT_ID,
     RELEASES,
@@ -86,15 +97,6 @@ _CANONICAL: Final[dict[bytes, bytes]] = {
 }
 _NEXT_ONLY: Final = frozenset([b"transaction_isolation", b"transaction_read_only"])
 _CHARSETS: Final = (b"character_set_client", b"character_set_connection", b"character_set_results")
-# Functions that a SET may use without being suspected of side effects. Anything else is treated as a CALL.
-_HARMLESS: Final = frozenset(
-    b"concat concat_ws replace if ifnull nullif coalesce lower upper lcase ucase trim ltrim rtrim cast convert char substring "
-    b"substr left right mid greatest least abs floor ceil ceiling round mod now unix_timestamp current_timestamp version user "
-    b"current_user database schema connection_id in and or not like regexp case when then else end is null div between "
-    b"last_insert_id found_rows row_count length char_length substring_index repeat uuid rand pow power sqrt sign "
-    b"find_in_set locate instr hex unhex md5 sha1 sha2 utc_timestamp sysdate curdate curtime date_format select from "
-    b"global session".split()
-)
 
 
 def canonical(name: bytes) -> bytes:
@@ -198,13 +200,14 @@ def _value(effects: Effects, tokens: list[Token], i: int, name: bytes) -> int:
     if not value:
         return -1
     if name:
+        if effects.collation is not None and (name in _CHARSETS or name == b"collation_connection"):
+            # which of the collations of the SET NAMES before is still in force is not reported: it stays unconfirmed
+            _assigned(effects, (b"collation_connection",))
         _assigned(effects, (name,))
         if len(value) == 1 and value[0].word == b"default":
             effects.defaults.append(name)
-    for j in range(1, len(value)):
-        before = value[j - 1]
-        if is_symbol(value[j], b"(") and before.kind in (WORD, NAME) and before.word not in _HARMLESS:
-            effects.flags |= CALLS | READS_INSERT_ID
+    if uses_unknown_function(value):
+        effects.flags |= MAY_CALL
     return end
 
 
@@ -468,6 +471,7 @@ def _show(effects: Effects, tokens: list[Token]) -> None:
         if len(texts) == 5:
             effects.question = kinds[1]
         return
+    effects.found_rows = KEPT_FOUND_ROWS
     numbers = [int(text) for text in texts[2::2] if text.isdigit()]
     if len(texts) == 1:
         effects.question = kinds[0]

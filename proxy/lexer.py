@@ -9,7 +9,7 @@ Rules (MySQL Reference Manual, "Comments", "String Literals", "Schema Object Nam
 - ``-- `` needs white space or a control character or the end after it; ``#`` does not. Both end at a newline.
 - ``/*! .. */``, ``/*!80000 .. */`` and MariaDB's ``/*M! .. */`` are executed, or not, depending on the server's version: the text
   within is surveyed as if executed and :attr:`Survey.is_conditional` is set. When skipping it would end elsewhere than
-  executing it, :attr:`Survey.is_ambiguous` is set. All other comments, hints included, are skipped.
+  executing it, :attr:`Survey.is_ambiguous` is set. All other comments are skipped; hints that set variables are marked.
 - A backslash escapes within strings unless NO_BACKSLASH_ESCAPES; never within quoted names. ``"`` quotes a string unless ANSI_QUOTES.
 - Every byte from 0x80 up belongs to a word. That is wrong for client character sets whose second byte can be ASCII (gbk, big5,
   sjis, cp932, gb18030): their sessions are pinned (``unsafe-charset``).
@@ -42,10 +42,13 @@ ROW_COUNT: Final = 13
 CONNECTION_ID: Final = 14
 SEQUENCE: Final = 15  # NEXTVAL, NEXT (VALUE FOR): leave a value for LASTVAL, PREVIOUS (VALUE FOR)
 UNION: Final = 16
+HINT: Final = 17  # /*+ .. SET_VAR(..) .. */
+FROM: Final = 18  # no mark of its own: Survey.has_from
 
 WORDS: Final[dict[bytes, int]] = {
     b"limit": LIMIT,
     b"into": INTO,
+    b"from": FROM,
     b"sql_calc_found_rows": CALC_FOUND_ROWS,
     b"get_lock": GET_LOCK,
     b"release_lock": RELEASE_LOCK,
@@ -116,13 +119,14 @@ HEAD_SIZE: Final = 3
 class Survey:
     """What :func:`survey` found."""
 
-    __slots__ = ("heads", "is_ambiguous", "is_broken", "is_conditional", "marks")
+    __slots__ = ("has_from", "heads", "is_ambiguous", "is_broken", "is_conditional", "marks")
 
     def __init__(self) -> None:
         self.heads: list[
             int
         ] = []  # three a statement: start and end of its first word, index of its first mark in marks
         self.marks: list[int] = []  # four a mark: code, start, end, depth of parentheses
+        self.has_from = False  # the word FROM stands somewhere
         self.is_broken = False  # a string, quoted name or comment does not end
         self.is_conditional = False  # there is a /*! or /*M! comment
         self.is_ambiguous = False  # whether such a comment is executed changes how the rest is read
@@ -190,7 +194,9 @@ def survey(text: bytes, lexing: int) -> Survey:
                 found.heads.append(len(marks))
             elif pos - begin < 32 and interest[byte * 32 + pos - begin] != 0:
                 code = WORDS.get(text[begin:pos].lower(), 0)
-                if code != 0:
+                if code == FROM:
+                    found.has_from = True
+                elif code != 0:
                     _mark(marks, code, begin, pos, depth)
         elif kind == _DIGIT:
             pos += 1
@@ -274,6 +280,8 @@ def survey(text: bytes, lexing: int) -> Survey:
                 elif close < 0:
                     break
                 else:
+                    if text[pos] == 43 and b"set_var" in text[pos:close].lower():
+                        _mark(marks, HINT, pos, close, depth)
                     pos = close + 2
         else:  # _STAR
             pos += 1

@@ -31,7 +31,6 @@ class PinReason(Enum):
     UNTRACKED_VARIABLE = "untracked-variable"
     OPAQUE_STATE_CHANGE = "opaque-state-change"
     UNSAFE_CHARSET = "unsafe-charset"
-    FOUND_ROWS = "found-rows"
     DIAGNOSTICS = "diagnostics"
     SEQUENCE_VALUE = "sequence-value"
     SESSION_MODE = "session-mode"
@@ -107,10 +106,6 @@ MEANINGS: Final[dict[PinReason, PinMeaning]] = {
     PinReason.UNSAFE_CHARSET: PinMeaning(
         "the client's character set has characters whose second byte looks like a quote or a backslash",
         "SET NAMES to another character set",
-    ),
-    PinReason.FOUND_ROWS: PinMeaning(
-        "SQL_CALC_FOUND_ROWS left a count that cannot be captured together with its warnings",
-        "the next statement",
     ),
     PinReason.DIAGNOSTICS: PinMeaning(
         "the session reads its warnings by GET DIAGNOSTICS, and has some",

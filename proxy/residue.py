@@ -2,13 +2,14 @@
 
 - ROW_COUNT() is known from every OK: affected rows, -1 after a result set or an error.
 - FOUND_ROWS() is the number of rows sent plus the offset of the LIMIT, except with SQL_CALC_FOUND_ROWS, with LIMITs that are no literals,
-  with LIMIT beside UNION, and with an offset when no row came: then only the backend knows. After statements without a result set it is
-  not meant to be asked for (manual, "Information Functions"); the last known value is kept, which is what servers mostly do.
+  with LIMIT beside UNION, and with an offset when no row came: then only the backend knows. SHOW WARNINGS leaves it alone. After
+  statements without a result set it is not meant to be asked for (manual, "Information Functions"); the last known value is kept, which
+  is what servers do after most of them (not: DO, UPDATE and DELETE on MySQL).
 - LAST_INSERT_ID(): the id in an OK is not always it (an explicit value is not), so after an insert only the backend knows.
 - Warnings and errors: when there are any, only the backend has their texts.
 
-What remains inexact: the insert id, when a session without an insert id of its own on a backend inserts an explicit id that happens to be
-the insert id which another session left there; GET DIAGNOSTICS as the first such statement of a session after its backend was
+What remains inexact: the insert id, when a session inserts an explicit id on a backend which has, by chance, the same insert id from a
+session that ended while it had the backend parked; GET DIAGNOSTICS as the first such statement of a session after its backend was
 taken away (from then on it is pinned while it has warnings); ROW_COUNT(), FOUND_ROWS() and LAST_INSERT_ID() read inside stored
 functions and triggers (before a CALL the insert id is restored).
 """
@@ -26,6 +27,7 @@ from proxy.statement import (
     CALLS,
     IS_SELECT,
     KEEPS_DIAGNOSTICS,
+    KEPT_FOUND_ROWS,
     MULTI,
     SETS_INSERT_ID,
     UNKNOWN_FOUND_ROWS,
@@ -33,7 +35,7 @@ from proxy.statement import (
     Question,
     Statement,
 )
-from proxy.vector import Vector
+from proxy.vector import RESULTS_COLLATION, Vector
 
 # Bits of SessionState.residue and SessionState.native.
 INSERT_ID: Final = 1
@@ -59,47 +61,38 @@ _EOF_HEADER: Final = 0xFE
 
 
 class Captured:
-    """What was read off a parked backend."""
+    """Warnings and errors that were read off a parked backend."""
 
-    __slots__ = ("error_count", "found_rows", "insert_id", "rows", "warning_count")
+    __slots__ = ("error_count", "rows", "warning_count")
 
-    def __init__(self) -> None:
+    def __init__(self, rows: list[bytes], warning_count: int) -> None:
         # payloads of the rows of SHOW WARNINGS
-        self.rows: list[bytes] = []
-        self.warning_count: int = 0
-        self.error_count: int = 0
-        self.found_rows: int = 0
-        self.insert_id: int = 0
+        self.rows: list[bytes] = rows
+        # all there were: SHOW WARNINGS has max_error_count of them at most
+        self.warning_count: int = max(warning_count, len(rows))
+        self.error_count: int = sum([1 for row in rows if _is_error(row)])
+
+
+def _is_error(row: bytes) -> bool:
+    return read_lenenc_bytes(row, 0)[0] == b"Error"
 
 
 def capture_commands(residue: int) -> list[bytes]:
-    """Payloads that read these bits of residue: warnings first, for SELECT clears them; SHOW WARNINGS changes FOUND_ROWS()."""
+    """Payloads that read these bits of residue. Warnings first: SELECT clears them; SHOW WARNINGS leaves FOUND_ROWS() as it is."""
     commands: list[bytes] = []
     if residue & DIAGNOSTICS:
-        commands.extend([b"\x03SHOW COUNT(*) WARNINGS", b"\x03SHOW COUNT(*) ERRORS", b"\x03SHOW WARNINGS"])
+        commands.append(b"\x03SHOW WARNINGS")
     if residue & (FOUND_ROWS | INSERT_ID):
-        commands.append(b"\x03SELECT FOUND_ROWS(), LAST_INSERT_ID()")
+        # LAST_INSERT_ID(0) leaves nothing behind that the next session could mistake for its own
+        commands.append(b"\x03SELECT FOUND_ROWS(), LAST_INSERT_ID(), LAST_INSERT_ID(0)")
     return commands
 
 
-def read_capture(residue: int, answers: list[bytes]) -> Captured:
-    """The answers to `capture_commands`, each in wire form as CLIENT_DEPRECATE_EOF says."""
-    captured = Captured()
-    if residue & DIAGNOSTICS:
-        captured.warning_count = _number(answers[0])
-        captured.error_count = _number(answers[1])
-        payloads = packets(answers[2])
-        count, _ = read_lenenc_int(payloads[0], 0)
-        captured.rows = payloads[1 + count : -1]
-    if residue & (FOUND_ROWS | INSERT_ID):
-        row = text_rows(answers[-1])[0]
-        captured.found_rows = int(row[0] or 0)
-        captured.insert_id = int(row[1] or 0)
-    return captured
-
-
-def _number(answer: bytes) -> int:
-    return int(text_rows(answer)[0][0] or 0)
+def _rows(answer: bytes) -> list[bytes]:
+    """The payloads of the rows of a result set in wire form that ends as CLIENT_DEPRECATE_EOF says."""
+    payloads = packets(answer)
+    count, _ = read_lenenc_int(payloads[0], 0)
+    return payloads[1 + count : -1]
 
 
 def insert_id_command(insert_id: int, seen: list[int]) -> bytes:
@@ -110,7 +103,9 @@ def insert_id_command(insert_id: int, seen: list[int]) -> bytes:
     if not seen:
         return b"\x03SET last_insert_id=%d" % insert_id
     listed = b",".join([b"%d" % number for number in seen])
-    return b"\x03SET last_insert_id=IF(LAST_INSERT_ID() IN (%s),LAST_INSERT_ID(),%d)" % (listed, insert_id)
+    # CAST, because on MySQL IF of an unsigned and a signed number is a DECIMAL, which the variable does not take
+    choice = b"IF(LAST_INSERT_ID() IN (%s),LAST_INSERT_ID(),%d)" % (listed, insert_id)
+    return b"\x03SET last_insert_id=CAST(%s AS UNSIGNED)" % choice
 
 
 # Answering
@@ -118,11 +113,8 @@ def insert_id_command(insert_id: int, seen: list[int]) -> bytes:
 
 def deprecated_found_rows() -> Captured:
     """What MySQL (8.0.17 and later) warns of when FOUND_ROWS() is used."""
-    captured = Captured()
-    captured.warning_count = 1
     text = b"FOUND_ROWS() is deprecated and will be removed in a future release. Consider using COUNT(*) instead."
-    captured.rows.append(lenenc_bytes(b"Warning") + lenenc_bytes(b"1287") + lenenc_bytes(text))
-    return captured
+    return Captured([lenenc_bytes(b"Warning") + lenenc_bytes(b"1287") + lenenc_bytes(text)], 1)
 
 
 def number_answer(
@@ -148,7 +140,7 @@ def diagnostics_rows(statement: Statement, captured: Captured | None) -> list[by
     """The rows of SHOW WARNINGS or SHOW ERRORS, its LIMIT applied."""
     rows = [] if captured is None else captured.rows
     if statement.question == Question.SHOW_ERRORS:
-        rows = [row for row in rows if read_lenenc_bytes(row, 0)[0] == b"Error"]
+        rows = [row for row in rows if _is_error(row)]
     if statement.limit is not None:
         offset, count = statement.limit
         rows = rows[offset : offset + count]
@@ -156,17 +148,21 @@ def diagnostics_rows(statement: Statement, captured: Captured | None) -> list[by
 
 
 def diagnostics_answer(
-    rows: list[bytes], *, charset: bytes, status: int, deprecate_eof: bool, is_mariadb: bool
+    rows: list[bytes], *, charset: bytes, collation: bytes, status: int, deprecate_eof: bool, is_mariadb: bool
 ) -> bytes:
-    """The wire form of the answer to SHOW WARNINGS or SHOW ERRORS. ``charset``: the session's character_set_results."""
-    collation, width = _CHARSETS.get(charset.lower(), (8, 1))
+    """The wire form of the answer to SHOW WARNINGS or SHOW ERRORS.
+
+    ``charset``, ``collation``: the session's character_set_results and the collation that came with it, if it is not its own.
+    """
+    own_id, width = _CHARSETS.get(charset.lower(), (8, 1))
     if charset == b"utf8mb4" and is_mariadb:
-        collation = 45
+        own_id = 45
+    collation_id = _COLLATIONS.get(collation, own_id)
     decimals = 39 if is_mariadb else 31
     columns = [
-        Column(b"Level", length=7 * width, collation=collation, flags=1, decimals=decimals),
+        Column(b"Level", length=7 * width, collation=collation_id, flags=1, decimals=decimals),
         Column(b"Code", _LONG, length=4 if is_mariadb else 5, collation=_BINARY, flags=0xA1),
-        Column(b"Message", length=512 * width, collation=collation, flags=1, decimals=decimals),
+        Column(b"Message", length=512 * width, collation=collation_id, flags=1, decimals=decimals),
     ]
     return _result_set(columns, rows, status, 0, deprecate_eof)
 
@@ -192,6 +188,31 @@ _BINARY: Final = 63
 _COUNT_TITLES: Final[dict[int, bytes]] = {
     Question.COUNT_WARNINGS: b"@@session.warning_count",
     Question.COUNT_ERRORS: b"@@session.error_count",
+}
+# Ids of collations that clients ask for by name or by their handshake's id. Others are shown as the character set's own.
+_COLLATIONS: Final[dict[bytes, int]] = {
+    b"utf8mb4_general_ci": 45,
+    b"utf8mb4_bin": 46,
+    b"utf8mb4_unicode_ci": 224,
+    b"utf8mb4_unicode_520_ci": 246,
+    b"utf8mb4_0900_ai_ci": 255,
+    b"utf8mb4_0900_as_cs": 278,
+    b"utf8mb4_0900_as_ci": 305,
+    b"utf8mb4_0900_bin": 309,
+    b"utf8mb3_general_ci": 33,
+    b"utf8_general_ci": 33,
+    b"utf8mb3_bin": 83,
+    b"utf8_bin": 83,
+    b"utf8mb3_unicode_ci": 192,
+    b"utf8_unicode_ci": 192,
+    b"latin1_swedish_ci": 8,
+    b"latin1_bin": 47,
+    b"latin1_general_ci": 48,
+    b"latin1_general_cs": 49,
+    b"latin1_german1_ci": 5,
+    b"latin1_german2_ci": 31,
+    b"ascii_general_ci": 11,
+    b"ascii_bin": 65,
 }
 # Character set -> (id of the collation that definitions of columns name, bytes of its longest character). b"": NULL.
 _CHARSETS: Final[dict[bytes, tuple[int, int]]] = {
@@ -244,6 +265,7 @@ class ResidueKeeper:
 
     __slots__ = (
         "_insert_ids",
+        "_warning_count",
         "captured",
         "found_rows",
         "insert_id",
@@ -270,6 +292,8 @@ class ResidueKeeper:
         self.found_rows: int = 0
         # warnings and errors that were captured; None when there are none
         self.captured: Captured | None = None
+        # how many they were, by the response
+        self._warning_count: int = 0
         # insert ids that OKs had on a backend whose insert id was not restored before: they tell ours from another session's
         self._insert_ids: list[int] = []
 
@@ -284,15 +308,14 @@ class ResidueKeeper:
                 del self._insert_ids[:-_MAX_INSERT_IDS]
 
     def _see_diagnostics(self, flags: int, response: ResponseTracker) -> None:
-        """MariaDB clears the warnings of the statement before only when a statement uses a table, which a SELECT may not do."""
+        """MariaDB clears the warnings of the statement before only when a statement uses a table."""
         if response.is_error or response.warnings:
             self.captured = None
+            self._warning_count = response.warnings or 1
             self.residue |= DIAGNOSTICS
             self.native |= DIAGNOSTICS
         elif flags & KEEPS_DIAGNOSTICS or (self.is_mariadb and flags & USES_NO_TABLE):
             pass
-        elif self.is_mariadb and flags & IS_SELECT:
-            self.captured = None
         else:
             self.captured = None
             self.residue &= ~DIAGNOSTICS
@@ -312,7 +335,9 @@ class ResidueKeeper:
             is_last_ok = statement.flags & CALLS or (statement.flags & MULTI and response.affected_rows)
             self.row_count = response.affected_rows if is_last_ok else -1
             offset = statement.found_rows
-            if offset == UNKNOWN_FOUND_ROWS or (offset and not response.rows):
+            if offset == KEPT_FOUND_ROWS:
+                pass
+            elif offset == UNKNOWN_FOUND_ROWS or (offset and not response.rows):
                 self.residue |= FOUND_ROWS
                 self.native |= FOUND_ROWS
             else:
@@ -346,7 +371,12 @@ class ResidueKeeper:
         if question in (Question.SHOW_WARNINGS, Question.SHOW_ERRORS):
             charset = self.vector.variables.get(b"character_set_results", b"utf8mb4")
             return diagnostics_answer(
-                rows, charset=charset, status=self.status, deprecate_eof=deprecate_eof, is_mariadb=is_mariadb
+                rows,
+                charset=charset,
+                collation=self.vector.variables.get(RESULTS_COLLATION, b""),
+                status=self.status,
+                deprecate_eof=deprecate_eof,
+                is_mariadb=is_mariadb,
             )
         return number_answer(
             statement,
@@ -373,9 +403,11 @@ class ResidueKeeper:
     def _answered(self, statement: Statement, rows: int) -> int:
         """A bare question was answered without the backend: what it leaves behind itself. Returns its warnings."""
         self.row_count = -1
-        self.found_rows = rows
-        self.residue &= ~FOUND_ROWS
-        self.native &= INSERT_ID | DIAGNOSTICS
+        self.native &= ~ROW_COUNT
+        if statement.found_rows != KEPT_FOUND_ROWS:
+            self.found_rows = rows
+            self.residue &= ~FOUND_ROWS
+            self.native &= ~FOUND_ROWS
         if not (statement.flags & KEEPS_DIAGNOSTICS or self.is_mariadb):
             self.captured = deprecated_found_rows() if statement.question == Question.FOUND_ROWS else None
             self.residue &= ~DIAGNOSTICS
@@ -384,16 +416,23 @@ class ResidueKeeper:
         return 0
 
     def rewritten(self, statement: Statement, wire: bytes) -> bytes:
-        """The COM_QUERY with the counts that no backend of this session has written in as numbers; mostly the same object."""
+        """The COM_QUERY with the counts that no backend of this session has written in; mostly the same object.
+
+        They are written so that the definition of the column stays what it is.
+        """
         text = b""
         for question, begin, end, is_item in reversed(statement.places):
             if (self.native | self.residue) & BIT_OF[question]:
                 continue
             text = text or payload_of(wire)
-            written = b"%d" % self._number(question)
-            title = text[1 + begin : 1 + end]
-            if is_item and b"`" not in title:
-                written += b" AS `" + title + b"`"
+            original = text[1 + begin : 1 + end]
+            number = self._number(question)
+            if BIT_OF[question] == DIAGNOSTICS:
+                written = b"NULLIF(%d|0,-1)" % number
+            else:
+                written = b"COALESCE(%d,%s)" % (number, original)
+            if is_item and b"`" not in original:
+                written += b" AS `" + original + b"`"
             text = text[: 1 + begin] + written + text[1 + end :]
         return frame(text) if text else wire
 
@@ -405,9 +444,15 @@ class ResidueKeeper:
         if not statement.reads_insert_id or self.native & INSERT_ID:
             return []
         command = insert_id_command(self.insert_id, self._insert_ids if self.residue & INSERT_ID else [])
+        self.residue |= INSERT_ID  # so that no session after this one finds it
         self.native = INSERT_ID
         self._insert_ids.clear()
         return [command]
+
+    def pinged(self) -> None:
+        """The client's COM_PING was answered, by the server or without it: ROW_COUNT() is 0 after it."""
+        self.row_count = 0
+        self.native &= ~ROW_COUNT
 
     def capture_commands(self) -> list[bytes]:
         """Payloads that read the residue off the parked backend, in an order that destroys nothing before it is read."""
@@ -415,13 +460,14 @@ class ResidueKeeper:
 
     def captured_residue(self, answers: list[bytes]) -> None:
         """The answers to `capture_commands`, each in wire form as CLIENT_DEPRECATE_EOF says. The backend is no longer this session's."""
-        values = read_capture(self.residue, answers)
         if self.residue & DIAGNOSTICS:
-            self.captured = values
-        if self.residue & FOUND_ROWS:
-            self.found_rows = values.found_rows
-        if self.residue & INSERT_ID and (self.native & INSERT_ID or values.insert_id in self._insert_ids):
-            self.insert_id = values.insert_id
+            self.captured = Captured(_rows(answers[0]), self._warning_count)
+        if self.residue & (FOUND_ROWS | INSERT_ID):
+            found_rows, insert_id, _ = [int(value or 0) for value in text_rows(answers[-1])[0]]
+            if self.residue & FOUND_ROWS:
+                self.found_rows = found_rows
+            if self.residue & INSERT_ID and (self.native & INSERT_ID or insert_id in self._insert_ids):
+                self.insert_id = insert_id
         self.moved()
 
     def residue_lost(self) -> None:

@@ -52,9 +52,10 @@ from proxy.statement import (
     SETS,
     SETS_FOR_ITSELF,
     USES,
+    USES_NO_TABLE,
     Statement,
 )
-from proxy.vector import CHARSET_VARIABLES, DENIED, NEUTRAL, Vector, is_restorable
+from proxy.vector import CHARSET_VARIABLES, DENIED, NEUTRAL, RESULTS_COLLATION, Vector, is_restorable
 
 # Verdicts.
 RELEASE: Final = 0  # any session may have the backend
@@ -72,6 +73,7 @@ _LASTING: Final = 0x0001 | 0x0002 | 0x0200 | 0x2000 | 0x8000
 _QUIET: Final = _IN_TRANS | _DB_DROPPED
 
 _COM_INIT_DB: Final = 0x02
+_COM_PING: Final = 0x0E
 _COM_SET_OPTION: Final = 0x1B
 
 # Errors of parsing, name resolution, privileges and checking of values: nothing of a single statement was executed.
@@ -86,7 +88,6 @@ _IN_PASSING: Final = frozenset(
     [PinReason.USER_VARIABLE, PinReason.USER_LOCK, PinReason.SEQUENCE_VALUE, PinReason.UNKNOWN_STATEMENT]
 )
 _UNSAFE_CHARSETS: Final = frozenset([b"gbk", b"big5", b"sjis", b"cp932", b"gb18030", b"gb2312"])
-_FOUND_ROWS_BIT: Final = BITS[PinReason.FOUND_ROWS]
 _DIAGNOSTICS_BIT: Final = BITS[PinReason.DIAGNOSTICS]
 _SAVEPOINT_BIT: Final = BITS[PinReason.SAVEPOINT]
 _TABLE_LOCK_BIT: Final = BITS[PinReason.TABLE_LOCK]
@@ -99,7 +100,6 @@ class SessionState(ResidueKeeper):
     """What is known of one session. The shell tells it of every response, and asks it what to do with the lease."""
 
     __slots__ = (
-        "_cleared",
         "_failed",
         "_fresh_sql_mode",
         "_gets_diagnostics",
@@ -116,8 +116,6 @@ class SessionState(ResidueKeeper):
         super().__init__(vector, status & _LASTING, is_mariadb)
         # how the lexer must read text: bits of lexer
         self.lexing: int = _lexing_of(sql_mode)
-        # residue that an ordinary statement surely clears
-        self._cleared: int = 0 if is_mariadb else DIAGNOSTICS
         # bits of the reasons (in the order of pins.REASONS) that hold; 0 when the session is not pinned
         self.pinned: int = 0
         # what holds, where it is counted: reason -> name -> count
@@ -191,14 +189,16 @@ class SessionState(ResidueKeeper):
             and self.residue & DIAGNOSTICS == 0
         ):
             # the ordinary statement: only its counts are new
+            if not (self.is_mariadb and statement.flags & USES_NO_TABLE):
+                self.native |= DIAGNOSTICS
             if response.has_result_set:
                 self.row_count = -1
                 self.found_rows = response.rows
-                self.native |= self._cleared | ROW_COUNT | FOUND_ROWS
+                self.native |= ROW_COUNT | FOUND_ROWS
                 self.residue &= INSERT_ID
             else:
                 self.row_count = response.affected_rows
-                self.native |= self._cleared | ROW_COUNT
+                self.native |= ROW_COUNT
             if self.residue:
                 return PARK
             self.native = 0
@@ -206,7 +206,8 @@ class SessionState(ResidueKeeper):
         return self._completed(statement, response)
 
     def probed(self, response: ResponseTracker) -> int:
-        """COM_PING after an ERR was answered. Its warnings are those of the statement before."""
+        """COM_PING after an ERR was answered. Its warnings are those of the statement before; ROW_COUNT() it sets to 0."""
+        self.native &= ~ROW_COUNT
         if response.is_error:
             self.pin(PinReason.OPAQUE_STATE_CHANGE)
             return HOLD
@@ -228,15 +229,11 @@ class SessionState(ResidueKeeper):
     # A response
 
     def _completed(self, statement: Statement, response: ResponseTracker) -> int:
-        if self.pinned & (_FOUND_ROWS_BIT | _DIAGNOSTICS_BIT):
-            self.lift(PinReason.FOUND_ROWS)
+        if self.pinned & _DIAGNOSTICS_BIT:
             self.lift(PinReason.DIAGNOSTICS)
         self.see_residue(statement, response)
-        if self.residue & DIAGNOSTICS:
-            if self._gets_diagnostics:
-                self.pin(PinReason.DIAGNOSTICS)
-            if self.residue & FOUND_ROWS:
-                self.pin(PinReason.FOUND_ROWS)
+        if self._gets_diagnostics and self.residue & DIAGNOSTICS:
+            self.pin(PinReason.DIAGNOSTICS)
         changes = response.changes
         if changes is not None:
             self._see_changes(statement, changes)
@@ -411,7 +408,7 @@ class SessionState(ResidueKeeper):
                 continue
             if name == b"last_insert_id" or name == b"identity":
                 self.insert_id = int(value)
-                self.residue &= ~INSERT_ID
+                self.residue |= INSERT_ID
                 self.native |= INSERT_ID
                 self._insert_ids.clear()
             elif is_restorable(name, value):
@@ -427,6 +424,7 @@ class SessionState(ResidueKeeper):
             return
         if statement.collation:
             kept.append((b"collation_connection", statement.collation))
+            kept.append((RESULTS_COLLATION, statement.collation))
         self.vector = self.vector.with_variables(kept)
         self.lexing = _lexing_after(self.lexing, kept)
         self._watch_charset()
@@ -463,6 +461,8 @@ class SessionState(ResidueKeeper):
             self.row_count = self.found_rows = 0
             self.residue &= ~FOUND_ROWS
             self.native |= FOUND_ROWS
+        elif command == _COM_PING:
+            self.pinged()
         elif command == _COM_SET_OPTION:
             self.vector = self.vector.with_multi_statements(payload[1] == 0)
         if response.changes is not None:

@@ -35,6 +35,10 @@ KEEPS_DIAGNOSTICS: Final = (
 USES_NO_TABLE: Final = 1 << 22  # MariaDB leaves the warnings of the statement before
 GETS_DIAGNOSTICS: Final = 1 << 23  # GET DIAGNOSTICS
 IS_CONDITIONAL: Final = 1 << 24  # has /*! .. */: parts may not be executed
+MAY_CALL: Final = (
+    1 << 25
+)  # uses functions that may be stored ones, beside something that explains a change of state
+SETS_FOR_ITSELF: Final = 1 << 26  # a SET_VAR hint: MySQL reports the variables, with their old values
 
 NOT_PLAIN: Final = (
     SETS
@@ -52,6 +56,7 @@ SPECIAL: Final = READS_ROW_COUNT | READS_FOUND_ROWS | READS_DIAGNOSTICS | BEGINS
 AFTERMATH: Final = CHANGES_ACCOUNT | RELEASES | SETS_GLOBAL
 
 UNKNOWN_FOUND_ROWS: Final = -1
+KEPT_FOUND_ROWS: Final = -2
 ALL_NAMES: Final = b"*"
 """As a name in `Statement.lift_names`: every named holder of the reason, fixed ones excepted."""
 FIXED_NAME: Final = b"\0"
@@ -140,7 +145,7 @@ class Statement:
         self.temporary: tuple[bytes, ...] = temporary
         # the collation of SET NAMES, which no server reports: b"" for the character set's own, None when there is no SET NAMES
         self.collation: bytes | None = collation
-        # FOUND_ROWS() after it: so many more than the rows sent, or UNKNOWN_FOUND_ROWS
+        # FOUND_ROWS() after it: so many more than the rows sent, or UNKNOWN_FOUND_ROWS, or KEPT_FOUND_ROWS: as before
         self.found_rows: int = found_rows
         # the bare question that it is, with the title of the column or LIMIT (offset, rows) of SHOW WARNINGS and SHOW ERRORS
         self.question: int = question
