@@ -112,8 +112,9 @@ class Backend(Member):
     """A connection to a server; an asyncio protocol. See the module docstring for its modes."""
 
     __slots__ = (
+        "_closed_waiter",
+        "_is_gone",
         "answers",
-        "closed_waiter",
         "inbox",
         "is_reading_paused",
         "kills",
@@ -151,7 +152,9 @@ class Backend(Member):
         # their answers in wire form (ending as DEPRECATE_EOF says, without trackers), when somebody asked to keep them
         self.answers: list[bytes] | None = None
         self.is_reading_paused: bool = False
-        self.closed_waiter: asyncio.Future[None] | None = None
+        # the transport has ended, and who waits for that
+        self._is_gone: bool = False
+        self._closed_waiter: asyncio.Future[None] | None = None
         # binary prepared statements that exist on this connection
         self.statements: BackendStatements = BackendStatements()
 
@@ -219,6 +222,17 @@ class Backend(Member):
         else:
             self.transport.abort()
 
+    async def wait_until_gone(self, limit: float) -> None:
+        """Wait until the connection has ended, which `close` has begun; after `limit` seconds it is broken off."""
+        if self.transport is None or self._is_gone:
+            return
+        self._closed_waiter = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(limit):
+                await self._closed_waiter
+        except TimeoutError:
+            self.transport.abort()
+
     # Callbacks of the transport
 
     def connection_made(self, transport: Any) -> None:
@@ -259,8 +273,9 @@ class Backend(Member):
             if error is None
             else f"lost the connection to {self.peer}: {error}"
         )
-        if self.closed_waiter is not None and not self.closed_waiter.done():
-            self.closed_waiter.set_result(None)
+        self._is_gone = True
+        if self._closed_waiter is not None and not self._closed_waiter.done():
+            self._closed_waiter.set_result(None)
 
     def pause_writing(self) -> None:
         if self.owner is not None:

@@ -20,6 +20,7 @@ from proxy.credentials import Credential, Credentials
 from proxy.identity import IGNORE_SPACE, Identity, PoolKey
 from proxy.pool import Member, PoolCore, Ticket
 from proxy.pool_actions import CAPTURE, CLOSE, OPEN, RESET, WAKE, Action
+from proxy.pool_states import OPENING as MEMBER_OPENING
 from proxy.reasons import CloseReason
 from proxy.replies import Failure, of_ticket, unreachable
 from proxy.tasks import spawn
@@ -359,13 +360,11 @@ class Endpoint(LossListener):
         """The client left in mid-query: end the query on the server, then close. The member counts until then."""
         backend.owner = _KILLED
         backend.mode = DYING
-        spawn(self._kill_and_discard(backend, identity), name=f"kill {self.name}")
-
-    async def _kill_and_discard(self, backend: Backend, identity: Identity) -> None:
-        try:
-            await self.kill(identity.credential, identity, backend.server_id, is_query=False)
-        finally:
-            self.discard(backend, CloseReason.CLIENT_LEFT)
+        killing = spawn(
+            self.kill(identity.credential, identity, backend.server_id, is_query=False),
+            name=f"kill {self.name}",
+        )
+        killing.add_done_callback(_Ended(self, backend, CloseReason.CLIENT_LEFT).told)
 
     # Carrying out
 
@@ -386,7 +385,10 @@ class Endpoint(LossListener):
             if kind == CLOSE:
                 self._close(backend, action.reason)
             elif kind == OPEN:
-                spawn(self._open(backend, action.payload), name=f"open {self.name}")
+                opening = spawn(
+                    self._open(backend, action.payload, action.replaces), name=f"open {self.name}"
+                )
+                opening.add_done_callback(_Ended(self, backend, CloseReason.OPEN_FAILED).told)
             elif kind == RESET:
                 Cleaning(self, backend).start()
             elif kind == CAPTURE:
@@ -400,7 +402,7 @@ class Endpoint(LossListener):
         is_idle = backend.owner is None and backend.mode != CLOSED
         backend.close(is_polite=is_idle)
 
-    async def _open(self, backend: Backend, payload: object) -> None:
+    async def _open(self, backend: Backend, payload: object, replaces: Member | None) -> None:
         assert isinstance(payload, Identity)
         identity = payload
         credential = identity.credential
@@ -410,6 +412,9 @@ class Endpoint(LossListener):
         key = backend.key
         assert isinstance(key, PoolKey)
         try:
+            if isinstance(replaces, Backend):
+                # not even for a moment has the server more connections than pool.size
+                await replaces.wait_until_gone(self.target.connect_timeout)
             await open_backend(
                 backend,
                 self.target,
@@ -447,6 +452,24 @@ class Endpoint(LossListener):
                 is_limit=failure.is_limit,
             )
         )
+
+
+class _Ended:
+    """Discards a backend when the task that cared for it has ended, cancelled before its first step included. Nothing when that has opened
+    the backend."""
+
+    __slots__ = ("backend", "endpoint", "reason")
+
+    def __init__(self, endpoint: Endpoint, backend: Backend, reason: CloseReason) -> None:
+        self.endpoint: Endpoint = endpoint
+        self.backend: Backend = backend
+        self.reason: CloseReason = reason
+
+    def told(self, task: object) -> None:
+        """The task is over."""
+        del task
+        if self.reason is not CloseReason.OPEN_FAILED or self.backend.state == MEMBER_OPENING:
+            self.endpoint.discard(self.backend, self.reason)
 
 
 class SideJob(Owner):

@@ -1,0 +1,284 @@
+"""The shell of a pool: what becomes of the core's actions."""
+
+from __future__ import annotations
+
+import pytest
+
+from protocol.constants import Capability
+from proxy import tasks
+from proxy.reasons import CloseReason
+from tests.fakes.client import FakeClient
+from tests.fakes.server import REFUSED_FULL, ServerEnd
+from tests.fakes.wire import IN_TRANS, NEW_CLIENT, OLD_CLIENT, PING, RESET, ok, query, rows
+from tests.fakes.world import World
+from tests.proxy.conftest import MakeWorld
+
+SELECT = query("SELECT 1")
+BEGIN = query("BEGIN")
+
+
+def in_transaction(world: World, client: FakeClient) -> ServerEnd:
+    client.sends(BEGIN)
+    server = world.backend()
+    server.gets(BEGIN)
+    server.answers(ok(IN_TRANS))
+    client.gets(ok(IN_TRANS))
+    return server
+
+
+def ended(client: FakeClient, server: ServerEnd) -> None:
+    client.sends(query("COMMIT"))
+    server.got()
+    server.answers(ok())
+    client.gets(ok())
+
+
+# Opening
+
+
+def test_a_backend_is_opened_in_the_state_of_the_session_that_wants_it(world: World) -> None:
+    client = world.client(schema=b"shop", capabilities=OLD_CLIENT | int(Capability.FOUND_ROWS))
+    client.sends(SELECT)
+    login = world.backend().login
+    assert login is not None and login.database == b"shop"
+    assert login.capabilities & Capability.FOUND_ROWS
+    assert world.counters.backends_opened == 1
+
+
+def test_never_more_backends_than_the_bound(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=3)
+    clients = [world.client() for _ in range(10)]
+    for client in clients:
+        client.sends(BEGIN)
+    assert (len(world.server.ends), world.pool()) == (3, "3 leased, 7 waiting")
+
+
+def test_a_backend_of_another_user_makes_room_and_is_gone_before_the_new_one_comes(world: World) -> None:
+    client, other = world.client(), world.client(user=b"other", password=b"other")
+    client.sends(SELECT)
+    old = world.backend()
+    old.answers(ok())
+    old.got()
+    other.sends(SELECT)
+    assert (old.is_closed, old.is_aborted) == (True, False)
+    world.backend().gets(SELECT)
+    assert world.counters.backend_closes[CloseReason.EVICTED.value] == 2
+
+
+def test_a_connection_that_will_not_end_is_broken_off_before_another_takes_its_place(world: World) -> None:
+    client, other = world.client(), world.client(user=b"other", password=b"other")
+    client.sends(SELECT)
+    old = world.backend()
+    old.answers(ok())
+    old.got()
+    old.stops_reading()
+    other.sends(SELECT)
+    assert world.backend() is old
+    world.loop.advance(4.9)
+    assert world.backend() is old
+    world.loop.advance(0.2)
+    assert old.is_aborted
+    world.backend().gets(SELECT)
+
+
+def test_opening_is_tried_again_while_somebody_waits(world: World) -> None:
+    world.server.is_down = True
+    client = world.client()
+    client.sends(SELECT)
+    assert (world.pool(), world.writer.is_answering) == ("1 waiting", False)
+    assert "Connection refused" in world.writer.last_failure
+    world.server.is_down = False
+    world.tick(1)
+    world.backend().gets(SELECT)
+    assert (world.writer.is_answering, world.writer.last_failure) == (True, "")
+    assert world.counters.open_failures == 1
+
+
+def test_who_waits_for_a_server_that_stays_down_is_told_the_cause(world: World) -> None:
+    world.server.is_down = True
+    client = world.client()
+    client.sends(SELECT)
+    for _ in range(49):
+        world.tick(0.1)
+    client.gets_nothing()
+    world.tick(0.1)
+    world.tick(0.1)
+    client.gets_error(2003, "Connection refused")
+
+
+def test_a_full_server_is_up(world: World) -> None:
+    world.server.refusal = REFUSED_FULL
+    client = world.client()
+    client.sends(SELECT)
+    assert world.writer.is_answering
+    world.tick(5.1)
+    client.gets_error(1040, "Too many connections")
+
+
+@pytest.mark.parametrize("is_silent", [False, True])
+def test_opening_may_be_cancelled_at_any_point(make_world: MakeWorld, is_silent: bool) -> None:
+    for turn in range(1000):
+        world = make_world()
+        client = world.client()
+        world.server.is_silent = is_silent
+        world.loop.call_soon(client.transport.deliver, SELECT)
+        for _ in range(turn + 1):
+            world.loop.step()
+        opening = [task for task in tasks.running() if task.get_name() == "open writer"]
+        if not opening and world.writer.core.leased_count:
+            assert turn > 3
+            return
+        if is_silent and turn > 20:
+            return
+        for task in opening:
+            task.cancel()
+        world.loop.settle()
+        # the waiter is still there, and gets another one
+        assert world.pool() in ("1 waiting", "1 opening, 1 waiting", "1 leased"), turn
+        world.server.is_silent = False
+        world.tick(0.2)
+        world.backend().gets(SELECT)
+        world.backend().answers(ok())
+        assert world.pool() == "1 idle"
+    raise AssertionError("opening never ends")
+
+
+# Killing what a client left behind
+
+
+def test_killing_may_be_cancelled_at_any_point(make_world: MakeWorld) -> None:
+    for turn in range(1000):
+        world = make_world()
+        client = world.client()
+        client.sends(SELECT)
+        world.server.answers_itself = lambda payload: ok()
+        world.loop.call_soon(client.transport.deliver_end)
+        for _ in range(turn + 2):
+            world.loop.step()
+        killing = [task for task in tasks.running() if task.get_name() == "kill writer"]
+        if not killing:
+            assert turn > 3
+            return
+        for task in killing:
+            task.cancel()
+        world.loop.settle()
+        assert (world.pool(), world.server.open_ends) == ("", []), turn
+        assert not world.writer.side_lock.locked()
+    raise AssertionError("killing never ends")
+
+
+def test_kills_go_one_after_the_other_on_one_side_connection(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=3)
+    clients = [world.client() for _ in range(3)]
+    for client in clients:
+        client.sends(BEGIN)
+    for client in clients:
+        client.leaves()
+    assert len(world.server.open_ends) == 4
+    for _ in range(3):
+        killer = world.backend()
+        (asked,) = killer.got()
+        assert asked.startswith(b"\x03KILL ")
+        killer.answers(ok())
+    assert (world.server.open_ends, world.pool()) == ([], "")
+
+
+# Resetting
+
+
+def test_a_reset_backend_is_in_the_baseline_of_its_schema(make_world: MakeWorld) -> None:
+    world = make_world()
+    client, other = world.client(schema=b"shop"), world.client(schema=b"shop", capabilities=NEW_CLIENT)
+    server = in_transaction(world, client)
+    client.leaves()
+    server.gets(RESET)
+    server.answers(ok())
+    server.got()
+    server.answers(ok())
+    assert (world.pool(), world.counters.resets) == ("1 idle", 1)
+    other.sends(SELECT)
+    server.gets(SELECT)
+    server.answers(rows(b"1"))
+    other.gets(rows(b"1"))
+
+
+def test_a_backend_that_would_lose_ignore_space_is_closed_and_not_reset(world: World) -> None:
+    client = world.client(capabilities=OLD_CLIENT | int(Capability.IGNORE_SPACE))
+    server = in_transaction(world, client)
+    client.leaves()
+    assert (world.pool(), server.is_closed) == ("", True)
+
+
+# Time
+
+
+def test_idle_backends_are_closed_in_order(make_world: MakeWorld) -> None:
+    world = make_world(pool={"idle_timeout": 60})
+    client = world.client()
+    client.sends(SELECT)
+    server = world.backend()
+    server.answers(ok())
+    server.got()
+    world.tick(59)
+    assert world.pool() == "1 idle"
+    world.tick(2)
+    server.gets(b"\x01\0\0\0\x01")
+    assert (world.pool(), server.is_closed, server.is_aborted) == ("", True, False)
+
+
+def test_min_idle_is_kept_for_those_who_have_logged_in(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=5, pool={"min_idle": 2})
+    client = world.client()
+    world.tick()
+    assert world.pool() == ""
+    client.sends(SELECT)
+    world.backend().answers(ok())
+    world.tick()
+    assert world.pool() == "2 idle"
+
+
+def test_a_backend_of_great_age_is_replaced_when_it_is_free(make_world: MakeWorld) -> None:
+    world = make_world(pool={"max_age": 100, "age_jitter": 0})
+    client = world.client()
+    server = in_transaction(world, client)
+    world.tick(101)
+    assert world.pool() == "1 leased"
+    ended(client, server)
+    assert (world.pool(), server.is_closed) == ("", True)
+    assert world.counters.backend_closes == {"max-age": 1}
+
+
+# Ending
+
+
+def test_a_drain_closes_what_is_free_and_lets_the_rest_finish(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=2)
+    client, other = world.client(), world.client()
+    held = in_transaction(world, client)
+    free = in_transaction(world, other)
+    ended(other, free)
+    world.loop.call(world.writer.drain)
+    assert (world.pool(), free.is_closed, held.is_closed) == ("1 leased", True, False)
+    other.sends(SELECT, PING)
+    got = other.got()
+    assert b"Server shutdown in progress" in got and got.endswith(ok())
+    ended(client, held)
+    assert (world.pool(), held.is_closed) == ("", True)
+
+
+# What others ask
+
+
+def test_the_holders_of_a_pool_are_told_by_what_they_do(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=3)
+    transaction, pinned, running = world.client(), world.client(), world.client()
+    in_transaction(world, transaction)
+    world.loop.advance(2)
+    pinned.sends(query("SELECT GET_LOCK('x', 1)"))
+    world.backend().answers(rows(b"1"))
+    running.sends(SELECT)
+    assert world.writer.holders() == (
+        "pool of writer has 3 of 3 leased: 1 in transaction, 1 pinned, 1 running; "
+        "the oldest lease is 2.0 s old (in transaction)"
+    )
+    assert world.writer.leases() == 3
