@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from config.sections import Pool, Role, Upstream
@@ -43,6 +45,47 @@ class Log:
         return [event for level, event, _ in self.lines if level == "warning"]
 
 
+def make_shared(
+    loop: asyncio.AbstractEventLoop,
+    log: Log,
+    *,
+    pool_mode: int = TRANSACTION_POOLING,
+    max_packet: int = 1 << 24,
+    passthrough: bool = True,
+) -> Shared:
+    """What sessions share, with the user app, whose password is secret."""
+    configured = Credential(b"app", b"secret", Verifier.of_password(b"secret"), is_configured=True)
+    shared = Shared(
+        loop=loop,
+        counters=Counters(),
+        credentials=Credentials([configured], passthrough),
+        facts=Facts(),
+        statements=StatementCache(1 << 20),
+        pool_mode=pool_mode,
+        max_packet=max_packet,
+        max_clients=100,
+        login_timeout=10.0,
+        max_login_delay=4.0,
+        acquire_timeout=5.0,
+        log=log,
+    )
+    shared.key_pair = KEY_PAIR
+    return shared
+
+
+def learn(shared: Shared, version: bytes = b"8.0.36", variables: Sequence[bytes] = ()) -> None:
+    """As if a connection to a server had been opened before."""
+    facts = shared.facts
+    facts.server_version = version
+    facts.charset = 255
+    facts.setup = setup_statement(
+        "mariadb" if facts.is_mariadb else "mysql", [] if facts.is_mariadb else list(variables)
+    )
+    facts.charsets[COLLATION] = CHARSETS
+    facts.reset_charsets = CHARSETS
+    shared.facts_known.set()
+
+
 class World:
     """The parts, and short ways to what tests look at most. `close` it: it checks that nothing was left behind."""
 
@@ -59,24 +102,11 @@ class World:
     ) -> None:
         self.loop = StepLoop()
         self.log = Log()
-        self.counters = Counters()
-        self.facts = Facts()
-        configured = Credential(b"app", b"secret", Verifier.of_password(b"secret"), is_configured=True)
-        self.shared = Shared(
-            loop=self.loop,
-            counters=self.counters,
-            credentials=Credentials([configured], passthrough),
-            facts=self.facts,
-            statements=StatementCache(1 << 20),
-            pool_mode=pool_mode,
-            max_packet=max_packet,
-            max_clients=100,
-            login_timeout=10.0,
-            max_login_delay=4.0,
-            acquire_timeout=5.0,
-            log=self.log,
+        self.shared = make_shared(
+            self.loop, self.log, pool_mode=pool_mode, max_packet=max_packet, passthrough=passthrough
         )
-        self.shared.key_pair = KEY_PAIR
+        self.counters = self.shared.counters
+        self.facts = self.shared.facts
         self.settings = Settings(
             upstream=(Upstream(host="writer"),),
             pool=Pool(**{"size": pool_size, "idle_timeout": 1e6, **(pool or {})}),
@@ -107,15 +137,8 @@ class World:
 
     def learn_server(self) -> None:
         """As if a connection had been opened before."""
-        facts, server = self.facts, self.server
-        facts.server_version = server.version
-        facts.charset = 255
-        kind = "mariadb" if facts.is_mariadb else "mysql"
-        facts.setup = setup_statement(kind, [] if facts.is_mariadb else server.variables)
-        facts.charsets[COLLATION] = CHARSETS
-        facts.reset_charsets = CHARSETS
-        self.shared.facts_known.set()
-        for schema in server.schemas:
+        learn(self.shared, self.server.version, self.server.variables)
+        for schema in self.server.schemas:
             self.shared.proven_schemas.add((b"app", schema))
 
     # Making things happen

@@ -48,10 +48,12 @@ def inserted(world: World, client: FakeClient, insert_id: int = 7) -> ServerEnd:
 def captured(server: ServerEnd, insert_id: int) -> None:
     """The server is asked for the residue, and answers."""
     (asked,) = server.got()
-    assert b"LAST_INSERT_ID()" in asked
-    columns = [Column(b"a")] * asked.count(b"()")
-    values: list[bytes | None] = [*[b"1"] * (len(columns) - 1), b"%d" % insert_id]
-    server.answers(text_resultset(columns, [values], status=AUTOCOMMIT, deprecate_eof=True))
+    items = asked.removeprefix(b"\x03SELECT ").split(b", ")
+    assert b"LAST_INSERT_ID()" in items
+    values: list[bytes | None] = [b"%d" % insert_id if item == b"LAST_INSERT_ID()" else b"0" for item in items]
+    server.answers(
+        text_resultset([Column(b"a")] * len(items), [values], status=AUTOCOMMIT, deprecate_eof=True)
+    )
 
 
 def in_transaction(world: World, client: FakeClient) -> ServerEnd:
