@@ -45,7 +45,9 @@ class Display:
             self._live.stop()
 
     def show(self, sample: Sample) -> None:
-        """Take in one sample."""
+        """Take in one sample; the goodbyes at the end are not worth a look."""
+        if sample.phase == "stopping":
+            return
         if sample.phase == "running":
             if self._running_since is None:
                 self._running_since = sample.at

@@ -23,6 +23,7 @@ def test_plain_lines_come_now_and_then_and_with_each_phase() -> None:
     samples = [sample("connecting", at / 4) for at in range(4)] + [
         sample("running", at / 4) for at in range(4, 32)
     ]
+    samples.append(sample("stopping", 8.25))
     lines = shown(samples, terminal=False).splitlines()
     assert [line.split(" s:")[0].strip() for line in lines] == [
         "direct  0.0",
