@@ -91,8 +91,8 @@ _UNSAFE_CHARSETS: Final = frozenset([b"gbk", b"big5", b"sjis", b"cp932", b"gb180
 _DIAGNOSTICS_BIT: Final = BITS[PinReason.DIAGNOSTICS]
 _SAVEPOINT_BIT: Final = BITS[PinReason.SAVEPOINT]
 _TABLE_LOCK_BIT: Final = BITS[PinReason.TABLE_LOCK]
-# COM_RESET_CONNECTION undoes neither, on either server
-_UNRESETTABLE: Final = BITS[PinReason.RESOURCE_GROUP] | BITS[PinReason.ROLE]
+# COM_RESET_CONNECTION undoes none of them: the first two on either server; after XA PREPARE and a reset MariaDB refuses writes
+_UNRESETTABLE: Final = BITS[PinReason.RESOURCE_GROUP] | BITS[PinReason.ROLE] | BITS[PinReason.XA]
 _NEXT_TRANSACTION_BIT: Final = BITS[PinReason.NEXT_TRANSACTION]
 
 
