@@ -80,7 +80,7 @@ MEANINGS: Final[dict[PinReason, PinMeaning]] = {
         "COMMIT, ROLLBACK, or a reset",
     ),
     PinReason.XA: PinMeaning(
-        "an XA transaction is between START and its end", "XA COMMIT, XA ROLLBACK, or a reset"
+        "an XA transaction is between START and its end", "XA COMMIT, XA ROLLBACK, or the end of the session"
     ),
     PinReason.NEXT_TRANSACTION: PinMeaning(
         "characteristics were set for the next transaction only",
