@@ -63,10 +63,13 @@ __all__ = ["NOTHING", "Question", "Statement", "StatementCache", "classify"]
 _QUERIES: Final = frozenset([b"select", b"with", b"table", b"values"])  # MariaDB has no TABLE
 _SELECT: Final = Statement(IS_SELECT)
 _SELECT_WITHOUT_TABLE: Final = Statement(IS_SELECT | USES_NO_TABLE)
+_EXPLAIN: Final = Statement()
+_EXPLAIN_WITHOUT_TABLE: Final = Statement(USES_NO_TABLE)
 _ORDINARY: Final[dict[bytes, Statement]] = {
     **{word: Statement(flags) for word, flags in PLAIN.items()},
     **dict.fromkeys(_QUERIES, _SELECT),
     **{word: NOTHING for word, flags in PLAIN.items() if not flags},
+    b"explain": _EXPLAIN,
 }
 _OFFSETS: Final[dict[int, Statement]] = {}
 _MOST_OFFSETS: Final = 4096
@@ -82,6 +85,8 @@ def classify(text: bytes, lexing: int) -> Statement:
         ordinary = _ORDINARY.get(text[heads[0] : heads[1]].lower())
         if ordinary is not None:
             marks = found.marks
+            if ordinary is _EXPLAIN:
+                return _EXPLAIN if found.has_from else _EXPLAIN_WITHOUT_TABLE
             if ordinary is _SELECT:
                 if not marks:
                     return _SELECT if found.has_from else _SELECT_WITHOUT_TABLE
@@ -188,7 +193,8 @@ def _compose(text: bytes, lexing: int, found: Survey) -> Statement:
         effects.flags |= before & _OF_ALL
     if count > 1:
         effects.flags &= ~_OF_ALL | kept
-        if effects.temporary:
+        if effects.temporary or b"sql_mode" in effects.variables:
+            # whose values were reported when, and how the rest was read, is beyond us
             effects.unknown()
         # only what the last one says would count, and it may not be reached
         effects.question = 0
@@ -327,6 +333,7 @@ def _prepare(effects: Effects, tokens: list[Token]) -> None:
 def _execute(effects: Effects, tokens: list[Token]) -> None:
     name = at(tokens, 1)
     effects.flags |= READS_INSERT_ID
+    effects.found_rows = UNKNOWN_FOUND_ROWS
     if name.word != b"immediate":
         effects.executes.append(effects.plain(name).lower())
         return
@@ -477,12 +484,12 @@ class _Marks:
         if code == lexer.SERVICE_LOCK:
             effects.pin(PinReason.USER_LOCK, FIXED_NAME)
         elif code == lexer.GET_LOCK:
-            effects.pin(PinReason.USER_LOCK, name or b"?")
+            effects.pin(PinReason.USER_LOCK, b"=" + name if name else FIXED_NAME + b"?")
         elif code == lexer.RELEASE_ALL_LOCKS:
             if name is not None:
                 effects.lift(PinReason.USER_LOCK, ALL_NAMES)
         elif name:
-            effects.lift(PinReason.USER_LOCK, name)
+            effects.lift(PinReason.USER_LOCK, b"=" + name)
 
     def _bare_lock(self) -> bytes | None:
         """The literal name in ``SELECT|DO function('name' ..) [[AS] alias]`` and nothing else; b"" without one; None if it is more."""

@@ -206,6 +206,9 @@ def _value(effects: Effects, tokens: list[Token], i: int, name: bytes) -> int:
         _assigned(effects, (name,))
         if len(value) == 1 and value[0].word == b"default":
             effects.defaults.append(name)
+    for j in range(1, len(value)):
+        if is_symbol(value[j], b":=") and value[j - 1].kind == VARIABLE:
+            effects.pin(PinReason.USER_VARIABLE)
     if uses_unknown_function(value):
         effects.flags |= MAY_CALL
     return end

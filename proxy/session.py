@@ -65,6 +65,7 @@ PROBE: Final = 3  # send COM_PING and call `probed`
 
 _IN_TRANS: Final = 0x0001
 _AUTOCOMMIT: Final = 0x0002
+_IN_TRANS_READONLY: Final = 0x2000
 _DB_DROPPED: Final = 0x0100
 _NO_BACKSLASH_ESCAPES: Final = 0x0200
 _ANSI_QUOTES: Final = 0x8000  # MariaDB only
@@ -89,7 +90,6 @@ _IN_PASSING: Final = frozenset(
 )
 _UNSAFE_CHARSETS: Final = frozenset([b"gbk", b"big5", b"sjis", b"cp932", b"gb18030", b"gb2312"])
 _DIAGNOSTICS_BIT: Final = BITS[PinReason.DIAGNOSTICS]
-_SAVEPOINT_BIT: Final = BITS[PinReason.SAVEPOINT]
 _TABLE_LOCK_BIT: Final = BITS[PinReason.TABLE_LOCK]
 # COM_RESET_CONNECTION undoes none of them: the first two on either server; after XA PREPARE and a reset MariaDB refuses writes
 _UNRESETTABLE: Final = BITS[PinReason.RESOURCE_GROUP] | BITS[PinReason.ROLE] | BITS[PinReason.XA]
@@ -106,7 +106,6 @@ class SessionState(ResidueKeeper):
         "_holders",
         "_is_locked",
         "_texts",
-        "_was_in_transaction",
         "lexing",
         "pinned",
     )
@@ -122,7 +121,6 @@ class SessionState(ResidueKeeper):
         self._holders: dict[PinReason, dict[bytes, int]] = {}
         # the tracker of transaction state says LOCK TABLES is in force
         self._is_locked: bool = False
-        self._was_in_transaction: bool = False
         self._gets_diagnostics: bool = False
         # text prepared statements by name; None: their text is not known
         self._texts: dict[bytes, Statement | None] = {}
@@ -211,7 +209,7 @@ class SessionState(ResidueKeeper):
         if response.is_error:
             self.pin(PinReason.OPAQUE_STATE_CHANGE)
             return HOLD
-        self._see_status(response.status)
+        self._see_status(response.status, self._failed)
         if response.changes is not None:
             # MySQL reports what the statement did before it failed
             self._see_changes(self._failed, response.changes)
@@ -241,9 +239,8 @@ class SessionState(ResidueKeeper):
             self._see_failure(statement, response.error_code, changes)
             self._failed = statement
             return HOLD if self.pinned else PROBE
-        self._see_status(response.status)
+        self._see_status(response.status, statement)
         self._see_text(statement, changes)
-        self._see_savepoint(statement)
         return self.verdict()
 
     def _see_text(self, statement: Statement, changes: SessionChanges | None) -> None:
@@ -280,8 +277,10 @@ class SessionState(ResidueKeeper):
             self._texts.pop(name, None)
 
     def _pin_by_text(self, reason: PinReason, name: bytes) -> None:
-        if reason is PinReason.SAVEPOINT:
-            return  # see _see_savepoint
+        if reason is PinReason.SAVEPOINT and self.status & (_IN_TRANS | _AUTOCOMMIT):
+            # within a transaction it ends with that; without one and under autocommit it is nothing. But under autocommit=0 it
+            # begins what the server does not call a transaction (MySQL bug 107875).
+            return
         if reason is PinReason.TEMPORARY_TABLE:
             name = self._full_name(name)
         self.pin(reason, name)
@@ -291,13 +290,6 @@ class SessionState(ResidueKeeper):
         if b"." in name or name == FIXED_NAME:
             return name
         return (self.vector.schema or b"") + b"." + name
-
-    def _see_savepoint(self, statement: Statement) -> None:
-        """Under autocommit=0 a savepoint begins what the server does not call a transaction (MySQL bug 107875)."""
-        if self.pinned & _SAVEPOINT_BIT and self._was_in_transaction and not self.status & _IN_TRANS:
-            self.lift(PinReason.SAVEPOINT)
-        if PinReason.SAVEPOINT in statement.pins and not self.status & (_IN_TRANS | _AUTOCOMMIT):
-            self.pin(PinReason.SAVEPOINT)
 
     def _confirm(self, statement: Statement, changes: SessionChanges | None) -> None:
         """Every variable that the text assigns must have been reported."""
@@ -331,17 +323,11 @@ class SessionState(ResidueKeeper):
         if statement.inner is not None:
             self._see_failure(statement.inner, code, changes)
 
-    def _see_status(self, status: int) -> None:
+    def _see_status(self, status: int, statement: Statement) -> None:
         """The flags of an OK or EOF."""
         changed = (status ^ self.status) & _LASTING
-        if status & _IN_TRANS:
-            self._was_in_transaction = True
-        elif self._was_in_transaction and self.pinned & (_NEXT_TRANSACTION_BIT | _SAVEPOINT_BIT):
-            self.lift(PinReason.NEXT_TRANSACTION)
-            self.lift(PinReason.SAVEPOINT)
-            self._was_in_transaction = False
-        else:
-            self._was_in_transaction = False
+        if self.status & ~status & _IN_TRANS:
+            self._transaction_ended(statement)
         if changed:
             if changed & _AUTOCOMMIT and status & _AUTOCOMMIT:
                 self.lift(PinReason.SAVEPOINT)
@@ -352,6 +338,15 @@ class SessionState(ResidueKeeper):
             self.status = status & _LASTING
         if status & _DB_DROPPED:
             self.vector = self.vector.with_schema(None)
+
+    def _transaction_ended(self, statement: Statement) -> None:
+        """SET autocommit=1 commits, but leaves the characteristics of the transaction in force for the next one, on both servers."""
+        is_left_over = self.pinned & _NEXT_TRANSACTION_BIT or self.status & _IN_TRANS_READONLY
+        if not statement.flags & SETS:
+            self.lift(PinReason.NEXT_TRANSACTION)
+        elif is_left_over:
+            self.pin(PinReason.NEXT_TRANSACTION)
+        self.lift(PinReason.SAVEPOINT)
 
     def _set_lexing(self, bit: int, is_on: bool) -> None:
         self.lexing = self.lexing | bit if is_on else self.lexing & ~bit
@@ -383,9 +378,12 @@ class SessionState(ResidueKeeper):
         flags = statement.flags
         if flags & (CALLS | MAY_CALL):
             return False
-        if flags & (SETS | USES | SETS_FOR_ITSELF) or statement.pins or statement.lifts:
-            return True
-        if statement.temporary:
+        if (
+            flags & (SETS | USES | SETS_FOR_ITSELF)
+            or statement.pins
+            or statement.lifts
+            or statement.temporary
+        ):
             return True
         if statement.executes or statement.inner is not None:
             texts = [self._texts.get(name) for name in statement.executes]
@@ -406,7 +404,7 @@ class SessionState(ResidueKeeper):
             if name == b"last_gtid":
                 # MariaDB with a binlog reports it, read-only, after every transaction that wrote something
                 continue
-            if name == b"last_insert_id" or name == b"identity":
+            if name in (b"last_insert_id", b"identity"):
                 self.insert_id = int(value)
                 self.residue |= INSERT_ID
                 self.native |= INSERT_ID
@@ -422,7 +420,7 @@ class SessionState(ResidueKeeper):
                 self.pin(PinReason.UNSAFE_VARIABLE, name)
         if not kept:
             return
-        if statement.collation:
+        if statement.collation and any([name == b"character_set_results" for name, _ in kept]):
             kept.append((b"collation_connection", statement.collation))
             kept.append((RESULTS_COLLATION, statement.collation))
         self.vector = self.vector.with_variables(kept)
@@ -455,7 +453,7 @@ class SessionState(ResidueKeeper):
         """
         if response.is_error:
             return self._completed(NOTHING, response)
-        self._see_status(response.status)
+        self._see_status(response.status, NOTHING)
         if command == _COM_INIT_DB:
             self.vector = self.vector.with_schema(payload[1:])
             self.row_count = self.found_rows = 0
@@ -480,7 +478,7 @@ class SessionState(ResidueKeeper):
         self.pinned = 0
         self._holders.clear()
         self._texts.clear()
-        self._is_locked = self._was_in_transaction = self._gets_diagnostics = False
+        self._is_locked = self._gets_diagnostics = False
         self.insert_id = self.row_count = self.found_rows = 0
         self.captured = None
         self.moved()

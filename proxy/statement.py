@@ -57,7 +57,7 @@ AFTERMATH: Final = CHANGES_ACCOUNT | RELEASES | SETS_GLOBAL
 
 UNKNOWN_FOUND_ROWS: Final = -1
 KEPT_FOUND_ROWS: Final = -2
-ALL_NAMES: Final = b"*"
+ALL_NAMES: Final = b"\0*"
 """As a name in `Statement.lift_names`: every named holder of the reason, fixed ones excepted."""
 FIXED_NAME: Final = b"\0"
 """As a name in `Statement.pin_names`: only a reset lifts it."""
