@@ -1,1 +1,24 @@
-"""The proxy: owns I/O, time and concurrency."""
+"""Owns I/O, time and concurrency: accepts clients, leases backends to their sessions, restores state, ends in order.
+
+Pure modules decide (no asyncio, no clock; `now` is an argument), shells act. A pure module never imports a shell; import contracts in
+pyproject.toml check it.
+
+Pure:
+- the pool core: `pool` (what one endpoint's pool does), `pool_settle`, `pool_members`, `pool_waiters`, `pool_backoff` (its parts),
+  `pool_states` (members, tickets, their lists), `pool_actions` (what it asks of its shell)
+- session state: `lexer`, `grammar`, `effects`, `classify` (what a statement's text means), `statement` (the result), `session` (the one
+  predicate: may the lease end?), `vector` (state vector and restoring it), `residue` (insert id, warnings, counts), `pins`
+- `prepared` (binary statements on shared backends), `credentials`, `identity` (who a session is to servers, pool keys), `replies`
+  (errors of our own), `reasons` (of closes), `counters`, `results`
+
+Shells:
+- the data path: `listeners` -> `login` and `admission` (connection phase) -> `frontend` (one client; `special`, `binary`: its rarer
+  commands) on top of `lessee` (its dealings with pools) -> `endpoint` (one server's pool) -> `backend` (one connection to it)
+- the slow path: `connector` (opens backends), `tls`, `rsa`, `tasks`
+- the process: `cli` -> `app`, `shared` (what all sessions use), `snapshot`, `admin`, `metrics`, `logs`, `version`
+
+Five words: a *session* is one client's conversation and outlives any *lease*, its exclusive right to a *backend*; a *pin* is a reason
+to keep the lease; a backend is *parked* when it carries residue that only matters if its session asks for it.
+
+`proxy` imports `protocol` and `config`; nothing but tests and bench imports `proxy`.
+"""
