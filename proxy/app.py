@@ -12,6 +12,8 @@ import resource
 import signal
 import socket
 import sys
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import uvloop
@@ -44,6 +46,8 @@ TICK: Final = 0.1
 PROBE_BASE: Final = 0.1
 PROBE_LIMIT: Final = 1.0
 """Seconds between attempts to read a server's greeting at the start: doubled up to the limit."""
+KILL_TIME: Final = 1.0
+"""Seconds that the last KILLs may take after `drain_timeout`."""
 GREETING_LIMIT: Final = 65536
 RESERVED_DESCRIPTORS: Final = 64
 POOL_MODES: Final = {
@@ -81,7 +85,6 @@ class Process:
 
     async def serve(self) -> int:
         """From start to end. Raises ListenError, TlsError or OSError when it cannot start."""
-        settings = self.settings
         loop = asyncio.get_running_loop()
         shared = self.shared = self._make_shared(loop)
         await asyncio.to_thread(shared.key_pair.public_key_pem)
@@ -197,19 +200,20 @@ class Process:
         )
 
     async def _learn_greeting(self, endpoint: Endpoint) -> None:
-        """Read the server's greeting, so that clients can be greeted as it would; tried again until it succeeds."""
+        """Read the server's greeting, so that clients can be greeted as it would, and again whenever it does not answer: who sends clients
+        elsewhere because of /readyz must hear when it is back, although no client asks for it."""
         delay = PROBE_BASE
         while not self.stopping.is_set():
-            failure = await read_greeting(endpoint.target, self.facts)
-            if failure is None:
-                endpoint.is_answering = True
-                endpoint.last_failure = ""
-                assert self.shared is not None
-                self.shared.facts_known.set()
-                return
-            if endpoint.last_failure != failure:
-                self.log.warning("server does not answer", endpoint=endpoint.name, reason=failure)
-            endpoint.last_failure = failure
+            if not endpoint.is_answering:
+                failure = await read_greeting(endpoint.target, self.facts)
+                if failure is None:
+                    assert self.shared is not None
+                    endpoint.is_answering = True
+                    endpoint.last_failure = ""
+                    self.shared.facts_known.set()
+                elif endpoint.last_failure != failure:
+                    self.log.warning("server does not answer", endpoint=endpoint.name, reason=failure)
+                    endpoint.last_failure = failure
             await asyncio.sleep(delay)
             delay = min(PROBE_LIMIT, delay * 2)
 
@@ -245,11 +249,7 @@ class Process:
         self.log.info("draining", clients=len(shared.frontends))
         for login in list(shared.logins):
             login.end(CloseReason.DRAINED)
-        for frontend in list(shared.frontends.values()):
-            frontend.drain()
-        deadline = shared.loop.time() + self.settings.drain_timeout
-        while shared.frontends and shared.loop.time() < deadline:
-            await asyncio.sleep(TICK / 2)
+        await _wait_until(partial(_drain_clients, shared), self.settings.drain_timeout)
         busy = list(shared.frontends.values())
         if busy:
             self.log.warning("drain_timeout passed", closed=len(busy))
@@ -257,7 +257,30 @@ class Process:
             frontend.close(CloseReason.SHUTDOWN if frontend.state != READY else CloseReason.DRAINED)
         for endpoint in shared.endpoints():
             endpoint.drain()
+        # what was cut off is killed on the servers
+        await _wait_until(partial(_are_pools_empty, shared), KILL_TIME)
         # one turn, so that the last packets and COM_QUITs leave
+        await asyncio.sleep(TICK / 2)
+
+
+def _drain_clients(shared: Shared) -> bool:
+    """Close those that have nothing under way; whether none is left."""
+    for frontend in list(shared.frontends.values()):
+        frontend.drain()
+    return not shared.frontends
+
+
+def _are_pools_empty(shared: Shared) -> bool:
+    return not any(endpoint.core.size for endpoint in shared.endpoints())
+
+
+async def _wait_until(holds: Callable[[], bool], limit: float) -> None:
+    """Wait until this holds, for `limit` seconds at most."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + limit
+    while True:
+        if holds() or loop.time() >= deadline:
+            return
         await asyncio.sleep(TICK / 2)
 
 
@@ -278,7 +301,7 @@ async def read_greeting(target: Target, facts: Facts) -> str | None:
                     return "it closed the connection before its greeting"
                 reader.feed(chunk)
                 payload = reader.next_payload()
-            if payload[0] == 0xFF:
+            if payload[:1] == b"\xff":
                 error = parse_err(payload)
                 return f"{error.code} {error.message.decode('utf-8', 'replace')}"
             greeting = HandshakeV10.parse(payload)
