@@ -237,9 +237,9 @@ class Endpoint(LossListener):
         backend.rest()
         self._execute(self.core.release(backend, self.loop.time(), key=key, parked_by=owner))
 
-    def unpark(self, backend: Backend) -> None:
+    def unpark(self, backend: Backend, owner: Holder) -> None:
         """Its owner no longer cares for the residue."""
-        self._execute(self.core.unpark(backend, self.loop.time()))
+        self._execute(self.core.unpark(backend, self.loop.time(), owner=owner))
 
     def release_dirty(self, backend: Backend, key: PoolKey) -> None:
         """Give a backend back that carries state of a session which is over: reset it first."""

@@ -368,4 +368,4 @@ class Lessee(Holder):
         if backend is not None and endpoint is not None:
             self.parked = None
             self.parked_endpoint = None
-            endpoint.unpark(backend)
+            endpoint.unpark(backend, self)
