@@ -9,5 +9,5 @@ cluster     a writer and readers with GTID replication; `python -m bench.cluster
 the rest    the load and its report: `python -m bench demo`, `python -m bench fanin`
 
 bench talks to Fanin as any client does, over the network. It may be imported by tests and by nothing else, and imports neither
-`proxy` internals nor tests.
+`proxy` internals (but for `proxy.rsa`, which encrypts a password) nor tests.
 """
