@@ -36,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"bench {options.subcommand}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
+        print(f"bench {options.subcommand}: interrupted", file=sys.stderr)
         return 130
 
 

@@ -207,7 +207,8 @@ class Load:
                         self.count_error("no answer", f"no answer to {client.step.sql!r}")
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; clients that still think will not wake up to play."""
+        self.is_stopping = True
         for slots in self.slots:
             for client in slots.clients:
                 client.close()

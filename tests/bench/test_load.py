@@ -154,6 +154,18 @@ async def test_thinking_client_lets_time_pass_between_turns(fake: FakeServer) ->
     assert load.slots[0].playing == 0
 
 
+async def test_client_that_thinks_does_not_play_after_the_close(fake: FakeServer) -> None:
+    script = Script("DO 0")
+    load = Load([Group(fake.target, script, clients=2, active=1, think=0.01)])
+    await load.open()
+    load.start()
+    await until(lambda: load.turns == 1)
+    load.close()
+    await until(lambda: load.slots[0].playing == 0)
+    assert script.played == [0]
+    assert load.errors == {}
+
+
 async def test_turn_that_never_ends_is_an_error(fake: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.load.STOP_TIMEOUT", 0.05)
     fake.answers["SLEEP"] = OK[:3]  # the rest never comes
