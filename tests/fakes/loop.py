@@ -67,6 +67,7 @@ class StepLoop(asyncio.SelectorEventLoop):
 
     def advance(self, seconds: float) -> None:
         """Let time pass, from timer to timer."""
+        self.settle()
         until = self.now + seconds
         while (when := self._next_timer()) <= until:
             self.now = max(self.now, when)

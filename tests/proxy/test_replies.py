@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import pytest
+
+from protocol.packets import parse_eof, parse_err, parse_ok
+from proxy import replies
+from proxy.pool_actions import AcquireTimeout, OpenFailed, PoolClosed, PoolDraining, PoolSnapshot
+from proxy.replies import Failure
+from tests.fakes.wire import AUTOCOMMIT, packets
+
+
+def snapshot(cause: object = None) -> PoolSnapshot:
+    return PoolSnapshot("open", 2, 0, 0, 0, 2, 0, 1, None, cause)
+
+
+def test_a_failure_is_an_err_packet() -> None:
+    ((number, payload),) = packets(Failure(1045, "Access denied").wire(7))
+    error = parse_err(payload)
+    assert (number, error.code, error.sqlstate, error.message) == (7, 1045, b"28000", b"Access denied")
+
+
+def test_an_unknown_code_is_a_general_error_unless_it_says_otherwise() -> None:
+    assert Failure(9999, "x").sqlstate == "HY000"
+    assert Failure(9999, "x", "42000").sqlstate == "42000"
+
+
+@pytest.mark.parametrize(
+    ("code", "kinds"),
+    [
+        (1045, {"is_credential", "is_refusal"}),
+        (1698, {"is_credential", "is_refusal"}),
+        (1049, {"is_refusal"}),
+        (1044, {"is_refusal"}),
+        (1040, {"is_limit"}),
+        (1203, {"is_limit"}),
+        (1226, {"is_limit"}),
+        (2003, set()),
+    ],
+)
+def test_codes_say_what_kind_of_refusal_it_is(code: int, kinds: set[str]) -> None:
+    failure = Failure(code, "x")
+    found = {name for name in ("is_credential", "is_limit", "is_refusal") if getattr(failure, name)}
+    assert found == kinds
+
+
+@pytest.mark.parametrize(
+    ("failure", "code", "sqlstate", "text"),
+    [
+        (
+            replies.access_denied(b"app", "h", True),
+            1045,
+            "28000",
+            "Access denied for user 'app'@'h' (using password: YES)",
+        ),
+        (
+            replies.access_denied(b"\xff", "h", False, "Do this"),
+            1045,
+            "28000",
+            "Access denied for user '\ufffd'@'h' (using password: NO). Do this",
+        ),
+        (replies.too_many_clients(5), 1040, "08004", "Too many connections"),
+        (replies.unknown_command(), 1047, "08S01", "Unknown command"),
+        (replies.shutting_down(), 1053, "08S01", "Server shutdown in progress (Fanin is draining)"),
+        (
+            replies.lost("x closed", True),
+            2013,
+            "HY000",
+            "Lost connection to server during query (Fanin: x closed). The statement may or may not have been "
+            "executed; its transaction or pinned state is lost",
+        ),
+        (
+            replies.unreachable("writer", "refused"),
+            2003,
+            "HY000",
+            "Fanin: can't connect to server writer: refused",
+        ),
+        (
+            replies.not_movable("why"),
+            1105,
+            "HY000",
+            "Fanin: the session could not be moved to another server connection: why",
+        ),
+    ],
+)
+def test_the_words_of_failures(failure: Failure, code: int, sqlstate: str, text: str) -> None:
+    assert (failure.code, failure.sqlstate, failure.message) == (code, sqlstate, text)
+
+
+def test_a_lost_connection_without_state() -> None:
+    assert replies.lost("x", False).message.endswith("may not have been executed")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (OpenFailed(Failure(1045, "denied")), 1045, "denied"),
+        (OpenFailed("refused"), 2003, "Fanin: can't connect to server writer: refused"),
+        (AcquireTimeout(5.02, snapshot(Failure(1040, "full"))), 1040, "full"),
+        (
+            AcquireTimeout(5.02, snapshot()),
+            1040,
+            "Fanin: no server connection became free within 5.0 s: HOLDERS. Shorten transactions, raise pool.size, "
+            "or see /state for who pins",
+        ),
+        (PoolDraining(), 1053, "Server shutdown in progress (Fanin is draining)"),
+        (PoolClosed(), 1053, "Server shutdown in progress (Fanin is draining)"),
+        ("odd", 1105, "Fanin: odd"),
+    ],
+)
+def test_a_refused_ticket_in_words(error: object, code: int, text: str) -> None:
+    failure = replies.of_ticket(error, "writer", "HOLDERS")
+    assert (failure.code, failure.message) == (code, text)
+
+
+def test_answers_of_our_own() -> None:
+    ((number, payload),) = packets(replies.ok(AUTOCOMMIT, 3))
+    assert (number, parse_ok(payload, False).status) == (3, AUTOCOMMIT)
+    ((number, payload),) = packets(replies.eof(AUTOCOMMIT, False))
+    assert (number, parse_eof(payload).status) == (1, AUTOCOMMIT)
+    ((_, payload),) = packets(replies.eof(AUTOCOMMIT, True))
+    assert (payload[0], parse_ok(payload, False).status) == (0xFE, AUTOCOMMIT)

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from proxy.listeners import Listener
+from proxy.snapshot import LONGEST_LIST, Snapshot
+from tests.fakes.wire import IN_TRANS, ok, query, rows
+from tests.fakes.world import World
+from tests.proxy.conftest import MakeWorld
+
+
+class Closable:
+    """As much of a listener as a snapshot looks at."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.is_closed = False
+
+
+def snapshot_of(world: World, *listeners: Any) -> Snapshot:
+    found: list[Listener] = list(listeners)
+    return Snapshot(world.shared, found)
+
+
+def test_a_ready_process_has_no_obstacles(world: World) -> None:
+    world.writer.is_answering = True
+    assert snapshot_of(world, Closable("a")).obstacles() == []
+
+
+def test_every_obstacle_is_named(make_world: MakeWorld) -> None:
+    world = make_world(readers=2)
+    snapshot = snapshot_of(world, Closable("a"), Closable("b"))
+    world.writer.last_failure = "refused"
+    world.shared.readers[1].is_answering = True
+    assert snapshot.obstacles() == ["no writer answers (writer: refused)"]
+    world.shared.readers[1].is_answering = False
+    world.writer.is_answering = True
+    assert snapshot.obstacles() == ["no reader answers (reader-1: not tried yet; reader-2: not tried yet)"]
+    world.shared.is_draining = True
+    snapshot._listeners[0].is_closed = True
+    assert snapshot.obstacles()[:2] == ["draining", "listener a is closed"]
+
+
+def test_pools_are_told_by_their_counts(world: World) -> None:
+    holder, waiter = world.client(), world.client()
+    holder.sends(query("BEGIN"))
+    world.backend().answers(ok(IN_TRANS))
+    waiter.sends(query("SELECT 1"))
+    world.loop.advance(2)
+    (pool,) = snapshot_of(world).endpoint_snapshots()
+    expected = {
+        "name": "writer",
+        "role": "writer",
+        "size": 1,
+        "opening": 0,
+        "idle": 0,
+        "parked": 0,
+        "leased": 1,
+        "resetting": 0,
+        "waiting": 1,
+        "oldest_wait": 2.0,
+        "in_transaction": 1,
+        "is_up": True,
+        "last_failure": "",
+    }
+    assert {name: pool[name] for name in expected} == expected
+
+
+def test_sessions_that_hold_or_wait_are_listed_with_what_they_do(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=2)
+    holder, pinned, waiter, _idle = world.client(), world.client(), world.client(), world.client()
+    holder.sends(query("BEGIN"))
+    world.backend().answers(ok(IN_TRANS))
+    pinned.sends(query("SELECT GET_LOCK('x', 1)"))
+    world.backend().answers(rows(b"1"))
+    waiter.sends(query("SELECT 1"))
+    snapshot = snapshot_of(world, Closable("a"))
+    state: Any = json.loads(json.dumps(snapshot.state()))
+    assert state["frontends"] == {"open": 4, "in_login": 0, "limit": 100, "with_lease_or_waiting": 3}
+    assert state["pinned"] == snapshot.pinned_sessions() == {"user-lock": 1}
+    assert [
+        (each["id"], each["state"], each["condition"], each["pins"], each["server_connection"])
+        for each in state["sessions"]
+    ] == [
+        (holder.connection_id, "holding", "in transaction", [], 1),
+        (pinned.connection_id, "holding", "pinned", ["user-lock"], 2),
+        (waiter.connection_id, "waiting", "", [], None),
+    ]
+    first = state["sessions"][0]
+    assert (first["user"], first["peer"], first["program"]) == ("app", "192.0.2.1:40000", "test")
+    assert state["listeners"] == ["a"]
+    assert snapshot.counters is world.counters
+
+
+def test_the_list_of_sessions_has_an_end(make_world: MakeWorld) -> None:
+    world = make_world()
+    for _ in range(LONGEST_LIST + 5):
+        world.client().sends(query("BEGIN"))
+    state: Any = snapshot_of(world).state()
+    assert len(state["sessions"]) == LONGEST_LIST
+    assert state["frontends"]["with_lease_or_waiting"] == LONGEST_LIST + 5
