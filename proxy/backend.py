@@ -115,6 +115,7 @@ class Backend(Member):
         "_closed_waiter",
         "_is_gone",
         "answers",
+        "collation",
         "inbox",
         "is_reading_paused",
         "kills",
@@ -141,6 +142,8 @@ class Backend(Member):
         self.owner: Owner | None = None
         # set by the connector when the capabilities are agreed
         self.tracker: ResponseTracker = ResponseTracker(deprecate_eof=True, session_track=True)
+        # collation id that it logged in with: decides the character sets after a reset
+        self.collation: int = 0
         # the server's own connection id (KILL)
         self.server_id: int = 0
         # the state that the session on the server really has

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from protocol.client import WANTED_CAPABILITIES, ClientLogin, Connected, Refused, TlsWanted
+from protocol.commands import reset_connection
 from protocol.constants import Capability, ServerStatus
 from protocol.errors import ProtocolError
 from protocol.framing import frame
@@ -20,7 +21,7 @@ from protocol.response import ResponseTracker
 from proxy import rsa
 from proxy.backend import IDLE, OPENING, Backend
 from proxy.credentials import Credential
-from proxy.identity import PoolKey
+from proxy.identity import IGNORE_SPACE, PoolKey
 from proxy.replies import Failure, unreachable
 from proxy.results import text_rows
 from proxy.vector import CHARSET_VARIABLES, NAMES_QUERY, Vector, setup_statement
@@ -28,8 +29,7 @@ from proxy.vector import CHARSET_VARIABLES, NAMES_QUERY, Vector, setup_statement
 COM_QUERY: Final = b"\x03"
 MEASURE: Final = (
     b"SELECT @@session.character_set_client, @@session.character_set_results, @@session.character_set_connection, "
-    b"@@session.collation_connection, @@global.character_set_client, @@global.character_set_results, "
-    b"@@global.character_set_connection, @@global.collation_connection, @@session.sql_mode, @@global.max_allowed_packet"
+    b"@@session.collation_connection, @@session.sql_mode, @@global.max_allowed_packet"
 )
 TLS_BROKEN: Final = 2026
 
@@ -69,13 +69,18 @@ class Facts:
     """the statement that sets the trackers"""
     charsets: dict[int, tuple[bytes, ...]] = field(default_factory=dict)
     """collation id of a handshake -> the values of CHARSET_VARIABLES that it leads to"""
-    reset_charsets: tuple[bytes, ...] = ()
-    """the same after COM_RESET_CONNECTION"""
+    reset_charsets: dict[int, tuple[bytes, ...]] = field(default_factory=dict)
+    """the same after COM_RESET_CONNECTION: MySQL goes to the server's default, MariaDB back to (mostly) the handshake's.
+    Never forgotten, because backends outlive what else is measured anew."""
 
     @property
     def is_mariadb(self) -> bool:
         """Which dialect the servers speak."""
         return b"MariaDB" in self.server_version
+
+    def charsets_after_reset(self, collation: int) -> dict[bytes, bytes]:
+        """CHARSET_VARIABLES of a connection that logged in with this collation, after a reset."""
+        return dict(zip(CHARSET_VARIABLES, self.reset_charsets[collation], strict=True))
 
 
 async def open_backend(
@@ -202,11 +207,13 @@ async def _set_up(
         if not facts.is_mariadb:
             names = [row[0] or b"" for row in await _ask(backend, NAMES_QUERY)]
         facts.setup = setup_statement("mariadb" if facts.is_mariadb else "mysql", names)
-    if collation not in facts.charsets:
-        await _measure(backend, collation, facts)
+    charsets = facts.charsets.get(collation)
+    if charsets is None:
+        charsets = await _measure(backend, key, collation, facts)
     await _ask(backend, facts.setup)
+    backend.collation = collation
     schema = vector.schema if vector is not None and key.has_schema else None
-    fresh = Vector.fresh(schema, dict(zip(CHARSET_VARIABLES, facts.charsets[collation], strict=True)))
+    fresh = Vector.fresh(schema, dict(zip(CHARSET_VARIABLES, charsets, strict=True)))
     backend.vector = fresh.with_multi_statements(vector is not None and vector.multi_statements)
     if backend.mode != OPENING:
         # its end came together with the last answer
@@ -215,20 +222,37 @@ async def _set_up(
     backend.mode = IDLE
 
 
-async def _measure(backend: Backend, collation: int, facts: Facts) -> None:
+async def _measure(backend: Backend, key: PoolKey, collation: int, facts: Facts) -> tuple[bytes, ...]:
+    """Learn what a login with this collation leads to, and a reset; the character sets that the backend is left with."""
     row = [value or b"" for value in (await _ask(backend, MEASURE))[0]]
-    facts.charsets[collation] = tuple(row[:4])
-    facts.reset_charsets = tuple(row[4:8])
-    facts.sql_mode = row[8]
-    facts.max_allowed_packet = int(row[9])
+    charsets = tuple(row[:4])
+    facts.sql_mode = row[4]
+    facts.max_allowed_packet = int(row[5])
+    facts.charsets[collation] = charsets
+    if key.capabilities & IGNORE_SPACE:
+        # a reset would spoil it; assume what holds for others
+        is_default = facts.reset_charsets and not facts.is_mariadb
+        facts.reset_charsets.setdefault(
+            collation, next(iter(facts.reset_charsets.values())) if is_default else charsets
+        )
+        return charsets
+    await _run(backend, reset_connection())
+    after = tuple([value or b"" for value in (await _ask(backend, MEASURE))[0][:4]])
+    facts.reset_charsets[collation] = after
+    return after
 
 
 async def _ask(backend: Backend, statement: bytes) -> list[list[bytes | None]]:
     """Run one statement on an opening backend; its rows."""
+    return text_rows(await _run(backend, COM_QUERY + statement))
+
+
+async def _run(backend: Backend, payload: bytes) -> bytes:
+    """Run one command on an opening backend; its answer."""
     tracker, inbox = backend.tracker, backend.inbox
     assert inbox is not None
-    tracker.begin(COM_QUERY[0], True, None, 0)
-    backend.transport.write(frame(COM_QUERY + statement))
+    tracker.begin(payload[0], True, None, 0)
+    backend.transport.write(frame(payload))
     raw = b""
     while not tracker.is_complete:
         chunk = await inbox.get()
@@ -236,4 +260,4 @@ async def _ask(backend: Backend, statement: bytes) -> list[list[bytes | None]]:
     if tracker.is_error:
         text = tracker.error_message.decode("utf-8", "replace")
         raise Failure(tracker.error_code, f"Fanin: setting up a connection failed: {text}")
-    return text_rows(raw)
+    return raw

@@ -24,7 +24,7 @@ from proxy.pool_states import OPENING as MEMBER_OPENING
 from proxy.reasons import CloseReason
 from proxy.replies import Failure, of_ticket, unreachable
 from proxy.tasks import spawn
-from proxy.vector import CHARSET_VARIABLES, Vector
+from proxy.vector import Vector
 
 if TYPE_CHECKING:
     from config.settings import Settings
@@ -274,8 +274,7 @@ class Endpoint(LossListener):
         """A reset is over: what the session has now is known (measured.md, section 2)."""
         vector = backend.vector
         schema = vector.schema if vector is not None else None
-        charsets = dict(zip(CHARSET_VARIABLES, self.facts.reset_charsets, strict=True))
-        fresh = Vector.fresh(schema, charsets)
+        fresh = Vector.fresh(schema, self.facts.charsets_after_reset(backend.collation))
         multi = vector is not None and vector.multi_statements
         backend.vector = fresh.with_multi_statements(multi)
         backend.statements.clear()

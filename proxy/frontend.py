@@ -41,6 +41,7 @@ from proxy.replies import Failure, lost, ok, shutting_down, unknown_command
 from proxy.session import HOLD, PARK, PROBE, SessionState
 from proxy.shared import SESSION_POOLING, Shared
 from proxy.statement import CHANGES_ACCOUNT, RELEASES, SETS_GLOBAL
+from proxy.vector import Vector, restore_commands
 
 COM_QUIT: Final = 0x01
 COM_QUERY: Final = 0x03
@@ -461,7 +462,14 @@ class Frontend(Lessee):
             self._send(ok(self.session.status))
             return
         self.state = RESETTING
-        self.backend.run(self, [reset_connection(), COM_QUERY_BYTE + self.shared.facts.setup])
+        facts = self.shared.facts
+        schema = self.session.vector.schema
+        # the backend may have logged in with another collation than this client
+        restore = restore_commands(
+            Vector.fresh(schema, facts.charsets_after_reset(self.backend.collation)),
+            Vector.fresh(schema, facts.charsets_after_reset(self.identity.collation)),
+        )
+        self.backend.run(self, [reset_connection(), COM_QUERY_BYTE + facts.setup, *(restore or [])])
 
     def _session_was_reset(self, backend: Backend, is_failed: bool) -> None:
         if is_failed:
@@ -475,7 +483,8 @@ class Frontend(Lessee):
 
     def _fresh_session(self) -> None:
         facts = self.shared.facts
-        self.session.was_reset(facts.reset_charsets, facts.status)
+        charsets = facts.charsets_after_reset(self.identity.collation)
+        self.session.was_reset(tuple(charsets.values()), facts.status)
         self.forget_statements()
         if self.shared.pool_mode == SESSION_POOLING:
             self.session.pin(PinReason.SESSION_MODE)

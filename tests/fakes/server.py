@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from protocol.auth import Verifier
+from protocol.commands import reset_connection
 from protocol.framing import CommandReader, PacketReader, frame, payload_of
 from protocol.packets import Column, build_err, text_resultset
 from protocol.server import (
@@ -27,7 +28,7 @@ from tests.fakes.wire import AUTOCOMMIT, ok, packets
 
 KEY_PAIR = KeyPair()
 CHARSETS = (b"utf8mb4", b"utf8mb4", b"utf8mb4", b"utf8mb4_0900_ai_ci")
-MEASURED = (*CHARSETS, *CHARSETS, b"STRICT_TRANS_TABLES", b"67108864")
+MEASURED = (*CHARSETS, b"STRICT_TRANS_TABLES", b"67108864")
 
 
 class ServerEnd(Peer):
@@ -186,6 +187,8 @@ class ServerEnd(Peer):
             columns = [Column(b"%d" % number) for number in range(len(MEASURED))]
             values: list[bytes | None] = list(MEASURED)
             self._send(text_resultset(columns, [values], status=AUTOCOMMIT, deprecate_eof=True))
+        elif payload == reset_connection():
+            self._send(ok())
         elif payload[1:5] == b"SET ":
             self.is_set_up = True
             self._send(ok())

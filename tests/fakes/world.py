@@ -82,7 +82,7 @@ def learn(shared: Shared, version: bytes = b"8.0.36", variables: Sequence[bytes]
         "mariadb" if facts.is_mariadb else "mysql", [] if facts.is_mariadb else list(variables)
     )
     facts.charsets[COLLATION] = CHARSETS
-    facts.reset_charsets = CHARSETS
+    facts.reset_charsets[COLLATION] = CHARSETS
     shared.facts_known.set()
 
 

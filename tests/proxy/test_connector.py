@@ -108,7 +108,14 @@ def test_what_is_the_same_for_all_connections_is_asked_once(loop: StepLoop, fake
     second = Opening(loop, fake)
     second.facts = first.facts
     second.runs()
-    assert [payload[1:] for payload in fake.ends[0].questions] == [NAMES_QUERY, MEASURE, first.facts.setup]
+    reset = b""
+    assert [payload[1:] for payload in fake.ends[0].questions] == [
+        NAMES_QUERY,
+        MEASURE,
+        reset,
+        MEASURE,
+        first.facts.setup,
+    ]
     assert [payload[1:] for payload in fake.ends[1].questions] == [first.facts.setup]
     assert first.facts.sql_mode == b"STRICT_TRANS_TABLES"
     assert first.facts.max_allowed_packet == 67108864
