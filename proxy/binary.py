@@ -18,8 +18,8 @@ from proxy.classify import NOTHING, classify
 from proxy.lessee import PREPARING, PREPARING_STATEMENT
 from proxy.pins import PinReason
 from proxy.prepared import OnBackend, Prepared, SessionStatements, execution, renamed
-from proxy.replies import Failure, not_movable, ok
-from proxy.vector import restore_commands
+from proxy.replies import Failure, ok
+from proxy.vector import Vector, restore_commands
 
 if TYPE_CHECKING:
     from proxy.frontend import Frontend
@@ -133,20 +133,22 @@ def run_execution(frontend: Frontend, backend: Backend, prepared: Prepared) -> b
     on_backend = backend.statements.use(prepared.key)
     if on_backend is not None:
         return backend.statements.take_closes() + execution(frontend.wire, prepared, on_backend)
-    vector = prepared.key[0]
-    commands: list[bytes] | None = []
-    if backend.vector is not vector:
-        assert backend.vector is not None
-        commands = restore_commands(backend.vector, vector)
-    if commands is None:
-        frontend.failed_to_prepare(
-            not_movable("the state in which a statement was prepared cannot be restored")
-        )
-        return b""
+    assert backend.vector is not None
+    commands = restore_commands(backend.vector, _vector_for(prepared, backend))
+    assert commands is not None, "a schema need not be unset"
     commands.append(stmt_prepare(prepared.key[1]))
     frontend.state = PREPARING_STATEMENT
     backend.run(frontend, commands)
     return b""
+
+
+def _vector_for(prepared: Prepared, backend: Backend) -> Vector:
+    """The state in which a backend has to be to prepare a statement: that of its session at that time. What was prepared without a default
+    schema means the same in any, and a schema cannot be unset."""
+    vector = prepared.key[0]
+    if vector.schema is None and backend.vector is not None:
+        return vector.with_schema(backend.vector.schema)
+    return vector
 
 
 def prepared_here(frontend: Frontend, backend: Backend, is_failed: bool) -> None:
@@ -157,12 +159,12 @@ def prepared_here(frontend: Frontend, backend: Backend, is_failed: bool) -> None
     tracker = backend.tracker
     if not is_failed:
         backend.statements.add(prepared.key, tracker.statement_id)
-        backend.vector = prepared.key[0]
+        backend.vector = _vector_for(prepared, backend)
         frontend.state = PREPARING
         frontend.prepare(backend)
         return
     failure = Failure(tracker.error_code, tracker.error_message.decode("utf-8", "replace"))
-    if backend.vector is prepared.key[0]:
+    if backend.vector is _vector_for(prepared, backend):
         frontend.send_failure(failure)
         frontend.settle(frontend.session.completed(NOTHING, tracker))
     else:

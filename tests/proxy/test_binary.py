@@ -155,6 +155,22 @@ def test_a_statement_is_prepared_in_the_state_in_which_its_session_prepared_it(m
     client.gets(rows(b"1"))
 
 
+def test_a_statement_that_was_prepared_without_a_schema_is_prepared_in_any(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=2)
+    client, holder = client_of(world), client_of(world)
+    first = prepared_by(world, client)
+    begin(holder, first)
+    client.sends(init_db("shop"))
+    second = world.backend()
+    second.got()
+    second.answers(ok())
+    client.gets(ok())
+    client.sends(execute(1))
+    second.gets(prepare(TEXT))
+    second.answers(prepared(7))
+    second.gets(execute(7))
+
+
 def test_a_preparation_that_another_backend_refuses_is_the_answer(make_world: MakeWorld) -> None:
     world = make_world(pool_size=2)
     client, holder = client_of(world), client_of(world)

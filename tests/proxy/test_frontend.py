@@ -497,3 +497,56 @@ def test_reading_goes_on_when_the_paused_server_is_lost(world: World) -> None:
     client.sends(frame(b"x" * 70_000, 2))
     server.breaks()
     assert client.is_closed
+
+
+# What a statement means beyond its session
+
+
+def test_a_release_ends_the_connection_as_on_the_server(world: World) -> None:
+    client = world.client()
+    server = in_transaction(world, client)
+    client.sends(query("COMMIT RELEASE"), PING)
+    server.gets(query("COMMIT RELEASE"))
+    server.answers(ok())
+    client.gets(ok())
+    assert (client.is_closed, server.is_closed, world.pool()) == (True, True, "")
+
+
+def test_changed_accounts_are_proven_anew(world: World) -> None:
+    client = world.client(user=b"other", password=b"other")
+    server = running(world, client, "SET PASSWORD = 'x'")
+    server.answers(error(1045))
+    assert world.shared.credentials.find(b"other") is not None
+    server.got()
+    server.answers(ok())
+    client.sends(query("SET PASSWORD = 'x'"))
+    server.answers(ok())
+    assert world.shared.credentials.find(b"other") is None
+
+
+def test_a_global_variable_changes_what_new_connections_are(world: World) -> None:
+    client = world.client()
+    server = running(world, client, "SET GLOBAL sql_mode = ''")
+    server.answers(ok())
+    client.gets(ok())
+    assert world.pool() == ""
+
+
+def test_a_command_may_come_while_another_session_is_killed_or_probed(world: World) -> None:
+    client = world.client()
+    server = in_transaction(world, client)
+    client.sends(RESET)
+    client.sends(SELECT)
+    server.got()
+    server.answers(ok())
+    server.answers(ok())
+    client.gets(ok())
+    server.gets(frame(b"\x03" + world.facts.setup), SELECT)
+
+
+def test_nothing_is_read_of_a_client_that_is_closed(world: World) -> None:
+    client = world.client()
+    frontend = world.frontend(client)
+    client.sends(QUIT)
+    world.loop.call(frontend.data_received, SELECT)
+    assert world.server.ends == []
