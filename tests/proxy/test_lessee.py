@@ -50,7 +50,9 @@ def captured(server: ServerEnd, insert_id: int) -> None:
     (asked,) = server.got()
     items = asked.removeprefix(b"\x03SELECT ").split(b", ")
     assert b"LAST_INSERT_ID()" in items
-    values: list[bytes | None] = [b"%d" % insert_id if item == b"LAST_INSERT_ID()" else b"0" for item in items]
+    values: list[bytes | None] = [
+        b"%d" % insert_id if item == b"LAST_INSERT_ID()" else b"0" for item in items
+    ]
     server.answers(
         text_resultset([Column(b"a")] * len(items), [values], status=AUTOCOMMIT, deprecate_eof=True)
     )
@@ -471,4 +473,27 @@ def test_a_client_that_leaves_while_a_statement_is_prepared_for_it_costs_the_bac
     other.leaves()
     world.server.last.answers(ok())
     assert world.pool() == ""
-    assert init_db("shop")
+
+
+def test_residue_is_forgotten_with_the_backend_that_it_was_on(world: World) -> None:
+    client = world.client()
+    server = inserted(world, client)
+    client.sends(SELECT)
+    server.breaks()
+    client.gets_error(2013)
+    client.sends(SELECT)
+    world.backend().answers(rows(b"1"))
+    # nothing of this session is on the new one
+    assert world.pool() == "1 idle"
+
+
+def test_commands_behind_one_that_no_backend_can_be_had_for_are_answered(make_world: MakeWorld) -> None:
+    world = make_world()
+    (server,) = idle_backends(world, 1)
+    client = world.client(schema=b"test")
+    client.sends(SELECT, PING)
+    server.gets(init_db("test"))
+    world.loop.call(world.writer.drain)
+    server.breaks()
+    got = client.got()
+    assert b"Server shutdown in progress" in got and got.endswith(ok())
