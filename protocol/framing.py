@@ -77,6 +77,17 @@ def payload_of(wire: bytes) -> bytes:
     return b"".join(parts)
 
 
+def answer_id(wire: bytes) -> int:
+    """The id that the answer begins with, given one or more commands in wire form: it counts on from the last command's packets."""
+    pos: i64 = 0
+    size: i64 = len(wire)
+    found = 0
+    while pos + HEADER_SIZE <= size:
+        found = wire[pos + 3] + 1
+        pos += HEADER_SIZE + (wire[pos] | wire[pos + 1] << 8 | wire[pos + 2] << 16)
+    return found & 0xFF
+
+
 class PacketReader:
     """Gives whole payloads; checks sequence ids (1156) and the length of payloads (1153).
 

@@ -193,6 +193,12 @@ class ResponseTracker(Outcome):
         self._client_track = client_track
         self._rewriter.reset()
 
+    def count_on(self, sequence_id: int, client_sequence_id: int) -> None:
+        """The command took several packets (framing.answer_id): the server's answer begins with sequence_id, and the client,
+        whose command may have been split elsewhere, expects client_sequence_id. To be called right after begin."""
+        self._sequence_id = sequence_id
+        self._rewriter.shift = (client_sequence_id - sequence_id) & 0xFF
+
     def feed(self, chunk: bytes) -> bytes:
         """Takes what came from the server; returns what the client must be sent for it.
 

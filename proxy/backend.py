@@ -23,7 +23,7 @@ from typing import Any, Final
 from mypy_extensions import mypyc_attr
 
 from protocol.errors import RemoteProtocolError
-from protocol.framing import frame
+from protocol.framing import MAX_PAYLOAD, answer_id, frame
 from protocol.response import ResponseTracker, TrackFilter
 from proxy.pool import Member
 from proxy.prepared import BackendStatements
@@ -294,7 +294,10 @@ class Backend(Member):
         payload = self.queue.pop(0)
         # what comes back is for us, so nothing needs translating: we read OK packets and trackers
         self.tracker.begin(payload[0], True, None, 0)
-        self.transport.write(frame(payload))
+        wire = frame(payload)
+        if len(wire) > MAX_PAYLOAD:
+            self.tracker.count_on(answer_id(wire), answer_id(wire))
+        self.transport.write(wire)
 
     def _received_ours(self, out: bytes) -> None:
         if self.answers is not None:

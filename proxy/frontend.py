@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from protocol.commands import ping, reset_connection
 from protocol.errors import ProtocolError
-from protocol.framing import CommandReader, FileReader, frame, payload_of
+from protocol.framing import MAX_PAYLOAD, CommandReader, FileReader, answer_id, frame, payload_of
 from protocol.response import DEFAULT_TRACK_FILTER, TrackFilter
 from proxy import binary, special
 from proxy.backend import Backend
@@ -311,6 +311,8 @@ class Frontend(Lessee):
         backend.start_relay(
             self, wire, self.command, self.client_deprecate_eof, self.track, self.session.status
         )
+        if len(wire) > MAX_PAYLOAD:
+            backend.tracker.count_on(answer_id(wire), answer_id(self.wire))
         if self.is_write_paused:
             backend.pause_reading()
         if backend.tracker.is_complete:
@@ -393,7 +395,7 @@ class Frontend(Lessee):
             self.start_waiting_commands()
             return
         if state in _UNANSWERED and not self.is_relayed:
-            self._send(lost(cause, was_held).wire(1))
+            self.send_failure(lost(cause, was_held))
         if was_held or (state == RELAYING and self.is_relayed):
             # what the session had on that connection is gone, or half an answer was sent: as a direct connection would
             self.close(CloseReason.BACKEND_LOST)
@@ -533,7 +535,7 @@ class Frontend(Lessee):
     # What the lessee asks for
 
     def send_failure(self, failure: Failure) -> None:
-        self._send(failure.wire(1))
+        self._send(failure.wire(answer_id(self.wire) if self.wire else 1))
 
     def restart_command(self) -> None:
         if not (self.statement.is_special and self._start_special(self.wire, self.statement)):

@@ -3,7 +3,15 @@ from __future__ import annotations
 import pytest
 
 from protocol.errors import LocalProtocolError, RemoteProtocolError
-from protocol.framing import MAX_PAYLOAD, CommandReader, FileReader, PacketReader, frame, payload_of
+from protocol.framing import (
+    MAX_PAYLOAD,
+    CommandReader,
+    FileReader,
+    PacketReader,
+    answer_id,
+    frame,
+    payload_of,
+)
 
 FULL = b"x" * MAX_PAYLOAD
 EXACT = [
@@ -52,6 +60,14 @@ def test_payload_of_takes_exactly_one_command(wire: bytes) -> None:
 
 
 # ------------------------------------------------------------------------------------------------------- PacketReader
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [(5, 1), (MAX_PAYLOAD - 1, 1), (MAX_PAYLOAD, 2), (2 * MAX_PAYLOAD, 3)]
+)
+def test_the_answer_counts_on_from_the_command(size: int, expected: int) -> None:
+    assert answer_id(frame(bytes(size))) == expected
+    assert answer_id(frame(b"\x19") + frame(bytes(size))) == expected
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 100])

@@ -632,6 +632,15 @@ def test_no_file_without_being_asked() -> None:
 # ---------------------------------------------------------------------------------------------------- 16 MiB and more
 
 
+@pytest.mark.parametrize(("server", "client"), [(2, 2), (2, 1), (3, 4), (255, 255), (0, 255)])
+def test_the_answer_counts_on_from_the_packets_of_the_command(server: int, client: int) -> None:
+    tracker = tracker_for()
+    tracker.count_on(server, client)
+    got = tracker.feed(wire_of(b"\x01", COLUMN, ROW, END, first=server))
+    assert got == wire_of(b"\x01", COLUMN, EOF, ROW, EOF, first=client)
+    assert tracker.is_complete
+
+
 def test_rows_of_many_packets() -> None:
     rows = [b"\xfe" + b"x" * 0xFFFFFE, b"y" * 0xFFFFFF + b"\xfe tail", b"\xfe" + b"z" * (2 * 0xFFFFFF - 1)]
     sent = wire_of(b"\x01", COLUMN, *rows, END)
