@@ -189,6 +189,9 @@ class Frontend(Lessee):
 
     def resume_writing(self) -> None:
         self.is_write_paused = False
+        if self.state == CLOSED:
+            # the last of what was written has left
+            return
         self._resume_reading(PAUSED_BY_CLIENT)
         if self.backend is not None:
             self.backend.resume_reading()

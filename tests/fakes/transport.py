@@ -73,10 +73,11 @@ class MemoryTransport(asyncio.Transport):
         return self._is_closing
 
     def pause_reading(self) -> None:
-        assert not self._is_lost
+        assert not self._is_closing, "uvloop raises, once the handle is closed"
         self.reads = False
 
     def resume_reading(self) -> None:
+        assert not self._is_closing, "uvloop would read again"
         if not self.reads:
             self.reads = True
             self.loop.call_soon(self._deliver)
@@ -130,11 +131,11 @@ class MemoryTransport(asyncio.Transport):
         self._unsent.clear()
         if chunk:
             self.loop.call_soon(self.peer.received, chunk)
-        if self._is_closing:
-            self._lose(None, False)
-        elif self._is_write_paused:
+        if self._is_write_paused:
             self._is_write_paused = False
             self._protocol.resume_writing()
+        if self._is_closing:
+            self._lose(None, False)
 
     def _deliver(self) -> None:
         while self._incoming and self.reads and not self._is_closing:

@@ -6,6 +6,7 @@ import pytest
 
 from protocol.framing import frame
 from proxy.frontend import BACKLOG_LIMIT
+from proxy.reasons import CloseReason
 from tests.fakes.client import FakeClient
 from tests.fakes.server import ServerEnd
 from tests.fakes.wire import (
@@ -444,6 +445,18 @@ def test_a_client_that_sends_without_reading_is_not_read(world: World) -> None:
     assert client.transport.get_write_buffer_size() < 70_000
     client.reads_again()
     client.gets(*[ok()] * 20_000)
+
+
+def test_a_client_that_is_closed_while_it_does_not_read_still_gets_what_was_written(world: World) -> None:
+    client = world.client()
+    server = running(world, client)
+    client.stops_reading()
+    server.answers(BIG[:100_000])
+    world.loop.call(world.frontend(client).close, CloseReason.KILLED)
+    world.backend().answers(ok())
+    client.reads_again()
+    assert client.is_closed
+    assert len(client.got()) > 90_000
 
 
 def test_a_statement_of_a_client_that_does_not_read_waits(world: World) -> None:
