@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from config.settings import Settings
+from protocol.auth import sha2_scramble
 from protocol.framing import frame
+from protocol.handshake import AuthSwitchRequest
 from protocol.packets import build_err
 from proxy import logs, tasks
 from proxy.app import Process, credential_of
@@ -23,7 +25,7 @@ from proxy.snapshot import Snapshot
 from tests.fakes.client import FakeClient
 from tests.fakes.loop import StepLoop
 from tests.fakes.server import KEY_PAIR, FakeServer, ServerEnd
-from tests.fakes.wire import IN_TRANS, OLD_CLIENT, PING, ok, query
+from tests.fakes.wire import IN_TRANS, OLD_CLIENT, PING, error, ok, query
 from tests.fakes.world import Log
 
 SELECT = query("SELECT 1")
@@ -110,7 +112,8 @@ class Running:
     def close(self) -> None:
         if not self.task.done():
             self.server.answers_itself = lambda payload: ok()
-            self.signals()
+            if not self.process.signals:
+                self.signals()
             self.loop.advance(60)
         for number in (signal.SIGTERM, signal.SIGINT):
             self.loop.remove_signal_handler(number)
@@ -332,7 +335,6 @@ def test_a_second_signal_ends_at_once(make: Make, monkeypatch: pytest.MonkeyPatc
     running.signals()
     assert ends == [1]
     monkeypatch.undo()
-    running.process.signals = 0
 
 
 def test_sigterm_ends_a_real_process_with_status_0() -> None:
@@ -369,3 +371,54 @@ def test_users_of_the_file_become_credentials() -> None:
     assert with_password.verifier.matches(b"x") and with_password.can_log_in()
     assert not with_hash.can_log_in()
     assert logs.get_logger("x") is not None
+
+
+def change_user() -> bytes:
+    return frame(b"\x11app\0\0\0\x2d\0caching_sha2_password\0")
+
+
+def test_a_change_of_user_during_the_drain_ends_with_it(make: Make) -> None:
+    running = make().starts()
+    client = running.client()
+    client.sends(change_user())
+    switch = AuthSwitchRequest.parse(client.got()[4:])
+    running.signals()
+    assert not client.is_closed
+    client.sends(frame(sha2_scramble(b"secret", switch.nonce), 2))
+    running.loop.advance(0.2)
+    assert client.is_closed
+    running.loop.advance(0.2)
+    assert running.status == 0
+
+
+def test_a_kill_during_the_drain_is_answered(make: Make) -> None:
+    running = make().starts()
+    client, other = running.client(), running.client()
+    client.sends(SELECT)
+    server = running.server.last
+    other.sends(query(f"KILL QUERY {client.connection_id}"))
+    killer = running.server.last
+    assert killer is not server
+    running.signals()
+    assert not other.is_closed
+    killer.answers(ok())
+    other.got()
+    server.answers(ok())
+    running.loop.advance(0.2)
+    assert (client.is_closed, other.is_closed) == (True, True)
+    running.loop.advance(0.2)
+    assert running.status == 0
+
+
+def test_an_error_during_the_drain_is_probed_and_then_over(make: Make) -> None:
+    running = make().starts()
+    client = running.client()
+    client.sends(SELECT)
+    server = running.server.last
+    running.signals()
+    server.answers(error(1064))
+    assert not client.is_closed
+    server.got()
+    server.answers(ok())
+    client.gets(error(1064))
+    assert client.is_closed
