@@ -540,10 +540,8 @@ class _Marks:
             effects.found_rows = int(_offset(effects.text, marks[outer[0] * MARK_SIZE + 2]))
 
     def _question(self) -> None:
-        tokens = self._tokens()
-        first = at(tokens, 1) if tokens is not None else None
-        if tokens is None or first is None:
-            return
+        tokens = _tokens_of(self.effects, self.begin, self.end)
+        first = at(tokens, 1)
         question, size = 0, 1
         if first.kind == SYSTEM:
             name = first.text[2:].lower().removeprefix(b"session.").removeprefix(b"local.")

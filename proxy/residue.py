@@ -431,8 +431,8 @@ class ResidueKeeper:
                 written = b"NULLIF(%d|0,-1)" % number
             else:
                 written = b"COALESCE(%d,%s)" % (number, original)
-            if is_item and b"`" not in original:
-                written += b" AS `" + original + b"`"
+            if is_item:
+                written += b" AS `" + original.replace(b"`", b"``") + b"`"
             text = text[: 1 + begin] + written + text[1 + end :]
         return frame(text) if text else wire
 

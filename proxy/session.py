@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from protocol.packets import SessionChanges
+from protocol.session_track import SessionChanges
 from protocol.response import ResponseTracker
 from proxy.grammar import canonical
 from proxy.lexer import ANSI_QUOTES, NO_BACKSLASH_ESCAPES
@@ -354,6 +354,8 @@ class SessionState(ResidueKeeper):
     # Trackers
 
     def _see_changes(self, statement: Statement, changes: SessionChanges) -> None:
+        if changes.state_changed and not self._explains(statement, changes):
+            self.pin(PinReason.OPAQUE_STATE_CHANGE)
         if changes.variables:
             self._see_variables(statement, changes.variables)
         if changes.schema is not None:
@@ -370,8 +372,6 @@ class SessionState(ResidueKeeper):
             and not self.pinned & _NEXT_TRANSACTION_BIT
         ):
             self.pin(PinReason.NEXT_TRANSACTION)
-        if changes.state_changed and not self._explains(statement, changes):
-            self.pin(PinReason.OPAQUE_STATE_CHANGE)
 
     def _explains(self, statement: Statement, changes: SessionChanges) -> bool:
         """Whether the text, with what else was reported, explains that the state changed."""

@@ -1,0 +1,505 @@
+from __future__ import annotations
+
+import pytest
+
+from protocol.framing import frame
+from proxy import statement as flags
+from proxy.classify import NOTHING, StatementCache, classify
+from proxy.lexer import ANSI_QUOTES, NO_BACKSLASH_ESCAPES
+from proxy.statement import ALL_NAMES, FIXED_NAME, UNKNOWN_FOUND_ROWS, Question, Statement
+
+
+def pins(statement: Statement) -> list[tuple[str, bytes]]:
+    return [(reason.value, name) for reason, name in zip(statement.pins, statement.pin_names, strict=True)]
+
+
+def lifts(statement: Statement) -> list[tuple[str, bytes]]:
+    return [(reason.value, name) for reason, name in zip(statement.lifts, statement.lift_names, strict=True)]
+
+
+# Ordinary statements
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT c FROM sbtest1 WHERE id=5",
+        "select 'a' from t limit 5",
+        "SELECT * FROM (SELECT 1 LIMIT 5, 6) x",
+        "WITH x AS (SELECT 1 FROM t) SELECT * FROM x",
+        "INSERT INTO t VALUES (1)",
+        "INSERT INTO t SELECT 1 UNION SELECT 2 LIMIT 1",
+        "UPDATE t SET a=1 LIMIT 1",
+        "DELETE FROM t",
+        "EXPLAIN SELECT 1 FROM t",
+        "DO 1",
+        "TRUNCATE t",
+        "HELP 'x'",
+        "SELECT @a, @@version FROM t",
+        "SELECT next, nextval FROM t",
+        "SELECT 1 FROM t -- GET_LOCK()",
+    ],
+)
+def test_ordinary_statements_are_plain(text: str) -> None:
+    statement = classify(text.encode(), 0)
+
+    assert statement.is_plain
+    assert not statement.is_special
+    assert pins(statement) == []
+
+
+def test_ordinary_statements_share_their_record() -> None:
+    assert classify(b"SELECT a FROM t", 0) is classify(b"select b from u limit 5", 0)
+    assert classify(b"SELECT 1", 0) is classify(b"SELECT 2", 0)
+    assert classify(b"SELECT a FROM t LIMIT 5, 1", 0) is classify(b"SELECT b FROM u LIMIT 5, 9", 0)
+
+
+@pytest.mark.parametrize("text", ["", "  ", "-- a", "/* a */", ";", "'a'", "/*! */"])
+def test_text_without_a_statement_is_nothing(text: str) -> None:
+    assert classify(text.encode(), 0) is NOTHING
+
+
+@pytest.mark.parametrize(
+    "text", ["FOO bar", "IF 1 THEN", "BINLOG 'x'", "SELECT 1; FOO", "/*!99999 ' */ -- '"]
+)
+def test_what_is_not_understood_pins(text: str) -> None:
+    assert ("unknown-statement", b"") in pins(classify(text.encode(), 0))
+
+
+def test_strings_that_do_not_end_do_no_harm() -> None:
+    assert classify(b"SELECT 'a", 0).flags == flags.IS_SELECT | flags.USES_NO_TABLE
+
+
+@pytest.mark.parametrize(
+    ("text", "uses_no_table"),
+    [
+        ("SELECT 1", True),
+        ("SELECT 1 FROM t", False),
+        ("SELECT 1 LIMIT 1", True),
+        ("SELECT 1 LIMIT 1 UNION SELECT 1 FROM t", False),
+        ("EXPLAIN SELECT 1", True),
+        ("EXPLAIN SELECT 1 FROM t", False),
+        ("SELECT 1; SELECT 1 FROM t", False),
+        ("SELECT 1; INSERT INTO t VALUES (1)", False),
+        ("DO 1; SET a=1", True),
+    ],
+)
+def test_whether_a_table_is_used(text: str, uses_no_table: bool) -> None:
+    assert bool(classify(text.encode(), 0).flags & flags.USES_NO_TABLE) is uses_no_table
+
+
+# FOUND_ROWS()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("SELECT a FROM t", 0),
+        ("SELECT a FROM t LIMIT 5", 0),
+        ("SELECT a FROM t LIMIT 5 FOR UPDATE", 0),
+        ("SELECT a FROM t LIMIT 5;", 0),
+        ("SELECT a FROM t LIMIT 5 , 10", 5),
+        ("SELECT a FROM t LIMIT 10 OFFSET 5", 5),
+        ("SELECT a FROM t LIMIT 10 offset 5 FOR UPDATE", 5),
+        ("SELECT a FROM t LIMIT ?", UNKNOWN_FOUND_ROWS),
+        ("SELECT a FROM t LIMIT @a", UNKNOWN_FOUND_ROWS),
+        ("SELECT a FROM t LIMIT 5 /* a */, 6", UNKNOWN_FOUND_ROWS),
+        ("SELECT a FROM t LIMIT 5 OFFSET ?", UNKNOWN_FOUND_ROWS),
+        ("SELECT a FROM t LIMIT 5 OFFSET5", UNKNOWN_FOUND_ROWS),
+        ("SELECT a FROM t LIMIT 5 OFFSET 99999999999999999999", UNKNOWN_FOUND_ROWS),
+        ("SELECT a FROM t LIMIT 99999999999999999999, 1", UNKNOWN_FOUND_ROWS),
+        ("SELECT a FROM t LIMIT", UNKNOWN_FOUND_ROWS),
+        ("SELECT SQL_CALC_FOUND_ROWS a FROM t LIMIT 5", UNKNOWN_FOUND_ROWS),
+        ("SELECT a FROM t UNION SELECT b FROM u LIMIT 5", UNKNOWN_FOUND_ROWS),
+        ("SELECT a FROM t UNION SELECT b FROM u", 0),
+        ("SELECT a FROM t LIMIT 1 LIMIT 2", UNKNOWN_FOUND_ROWS),
+        ("SELECT (SELECT 1 LIMIT 1), @a FROM t LIMIT 3, 4", 3),
+        ("SELECT (SELECT 1 LIMIT 1), @a FROM t", 0),
+        ("SELECT 1; SELECT 2", UNKNOWN_FOUND_ROWS),
+        ("EXECUTE s", UNKNOWN_FOUND_ROWS),
+    ],
+)
+def test_what_found_rows_will_be(text: str, expected: int) -> None:
+    assert classify(text.encode(), 0).found_rows == expected
+
+
+def test_only_so_many_offsets_are_remembered() -> None:
+    statements = [classify(b"SELECT a FROM t LIMIT %d, 1" % i, 0) for i in range(1, 5000)]
+
+    assert [statement.found_rows for statement in statements] == list(range(1, 5000))
+
+
+# Questions
+
+
+@pytest.mark.parametrize(
+    ("text", "question", "title"),
+    [
+        ("SELECT LAST_INSERT_ID()", Question.LAST_INSERT_ID, "LAST_INSERT_ID()"),
+        ("select  last_insert_id( ) ;", Question.LAST_INSERT_ID, "last_insert_id( )"),
+        ("SELECT LAST_INSERT_ID/*x*/() /*y*/", Question.LAST_INSERT_ID, "LAST_INSERT_ID/*x*/()"),
+        ("SELECT LAST_INSERT_ID() AS id", Question.LAST_INSERT_ID, "id"),
+        ("SELECT ROW_COUNT() n", Question.ROW_COUNT, "n"),
+        ("SELECT FOUND_ROWS() AS `from`", Question.FOUND_ROWS, "from"),
+        ("SELECT FOUND_ROWS() 'a b'", Question.FOUND_ROWS, "a b"),
+        ("SELECT CONNECTION_ID()", Question.CONNECTION_ID, "CONNECTION_ID()"),
+        ("SELECT @@warning_count", Question.WARNING_COUNT, "@@warning_count"),
+        ("SELECT @@SESSION.error_count e", Question.ERROR_COUNT, "e"),
+    ],
+)
+def test_bare_questions(text: str, question: int, title: str) -> None:
+    statement = classify(text.encode(), 0)
+
+    assert statement.question == question
+    assert statement.title == title.encode()
+    assert statement.is_special
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT LAST_INSERT_ID(5)",
+        "SELECT LAST_INSERT_ID() + 1",
+        "SELECT LAST_INSERT_ID(), 1",
+        "SELECT ROW_COUNT() FROM t",
+        "SELECT ROW_COUNT() LIMIT 1",
+        "SELECT ROW_COUNT() limit",
+        "SELECT ROW_COUNT() AS",
+        "SELECT ROW_COUNT() 5",
+        "SELECT ROW_COUNT",
+        "SELECT ROW_COUNT(",
+        "SELECT @@version",
+        "SELECT @@identity",
+        "SELECT 1, CONNECTION_ID()",
+        "SELECT LAST_INSERT_ID() AS " + "x" * 300,
+        "SELECT ROW_COUNT(); SELECT 1",
+        "/*! SELECT ROW_COUNT() */",
+        "INSERT INTO t VALUES (LAST_INSERT_ID())",
+    ],
+)
+def test_what_is_more_than_a_question(text: str) -> None:
+    assert classify(text.encode(), 0).question == Question.NONE
+
+
+# Reading and setting residue elsewhere
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("INSERT INTO t VALUES (LAST_INSERT_ID(), 1)", flags.READS_INSERT_ID),
+        ("SELECT @@identity FROM t", flags.READS_INSERT_ID | flags.IS_SELECT),
+        ("SELECT @@session.last_insert_id FROM t", flags.READS_INSERT_ID | flags.IS_SELECT),
+        ("UPDATE t SET a=LAST_INSERT_ID(a + 1)", flags.READS_INSERT_ID | flags.SETS_INSERT_ID),
+        ("SELECT 1 + ROW_COUNT() FROM t", flags.READS_ROW_COUNT | flags.IS_SELECT),
+        ("SELECT 1 + FOUND_ROWS() FROM t", flags.READS_FOUND_ROWS | flags.IS_SELECT),
+        ("SELECT @@error_count + 1 FROM t", flags.READS_DIAGNOSTICS | flags.IS_SELECT),
+        ("SELECT 1 + CONNECTION_ID() FROM t", flags.READS_CONNECTION_ID | flags.IS_SELECT),
+        ("SELECT @@pseudo_thread_id FROM t", flags.READS_CONNECTION_ID | flags.IS_SELECT),
+    ],
+)
+def test_reading_residue(text: str, expected: int) -> None:
+    assert classify(text.encode(), 0).flags == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("SELECT a, ROW_COUNT( ), b FROM t", [(Question.ROW_COUNT, "ROW_COUNT( )", True)]),
+        ("SELECT ROW_COUNT() FROM t", [(Question.ROW_COUNT, "ROW_COUNT()", True)]),
+        ("SELECT 1 + ROW_COUNT() FROM t", [(Question.ROW_COUNT, "ROW_COUNT()", False)]),
+        ("SELECT ROW_COUNT() + 1 FROM t", [(Question.ROW_COUNT, "ROW_COUNT()", False)]),
+        ("SELECT f(ROW_COUNT()) FROM t", [(Question.ROW_COUNT, "ROW_COUNT()", False)]),
+        ("INSERT INTO t VALUES (FOUND_ROWS())", [(Question.FOUND_ROWS, "FOUND_ROWS()", False)]),
+        (
+            "SELECT FOUND_ROWS(),@@warning_count;",
+            [(Question.FOUND_ROWS, "FOUND_ROWS()", True), (Question.WARNING_COUNT, "@@warning_count", True)],
+        ),
+        ("SELECT row_count FROM t", []),
+        ("SELECT ROW_COUNT(); SELECT 1", []),
+    ],
+)
+def test_places_of_counts(text: str, expected: list[tuple[int, str, bool]]) -> None:
+    places = classify(text.encode(), 0).places
+
+    assert [(question, text[begin:end], is_item) for question, begin, end, is_item in places] == expected
+
+
+# Locks
+
+
+@pytest.mark.parametrize(
+    ("text", "pinned", "lifted"),
+    [
+        ("SELECT GET_LOCK('A', 10)", [b"=a"], []),
+        ("DO GET_LOCK('a', 10)", [b"=a"], []),
+        ("SELECT GET_LOCK('a', 10) AS x", [b"=a"], []),
+        ("SELECT GET_LOCK(@a, 10)", [FIXED_NAME + b"?"], []),
+        ("SELECT GET_LOCK(concat('a', 'b'), 10)", [FIXED_NAME + b"?"], []),
+        ("SELECT GET_LOCK('a' 'b', 10)", [FIXED_NAME + b"?"], []),
+        ("SELECT GET_LOCK('a', 10) FROM t", [FIXED_NAME + b"?"], []),
+        ("SELECT GET_LOCK('a', 10", [FIXED_NAME + b"?"], []),
+        ("SELECT 1, GET_LOCK('a', 10)", [FIXED_NAME + b"?"], []),
+        ("SELECT 'GET_LOCK', GET_LOCK", [FIXED_NAME + b"?"], []),
+        ("SELECT GET_LOCK", [FIXED_NAME + b"?"], []),
+        ("SELECT GET_LOCK('" + "a" * 300 + "', 10)", [FIXED_NAME + b"?"], []),
+        ("INSERT INTO t VALUES (GET_LOCK('a', 1))", [FIXED_NAME + b"?"], []),
+        ("SELECT service_get_write_locks('a', 'b', 10)", [FIXED_NAME], []),
+        ("SELECT RELEASE_LOCK('A')", [], [b"=a"]),
+        ("SELECT RELEASE_LOCK('*')", [], [b"=*"]),
+        ("DO RELEASE_LOCK('a')", [], [b"=a"]),
+        ("SELECT RELEASE_LOCK('a') FROM t", [], []),
+        ("SELECT RELEASE_LOCK(@a)", [], []),
+        ("SELECT RELEASE_ALL_LOCKS()", [], [ALL_NAMES]),
+        ("SELECT RELEASE_ALL_LOCKS() FROM t", [], []),
+    ],
+)
+def test_user_locks(text: str, pinned: list[bytes], lifted: list[bytes]) -> None:
+    statement = classify(text.encode(), 0)
+
+    assert pins(statement) == [("user-lock", name) for name in pinned]
+    assert lifts(statement) == [("user-lock", name) for name in lifted]
+
+
+@pytest.mark.parametrize(
+    ("text", "pinned"), [("NEXTVAL(s)", True), ("NEXT VALUE FOR s", True), ("next", False)]
+)
+def test_sequences_leave_a_value(text: str, pinned: bool) -> None:
+    statement = classify(b"SELECT " + text.encode() + b" FROM t", 0)
+
+    assert pins(statement) == ([("sequence-value", b"")] if pinned else [])
+
+
+# User variables
+
+
+@pytest.mark.parametrize(
+    ("text", "pinned"),
+    [
+        ("SELECT @a", False),
+        ("SELECT @a := 1", True),
+        ("SELECT a INTO @a FROM t", True),
+        ("SELECT a FROM t INTO @a, @b", True),
+        ("SELECT @a INTO OUTFILE 'x' FROM t", False),
+        ("INSERT INTO t VALUES (@a)", False),
+        ("UPDATE t SET a=@a, b=1", False),
+        ("UPDATE t SET a=(@a := @a + 1)", True),
+        ("CREATE TABLE t SELECT @a := 1", True),
+        ("CREATE DEFINER=a@b VIEW v AS SELECT 1", False),
+        ("SHOW CREATE USER 'a'@'b'", False),
+        ("PREPARE s FROM @a", False),
+    ],
+)
+def test_assigned_user_variables_pin(text: str, pinned: bool) -> None:
+    assert (("user-variable", b"") in pins(classify(text.encode(), 0))) is pinned
+
+
+# Several statements, comments that are executed, hints
+
+
+def test_all_statements_of_a_text_count() -> None:
+    statement = classify(b"SET a=1; SELECT GET_LOCK('a', 1); DROP TABLE t;", 0)
+
+    assert statement.flags & flags.MULTI
+    assert statement.variables == (b"a",)
+    assert pins(statement) == [("user-lock", b"=a")]
+    assert lifts(statement) == [("temporary-table", b"t")]
+
+
+def test_a_kill_among_others_is_left_to_the_server() -> None:
+    assert classify(b"SELECT 1; KILL 5", 0).kill is None
+
+
+def test_changed_lexing_in_the_middle_of_a_text_pins() -> None:
+    assert ("unknown-statement", b"") in pins(classify(b"SET sql_mode='ANSI'; SELECT 1", 0))
+
+
+@pytest.mark.parametrize("text", ["/*!99999 UNLOCK TABLES */", "/*M! DROP TABLE t */"])
+def test_what_may_not_be_executed_lifts_nothing(text: str) -> None:
+    statement = classify(text.encode(), 0)
+
+    assert statement.flags & flags.IS_CONDITIONAL
+    assert lifts(statement) == []
+
+
+def test_variables_set_by_a_hint_are_noted() -> None:
+    statement = classify(b"SELECT /*+ SET_VAR(sort_buffer_size=16M) */ a FROM t", 0)
+
+    assert statement.flags & flags.SETS_FOR_ITSELF
+    assert not statement.flags & flags.MAY_CALL
+
+
+@pytest.mark.parametrize(
+    ("text", "suspected"),
+    [
+        ("SELECT /*+ SET_VAR(a=1) */ f(b) FROM t", True),
+        ("SELECT @a := count(*) FROM t", False),
+        ("SELECT @a := f()", True),
+        ("CREATE TEMPORARY TABLE t (a INT, KEY k (a))", False),
+        ("CREATE TEMPORARY TABLE t (a INT) SELECT 1", False),
+        ("CREATE TEMPORARY TABLE t (a INT) SELECT f()", True),
+        ("SELECT @a := '" + "x" * 70000 + "'", True),
+        ("CALL p(@a)", False),
+        ("SELECT f()", False),
+    ],
+)
+def test_what_explains_a_change_must_not_hide_another(text: str, suspected: bool) -> None:
+    assert bool(classify(text.encode(), 0).flags & flags.MAY_CALL) is suspected
+
+
+# Routines
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CREATE PROCEDURE p() SELECT GET_LOCK('a', 1)",
+        "CREATE PROCEDURE p() BEGIN SET a=1; SELECT GET_LOCK('a', 1); END",
+        "CREATE PROCEDURE p() BEGIN IF (a) THEN SET a=1; ELSE SET b=2; END IF; END",
+        "CREATE PROCEDURE p() BEGIN SELECT IF(a, 1, 2), CASE WHEN a THEN IF(a, 1, 2) ELSE 3 END; SET x=1; END",
+        "CREATE PROCEDURE p() BEGIN x: LOOP SET a=1; LEAVE x; END LOOP; END",
+        "CREATE PROCEDURE p() BEGIN WHILE a DO SET a=REPEAT('a', 5); END WHILE; CASE a WHEN 1 THEN SET b=1; END CASE; END",
+        "CREATE PROCEDURE p() BEGIN REPEAT SET a=1; UNTIL b END REPEAT; BEGIN SET c=1; END; END",
+        "CREATE OR REPLACE DEFINER='a'@'b' SQL SECURITY INVOKER FUNCTION f() RETURNS INT RETURN 1",
+        "CREATE TRIGGER t BEFORE INSERT ON u FOR EACH ROW SET NEW.a=1",
+        "CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO DELETE FROM t",
+    ],
+)
+def test_bodies_of_routines_are_not_executed(text: str) -> None:
+    statement = classify(text.encode(), 0)
+
+    assert pins(statement) == []
+    assert statement.variables == ()
+    assert ("user-lock", b"=a") in pins(classify(text.encode() + b"; SELECT GET_LOCK('a', 1)", 0))
+
+
+def test_a_body_that_does_not_end_pins() -> None:
+    assert pins(classify(b"CREATE PROCEDURE p() BEGIN SET a=1;", 0)) == [("unknown-statement", b"")]
+
+
+def test_an_end_too_many_is_the_servers_business() -> None:
+    assert pins(classify(b"CREATE PROCEDURE p() END; SELECT GET_LOCK('a', 1)", 0)) == [("user-lock", b"=a")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["CREATE TABLE t (`procedure` INT)", "CREATE; PROCEDURE", "CREATE " + "a " * 50 + "PROCEDURE", "CREATE"],
+)
+def test_other_definitions_are_no_routines(text: str) -> None:
+    assert not classify(text.encode(), 0).variables
+
+
+# Prepared text
+
+
+def test_prepared_text_is_classified_when_it_is_a_literal() -> None:
+    ((name, inner),) = classify(rb"PREPARE S FROM 'SELECT GET_LOCK(\'a\', 1)'", 0).prepares
+
+    assert name == b"s"
+    assert inner is not None
+    assert pins(inner) == [("user-lock", b"=a")]
+
+
+@pytest.mark.parametrize("text", ["PREPARE s FROM @a", "PREPARE s FROM 'a' 'b'"])
+def test_other_prepared_text_is_not_known(text: str) -> None:
+    assert classify(text.encode(), 0).prepares == ((b"s", None),)
+
+
+def test_executed_names() -> None:
+    statement = classify(b"EXECUTE `S` USING @a", 0)
+
+    assert statement.executes == (b"s",)
+    assert statement.reads_insert_id
+
+
+def test_literals_executed_at_once() -> None:
+    inner = classify(b"EXECUTE IMMEDIATE 'SET a=?' USING 5", 0).inner
+
+    assert inner is not None
+    assert inner.variables == (b"a",)
+
+
+@pytest.mark.parametrize("text", ["EXECUTE IMMEDIATE @a", "EXECUTE IMMEDIATE 'a' 'b'"])
+def test_other_text_executed_at_once_pins(text: str) -> None:
+    assert pins(classify(text.encode(), 0)) == [("unknown-statement", b"")]
+
+
+# MariaDB's SET STATEMENT
+
+
+def test_values_for_one_statement_are_temporary() -> None:
+    statement = classify(b"SET STATEMENT max_statement_time=1, tx_isolation='x' FOR SET a=1", 0)
+
+    assert statement.temporary == (b"max_statement_time", b"transaction_isolation")
+    assert statement.variables == ()
+    assert statement.inner is not None
+    assert statement.inner.variables == (b"a",)
+
+
+def test_set_statement_without_a_statement_pins() -> None:
+    assert pins(classify(b"SET STATEMENT a=1", 0)) == [("unknown-statement", b"")]
+
+
+def test_set_statement_among_others_pins() -> None:
+    assert ("unknown-statement", b"") in pins(classify(b"SET STATEMENT a=1 FOR SELECT 1; SELECT 2", 0))
+
+
+# sql_mode
+
+
+def test_lexing_follows_sql_mode() -> None:
+    text = rb'SELECT "\" , GET_LOCK(1, 1) , "'
+
+    assert pins(classify(text, 0)) == []
+    assert pins(classify(text, ANSI_QUOTES)) != []
+    assert pins(classify(text, NO_BACKSLASH_ESCAPES)) != []
+
+
+# The cache
+
+
+def test_cached_statements_are_the_same_object() -> None:
+    cache = StatementCache(1 << 16)
+    wire = frame(b"\x03SET a=1")
+
+    assert cache.lookup(wire, 0) is cache.lookup(wire, 0)
+    assert cache.lookup(wire, 0).variables == (b"a",)
+    assert len(cache) == 1
+
+
+def test_cached_statements_depend_on_sql_mode() -> None:
+    cache = StatementCache(1 << 16)
+    wire = frame(b"\x03" + rb"SELECT '\', GET_LOCK(1, 1), '")
+
+    assert not cache.lookup(wire, 0).pins
+    assert cache.lookup(wire, NO_BACKSLASH_ESCAPES).pins
+
+
+def test_the_cache_is_bounded() -> None:
+    cache = StatementCache(4096)
+    for i in range(1000):
+        cache.lookup(frame(b"\x03SET a=%d" % i), 0)
+
+    assert 4 <= len(cache) <= 20
+
+
+def test_what_is_used_survives() -> None:
+    cache = StatementCache(4096)
+    used = frame(b"\x03SET used=1")
+    statement = cache.lookup(used, 0)
+    for i in range(1000):
+        cache.lookup(frame(b"\x03SET a=%d" % i), 0)
+        assert cache.lookup(used, 0) is statement
+
+
+def test_long_texts_are_not_kept() -> None:
+    cache = StatementCache(1 << 20)
+
+    assert cache.lookup(frame(b"\x03SET a='" + b"x" * 5000 + b"'"), 0).variables == (b"a",)
+    assert len(cache) == 0
+
+
+def test_split_commands_are_read_whole() -> None:
+    text = b"SELECT '" + b"x" * (1 << 24) + b"', GET_LOCK('a', 1)"
+
+    assert StatementCache(1 << 20).lookup(frame(b"\x03" + text), 0).pins

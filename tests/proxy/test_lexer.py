@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import pytest
+
+from proxy import lexer
+from proxy.lexer import (
+    ANSI_QUOTES,
+    ASSIGNMENT,
+    GET_LOCK,
+    HINT,
+    INTO,
+    LIMIT,
+    NAME,
+    NO_BACKSLASH_ESCAPES,
+    NUMBER,
+    STRING,
+    SYMBOL,
+    SYSTEM,
+    SYSTEM_VARIABLE,
+    USER_VARIABLE,
+    VARIABLE,
+    WORD,
+    survey,
+    tokenize,
+    unquoted,
+)
+
+
+def heads(text: bytes, lexing: int = 0) -> list[bytes]:
+    found = survey(text, lexing).heads
+    return [text[found[i] : found[i + 1]] for i in range(0, len(found), lexer.HEAD_SIZE)]
+
+
+def marks(text: bytes, lexing: int = 0) -> list[tuple[int, bytes]]:
+    found = survey(text, lexing).marks
+    return [(found[i], text[found[i + 1] : found[i + 2]]) for i in range(0, len(found), lexer.MARK_SIZE)]
+
+
+# Where statements begin
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b"", []),
+        (b"  ;; ", []),
+        (b"SELECT 1", [b"SELECT"]),
+        (b"\n(select 1) union (select 2)", [b"select"]),
+        (b"/* a */ -- b\n# c\nDO 1", [b"DO"]),
+        (b"a;b;", [b"a", b"b"]),
+        (b"a ';' b; c", [b"a", b"c"]),
+        (b"/*!40101 SET x */; b", [b"SET", b"b"]),
+        (b"12 select", [b"select"]),
+        (b"--", []),
+        (b"--a", [b"a"]),
+        (b"a --", [b"a"]),
+        (b"a -- b; c", [b"a"]),
+        (b"a #b; c", [b"a"]),
+        (b"a -- b\n; c", [b"a", b"c"]),
+        (b"\xc3\xa4 b", [b"\xc3\xa4"]),
+    ],
+)
+def test_first_words_of_all_statements_are_found(text: bytes, expected: list[bytes]) -> None:
+    assert heads(text) == expected
+
+
+# Marks
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b"SELECT Get_Lock('a', 1)", [(GET_LOCK, b"Get_Lock")]),
+        (b"SELECT 'get_lock(' LIMIT 1", [(LIMIT, b"LIMIT")]),
+        (b"SELECT `limit`, t.limit, a.`b`.limit FROM t", []),
+        (b"SELECT 1.limit 5", [(LIMIT, b"limit")]),
+        (b"SELECT 1x.limit", [(LIMIT, b"limit")]),
+        (b"SELECT 15", []),
+        (b"SELECT a.", []),
+        (b"SELECT a:b, a:", []),
+        (b"SELECT @a := 1", [(USER_VARIABLE, b"@a"), (ASSIGNMENT, b":=")]),
+        (b"SELECT @'a b', @`c`, @\"d\" , @", [(USER_VARIABLE, b"@'a b'"), (USER_VARIABLE, b"@`c`"), (USER_VARIABLE, b'@"d"'), (USER_VARIABLE, b"@")]),
+        (b"SELECT @'a''b'", [(USER_VARIABLE, b"@'a''b'")]),
+        (b"SELECT @a.b$c", [(USER_VARIABLE, b"@a.b$c")]),
+        (b"SELECT @@x, @@session.x", [(SYSTEM_VARIABLE, b"@@x"), (SYSTEM_VARIABLE, b"@@session.x")]),
+        (b"SELECT @@`x`", [(SYSTEM_VARIABLE, b"@@`x`")]),
+        (b"SELECT 1 INTO @a", [(INTO, b"INTO"), (USER_VARIABLE, b"@a")]),
+        (b"SELECT 6/2-1", []),
+        (b"SELECT 1 /", []),
+        (b"SELECT * /", []),
+        (b"SELECT */*c*/ FROM t LIMIT 1", [(LIMIT, b"LIMIT")]),
+        (b"SELECT /*+ MAX_EXECUTION_TIME(5) */ 1", []),
+        (b"SELECT /*+ Set_Var(a=1) */ 1", [(HINT, b"+ Set_Var(a=1) ")]),
+        (b"SELECT a_very_long_word_that_is_longer_than_any_of_ours FROM t", []),
+        (b"SELECT limi, limiu, limitx FROM t", []),
+    ],
+)  # fmt: skip
+def test_what_matters_is_marked(text: bytes, expected: list[tuple[int, bytes]]) -> None:
+    assert marks(text) == expected
+
+
+def test_depth_of_parentheses_is_noted() -> None:
+    found = survey(b"SELECT (SELECT 1 LIMIT 1) LIMIT 2", 0).marks
+
+    assert [found[3], found[7]] == [1, 0]
+
+
+def test_depth_starts_again_with_each_statement() -> None:
+    assert survey(b"SELECT (((; SELECT 1 LIMIT 2", 0).marks[3] == 0
+
+
+def test_from_is_seen_without_a_mark() -> None:
+    found = survey(b"SELECT 1 FROM t", 0)
+
+    assert found.has_from
+    assert found.marks == []
+
+
+# Quotes
+
+
+@pytest.mark.parametrize(
+    ("text", "lexing", "is_seen"),
+    [
+        (rb"SELECT '\' get_lock(' , 1", 0, False),
+        (rb"SELECT '\' get_lock(' , 1", NO_BACKSLASH_ESCAPES, True),
+        (rb'SELECT "\" get_lock(" , 1', 0, False),
+        (rb'SELECT "\" get_lock(" , 1', NO_BACKSLASH_ESCAPES, True),
+        (rb'SELECT "\" get_lock(" , 1', ANSI_QUOTES, True),
+        (rb"SELECT `\` get_lock(`, 1", 0, True),
+        (b"SELECT 'it''s get_lock('", 0, False),
+    ],
+)
+def test_escapes_depend_on_sql_mode(text: bytes, lexing: int, is_seen: bool) -> None:
+    found = survey(text, lexing)
+
+    assert (GET_LOCK in found.marks[0 :: lexer.MARK_SIZE]) is is_seen
+
+
+@pytest.mark.parametrize(
+    "filling", [b"x" * 5000, b"x" * 100 + rb"\\" * 3 + b"x" * 100, b"x" * 80 + rb"\'" + b"x" * 90]
+)
+@pytest.mark.parametrize("lexing", [0, NO_BACKSLASH_ESCAPES])
+@pytest.mark.parametrize("quote", [b"'", b'"', b"`"])
+def test_long_strings_are_jumped_over(filling: bytes, lexing: int, quote: bytes) -> None:
+    if b"'" in filling and (lexing or quote != b"'"):
+        filling = filling.replace(b"'", b"")
+    assert marks(b"SELECT " + quote + filling + quote + b" LIMIT 1", lexing) == [(LIMIT, b"LIMIT")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"SELECT 'a", b'SELECT "a', b"SELECT `a", b"SELECT '" + b"a" * 100, b"SELECT @'a", b"SELECT /* a", b"SELECT 'a\\", b"SELECT /*! a", b"SELECT '" + b"a" * 100 + b"\\'"],
+)  # fmt: skip
+def test_what_does_not_end_is_noticed(text: bytes) -> None:
+    assert survey(text, 0).is_broken
+
+
+# Comments that are executed
+
+
+@pytest.mark.parametrize(
+    "text", [b"/*!40101 SET x=1 */", b"/*! SET x=1 */", b"/*M! SET x=1 */", b"/*M!100100 SET x=1 */"]
+)
+def test_executable_comments_are_read(text: bytes) -> None:
+    found = survey(text, 0)
+
+    assert heads(text) == [b"SET"]
+    assert found.is_conditional
+    assert not found.is_ambiguous
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"/*!99999 ' */ SELECT 1 -- '",  # skipped or a string
+        b"/*! a /* b */ c */",
+        b"/*! a /*! b */ c */",
+        b"/*! a ' */ ' */",
+    ],
+)
+def test_comments_that_change_how_the_rest_is_read_are_ambiguous(text: bytes) -> None:
+    assert survey(text, 0).is_ambiguous
+
+
+@pytest.mark.parametrize("text", [b"SELECT 1 /*M", b"SELECT 1 /*Mx*/", b"SELECT 1 /*"])
+def test_other_comments_are_not(text: bytes) -> None:
+    assert not survey(text, 0).is_conditional
+
+
+# Tokens
+
+
+def kinds(text: bytes, lexing: int = 0, is_conditional: bool = False) -> list[tuple[int, bytes]]:
+    return [(token.kind, token.text) for token in tokenize(text, 0, len(text), lexing, is_conditional)]
+
+
+def test_tokens_of_all_kinds() -> None:
+    text = b"SET @a:=1.5e-3, @@x.y = 'it''s' + `n``m` -- end"
+
+    assert kinds(text) == [
+        (WORD, b"SET"),
+        (VARIABLE, b"@a"),
+        (SYMBOL, b":="),
+        (NUMBER, b"1.5e-3"),
+        (SYMBOL, b","),
+        (SYSTEM, b"@@x.y"),
+        (SYMBOL, b"="),
+        (STRING, b"'it''s'"),
+        (SYMBOL, b"+"),
+        (NAME, b"`n``m`"),
+    ]
+
+
+def test_tokens_depend_on_sql_mode() -> None:
+    assert kinds(b'"a"') == [(STRING, b'"a"')]
+    assert kinds(b'"a"', ANSI_QUOTES) == [(NAME, b'"a"')]
+    assert kinds(rb"'\''") == [(STRING, rb"'\''")]
+    assert kinds(rb"'\'", NO_BACKSLASH_ESCAPES) == [(STRING, rb"'\'")]
+
+
+def test_executable_comments_are_transparent() -> None:
+    assert kinds(b"/*!40101 SET */ x", is_conditional=True) == [(WORD, b"SET"), (WORD, b"x")]
+
+
+def test_words_are_lowered_once() -> None:
+    assert [token.word for token in tokenize(b"SeT `X` 1a", 0, 10, 0, False)] == [b"set", b"", b"1a"]
+
+
+def test_only_so_many_tokens_are_read() -> None:
+    assert len(tokenize(b"a b c d", 0, 7, 0, False, 2)) == 2
+
+
+def test_tokens_of_a_part() -> None:
+    assert [token.text for token in tokenize(b"a; b c; d", 2, 6, 0, False)] == [b"b", b"c"]
+
+
+# Unquoting
+
+
+@pytest.mark.parametrize(
+    ("written", "is_escaping", "expected"),
+    [
+        (b"'a'", True, b"a"),
+        (b"'it''s'", True, b"it's"),
+        (b'"a""b"', True, b'a"b'),
+        (b"`a``b`", True, b"a`b"),
+        (rb"`a\nb`", True, rb"a\nb"),
+        (rb"'a\nb\'c\\\Z'", True, b"a\nb'c\\\x1a"),
+        (rb"'a\n''b'", True, b"a\n'b"),
+        (rb"'a\nb'", False, rb"a\nb"),
+    ],
+)
+def test_strings_stand_for_what_they_stand_for(written: bytes, is_escaping: bool, expected: bytes) -> None:
+    assert unquoted(written, is_escaping) == expected

@@ -1,0 +1,479 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from protocol.framing import frame, payload_of
+from protocol.packets import Column
+from protocol.wire import lenenc_bytes
+from proxy.classify import classify
+from proxy.residue import (
+    BIT_OF,
+    DIAGNOSTICS,
+    FOUND_ROWS,
+    INSERT_ID,
+    ROW_COUNT,
+    ResidueKeeper,
+    capture_commands,
+    insert_id_command,
+)
+from proxy.results import packets, text_rows
+from proxy.statement import Question
+from proxy.vector import RESULTS_COLLATION, Vector
+from tests.fakes.responses import AUTOCOMMIT, MORE_RESULTS, err, ok, response, rows, wire
+
+VECTOR = Vector.fresh(b"shop", {b"character_set_results": b"utf8mb4"})
+CONNECTION = 0x80000001
+WARNING = [b"Warning", b"1365", b"Division by 0"]
+ERROR = [b"Error", b"1054", b"Unknown column"]
+
+
+class Story:
+    """A session told in statements and what the server said to them."""
+
+    def __init__(self, *, is_mariadb: bool = False, vector: Vector = VECTOR) -> None:
+        self.keeper = ResidueKeeper(vector, AUTOCOMMIT, is_mariadb)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.keeper, name)
+
+    def run(self, text: str, *results: list[bytes]) -> None:
+        self.keeper.see_residue(classify(text.encode(), 0), response(*results))
+
+    def ask(self, text: str, *, deprecate_eof: bool = True) -> bytes | None:
+        return self.keeper.answer(
+            classify(text.encode(), 0),
+            frame(b"\x03" + text.encode()),
+            CONNECTION,
+            deprecate_eof,
+            self.is_mariadb,
+        )
+
+    def value(self, text: str) -> bytes | None:
+        """The one value of an answer; None when the backend has to be asked."""
+        answer = self.ask(text)
+        return None if answer is None else text_rows(answer)[0][0]
+
+    def rewrite(self, text: str) -> str:
+        return payload_of(self.keeper.rewritten(classify(text.encode(), 0), frame(b"\x03" + text.encode())))[
+            1:
+        ].decode()
+
+    def lose_backend(self, *answers: list[bytes]) -> list[bytes]:
+        """The pool takes the backend away; what is read off it before."""
+        commands = self.keeper.capture_commands()
+        self.keeper.captured_residue([wire(answer) for answer in answers])
+        return commands
+
+
+@pytest.fixture
+def story() -> Story:
+    return Story()
+
+
+@pytest.fixture
+def maria() -> Story:
+    return Story(is_mariadb=True)
+
+
+# Counts
+
+
+def test_a_new_session_has_nothing(story: Story) -> None:
+    assert story.value("SELECT LAST_INSERT_ID()") == b"0"
+    assert story.value("SELECT @@warning_count") == b"0"
+
+
+def test_row_count_is_known_from_the_response(story: Story) -> None:
+    story.run("UPDATE t SET a=1", ok(5))
+    assert story.residue == 0
+    story.moved()
+
+    assert story.value("SELECT ROW_COUNT()") == b"5"
+    assert story.value("SELECT ROW_COUNT()") == b"-1"
+
+
+def test_row_count_after_rows_errors_calls_and_pings(story: Story) -> None:
+    story.run("SELECT 1", rows([b"1"]))
+    assert story.row_count == -1
+    story.run("UPDATE t SET a=1", err(1146))
+    assert story.row_count == -1
+    story.run("CALL p()", rows([b"1"], status=AUTOCOMMIT | MORE_RESULTS), ok(3))
+    assert story.row_count == 3
+    story.run("SELECT 1; UPDATE t SET a=1", rows([b"1"], status=AUTOCOMMIT | MORE_RESULTS), ok(4))
+    assert story.row_count == 4
+    story.run("UPDATE t SET a=1; SELECT 1", ok(4, status=AUTOCOMMIT | MORE_RESULTS), rows([b"1"]))
+    assert story.row_count == -1
+    story.pinged()
+    assert story.value("SELECT ROW_COUNT()") == b"0"
+
+
+def test_found_rows_is_known_from_the_rows(story: Story) -> None:
+    story.run("SELECT a FROM t", rows([b"1"], [b"2"]))
+    assert story.found_rows == 2
+    story.run("SELECT a FROM t LIMIT 5, 2", rows([b"1"], [b"2"]))
+    assert story.found_rows == 7
+    story.run("SELECT a FROM t INTO @a", ok(1))
+    assert story.found_rows == 1
+    story.run("INSERT INTO t VALUES (1)", ok(1))
+    assert story.found_rows == 1
+    assert story.residue == 0
+
+
+def test_found_rows_is_kept_by_show_warnings(story: Story) -> None:
+    story.run("SELECT a FROM t", rows([b"1"], [b"2"]))
+    story.run("SHOW WARNINGS", rows([b"a"]))
+
+    assert story.found_rows == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        ("SELECT SQL_CALC_FOUND_ROWS a FROM t LIMIT 1", rows([b"1"])),
+        ("SELECT a FROM t LIMIT 5, 1", rows()),
+        ("SELECT a FROM t LIMIT ?", rows([b"1"])),
+    ],
+)
+def test_found_rows_that_only_the_backend_knows(story: Story, text: str, result: list[bytes]) -> None:
+    story.run(text, result)
+
+    assert story.residue == FOUND_ROWS
+    assert story.value("SELECT FOUND_ROWS()") is None
+    assert story.lose_backend(rows([b"42", b"0", b"0"])) == [
+        b"\x03SELECT FOUND_ROWS(), LAST_INSERT_ID(), LAST_INSERT_ID(0)"
+    ]
+    assert story.residue == 0
+    assert story.value("SELECT FOUND_ROWS()") == b"42"
+
+
+def test_an_answer_of_our_own_leaves_counts_too(story: Story) -> None:
+    story.run("SELECT SQL_CALC_FOUND_ROWS a FROM t LIMIT 1", rows([b"1"], [b"2"]))
+    story.ask("SELECT CONNECTION_ID()")
+
+    assert story.residue == 0
+    assert story.value("SELECT FOUND_ROWS()") == b"1"
+    assert story.value("SELECT ROW_COUNT()") == b"-1"
+
+
+# The insert id
+
+
+def test_an_insert_id_is_only_on_the_backend(story: Story) -> None:
+    story.run("INSERT INTO t VALUES (NULL)", ok(1, insert_id=7))
+
+    assert story.residue == INSERT_ID
+    assert story.value("SELECT LAST_INSERT_ID()") is None
+    story.lose_backend(rows([b"0", b"7", b"0"]))
+    assert story.value("SELECT LAST_INSERT_ID()") == b"7"
+
+
+def test_the_insert_id_of_another_session_is_not_taken_for_ours(story: Story) -> None:
+    story.run("INSERT INTO t VALUES (501)", ok(1, insert_id=501))
+    story.lose_backend(rows([b"0", b"4", b"0"]))
+
+    assert story.insert_id == 0
+
+
+def test_a_restored_insert_id_is_ours_whatever_it_is(story: Story) -> None:
+    update = "UPDATE t SET a=LAST_INSERT_ID(a + 1)"
+    assert story.restore_residue(classify(update.encode(), 0)) == [b"\x03SET last_insert_id=0"]
+    story.run(update, ok(1, insert_id=9))
+    story.lose_backend(rows([b"0", b"8", b"0"]))
+
+    assert story.insert_id == 8
+
+
+def test_the_insert_id_is_restored_where_it_is_read(story: Story) -> None:
+    story.keeper.insert_id = 7
+    reading = classify(b"INSERT INTO u VALUES (LAST_INSERT_ID())", 0)
+
+    assert story.restore_residue(classify(b"SELECT 1", 0)) == []
+    assert story.restore_residue(reading) == [b"\x03SET last_insert_id=7"]
+    assert story.restore_residue(reading) == []
+    assert story.residue == INSERT_ID
+
+
+def test_inserts_since_are_told_from_what_was_there(story: Story) -> None:
+    for i in range(100):
+        story.run("INSERT INTO t VALUES (NULL)", ok(1, insert_id=100 + i))
+    story.run("INSERT INTO t VALUES (0)", ok(1, insert_id=0))
+    (command,) = story.restore_residue(classify(b"SELECT LAST_INSERT_ID() + 1", 0))
+
+    assert command.startswith(b"\x03SET last_insert_id=CAST(IF(LAST_INSERT_ID() IN (136,137,")
+    assert command.endswith(b",199),LAST_INSERT_ID(),0) AS UNSIGNED)")
+
+
+@pytest.mark.parametrize("text", ["CALL p()", "EXECUTE s", "SELECT LAST_INSERT_ID(5)"])
+def test_what_may_set_the_insert_id_leaves_it_on_the_backend(story: Story, text: str) -> None:
+    story.run(text, ok())
+
+    assert story.residue & INSERT_ID
+
+
+def test_commands_for_the_insert_id() -> None:
+    assert insert_id_command(5, []) == b"\x03SET last_insert_id=5"
+    assert insert_id_command(5, [1, 2]) == (
+        b"\x03SET last_insert_id=CAST(IF(LAST_INSERT_ID() IN (1,2),LAST_INSERT_ID(),5) AS UNSIGNED)"
+    )
+
+
+# Warnings and errors
+
+
+def test_warnings_are_only_on_the_backend_until_they_are_captured(story: Story) -> None:
+    story.run("INSERT INTO t VALUES (1/0)", ok(1, warnings=1))
+
+    assert story.residue == DIAGNOSTICS
+    assert story.ask("SHOW WARNINGS") is None
+    assert story.lose_backend(rows(WARNING)) == [b"\x03SHOW WARNINGS"]
+    answer = story.ask("SHOW WARNINGS")
+    assert answer is not None
+    assert text_rows(answer) == [WARNING]
+    assert story.value("SHOW COUNT(*) WARNINGS") == b"1"
+    assert story.value("SHOW COUNT(*) ERRORS") == b"0"
+    assert story.value("SELECT @@warning_count") == b"1"
+    assert story.value("SELECT @@warning_count") == b"0"
+
+
+def test_errors_are_captured_together_with_all_the_rest(story: Story) -> None:
+    story.run("INSERT INTO t VALUES (NULL)", ok(1, insert_id=7))
+    story.run("SELECT nosuch", err(1054))
+
+    assert story.lose_backend(rows(WARNING, ERROR), rows([b"0", b"7", b"0"])) == capture_commands(
+        DIAGNOSTICS | INSERT_ID
+    )
+    answer = story.ask("SHOW ERRORS")
+    assert answer is not None
+    assert text_rows(answer) == [ERROR]
+    assert story.value("SELECT @@error_count") == b"1"
+
+
+def test_more_warnings_than_are_shown_are_counted(story: Story) -> None:
+    story.run("INSERT INTO t VALUES (1/0)", ok(1, warnings=99))
+    story.lose_backend(rows(WARNING, WARNING))
+
+    assert story.value("SHOW COUNT(*) WARNINGS") == b"99"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("SHOW WARNINGS LIMIT 1", [b"1"]),
+        ("SHOW WARNINGS LIMIT 1, 5", [b"2", b"3"]),
+        ("SHOW WARNINGS LIMIT 1 OFFSET 2", [b"3"]),
+    ],
+)
+def test_limits_are_applied(story: Story, text: str, expected: list[bytes]) -> None:
+    story.run("DO 1/0", ok(warnings=3))
+    story.lose_backend(rows(*[[b"Warning", number, b""] for number in (b"1", b"2", b"3")]))
+
+    answer = story.ask(text)
+
+    assert answer is not None
+    assert [row[1] for row in text_rows(answer)] == expected
+
+
+def test_the_next_statement_clears_warnings_on_mysql(story: Story) -> None:
+    story.run("DO 1/0", ok(warnings=1))
+    story.run("DO 1", ok())
+    assert story.residue == 0
+    story.run("DO 1/0", ok(warnings=1))
+    story.lose_backend(rows(WARNING))
+    story.run("SELECT 1", rows([b"1"]))
+
+    assert story.captured is None
+
+
+def test_only_a_statement_with_a_table_clears_warnings_on_mariadb(maria: Story) -> None:
+    maria.run("DO 1/0", ok(warnings=1))
+    maria.run("SELECT 1", rows([b"1"]))
+    assert maria.residue == DIAGNOSTICS
+    maria.lose_backend(rows(WARNING))
+    maria.run("SET a=1", ok())
+    assert maria.value("SELECT @@warning_count") == b"1"
+    maria.run("SELECT 1 FROM t", rows([b"1"]))
+
+    assert maria.captured is None
+
+
+def test_statements_about_warnings_leave_them(story: Story) -> None:
+    story.run("DO 1/0", ok(warnings=1))
+    story.run("SHOW WARNINGS", rows(WARNING))
+
+    assert story.residue == DIAGNOSTICS
+
+
+def test_an_answer_clears_warnings_unless_it_is_about_them(story: Story) -> None:
+    story.run("DO 1/0", ok(warnings=1))
+    story.lose_backend(rows(WARNING))
+    story.ask("SHOW WARNINGS")
+    assert story.captured is not None
+    story.ask("SELECT CONNECTION_ID()")
+
+    assert story.captured is None
+
+
+def test_an_answer_leaves_warnings_alone_on_mariadb(maria: Story) -> None:
+    maria.run("DO 1/0", ok(warnings=1))
+    maria.ask("SELECT CONNECTION_ID()")
+
+    assert maria.residue == DIAGNOSTICS
+
+
+def test_found_rows_leaves_a_warning_of_its_own_on_mysql(story: Story) -> None:
+    assert story.value("SELECT FOUND_ROWS()") == b"0"
+    answer = story.ask("SHOW WARNINGS")
+
+    assert answer is not None
+    assert text_rows(answer)[0][1] == b"1287"
+
+
+def test_what_was_on_a_lost_backend_is_gone(story: Story) -> None:
+    story.run("DO 1/0", ok(warnings=1))
+    story.residue_lost()
+
+    assert story.residue == story.native == 0
+    assert story.value("SELECT @@warning_count") == b"0"
+
+
+# Who answers
+
+
+def test_the_backend_answers_as_long_as_it_is_ours(story: Story) -> None:
+    story.run("SELECT a FROM t", rows([b"1"]))
+
+    assert story.native == ROW_COUNT | FOUND_ROWS | DIAGNOSTICS
+    for text in ("SELECT ROW_COUNT()", "SELECT FOUND_ROWS()", "SHOW WARNINGS", "SELECT @@error_count"):
+        assert story.ask(text) is None
+
+
+def test_only_the_proxy_knows_the_connection_id(story: Story) -> None:
+    story.run("SELECT a FROM t", rows([b"1"]))
+
+    assert story.value("SELECT CONNECTION_ID()") == b"%d" % CONNECTION
+
+
+def test_no_question_no_answer(story: Story) -> None:
+    assert story.ask("SELECT 1") is None
+
+
+def test_every_question_is_about_something() -> None:
+    assert set(BIT_OF) == set(Question) - {Question.NONE}
+
+
+# The form of answers: as MySQL 9.7 and MariaDB 10.11 send them
+
+
+def column(answer: bytes | None, i: int = 0) -> bytes:
+    assert answer is not None
+    return packets(answer)[1 + i]
+
+
+LONGLONG, LONG, VAR_STRING = 8, 3, 253
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "flags"),
+    [
+        ("SELECT LAST_INSERT_ID( )", b"LAST_INSERT_ID( )", 0xA1),
+        ("SELECT ROW_COUNT() n", b"n", 0x81),
+        ("SELECT FOUND_ROWS()", b"FOUND_ROWS()", 0x81),
+        ("SELECT CONNECTION_ID()", b"CONNECTION_ID()", 0xA1),
+        ("SELECT @@Warning_Count", b"@@Warning_Count", 0xA0),
+        ("SHOW COUNT(*) ERRORS", b"@@session.error_count", 0xA0),
+    ],
+)
+def test_numbers_have_the_columns_of_the_server(story: Story, text: str, name: bytes, flags: int) -> None:
+    expected = Column(name, LONGLONG, length=21, collation=63, flags=flags)
+
+    assert column(story.ask(text)) == expected.build()
+
+
+def test_the_connection_id_is_shorter_on_mariadb(maria: Story) -> None:
+    expected = Column(b"CONNECTION_ID()", LONG, length=10, collation=63, flags=0xA1)
+
+    assert column(maria.ask("SELECT CONNECTION_ID()")) == expected.build()
+
+
+@pytest.mark.parametrize(
+    ("is_mariadb", "charset", "collation", "width", "expected"),
+    [
+        (False, b"utf8mb4", b"", 4, 255),
+        (True, b"utf8mb4", b"", 4, 45),
+        (False, b"utf8mb4", b"utf8mb4_bin", 4, 46),
+        (False, b"utf8mb4", b"utf8mb4_klingon_ci", 4, 255),
+        (False, b"latin1", b"", 1, 8),
+        (True, b"", b"", 3, 33),
+    ],
+)
+def test_warnings_have_the_columns_of_the_server(
+    is_mariadb: bool, charset: bytes, collation: bytes, width: int, expected: int
+) -> None:
+    variables = {b"character_set_results": charset, RESULTS_COLLATION: collation}
+    story = Story(is_mariadb=is_mariadb, vector=Vector(b"shop", variables, False))
+    decimals = 39 if is_mariadb else 31
+
+    answer = story.ask("SHOW WARNINGS")
+
+    assert (
+        column(answer, 0)
+        == Column(
+            b"Level", VAR_STRING, length=7 * width, collation=expected, flags=1, decimals=decimals
+        ).build()
+    )
+    assert (
+        column(answer, 1)
+        == Column(b"Code", LONG, length=4 if is_mariadb else 5, collation=63, flags=0xA1).build()
+    )
+    assert (
+        column(answer, 2)
+        == Column(
+            b"Message", VAR_STRING, length=512 * width, collation=expected, flags=1, decimals=decimals
+        ).build()
+    )
+
+
+def test_answers_end_as_the_client_expects(story: Story) -> None:
+    new = story.ask("SELECT ROW_COUNT()")
+    old = story.ask("SELECT ROW_COUNT()", deprecate_eof=False)
+
+    assert new is not None and old is not None
+    assert [payload[:1] for payload in packets(new)] == [b"\x01", b"\x03", b"\x01", b"\xfe"]
+    assert packets(new)[-1] == b"\xfe\x00\x00\x02\x00\x00\x00"
+    assert packets(old)[2] == packets(old)[-1] == b"\xfe\x00\x00\x02\x00"
+    assert [old[3], old[-6]] == [1, 5]
+
+
+def test_a_payload_of_a_captured_row_goes_out_unchanged(story: Story) -> None:
+    story.run("DO 1/0", ok(warnings=1))
+    story.lose_backend(rows(WARNING))
+
+    answer = story.ask("SHOW WARNINGS")
+
+    assert answer is not None
+    assert packets(answer)[4] == b"".join([lenenc_bytes(value) for value in WARNING])
+
+
+# Counts written into statements
+
+
+def test_counts_are_written_in_where_the_backend_does_not_have_them(story: Story) -> None:
+    story.keeper.row_count = -1
+    story.keeper.found_rows = 5
+
+    assert story.rewrite("SELECT ROW_COUNT(), a, FOUND_ROWS( ) + 1, @@warning_count FROM t") == (
+        "SELECT COALESCE(-1,ROW_COUNT()) AS `ROW_COUNT()`, a, COALESCE(5,FOUND_ROWS( )) + 1, "
+        "NULLIF(0|0,-1) AS `@@warning_count` FROM t"
+    )
+    assert story.rewrite("SELECT @@`error_count`, 1") == ("SELECT NULLIF(0|0,-1) AS `@@``error_count```, 1")
+
+
+def test_other_statements_stay_the_same_object(story: Story) -> None:
+    wired = frame(b"\x03SELECT 1")
+    assert story.rewritten(classify(b"SELECT 1", 0), wired) is wired
+    story.run("UPDATE t SET a=1", ok(1))
+    wired = frame(b"\x03SELECT ROW_COUNT(), 1")
+
+    assert story.rewritten(classify(b"SELECT ROW_COUNT(), 1", 0), wired) is wired

@@ -1,0 +1,708 @@
+from __future__ import annotations
+
+import pytest
+
+from protocol.session_track import SessionChanges
+from proxy.classify import classify
+from proxy.lexer import ANSI_QUOTES, NO_BACKSLASH_ESCAPES
+from proxy.pins import PinReason
+from proxy.session import HOLD, PARK, PROBE, RELEASE, SessionState
+from proxy.vector import CHARSET_VARIABLES, RESULTS_COLLATION, Vector
+from tests.fakes.responses import (
+    AUTOCOMMIT,
+    COM_PING,
+    IN_TRANS,
+    MORE_RESULTS,
+    changed,
+    err,
+    ok,
+    response,
+    rows,
+    wire,
+)
+
+READ_ONLY = 0x2000
+NO_BACKSLASH = 0x0200
+MARIADB_ANSI_QUOTES = 0x8000
+DB_DROPPED = 0x0100
+COM_INIT_DB = 0x02
+COM_DEBUG = 0x0D
+COM_SET_OPTION = 0x1B
+CHARSETS = {name: b"utf8mb4" for name in CHARSET_VARIABLES[:3]}
+FRESH = Vector.fresh(b"shop", {**CHARSETS, b"collation_connection": b"utf8mb4_bin"})
+IN_TRANSACTION = AUTOCOMMIT | IN_TRANS
+
+
+class Story:
+    """One session, told in statements and what the server said to them."""
+
+    def __init__(self, *, is_mariadb: bool = False, sql_mode: bytes = b"") -> None:
+        self.session = SessionState(FRESH, AUTOCOMMIT, sql_mode, is_mariadb)
+
+    def run(self, text: str, *results: list[bytes]) -> int:
+        """The verdict on one statement; without results the server said OK."""
+        statement = classify(text.encode(), self.session.lexing)
+        return self.session.completed(statement, response(*(results or [ok(status=self.session.status)])))
+
+    def command(self, command: int, payload: bytes, *results: list[bytes]) -> int:
+        return self.session.completed_command(
+            command, bytes([command]) + payload, response(*(results or [ok()]), command=command)
+        )
+
+    def probe(self, result: list[bytes]) -> int:
+        return self.session.probed(response(result, command=COM_PING))
+
+    def pins(self) -> list[str]:
+        return [reason.value for reason in self.session.pin_reasons()]
+
+    def variable(self, name: str) -> bytes | None:
+        return self.session.vector.variables.get(name.encode())
+
+
+@pytest.fixture
+def story() -> Story:
+    return Story()
+
+
+@pytest.fixture
+def maria() -> Story:
+    return Story(is_mariadb=True)
+
+
+# Ordinary statements
+
+
+def test_an_ordinary_statement_ends_the_lease(story: Story) -> None:
+    assert story.run("SELECT a FROM t", rows([b"1"], [b"2"])) == RELEASE
+    assert story.session.found_rows == 2
+    assert story.session.row_count == -1
+    assert story.run("UPDATE t SET a=1", ok(3)) == RELEASE
+    assert story.session.row_count == 3
+    assert not story.session.is_held()
+
+
+def test_residue_parks(story: Story) -> None:
+    assert story.run("INSERT INTO t VALUES (NULL)", ok(1, insert_id=5)) == PARK
+    assert story.run("SELECT a FROM t", rows([b"1"])) == PARK
+    story.session.captured_residue([wire(rows([b"0", b"5", b"0"]))])
+    assert story.run("SELECT a FROM t", rows([b"1"])) == RELEASE
+    assert story.session.insert_id == 5
+
+
+def test_warnings_park_until_the_next_statement(story: Story) -> None:
+    assert story.run("DO 1/0", ok(warnings=1)) == PARK
+    assert story.run("DO 1") == RELEASE
+
+
+def test_statements_without_a_table_do_not_answer_for_warnings_on_mariadb(maria: Story) -> None:
+    maria.run("INSERT INTO t VALUES (NULL)", ok(1, insert_id=5))
+    maria.session.captured_residue([wire(rows([b"0", b"5", b"0"]))])
+    maria.run("UPDATE t SET a=LAST_INSERT_ID(7)", ok(1, insert_id=7))
+
+    assert maria.run("SELECT 1", rows([b"1"])) == PARK
+    assert maria.session.native & 8 == 8
+
+
+# Transactions
+
+
+def test_a_transaction_holds_until_it_ends(story: Story) -> None:
+    assert story.run("BEGIN", ok(status=IN_TRANSACTION)) == HOLD
+    assert story.session.is_held()
+    assert story.run("SELECT a FROM t", rows([b"1"], status=IN_TRANSACTION)) == HOLD
+    assert story.run("COMMIT", ok()) == RELEASE
+
+
+def test_backends_are_shared_between_transactions_without_autocommit(story: Story) -> None:
+    assert story.run("SET autocommit=0", ok(status=0, changes=changed(("autocommit", "OFF")))) == RELEASE
+    assert story.run("SELECT a FROM t", rows([b"1"], status=IN_TRANS)) == HOLD
+    assert story.run("COMMIT", ok(status=0)) == RELEASE
+    assert story.variable("autocommit") == b"OFF"
+
+
+def test_savepoints_pin_only_where_the_server_sees_no_transaction(story: Story) -> None:
+    assert story.run("SAVEPOINT a") == RELEASE
+    story.run("SET autocommit=0", ok(status=0, changes=changed(("autocommit", "OFF"))))
+    assert story.run("SAVEPOINT a", ok(status=0)) == HOLD
+    assert story.pins() == ["savepoint"]
+    assert story.run("COMMIT", ok(status=0)) == RELEASE
+    story.run("SAVEPOINT a", ok(status=0))
+    story.run("SELECT a FROM t", rows([b"1"], status=IN_TRANS))
+    assert story.run("ROLLBACK TO a", ok(status=IN_TRANS)) == HOLD
+    assert story.run("DROP TABLE t", ok(status=0)) == RELEASE
+    story.run("SAVEPOINT a", ok(status=0))
+    assert story.run("SET autocommit=1", ok(changes=changed(("autocommit", "ON")))) == RELEASE
+
+
+@pytest.mark.parametrize("text", ["SET @@transaction_isolation='SERIALIZABLE'", "SET TRANSACTION READ ONLY"])
+def test_characteristics_of_the_next_transaction_pin_until_it_has_ended(story: Story, text: str) -> None:
+    assert story.run(text) == HOLD
+    assert story.run("SELECT 1", rows([b"1"])) == HOLD
+    assert story.run("BEGIN", ok(status=IN_TRANSACTION)) == HOLD
+    assert story.run("COMMIT", ok()) == RELEASE
+
+
+def test_a_routine_may_set_them_too(story: Story) -> None:
+    changes = changed(characteristics="SET TRANSACTION READ ONLY;", is_opaque=False)
+
+    assert story.run("CALL p()", ok(changes=changes)) == HOLD
+    assert story.run("CALL p()", ok(changes=changes)) == HOLD
+    assert story.pins() == ["next-transaction"]
+
+
+@pytest.mark.parametrize("text", ["START TRANSACTION;", "SET TRANSACTION READ ONLY; START TRANSACTION;", "SET TRANSACTION READ ONLY; XA START 'a';", ""])  # fmt: skip
+def test_characteristics_of_a_transaction_that_runs_do_not_pin(story: Story, text: str) -> None:
+    story.run("BEGIN", ok(status=IN_TRANSACTION, changes=changed(characteristics=text, is_opaque=False)))
+
+    assert story.pins() == []
+
+
+def test_autocommit_ends_a_transaction_but_not_its_characteristics(story: Story) -> None:
+    story.run("SET autocommit=0", ok(status=0, changes=changed(("autocommit", "OFF"))))
+    story.run("START TRANSACTION READ ONLY", ok(status=IN_TRANS | READ_ONLY))
+
+    assert story.run("SET autocommit=1", ok(changes=changed(("autocommit", "ON")))) == HOLD
+    assert story.pins() == ["next-transaction"]
+
+
+def test_autocommit_ends_an_ordinary_transaction(story: Story) -> None:
+    story.run("SET autocommit=0", ok(status=0, changes=changed(("autocommit", "OFF"))))
+    story.run("SELECT a FROM t", rows([b"1"], status=IN_TRANS))
+
+    assert story.run("SET autocommit=1", ok(changes=changed(("autocommit", "ON")))) == RELEASE
+
+
+def test_xa_transactions_pin_beyond_the_flag(story: Story) -> None:
+    story.run("XA START 'a'", ok(status=IN_TRANSACTION))
+    assert story.run("XA PREPARE 'a'", ok()) == HOLD
+    assert story.pins() == ["xa"]
+    assert story.session.needs_close
+    assert story.run("XA COMMIT 'a'") == RELEASE
+    assert not story.session.needs_close
+
+
+# Variables
+
+
+def test_reported_values_become_part_of_the_vector(story: Story) -> None:
+    assert story.run("SET Sql_Mode='ANSI'", ok(changes=changed(("Sql_Mode", "ANSI")))) == RELEASE
+    assert story.variable("sql_mode") == b"ANSI"
+
+
+def test_a_variable_that_is_not_reported_pins_until_it_is(maria: Story) -> None:
+    assert maria.run("SET @@unique_checks=0") == HOLD
+    assert maria.pins() == ["untracked-variable"]
+    assert maria.run("SET unique_checks=0", ok(changes=changed(("unique_checks", "OFF")))) == RELEASE
+
+
+def test_the_old_and_the_new_name_of_a_variable_are_the_same(maria: Story) -> None:
+    text = "SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE"
+
+    assert maria.run(text, ok(changes=changed(("tx_isolation", "SERIALIZABLE")))) == RELEASE
+    assert maria.variable("tx_isolation") == b"SERIALIZABLE"
+
+
+def test_variables_that_must_not_be_moved_pin(story: Story) -> None:
+    assert story.run("SET sql_log_bin=0", ok(changes=changed(("sql_log_bin", "OFF")))) == HOLD
+    assert story.pins() == ["unsafe-variable"]
+    assert story.run("SET sql_log_bin=1", ok(changes=changed(("sql_log_bin", "ON")))) == RELEASE
+    assert story.variable("sql_log_bin") is None
+
+
+def test_a_short_idle_limit_pins_until_it_is_long(story: Story) -> None:
+    assert story.run("SET wait_timeout=9", ok(changes=changed(("wait_timeout", "9")))) == HOLD
+    assert story.run("SET wait_timeout=9999", ok(changes=changed(("wait_timeout", "9999")))) == RELEASE
+
+
+def test_time_stands_still_until_it_is_set_to_default(story: Story) -> None:
+    report = changed(("timestamp", "5.000000"))
+
+    assert story.run("SET timestamp=5", ok(changes=report)) == HOLD
+    assert story.run("SET timestamp=DEFAULT", ok(changes=report)) == RELEASE
+
+
+@pytest.mark.parametrize("name", ["last_insert_id", "identity"])
+def test_a_set_insert_id_is_residue(story: Story, name: str) -> None:
+    assert story.run(f"SET {name}=5", ok(changes=changed((name, "5")))) == PARK
+    assert story.session.insert_id == 5
+    assert story.variable(name) is None
+
+
+def test_what_a_transaction_wrote_is_no_variable(maria: Story) -> None:
+    assert (
+        maria.run("INSERT INTO t VALUES (1)", ok(1, changes=changed(("last_gtid", "0-1-5"), is_opaque=False)))
+        == RELEASE
+    )
+    assert maria.variable("last_gtid") is None
+
+
+def test_values_for_one_statement_are_not_kept(maria: Story) -> None:
+    text = "SET STATEMENT sql_notes=0 FOR SELECT 1"
+
+    assert maria.run(text, rows([b"1"], changes=changed(("sql_notes", "OFF")))) == RELEASE
+    assert maria.variable("sql_notes") is None
+
+
+def test_values_set_by_a_hint_are_the_old_ones_when_they_are_reported(story: Story) -> None:
+    text = "SELECT /*+ SET_VAR(sort_buffer_size=9) */ a FROM t"
+
+    assert story.run(text, rows([b"1"], changes=changed(("sort_buffer_size", "262144")))) == RELEASE
+
+
+def test_global_variables_do_not_pin(story: Story) -> None:
+    assert story.run("SET GLOBAL a=1") == RELEASE
+
+
+# Character sets
+
+
+def names(charset: str) -> SessionChanges:
+    return changed(*[(name.decode(), charset) for name in CHARSET_VARIABLES[:3]])
+
+
+def test_set_names_brings_the_collation_of_the_character_set(story: Story) -> None:
+    assert story.run("SET NAMES latin1", ok(changes=names("latin1"))) == RELEASE
+    assert story.variable("collation_connection") is None
+    assert RESULTS_COLLATION not in story.session.vector.variables
+
+
+def test_set_names_with_a_collation_that_no_server_reports(story: Story) -> None:
+    assert story.run("SET NAMES latin1 COLLATE latin1_bin", ok(changes=names("latin1"))) == RELEASE
+    assert story.variable("collation_connection") == b"latin1_bin"
+    assert story.session.vector.variables[RESULTS_COLLATION] == b"latin1_bin"
+
+
+def test_a_collation_that_may_not_have_been_set_is_not_kept(story: Story) -> None:
+    text = "/*!99999 SET NAMES latin1 COLLATE latin1_bin */; SET unique_checks=0"
+
+    assert story.run(text, ok(changes=changed(("unique_checks", "OFF")))) == HOLD
+    assert story.variable("collation_connection") == b"utf8mb4_bin"
+
+
+def test_the_collation_after_set_character_set_is_not_known(story: Story) -> None:
+    assert story.run("SET CHARACTER SET latin1", ok(changes=names("latin1"))) == HOLD
+    assert story.pins() == ["untracked-variable"]
+    assert story.run("SET NAMES latin1", ok(changes=names("latin1"))) == RELEASE
+
+
+def test_character_sets_that_cannot_be_lexed_pin(story: Story) -> None:
+    assert story.run("SET NAMES gbk", ok(changes=names("gbk"))) == HOLD
+    assert story.run("SET NAMES gbk", ok(changes=names("gbk"))) == HOLD
+    assert story.pins() == ["unsafe-charset"]
+    assert story.run("SET NAMES utf8mb4", ok(changes=names("utf8mb4"))) == RELEASE
+
+
+def test_they_pin_from_the_login_on() -> None:
+    session = SessionState(Vector.fresh(None, {b"character_set_client": b"sjis"}), AUTOCOMMIT, b"")
+
+    assert session.pin_reasons() == [PinReason.UNSAFE_CHARSET]
+
+
+# How the next text is read
+
+
+def test_lexing_follows_sql_mode(story: Story) -> None:
+    story.run("SET sql_mode=x", ok(changes=changed(("sql_mode", "ANSI_QUOTES,STRICT_ALL_TABLES"))))
+    assert story.session.lexing == ANSI_QUOTES
+    report = changed(("sql_mode", "NO_BACKSLASH_ESCAPES"))
+    story.run("SET sql_mode=x", ok(status=AUTOCOMMIT | NO_BACKSLASH, changes=report))
+    assert story.session.lexing == NO_BACKSLASH_ESCAPES
+    story.run("SET sql_mode=x", ok(changes=changed(("sql_mode", ""))))
+    assert story.session.lexing == 0
+
+
+def test_lexing_follows_status_flags_where_nothing_is_reported(maria: Story) -> None:
+    maria.run("SET @@sql_mode=x", ok(status=AUTOCOMMIT | NO_BACKSLASH | MARIADB_ANSI_QUOTES))
+    assert maria.session.lexing == ANSI_QUOTES | NO_BACKSLASH_ESCAPES
+    maria.run("SET @@sql_mode=x", ok())
+    assert maria.session.lexing == 0
+
+
+def test_lexing_of_the_login() -> None:
+    assert Story(sql_mode=b"ANSI_QUOTES,NO_BACKSLASH_ESCAPES").session.lexing == 3
+
+
+# Schemas
+
+
+def test_the_schema_is_reported(story: Story) -> None:
+    assert story.run("USE test", ok(changes=changed(schema="test"))) == RELEASE
+    assert story.session.vector.schema == b"test"
+
+
+@pytest.mark.parametrize(
+    "result", [ok(status=AUTOCOMMIT | DB_DROPPED), ok(changes=changed(schema="", is_opaque=False))]
+)
+def test_a_dropped_schema_leaves_none(story: Story, result: list[bytes]) -> None:
+    assert story.run("DROP DATABASE shop", result) == RELEASE
+    assert story.session.vector.schema is None
+
+
+def test_mariadb_reports_the_same_schema_when_it_opens_a_system_table(maria: Story) -> None:
+    assert maria.run("SELECT a FROM mysql.user", rows([b"1"], changes=changed(schema="shop"))) == RELEASE
+
+
+# Changes that nothing explains
+
+
+@pytest.mark.parametrize(
+    ("text", "changes"),
+    [
+        ("SELECT f()", changed()),
+        ("SELECT f()", changed(("sql_mode", ""))),
+        ("CALL p()", changed()),
+        ("CALL p()", changed(("sql_notes", "OFF"))),
+        ("CALL p()", changed(schema="shop")),
+        ("INSERT INTO t VALUES (1)", changed(schema="shop")),
+        ("SET sql_mode=f()", changed(("sql_mode", ""))),
+        ("SELECT f()", changed(schema="other")),
+        ("SET STATEMENT a=1 FOR SELECT f()", changed(("a", "1"))),
+        ("EXECUTE IMMEDIATE 'SELECT f()'", changed()),
+    ],
+)
+def test_changes_that_nothing_explains_pin(story: Story, text: str, changes: SessionChanges) -> None:
+    verdict = story.run(text, ok(changes=changes))
+
+    if text.startswith("INSERT"):
+        assert verdict == RELEASE  # it opened a system table
+    else:
+        assert verdict == HOLD
+        assert "opaque-state-change" in story.pins()
+
+
+@pytest.mark.parametrize(
+    "text", ["CREATE TEMPORARY TABLE x (a INT)", "PREPARE s FROM 'SELECT 1'", "SET @a=1"]
+)
+def test_what_the_text_explains_has_its_own_reason(story: Story, text: str) -> None:
+    story.run(text, ok(changes=changed()))
+
+    assert "opaque-state-change" not in story.pins()
+    assert len(story.pins()) == 1
+
+
+# Pins that are counted
+
+
+def test_temporary_tables_pin_until_the_last_is_dropped(story: Story) -> None:
+    story.run("CREATE TEMPORARY TABLE a (x INT)", ok(changes=changed()))
+    story.run("CREATE TEMPORARY TABLE test.b (x INT)", ok(changes=changed()))
+    assert story.run("DROP TABLE b") == HOLD
+    assert story.run("DROP TABLE shop.a") == HOLD
+    assert story.run("DROP TEMPORARY TABLE test.b") == RELEASE
+
+
+def test_a_name_means_the_schema_of_the_moment(story: Story) -> None:
+    story.run("CREATE TEMPORARY TABLE a (x INT)", ok(changes=changed()))
+    story.run("USE test", ok(changes=changed(schema="test")))
+    assert story.run("DROP TABLE a") == HOLD
+    assert story.run("DROP TABLE shop.a") == RELEASE
+
+
+def test_a_temporary_table_without_a_name_pins_for_good(story: Story) -> None:
+    story.run("CREATE TEMPORARY TABLE", ok(changes=changed()))
+
+    assert story.run("DROP TABLE a") == HOLD
+
+
+def test_user_locks_are_counted(story: Story) -> None:
+    story.run("SELECT GET_LOCK('a', 1)", rows([b"1"]))
+    story.run("SELECT GET_LOCK('A', 1)", rows([b"1"]))
+    story.run("SELECT GET_LOCK('b', 1)", rows([b"1"]))
+    assert story.run("SELECT RELEASE_LOCK('a')", rows([b"1"])) == HOLD
+    assert story.run("SELECT RELEASE_LOCK('b')", rows([b"1"])) == HOLD
+    assert story.run("SELECT RELEASE_LOCK('c')", rows([b"0"])) == HOLD
+    assert story.run("SELECT RELEASE_LOCK('a')", rows([b"1"])) == RELEASE
+
+
+def test_all_user_locks_are_released_at_once(story: Story) -> None:
+    story.run("SELECT GET_LOCK('a', 1)", rows([b"1"]))
+    story.run("SELECT GET_LOCK(@b, 1)", rows([b"1"]))
+    assert story.run("SELECT RELEASE_ALL_LOCKS()", rows([b"2"])) == RELEASE
+
+
+def test_locks_of_a_service_are_not(story: Story) -> None:
+    story.run("SELECT service_get_write_locks('a', 'b', 1)", rows([b"1"]))
+
+    assert story.run("SELECT RELEASE_ALL_LOCKS()", rows([b"0"])) == HOLD
+
+
+def test_names_chosen_by_clients_are_only_names(story: Story) -> None:
+    story.run("SELECT GET_LOCK('a', 1)", rows([b"1"]))
+    assert story.run("SELECT RELEASE_LOCK('*')", rows([b"0"])) == HOLD
+    story.run("PREPARE `a` FROM 'SELECT 1'", ok(changes=changed()))
+    story.run("DEALLOCATE PREPARE `*`")
+    assert story.pins() == ["user-lock", "prepared-text"]
+
+
+# Locks of tables
+
+
+def test_table_locks_are_seen_by_two_instruments(story: Story) -> None:
+    assert story.run("LOCK TABLES t READ", ok(changes=changed(state="_______L", is_opaque=False))) == HOLD
+    assert story.run("UNLOCK TABLES", ok(changes=changed(state="________", is_opaque=False))) == RELEASE
+
+
+def test_a_lock_that_a_tracker_still_sees_is_not_lifted(story: Story) -> None:
+    story.run("LOCK TABLES t READ", ok(changes=changed(state="_______L", is_opaque=False)))
+
+    assert story.run("UNLOCK TABLES") == HOLD
+
+
+def test_a_lock_that_only_the_tracker_sees_pins(story: Story) -> None:
+    story.run("CALL p()", ok(changes=changed(state="_______L", is_opaque=False)))
+
+    assert story.pins() == ["table-lock"]
+
+
+def test_a_lock_that_the_tracker_forgets_stays(story: Story) -> None:
+    # MySQL, when a temporary table is created under LOCK TABLES
+    story.run("LOCK TABLES t READ", ok(changes=changed(state="_______L", is_opaque=False)))
+    story.run("CREATE TEMPORARY TABLE x (a INT)", ok(changes=changed(state="________")))
+    story.run("DROP TABLE x")
+
+    assert story.pins() == ["table-lock"]
+    assert story.run("UNLOCK TABLES") == RELEASE
+
+
+def test_the_global_read_lock_is_not_released_by_a_transaction(story: Story) -> None:
+    story.run("FLUSH TABLES WITH READ LOCK")
+    story.run("BEGIN", ok(status=IN_TRANSACTION))
+    assert story.run("COMMIT", ok()) == HOLD
+    assert story.run("UNLOCK TABLES") == RELEASE
+
+
+# Prepared text
+
+
+def test_prepared_text_pins_until_it_is_deallocated(story: Story) -> None:
+    story.run("PREPARE s FROM 'SELECT 1'", ok(changes=changed()))
+    assert story.run("EXECUTE s", rows([b"1"])) == HOLD
+    assert story.run("DEALLOCATE PREPARE S", ok(changes=changed())) == PARK
+
+
+def test_executed_text_counts(story: Story) -> None:
+    story.run(r"PREPARE s FROM 'SELECT GET_LOCK(\'a\', 1)'", ok(changes=changed()))
+    story.run("EXECUTE s", rows([b"1"]))
+    story.run("DEALLOCATE PREPARE s", ok(changes=changed()))
+
+    assert story.pins() == ["user-lock"]
+
+
+def test_a_set_that_is_executed_explains_its_report(story: Story) -> None:
+    story.run("PREPARE s FROM 'SET sql_notes=0'", ok(changes=changed()))
+    story.run("EXECUTE s", ok(changes=changed(("sql_notes", "OFF"))))
+
+    assert story.pins() == ["prepared-text"]
+    assert story.variable("sql_notes") == b"OFF"
+
+
+def test_a_call_that_is_executed_explains_nothing(story: Story) -> None:
+    story.run("PREPARE s FROM 'CALL p()'", ok(changes=changed()))
+    story.run("EXECUTE s", ok(changes=changed()))
+
+    assert "opaque-state-change" in story.pins()
+
+
+def test_executed_text_that_is_not_known_pins(story: Story) -> None:
+    story.run("PREPARE s FROM @a", ok(changes=changed()))
+    story.run("EXECUTE s", rows([b"1"], changes=changed()))
+    story.run("DEALLOCATE PREPARE s", ok(changes=changed()))
+
+    assert story.pins() == ["opaque-state-change"]
+
+
+def test_text_executed_at_once_counts(story: Story) -> None:
+    story.run("EXECUTE IMMEDIATE 'SET unique_checks=0'", ok(changes=changed(("unique_checks", "OFF"))))
+    assert story.pins() == []
+    story.run("EXECUTE IMMEDIATE 'SET @a=1'", ok(changes=changed()))
+    assert story.pins() == ["user-variable"]
+
+
+# GET DIAGNOSTICS
+
+
+def test_a_session_that_gets_diagnostics_is_pinned_while_it_has_some(story: Story) -> None:
+    story.run("GET DIAGNOSTICS @a = NUMBER")
+    story.run("DO 1/0", ok(warnings=1))
+    assert "diagnostics" in story.pins()
+    story.run("DO 1")
+    assert "diagnostics" not in story.pins()
+
+
+# Errors
+
+
+def test_an_error_is_followed_by_a_probe(story: Story) -> None:
+    assert story.run("SELECT nosuch FROM t", err(1054)) == PROBE
+    assert story.probe(ok()) == PARK
+    assert story.run("SELECT a FROM t", rows([b"1"])) == RELEASE
+
+
+def test_the_probe_tells_whether_the_transaction_goes_on(story: Story) -> None:
+    story.run("BEGIN", ok(status=IN_TRANSACTION))
+    assert story.run("INSERT INTO t VALUES (1)", err(1062)) == PROBE
+    assert story.probe(ok(status=IN_TRANSACTION)) == HOLD
+    assert story.run("UPDATE t SET a=1", err(1213)) == PROBE
+    assert story.probe(ok()) == PARK
+
+
+def test_a_pinned_session_needs_no_probe(story: Story) -> None:
+    story.run("SET @a=1", ok(changes=changed()))
+
+    assert story.run("SELECT nosuch FROM t", err(1054)) == HOLD
+
+
+def test_a_probe_that_fails_pins(story: Story) -> None:
+    story.run("SELECT nosuch FROM t", err(1054))
+
+    assert story.probe(err(1317)) == HOLD
+    assert story.pins() == ["opaque-state-change"]
+
+
+def test_what_happened_before_the_error_comes_with_the_probe(story: Story) -> None:
+    story.run("CALL p()", err(1062))
+    assert story.probe(ok(changes=changed())) == HOLD
+    assert story.pins() == ["opaque-state-change"]
+
+
+def test_row_count_after_a_probe_is_not_what_the_server_says(story: Story) -> None:
+    story.run("BEGIN", ok(status=IN_TRANSACTION))
+    story.run("INSERT INTO t VALUES (1)", err(1062))
+    story.probe(ok(status=IN_TRANSACTION))
+
+    assert story.session.answer(classify(b"SELECT ROW_COUNT()", 0), b"", 1, True, False) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FOO",
+        "CREATE TEMPORARY TABLE x (a INT)",
+        "SET @a=nosuch",
+        "SET @@unique_checks=0",
+        "LOCK TABLES nosuch READ",
+        "SET unique_checks=0, nosuch=1",
+    ],
+)
+def test_a_statement_that_was_not_run_does_not_pin(story: Story, text: str) -> None:
+    assert story.run(text, err(1064)) == PROBE
+
+
+@pytest.mark.parametrize(
+    ("text", "pins"),
+    [
+        ("CREATE TEMPORARY TABLE x (a INT) SELECT 1", []),
+        ("SAVEPOINT a", []),
+        ("SELECT @a := a FROM t", ["user-variable"]),
+        ("SELECT GET_LOCK('a', 1) FROM t", ["user-lock"]),
+        ("SET unique_checks=(SELECT 1 UNION SELECT 2)", []),
+        ("SET unique_checks=0, @a=(SELECT 1 UNION SELECT 2)", ["user-variable"]),
+        ("SET unique_checks=0, sql_notes=0", ["untracked-variable"]),
+        ("SELECT 1; CREATE TEMPORARY TABLE x (a INT)", ["temporary-table"]),
+        ("SET unique_checks=0; SELECT 1", ["untracked-variable"]),
+        ("EXECUTE IMMEDIATE 'SELECT @a := a FROM t'", ["user-variable"]),
+        ("EXECUTE s", ["opaque-state-change"]),
+    ],
+)
+def test_what_a_failed_statement_may_have_done_pins(story: Story, text: str, pins: list[str]) -> None:
+    story.run(text, err(1242))
+
+    assert story.pins() == pins
+
+
+def test_a_failed_execution_of_harmless_text_is_harmless(story: Story) -> None:
+    story.run("PREPARE s FROM ''", ok(changes=changed()))
+    story.run("EXECUTE s", err(1242))
+    assert story.pins() == ["prepared-text"]
+    story.run("PREPARE s FROM 'CALL p()'", ok(changes=changed()))
+    story.run("EXECUTE s", err(1242))
+    assert "opaque-state-change" in story.pins()
+
+
+def test_a_name_that_fails_to_be_prepared_again_is_gone(story: Story) -> None:
+    story.run("PREPARE s FROM 'SELECT 1'", ok(changes=changed()))
+    story.run("PREPARE s FROM 'SELECT 1 FROM'", err(1242))
+
+    assert story.pins() == []
+
+
+def test_several_statements_that_prepare_are_left_alone(story: Story) -> None:
+    story.run("PREPARE s FROM 'SELECT 1'; FOO", ok(status=AUTOCOMMIT | MORE_RESULTS), err(1064))
+
+    assert "prepared-text" in story.pins()
+
+
+# Commands without text
+
+
+def test_init_db_changes_the_schema(story: Story) -> None:
+    assert story.command(COM_INIT_DB, b"test", ok(changes=changed(schema="test"))) == RELEASE
+    assert story.session.vector.schema == b"test"
+    assert story.command(COM_INIT_DB, b"nosuch", err(1049)) == PROBE
+    assert story.session.vector.schema == b"test"
+
+
+def test_init_db_where_nothing_is_reported(story: Story) -> None:
+    story.command(COM_INIT_DB, b"test")
+
+    assert story.session.vector.schema == b"test"
+
+
+def test_set_option_changes_the_vector(story: Story) -> None:
+    story.command(COM_SET_OPTION, b"\x00\x00")
+    assert story.session.vector.multi_statements
+    story.command(COM_SET_OPTION, b"\x01\x00")
+    assert not story.session.vector.multi_statements
+
+
+def test_a_ping_resets_the_row_count(story: Story) -> None:
+    story.run("UPDATE t SET a=1", ok(5))
+    assert story.command(COM_PING, b"", ok(changes=changed(state="________", is_opaque=False))) == RELEASE
+    assert story.session.row_count == 0
+
+
+def test_other_commands_change_nothing(story: Story) -> None:
+    assert story.command(COM_DEBUG, b"") == RELEASE
+    assert story.session.vector is FRESH
+
+
+# A reset
+
+
+def test_a_reset_makes_the_session_fresh(story: Story) -> None:
+    story.run("SET @a=1, sql_mode=''", ok(changes=changed(("sql_mode", "ANSI_QUOTES"))))
+    story.run("INSERT INTO t VALUES (NULL)", ok(1, insert_id=5))
+    story.command(COM_SET_OPTION, b"\x00\x00")
+    story.session.was_reset((b"latin1", b"latin1", b"latin1", b"latin1_swedish_ci"), AUTOCOMMIT)
+
+    session = story.session
+    assert session.pin_reasons() == []
+    assert session.residue == session.insert_id == session.lexing == 0
+    assert session.vector.multi_statements
+    assert session.vector.schema == b"shop"
+    assert session.vector.variables[b"collation_connection"] == b"latin1_swedish_ci"
+    assert b"sql_mode" not in session.vector.variables
+    assert story.run("SELECT a FROM t", rows([b"1"])) == RELEASE
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"), [("SET ROLE r", "role"), ("SET RESOURCE GROUP g", "resource-group")]
+)
+def test_what_no_reset_undoes_stays(story: Story, text: str, reason: str) -> None:
+    story.run(text)
+    story.session.was_reset((b"utf8mb4",) * 4, AUTOCOMMIT)
+
+    assert story.pins() == [reason]
+    assert story.session.needs_close
+
+
+# The shell's own pins
+
+
+def test_the_shell_pins_and_lifts(story: Story) -> None:
+    story.session.pin(PinReason.CURSOR)
+    story.session.pin(PinReason.CURSOR)
+    assert story.session.verdict() == HOLD
+    story.session.lift(PinReason.CURSOR)
+    story.session.lift(PinReason.CURSOR)
+    assert story.session.verdict() == RELEASE

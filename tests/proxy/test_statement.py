@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from proxy.pins import PinReason
+from proxy.statement import (
+    BEGINS,
+    CHANGES_ACCOUNT,
+    IS_SELECT,
+    MULTI,
+    NOTHING,
+    READS_INSERT_ID,
+    SETS,
+    Question,
+    Statement,
+)
+
+
+def test_text_without_a_statement_is_plain() -> None:
+    assert NOTHING.is_plain
+    assert not NOTHING.is_special
+    assert not NOTHING.has_aftermath
+
+
+def test_what_leaves_only_counts_behind_is_plain() -> None:
+    assert Statement(IS_SELECT).is_plain
+    assert not Statement(SETS).is_plain
+    assert not Statement(pins=(PinReason.XA,), pin_names=(b"",)).is_plain
+    assert not Statement(IS_SELECT, found_rows=5).is_plain
+
+
+def test_questions_kills_and_beginnings_are_special() -> None:
+    assert Statement(question=Question.ROW_COUNT).is_special
+    assert Statement(kill=(False, 0)).is_special
+    assert Statement(BEGINS).is_special
+    assert Statement(BEGINS).begins
+
+
+def test_several_statements_may_read_the_insert_id() -> None:
+    assert Statement(READS_INSERT_ID).reads_insert_id
+    assert Statement(MULTI).reads_insert_id
+    assert not Statement(IS_SELECT).reads_insert_id
+
+
+def test_changed_accounts_have_an_aftermath() -> None:
+    statement = Statement(CHANGES_ACCOUNT)
+
+    assert statement.has_aftermath
+    assert statement.changes_account

@@ -1,0 +1,276 @@
+from __future__ import annotations
+
+import pytest
+
+from proxy import vector as module
+from proxy.vector import (
+    CHARSET_VARIABLES,
+    DENIED,
+    NAMES_QUERY,
+    NEUTRAL,
+    RESULTS_COLLATION,
+    Vector,
+    is_restorable,
+    restore_commands,
+    setup_statement,
+)
+
+UTF8 = dict(zip(CHARSET_VARIABLES, [b"utf8mb4", b"utf8mb4", b"utf8mb4", b"utf8mb4_bin"], strict=True))
+FRESH = Vector.fresh(b"shop", UTF8)
+PLAIN = Vector.fresh(b"shop", {})
+
+
+def after(*reported: tuple[str, str], before: Vector = PLAIN) -> Vector:
+    return before.with_variables([(name.encode(), value.encode()) for name, value in reported])
+
+
+# Equal vectors are the same object
+
+
+def test_equal_vectors_are_the_same_object() -> None:
+    assert Vector.fresh(b"shop", dict(UTF8)) is FRESH
+    assert after(("a", "1"), ("b", "2")) is after(("b", "2"), ("a", "1"))
+    assert after(("a", "1"), before=after(("a", "2"))) is after(("a", "1"))
+
+
+def test_every_part_counts() -> None:
+    assert PLAIN.with_schema(b"test") is not PLAIN
+    assert PLAIN.with_schema(None).with_schema(b"shop") is PLAIN
+    assert PLAIN.with_multi_statements(True) is not PLAIN
+    assert PLAIN.with_multi_statements(True).with_multi_statements(False) is PLAIN
+    assert PLAIN.with_multi_statements(False) is PLAIN
+    assert after(("a", "1")) is not PLAIN
+
+
+def test_what_followed_is_remembered_up_to_a_limit() -> None:
+    start = PLAIN.with_schema(b"successors")
+    for i in range(module._MAX_SUCCESSORS + 5):
+        after(("a", str(i)), before=start)
+
+    assert len(start._successors) == module._MAX_SUCCESSORS
+
+
+def test_the_table_of_vectors_is_bounded() -> None:
+    for i in range(module._MAX_VECTORS + 5):
+        Vector.fresh(b"%d" % i, {})
+
+    assert len(module._VECTORS) < module._MAX_VECTORS
+    assert restore_commands(Vector(b"shop", dict(UTF8), False), Vector(b"shop", dict(UTF8), False)) == []
+
+
+def test_vectors_show_what_they_are() -> None:
+    assert repr(after(("a", "1"))) == "Vector(b'shop', {b'a': b'1'}, multi_statements=False)"
+
+
+# Collations, which come along with character sets
+
+
+def test_a_fresh_connection_has_one_collation_for_all() -> None:
+    assert FRESH.variables[RESULTS_COLLATION] == b"utf8mb4_bin"
+    assert RESULTS_COLLATION not in Vector.fresh(b"shop", {b"character_set_results": b""}).variables
+
+
+def test_a_new_character_set_forgets_the_old_collations() -> None:
+    names = [
+        ("character_set_client", "latin1"),
+        ("character_set_results", "latin1"),
+        ("character_set_connection", "latin1"),
+    ]
+
+    assert set(after(*names, before=FRESH).variables) == set(CHARSET_VARIABLES[:3])
+    assert RESULTS_COLLATION in after(names[2], before=FRESH).variables
+    assert b"collation_connection" in after(names[1], before=FRESH).variables
+
+
+def test_a_collation_brings_its_character_set() -> None:
+    assert (
+        after(("collation_connection", "latin1_bin"), before=FRESH).variables[b"character_set_connection"]
+        == b"latin1"
+    )
+
+
+# What may be restored
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("sql_mode", "ANSI_QUOTES,STRICT_ALL_TABLES", True),
+        ("time_zone", "+01:00", True),
+        ("sort_buffer_size", "262144", True),
+        ("character_set_results", "", True),
+        ("timestamp", "5.000000", False),
+        ("session_track_schema", "ON", False),
+        ("some_path", "a\\b", False),
+        ("some_text", "\u00e4", False),
+        ("some_text", "a\nb", False),
+        ("some name", "x", False),
+        ("Upper", "x", False),
+        ("wait_timeout", "28800", True),
+        ("wait_timeout", "3600", True),
+        ("wait_timeout", "100", False),
+        ("interactive_timeout", "x", False),
+        ("default_master_connection", "main", True),
+        ("default_master_connection", "5", False),
+    ],
+)
+def test_what_may_be_restored(name: str, value: str, expected: bool) -> None:
+    assert is_restorable(name.encode(), value.encode()) is expected
+
+
+def test_denied_variables_say_why() -> None:
+    assert all(DENIED.values())
+    assert set(NEUTRAL) <= set(DENIED)
+
+
+# Commands
+
+
+def test_nothing_is_restored_where_nothing_differs() -> None:
+    assert restore_commands(FRESH, FRESH) == []
+
+
+def test_schema_option_and_variables_are_restored_in_this_order() -> None:
+    wanted = after(("autocommit", "OFF"), before=FRESH).with_schema(b"test").with_multi_statements(True)
+
+    assert restore_commands(FRESH, wanted) == [
+        b"\x02test",
+        b"\x1b\x00\x00",
+        b"\x03SET SESSION autocommit='OFF'",
+    ]
+    assert restore_commands(wanted, FRESH) == [
+        b"\x02shop",
+        b"\x1b\x01\x00",
+        b"\x03SET SESSION autocommit=DEFAULT",
+    ]
+
+
+def test_a_schema_cannot_be_unset() -> None:
+    assert restore_commands(PLAIN, PLAIN.with_schema(None)) is None
+    assert restore_commands(PLAIN.with_schema(None), PLAIN) == [b"\x02shop"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "written"),
+    [
+        ("sql_mode", "ANSI", "SESSION sql_mode='ANSI'"),
+        ("sql_mode", "", "SESSION sql_mode=''"),
+        ("a", "it's", "SESSION a='it''s'"),
+        ("a", "5", "SESSION a=5"),
+        ("a", "-1.50", "SESSION a=-1.50"),
+        ("a", "1.2.3", "SESSION a='1.2.3'"),
+        ("innodb_tmpdir", "", "SESSION innodb_tmpdir=NULL"),
+    ],
+)
+def test_values_are_written_so_that_every_session_reads_them_alike(
+    name: str, value: str, written: str
+) -> None:
+    assert restore_commands(PLAIN, after((name, value))) == [b"\x03SET " + written.encode()]
+
+
+def test_a_variable_that_mysql_gives_no_default_gets_the_global_value() -> None:
+    assert restore_commands(after(("foreign_key_checks", "OFF")), PLAIN) == [
+        b"\x03SET SESSION foreign_key_checks=@@GLOBAL.foreign_key_checks"
+    ]
+
+
+def test_several_variables_are_restored_at_once() -> None:
+    assert restore_commands(after(("b", "1"), ("c", "2")), after(("a", "3"), ("b", "4"))) == [
+        b"\x03SET SESSION a=3,SESSION b=4,SESSION c=DEFAULT"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("variables", "written"),
+    [
+        # SET NAMES utf8mb4; the same with COLLATE
+        (
+            {"client": "utf8mb4", "results": "utf8mb4", "connection": "utf8mb4"},
+            "NAMES 'utf8mb4'",
+        ),
+        (
+            {
+                "client": "utf8mb4",
+                "results": "utf8mb4",
+                "connection": "utf8mb4",
+                "collation": "utf8mb4_bin",
+                "collation_results": "utf8mb4_bin",
+            },
+            "NAMES 'utf8mb4' COLLATE 'utf8mb4_bin'",
+        ),
+        # each for itself
+        (
+            {"client": "utf8mb4", "results": "latin1", "connection": "utf8mb4"},
+            "NAMES 'latin1',SESSION character_set_client='utf8mb4',SESSION character_set_connection='utf8mb4'",
+        ),
+        (
+            {"client": "utf8mb4", "results": "utf8mb4", "connection": "latin1", "collation": "latin1_bin"},
+            "NAMES 'utf8mb4',SESSION character_set_connection='latin1',SESSION collation_connection='latin1_bin'",
+        ),
+        (
+            {"client": "utf8mb4", "results": "utf8mb4", "connection": "utf8mb4", "collation": "utf8mb4_bin"},
+            "NAMES 'utf8mb4',SESSION character_set_connection='utf8mb4',SESSION collation_connection='utf8mb4_bin'",
+        ),
+        # results that no client can have
+        (
+            {"client": "utf8mb4", "results": "", "connection": "utf8mb4"},
+            "SESSION character_set_results=NULL,SESSION character_set_client='utf8mb4',"
+            "SESSION character_set_connection='utf8mb4'",
+        ),
+        (
+            {"client": "utf8mb4", "results": "utf16", "connection": "utf8mb4"},
+            "SESSION character_set_results='utf16',SESSION character_set_client='utf8mb4',"
+            "SESSION character_set_connection='utf8mb4'",
+        ),
+        # not known
+        (
+            {},
+            "SESSION character_set_results=DEFAULT,SESSION character_set_client=DEFAULT,"
+            "SESSION character_set_connection=DEFAULT",
+        ),
+    ],
+)  # fmt: skip
+def test_character_sets_are_restored_with_their_collations(variables: dict[str, str], written: str) -> None:
+    names = {
+        "client": b"character_set_client",
+        "results": b"character_set_results",
+        "connection": b"character_set_connection",
+        "collation": b"collation_connection",
+        "collation_results": RESULTS_COLLATION,
+    }
+    wanted = Vector(b"shop", {names[name]: value.encode() for name, value in variables.items()}, False)
+    cyrillic = dict.fromkeys([*CHARSET_VARIABLES, RESULTS_COLLATION], b"cp1251")
+
+    assert restore_commands(Vector(b"shop", cyrillic, False), wanted) == [b"\x03SET " + written.encode()]
+
+
+def test_what_decides_about_collations_comes_first() -> None:
+    wanted = after(
+        ("a", "1"), ("character_set_results", "utf8mb4"), ("default_collation_for_utf8mb4", "utf8mb4_bin")
+    )
+    commands = restore_commands(PLAIN, wanted)
+
+    assert commands is not None
+    assert commands[0].startswith(
+        b"\x03SET SESSION default_collation_for_utf8mb4='utf8mb4_bin',NAMES 'utf8mb4',"
+    )
+    assert commands[0].endswith(b",SESSION a=1")
+
+
+# Switching the trackers on
+
+
+def test_mariadb_tracks_everything() -> None:
+    assert setup_statement("mariadb", []) == (
+        b"SET session_track_schema=1, session_track_state_change=1, session_track_transaction_info='CHARACTERISTICS', "
+        b"session_track_system_variables='*'"
+    )
+
+
+def test_mysql_tracks_by_name_what_may_be_set_in_a_session() -> None:
+    names = [b"autocommit", b"statement_id", b"innodb_buffer_pool_size", b"innodb_lock_wait_timeout", b"gtid_next", b"gtid_mode", b"Sql_Mode"]  # fmt: skip
+
+    assert setup_statement("mysql", names).endswith(
+        b"session_track_system_variables='autocommit,innodb_lock_wait_timeout,gtid_next,sql_mode'"
+    )
+    assert NAMES_QUERY.startswith(b"SHOW ")
