@@ -273,6 +273,7 @@ class Frontend(Lessee):
         self.statement = NOTHING
         if command == COM_PING:
             if self.backend is None:
+                self.session.pinged()
                 self._send(ok(self.session.status))
             else:
                 self.execute(wire)

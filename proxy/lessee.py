@@ -258,7 +258,7 @@ class Lessee(Holder):
         if commands is None:
             self.failed_to_prepare(not_movable("its state cannot be restored by statements"))
             return
-        if self.statement.reads_insert_id and backend.claim is not self:
+        if self.statement.reads_insert_id:
             commands.extend(session.restore_residue(self.statement))
         if not commands:
             self.run_command(backend)

@@ -38,25 +38,27 @@ def start_special(frontend: Frontend, wire: bytes, statement: Statement) -> bool
         text = "Fanin: transactions are refused because pool.mode is statement; use pool.mode = transaction"
         frontend.send(Failure(NOT_SUPPORTED, text, "42000").wire(1))
         return True
-    if frontend.backend is None:
-        return _answer_residue(frontend, wire, statement)
-    return False
+    return _answer_residue(frontend, wire, statement)
 
 
 def _answer_residue(frontend: Frontend, wire: bytes, statement: Statement) -> bool:
-    """A question about the previous statement when its backend has gone to somebody else: what was captured answers it."""
-    if frontend.parked is not None:
-        return False
-    answer = frontend.session.answer(
+    """A question about the previous statement whose backend has gone to somebody else: what was captured answers it, or is
+    written into the statement that asks."""
+    session = frontend.session
+    answer = session.answer(
         statement,
         wire,
         frontend.connection_id,
         frontend.client_deprecate_eof,
         frontend.shared.facts.is_mariadb,
     )
-    if answer is None:
+    if answer is not None:
+        frontend.send(answer)
+        return True
+    rewritten = session.rewritten(statement, wire)
+    if rewritten is wire:
         return False
-    frontend.send(answer)
+    frontend.execute(rewritten)
     return True
 
 

@@ -35,6 +35,9 @@ def state(world: World, client: FakeClient) -> str:
     return STATE_NAMES[world.frontend(client).state]
 
 
+KEEP_OWN_ID = query("SET last_insert_id=CAST(IF(LAST_INSERT_ID() IN (7),LAST_INSERT_ID(),0) AS UNSIGNED)")
+
+
 def inserted(world: World, client: FakeClient, insert_id: int = 7) -> ServerEnd:
     """The client has left an insert id on a backend."""
     client.sends(INSERT)
@@ -75,6 +78,9 @@ def test_a_backend_with_residue_is_parked_and_claimed_by_its_session(world: Worl
     server = inserted(world, client)
     assert world.pool() == "1 parked"
     client.sends(READ_ID)
+    # OK's insert id may have been an explicit one: then what the backend would say is another session's
+    server.gets(KEEP_OWN_ID)
+    server.answers(ok())
     server.gets(READ_ID)
     assert world.pool() == "1 leased"
 
@@ -197,6 +203,8 @@ def test_a_session_whose_pool_is_paused_takes_its_parked_backend_afterwards(worl
     client.sends(READ_ID)
     server.gets_nothing()
     world.loop.call(lambda: world.writer._execute(world.writer.core.resume(world.loop.now)))
+    server.gets(KEEP_OWN_ID)
+    server.answers(ok())
     server.gets(READ_ID)
     server.answers(rows(b"7"))
     client.got()
