@@ -27,6 +27,7 @@ HOT_PROXY = (
     "pool*",
     "lexer",
     "effects",
+    "marks",
     "grammar",
     "statement",
     "classify",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from proxy import lexer
-from proxy.lexer import NAME, NUMBER, STRING, SYMBOL, WORD, Token, unquoted
+from proxy.lexer import NAME, NUMBER, STRING, SYMBOL, WORD, Token, tokenize, unquoted
 from proxy.pins import PinReason
 from proxy.statement import Statement
 
@@ -189,3 +189,11 @@ def uses_unknown_function(tokens: list[Token]) -> bool:
             if before.word not in _OWN or is_qualified:
                 return True
     return False
+
+
+def tokens_of(effects: Effects, begin: int, end: int) -> list[Token]:
+    """The tokens of one statement."""
+    tokens = tokenize(effects.text, begin, end, effects.lexing, effects.is_conditional)
+    while tokens and is_symbol(tokens[-1], b";"):
+        tokens.pop()
+    return tokens

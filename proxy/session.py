@@ -29,8 +29,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from protocol.session_track import SessionChanges
 from protocol.response import ResponseTracker
+from protocol.session_track import SessionChanges
 from proxy.grammar import canonical
 from proxy.lexer import ANSI_QUOTES, NO_BACKSLASH_ESCAPES
 from proxy.pins import BITS, REASONS, PinReason

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from protocol.framing import frame
 from protocol.packets import Column, build_err, build_ok, text_row
 from protocol.response import ResponseTracker
@@ -53,7 +55,7 @@ def ok(
 
 
 def rows(
-    *values: list[bytes | None],
+    *values: Sequence[bytes | None],
     status: int = AUTOCOMMIT,
     warnings: int = 0,
     changes: SessionChanges | None = None,
@@ -63,7 +65,7 @@ def rows(
     return [
         lenenc_int(width),
         *[Column(b"c%d" % i).build() for i in range(width)],
-        *[text_row(row) for row in values],
+        *[text_row(list(row)) for row in values],
         build_ok(status=status, warnings=warnings, header=0xFE, changes=changes),
     ]
 

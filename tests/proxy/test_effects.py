@@ -8,6 +8,7 @@ from proxy.effects import (
     dotted,
     end_of_expression,
     is_assignment,
+    tokens_of,
     uses_unknown_function,
     words_of,
 )
@@ -51,6 +52,12 @@ def test_plain_words_strings_and_names() -> None:
     assert effects(lexing=NO_BACKSLASH_ESCAPES).plain(tokens(rb"'a\nb'")[0]) == rb"a\nb"
 
 
+def test_tokens_of_one_statement_have_no_semicolons_at_the_end() -> None:
+    found = effects(b"a; b c ; ; d")
+
+    assert [token.text for token in tokens_of(found, 3, 10)] == [b"b", b"c"]
+
+
 def test_words_are_empty_where_there_is_something_else() -> None:
     assert words_of(tokens(b"A 'b' c")) == [b"a", b"", b"c"]
 
@@ -77,7 +84,8 @@ def test_what_may_not_be_executed_lifts_nothing_and_answers_nothing() -> None:
     statement = found.statement()
 
     assert statement.pins == (PinReason.XA,)
-    assert statement.lifts == statement.lift_names == ()
+    assert statement.lifts == ()
+    assert statement.lift_names == ()
     assert statement.question == NOTHING.question
 
 

@@ -1,0 +1,273 @@
+"""What may stand anywhere in a statement, applied: variables, functions that read residue or take locks, LIMIT. For `classify`."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from mypy_extensions import i64
+
+from proxy import lexer
+from proxy.effects import Effects, at, is_symbol, tokens_of
+from proxy.lexer import LIMIT, MARK_SIZE, NAME, STRING, SYSTEM, WORD, Token
+from proxy.pins import PinReason
+from proxy.statement import (
+    ALL_NAMES,
+    FIXED_NAME,
+    MULTI,
+    READS_CONNECTION_ID,
+    READS_DIAGNOSTICS,
+    READS_FOUND_ROWS,
+    READS_INSERT_ID,
+    READS_ROW_COUNT,
+    SETS_FOR_ITSELF,
+    SETS_INSERT_ID,
+    UNKNOWN_FOUND_ROWS,
+    Question,
+)
+
+QUERIES: Final = frozenset([b"select", b"with", b"table", b"values"])
+"""First words of statements that leave a FOUND_ROWS() of their own. (MariaDB has no TABLE.)"""
+
+_MOST_DIGITS: Final = 18
+_AFTER_LIMIT: Final = b");ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_EMPTY_CALL: Final = re.compile(rb"\s*\(\s*\)")
+_CALL: Final = re.compile(rb"\s*\(")
+_VALUE_FOR: Final = re.compile(rb"\s+value\s+for\b", re.IGNORECASE)
+_BEFORE_ITEM: Final = re.compile(rb"(?:,|\bselect|\bSELECT|\bSelect)\s*\Z")
+_AFTER_ITEM: Final = re.compile(rb"\s*(?:,|;|\Z|from\b)", re.IGNORECASE)
+_COUNTS: Final[dict[bytes, int]] = {
+    b"warning_count": Question.WARNING_COUNT,
+    b"error_count": Question.ERROR_COUNT,
+}
+_FUNCTIONS: Final[dict[bytes, int]] = {
+    b"last_insert_id": Question.LAST_INSERT_ID,
+    b"row_count": Question.ROW_COUNT,
+    b"found_rows": Question.FOUND_ROWS,
+    b"connection_id": Question.CONNECTION_ID,
+}
+_NO_ALIASES: Final = frozenset(
+    [
+        b"from",
+        b"limit",
+        b"union",
+        b"where",
+        b"order",
+        b"group",
+        b"into",
+        b"for",
+        b"having",
+        b"procedure",
+        b"lock",
+    ]
+)
+_LONGEST_QUESTION: Final = 256
+
+
+class Marks:
+    """Applies the marks of one statement to the effects of its text."""
+
+    __slots__ = ("begin", "effects", "end", "marks", "word")
+
+    def __init__(self, effects: Effects, word: bytes, begin: int, end: int, marks: list[int]) -> None:
+        self.effects: Effects = effects
+        self.word: bytes = word
+        self.begin: int = begin
+        self.end: int = end
+        self.marks: list[int] = marks
+
+    def apply(self) -> None:
+        """All of them."""
+        effects, marks, text = self.effects, self.marks, self.effects.text
+        codes = marks[0::MARK_SIZE]
+        if self.word not in (b"set", b"call", b"load"):
+            self._user_variables(codes)
+        for i in range(0, len(marks), MARK_SIZE):
+            code, end = marks[i], marks[i + 2]
+            if code == lexer.LAST_INSERT_ID:
+                is_read = _EMPTY_CALL.match(text, end) is not None
+                effects.flags |= READS_INSERT_ID if is_read else READS_INSERT_ID | SETS_INSERT_ID
+            elif code == lexer.FOUND_ROWS:
+                effects.flags |= READS_FOUND_ROWS
+                self._place(i, Question.FOUND_ROWS)
+            elif code == lexer.ROW_COUNT:
+                effects.flags |= READS_ROW_COUNT
+                self._place(i, Question.ROW_COUNT)
+            elif code == lexer.CONNECTION_ID:
+                effects.flags |= READS_CONNECTION_ID
+            elif code == lexer.SYSTEM_VARIABLE:
+                self._system_variable(i)
+            elif code in (lexer.GET_LOCK, lexer.RELEASE_LOCK, lexer.RELEASE_ALL_LOCKS, lexer.SERVICE_LOCK):
+                self._lock(code)
+            elif code == lexer.HINT:
+                effects.flags |= SETS_FOR_ITSELF
+            elif code == lexer.SEQUENCE and (_VALUE_FOR if end - marks[i + 1] == 4 else _CALL).match(
+                text, end
+            ):
+                effects.pin(PinReason.SEQUENCE_VALUE)
+        if self.word in QUERIES:
+            self._found_rows(codes)
+        if (
+            self.word == b"select"
+            and self.end - self.begin <= _LONGEST_QUESTION
+            and not effects.flags & MULTI
+        ):
+            self._question()
+
+    def _user_variables(self, codes: list[int]) -> None:
+        """Reading @x is harmless: a backend that has user variables is never shared. Assigning pins."""
+        if lexer.USER_VARIABLE not in codes:
+            return
+        if lexer.ASSIGNMENT in codes:
+            self.effects.pin(PinReason.USER_VARIABLE)
+            return
+        if self.word in (b"insert", b"replace") or lexer.INTO not in codes:
+            return
+        first, last = codes.index(lexer.INTO), len(codes) - 1 - codes[::-1].index(lexer.USER_VARIABLE)
+        if first < last:
+            self.effects.pin(PinReason.USER_VARIABLE)
+
+    def _system_variable(self, i: int) -> None:
+        effects = self.effects
+        name = effects.text[self.marks[i + 1] : self.marks[i + 2]].lower().replace(b"`", b"")
+        name = name[2:].removeprefix(b"session.").removeprefix(b"local.")
+        if name in _COUNTS:
+            effects.flags |= READS_DIAGNOSTICS
+            self._place(i, _COUNTS[name])
+        elif name in (b"identity", b"last_insert_id"):
+            effects.flags |= READS_INSERT_ID
+        elif name == b"pseudo_thread_id":
+            effects.flags |= READS_CONNECTION_ID
+
+    def _place(self, i: int, question: int) -> None:
+        """Note where a count is read, so that its value can be written there."""
+        text = self.effects.text
+        begin, end, depth = self.marks[i + 1], self.marks[i + 2], self.marks[i + 3]
+        if self.marks[i] != lexer.SYSTEM_VARIABLE:
+            call = _EMPTY_CALL.match(text, end)
+            if call is None:
+                return
+            end = call.end()
+        is_item = (
+            depth == 0
+            and self.word == b"select"
+            and _BEFORE_ITEM.search(text, max(self.begin, begin - 64), begin) is not None
+            and _AFTER_ITEM.match(text, end) is not None
+        )
+        self.effects.places.append((question, begin, end, is_item))
+
+    def _lock(self, code: int) -> None:
+        effects = self.effects
+        name = self._bare_lock()
+        if code == lexer.SERVICE_LOCK:
+            effects.pin(PinReason.USER_LOCK, FIXED_NAME)
+        elif code == lexer.GET_LOCK:
+            effects.pin(PinReason.USER_LOCK, b"=" + name if name else FIXED_NAME + b"?")
+        elif code == lexer.RELEASE_ALL_LOCKS:
+            if name is not None:
+                effects.lift(PinReason.USER_LOCK, ALL_NAMES)
+        elif name:
+            effects.lift(PinReason.USER_LOCK, b"=" + name)
+
+    def _bare_lock(self) -> bytes | None:
+        """The literal name in ``SELECT|DO function('name' ..) [[AS] alias]`` and nothing else; b"" without one; None if it is more."""
+        tokens = self._tokens()
+        if tokens is None or self.word not in (b"select", b"do") or at(tokens, 1).kind != WORD:
+            return None
+        if not is_symbol(at(tokens, 2), b"("):
+            return None
+        i = 3
+        while i < len(tokens) and not is_symbol(tokens[i], b")"):
+            if is_symbol(tokens[i], b"("):
+                return None
+            i += 1
+        if i >= len(tokens) or not self._is_end(tokens, i + 1):
+            return None
+        if at(tokens, 3).kind == STRING and (i == 4 or is_symbol(tokens[4], b",")):
+            return self.effects.plain(tokens[3]).lower()
+        return b""
+
+    def _tokens(self) -> list[Token] | None:
+        if self.end - self.begin > _LONGEST_QUESTION:
+            return None
+        return tokens_of(self.effects, self.begin, self.end)
+
+    def _is_end(self, tokens: list[Token], i: int) -> bool:
+        """Is there nothing from ``i`` on but an alias?"""
+        has_as = at(tokens, i).word == b"as"
+        if has_as:
+            i += 1
+        alias = at(tokens, i)
+        if i == len(tokens):
+            return not has_as
+        if i + 1 != len(tokens) or alias.kind not in (WORD, NAME, STRING):
+            return False
+        return has_as or alias.word not in _NO_ALIASES
+
+    def _found_rows(self, codes: list[int]) -> None:
+        """What FOUND_ROWS() will be: rows sent plus the offset of the one LIMIT outside of parentheses."""
+        effects, marks = self.effects, self.marks
+        limits = [i for i, code in enumerate(codes) if code == LIMIT]
+        if lexer.CALC_FOUND_ROWS in codes or (limits and lexer.UNION in codes):
+            effects.found_rows = UNKNOWN_FOUND_ROWS
+            return
+        outer = [i for i in limits if marks[i * MARK_SIZE + 3] == 0]
+        if len(outer) > 1:
+            effects.found_rows = UNKNOWN_FOUND_ROWS
+        elif outer:
+            effects.found_rows = int(offset_of(effects.text, marks[outer[0] * MARK_SIZE + 2]))
+
+    def _question(self) -> None:
+        tokens = tokens_of(self.effects, self.begin, self.end)
+        first = at(tokens, 1)
+        question, size = 0, 1
+        if first.kind == SYSTEM:
+            name = first.text[2:].lower().removeprefix(b"session.").removeprefix(b"local.")
+            question = _COUNTS.get(name, 0)
+        elif first.kind == WORD and is_symbol(at(tokens, 2), b"(") and is_symbol(at(tokens, 3), b")"):
+            question, size = _FUNCTIONS.get(first.word, 0), 3
+        if not question or not self._is_end(tokens, size + 1):
+            return
+        self.effects.question = question
+        alias = tokens[-1] if len(tokens) > size + 1 else None
+        if alias is not None:
+            self.effects.title = self.effects.plain(alias)
+        else:
+            self.effects.title = self.effects.text[first.start : tokens[size].end]
+
+
+# LIMIT
+
+
+def offset_of(text: bytes, after: i64) -> i64:
+    """The offset of the LIMIT whose word ends at ``after``; UNKNOWN_FOUND_ROWS when it is no literal."""
+    begin = _skip_space(text, after)
+    end = _skip_digits(text, begin)
+    if end == begin or end - begin > _MOST_DIGITS:
+        return UNKNOWN_FOUND_ROWS
+    pos = _skip_space(text, end)
+    size: i64 = len(text)
+    if pos < size and text[pos] == 44:  # LIMIT offset, rows
+        return int(text[begin:end])
+    if text[pos : pos + 6].lower() != b"offset":
+        # another clause or the end may follow; anything else is an expression
+        return 0 if pos == size or text[pos] in _AFTER_LIMIT else UNKNOWN_FOUND_ROWS
+    begin = _skip_space(text, pos + 6)
+    end = _skip_digits(text, begin)
+    if begin == pos + 6 or end == begin or end - begin > _MOST_DIGITS:
+        return UNKNOWN_FOUND_ROWS
+    return int(text[begin:end])
+
+
+def _skip_space(text: bytes, pos: i64) -> i64:
+    size: i64 = len(text)
+    while pos < size and text[pos] <= 32:
+        pos += 1
+    return pos
+
+
+def _skip_digits(text: bytes, pos: i64) -> i64:
+    size: i64 = len(text)
+    while pos < size and 48 <= text[pos] <= 57:
+        pos += 1
+    return pos
