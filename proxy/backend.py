@@ -125,6 +125,7 @@ class Backend(Member):
         "peer",
         "queue",
         "server_id",
+        "setup",
         "statements",
         "tracker",
         "transport",
@@ -144,6 +145,8 @@ class Backend(Member):
         self.tracker: ResponseTracker = ResponseTracker(deprecate_eof=True, session_track=True)
         # collation id that it logged in with: decides the character sets after a reset
         self.collation: int = 0
+        # the statement that sets the trackers; a reset switches them off
+        self.setup: bytes = b""
         # the server's own connection id (KILL)
         self.server_id: int = 0
         # the state that the session on the server really has
@@ -235,6 +238,10 @@ class Backend(Member):
                 await self._closed_waiter
         except TimeoutError:
             self.transport.abort()
+
+    def give_up(self, cause: str) -> None:
+        """The server takes too long: as if the connection were lost."""
+        self._lost(cause)
 
     # Callbacks of the transport
 

@@ -8,6 +8,7 @@ server's sql_mode and the character sets after a reset are asked once of a real 
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from dataclasses import dataclass, field
 from typing import Final
@@ -32,6 +33,13 @@ MEASURE: Final = (
     b"@@session.collation_connection, @@session.sql_mode, @@global.max_allowed_packet"
 )
 TLS_BROKEN: Final = 2026
+KEEPALIVE: Final = (
+    ((socket.SOL_SOCKET, socket.SO_KEEPALIVE), 1),
+    ((socket.IPPROTO_TCP, socket.TCP_KEEPIDLE), 30),
+    ((socket.IPPROTO_TCP, socket.TCP_KEEPINTVL), 10),
+    ((socket.IPPROTO_TCP, socket.TCP_KEEPCNT), 3),
+)
+"""A server that has vanished without a FIN is noticed after a minute, also by a client that waits for its answer."""
 
 
 @dataclass(slots=True)
@@ -65,8 +73,8 @@ class Facts:
     status: int = int(ServerStatus.AUTOCOMMIT)
     """status flags of a fresh connection"""
     max_allowed_packet: int = 64 << 20
-    setup: bytes = b""
-    """the statement that sets the trackers"""
+    setups: dict[bytes, bytes] = field(default_factory=dict)
+    """server version -> the statement that sets the trackers there"""
     charsets: dict[int, tuple[bytes, ...]] = field(default_factory=dict)
     """collation id of a handshake -> the values of CHARSET_VARIABLES that it leads to"""
     reset_charsets: dict[int, tuple[bytes, ...]] = field(default_factory=dict)
@@ -120,8 +128,12 @@ async def _connect(backend: Backend, target: Target) -> None:
     loop = asyncio.get_running_loop()
     if target.socket is not None:
         await loop.create_unix_connection(lambda: backend, target.socket)  # type: ignore[type-var]
-    else:
-        await loop.create_connection(lambda: backend, target.host, target.port)  # type: ignore[type-var]
+        return
+    await loop.create_connection(lambda: backend, target.host, target.port)  # type: ignore[type-var]
+    connected = backend.transport.get_extra_info("socket")
+    if connected is not None:
+        for option, value in KEEPALIVE:
+            connected.setsockopt(*option, value)
 
 
 async def _log_in(
@@ -196,21 +208,12 @@ async def _set_up(
         session_track=bool(capabilities & Capability.SESSION_TRACK),
     )
     backend.server_id = connected.connection_id
-    if facts.server_version != connected.server_version:
-        facts.server_version = connected.server_version
-        facts.charset = connected.collation
-        facts.setup = b""
-        facts.charsets.clear()
     facts.status = connected.status & ~int(ServerStatus.SESSION_STATE_CHANGED)
-    if not facts.setup:
-        names: list[bytes] = []
-        if not facts.is_mariadb:
-            names = [row[0] or b"" for row in await _ask(backend, NAMES_QUERY)]
-        facts.setup = setup_statement("mariadb" if facts.is_mariadb else "mysql", names)
+    backend.setup = await _setup_of(backend, connected, facts)
     charsets = facts.charsets.get(collation)
     if charsets is None:
         charsets = await _measure(backend, key, collation, facts)
-    await _ask(backend, facts.setup)
+    await _ask(backend, backend.setup)
     backend.collation = collation
     schema = vector.schema if vector is not None and key.has_schema else None
     fresh = Vector.fresh(schema, dict(zip(CHARSET_VARIABLES, charsets, strict=True)))
@@ -220,6 +223,23 @@ async def _set_up(
         raise ConnectionError(f"{backend.peer} closed the connection")
     backend.inbox = None
     backend.mode = IDLE
+
+
+async def _setup_of(backend: Backend, connected: Connected, facts: Facts) -> bytes:
+    """The statement that sets the trackers on servers of this version. A version not seen before is another server, or an upgraded
+    one: what was measured is measured anew."""
+    version = connected.server_version
+    setup = facts.setups.get(version)
+    if setup is None:
+        names: list[bytes] = []
+        is_mariadb = b"MariaDB" in version
+        if not is_mariadb:
+            names = [row[0] or b"" for row in await _ask(backend, NAMES_QUERY)]
+        setup = facts.setups[version] = setup_statement("mariadb" if is_mariadb else "mysql", names)
+        facts.server_version = version
+        facts.charset = connected.collation
+        facts.charsets.clear()
+    return setup
 
 
 async def _measure(backend: Backend, key: PoolKey, collation: int, facts: Facts) -> tuple[bytes, ...]:

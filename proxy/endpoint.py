@@ -21,6 +21,7 @@ from proxy.identity import IGNORE_SPACE, Identity, PoolKey
 from proxy.pool import Member, PoolCore, Ticket
 from proxy.pool_actions import CAPTURE, CLOSE, OPEN, RESET, WAKE, Action
 from proxy.pool_states import OPENING as MEMBER_OPENING
+from proxy.pool_states import RESETTING
 from proxy.reasons import CloseReason
 from proxy.replies import Failure, of_ticket, unreachable
 from proxy.tasks import spawn
@@ -101,8 +102,9 @@ class Cleaning(Owner):
 
     def start(self) -> None:
         """Send the commands."""
+        self.endpoint.watch(self.backend)
         self.endpoint.counters.resets += 1
-        self.backend.run(self, [reset_connection(), COM_QUERY + self.endpoint.facts.setup])
+        self.backend.run(self, [reset_connection(), COM_QUERY + self.backend.setup])
 
     def ran(self, is_failed: bool) -> None:
         if is_failed:
@@ -126,6 +128,7 @@ class Capturing(Owner):
 
     def start(self) -> None:
         """Send the commands, if there are any."""
+        self.endpoint.watch(self.backend)
         self.endpoint.counters.captures += 1
         commands = self.holder.capture_commands()
         if commands:
@@ -160,6 +163,7 @@ class Endpoint(LossListener):
         "facts",
         "facts_known",
         "is_answering",
+        "jobs",
         "last_failure",
         "loop",
         "name",
@@ -193,6 +197,8 @@ class Endpoint(LossListener):
         # the last attempt to reach the server got an answer, were it a refusal
         self.is_answering: bool = False
         self.last_failure: str = "not tried yet"
+        # backends that are being reset or captured, and when that has to be over; looked at by the tick
+        self.jobs: dict[Backend, float] = {}
         # side connections (KILL) are outside the pool, one at a time: pool.size + 1 is never exceeded
         self.side_lock: asyncio.Lock = asyncio.Lock()
         self.core: PoolCore = PoolCore(
@@ -253,9 +259,25 @@ class Endpoint(LossListener):
         """Give a backend back by closing it."""
         self._execute(self.core.discard(backend, self.loop.time(), reason))
 
+    def watch(self, backend: Backend) -> None:
+        """A job of ours runs on it: a server that does not answer loses the connection."""
+        self.jobs[backend] = self.loop.time() + self.target.connect_timeout
+
     def tick(self) -> None:
         """The coarse tick: deadlines, ages, back-off."""
+        if self.jobs:
+            self._expire_jobs(self.loop.time())
         self._execute(self.core.tick(self.loop.time()))
+
+    def _expire_jobs(self, now: float) -> None:
+        for backend, deadline in list(self.jobs.items()):
+            if backend.state != RESETTING:
+                del self.jobs[backend]
+            elif deadline <= now:
+                del self.jobs[backend]
+                backend.give_up(
+                    f"{backend.peer} has not answered a reset within {self.target.connect_timeout:g} s"
+                )
 
     def retire_all(self) -> None:
         """Every backend that exists now is closed when it is free: its session began with other global variables."""

@@ -19,7 +19,7 @@ from proxy.backend import Backend
 from proxy.binary import COM_STMT_EXECUTE, COM_STMT_PREPARE, STATEMENT_COMMANDS
 from proxy.classify import NOTHING, Statement
 from proxy.endpoint import COM_QUERY as COM_QUERY_BYTE
-from proxy.identity import Identity
+from proxy.identity import IGNORE_SPACE, Identity
 from proxy.lessee import (
     AWAITING_KILL,
     CHANGING,
@@ -475,7 +475,7 @@ class Frontend(Lessee):
             Vector.fresh(schema, facts.charsets_after_reset(self.backend.collation)),
             Vector.fresh(schema, facts.charsets_after_reset(self.identity.collation)),
         )
-        self.backend.run(self, [reset_connection(), COM_QUERY_BYTE + facts.setup, *(restore or [])])
+        self.backend.run(self, [reset_connection(), COM_QUERY_BYTE + self.backend.setup, *(restore or [])])
 
     def _session_was_reset(self, backend: Backend, is_failed: bool) -> None:
         if is_failed:
@@ -492,6 +492,8 @@ class Frontend(Lessee):
         charsets = facts.charsets_after_reset(self.identity.collation)
         self.session.was_reset(tuple(charsets.values()), facts.status)
         self.forget_statements()
+        if facts.is_mariadb and self.identity.key.capabilities & IGNORE_SPACE:
+            self.identity.lose_ignore_space(self.shared.keys)
         if self.shared.pool_mode == SESSION_POOLING:
             self.session.pin(PinReason.SESSION_MODE)
 

@@ -75,6 +75,13 @@ class Identity:
         # the session's state vector when it last asked for a backend
         self.vector: Vector | None = None
 
+    def lose_ignore_space(self, keys: KeyTable) -> None:
+        """What COM_RESET_CONNECTION does to a session on MariaDB (MySQL keeps it)."""
+        for_user, without = self.credential.user, self.key.capabilities & ~IGNORE_SPACE
+        self.key_with_schema = keys.key(for_user, without, True)
+        self.key_without_schema = keys.key(for_user, without, False)
+        self.key = self.key_with_schema if self.key.has_schema else self.key_without_schema
+
     def key_for(self, schema: bytes | None) -> PoolKey:
         """The key for a session that is in `schema` now."""
         return self.key_without_schema if schema is None else self.key_with_schema

@@ -10,6 +10,7 @@ import errno
 import os
 import socket
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from protocol.constants import ErrorCode
@@ -130,10 +131,8 @@ def refuse(accepted: socket.socket) -> None:
     error = build_err(
         int(ErrorCode.CON_COUNT_ERROR), b"08004", b"Too many connections", before_handshake=True
     )
-    try:
+    with suppress(OSError):
         accepted.send(frame(error))
-    except OSError:
-        pass
     accepted.close()
 
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 from typing import Final
 
 from protocol.framing import frame, payload_of
-
 from proxy.classify import Statement
 from proxy.vector import Vector
 

@@ -47,7 +47,16 @@ class Failure(Exception):
 
 
 _CREDENTIAL_CODES: Final = frozenset(
-    {ErrorCode.ACCESS_DENIED_ERROR, ErrorCode.ACCESS_DENIED_NO_PASSWORD_ERROR, 1820, 1862, 3118, 4151, 2059, 2061}
+    {
+        ErrorCode.ACCESS_DENIED_ERROR,
+        ErrorCode.ACCESS_DENIED_NO_PASSWORD_ERROR,
+        1820,
+        1862,
+        3118,
+        4151,
+        2059,
+        2061,
+    }
 )
 _LIMIT_CODES: Final = frozenset(
     {ErrorCode.CON_COUNT_ERROR, ErrorCode.TOO_MANY_USER_CONNECTIONS, ErrorCode.USER_LIMIT_REACHED, 1135}

@@ -7,7 +7,6 @@ import tempfile
 from pathlib import Path
 
 from config.sections import ClientTls, ClientTlsMode, ServerTls, ServerTlsMode
-
 from proxy.rsa import self_signed_certificate
 
 

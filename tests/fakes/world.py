@@ -78,7 +78,7 @@ def learn(shared: Shared, version: bytes = b"8.0.36", variables: Sequence[bytes]
     facts = shared.facts
     facts.server_version = version
     facts.charset = 255
-    facts.setup = setup_statement(
+    facts.setups[version] = setup_statement(
         "mariadb" if facts.is_mariadb else "mysql", [] if facts.is_mariadb else list(variables)
     )
     facts.charsets[COLLATION] = CHARSETS
@@ -120,6 +120,11 @@ class World:
         self.clients: list[FakeClient] = []
         if knows_server:
             self.learn_server()
+
+    @property
+    def setup(self) -> bytes:
+        """The statement that sets the trackers."""
+        return self.facts.setups[self.facts.server_version]
 
     def _endpoint(self, server: FakeServer, role: str) -> Endpoint:
         target = Target(server.host, server.host, server.port, None, "disabled", None, 5.0)

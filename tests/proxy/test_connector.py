@@ -114,9 +114,9 @@ def test_what_is_the_same_for_all_connections_is_asked_once(loop: StepLoop, fake
         MEASURE,
         reset,
         MEASURE,
-        first.facts.setup,
+        first.backend.setup,
     ]
-    assert [payload[1:] for payload in fake.ends[1].questions] == [first.facts.setup]
+    assert [payload[1:] for payload in fake.ends[1].questions] == [first.backend.setup]
     assert first.facts.sql_mode == b"STRICT_TRANS_TABLES"
     assert first.facts.max_allowed_packet == 67108864
 
@@ -135,7 +135,7 @@ def test_mariadb_is_told_by_its_version(loop: StepLoop, fake: FakeServer) -> Non
     fake.version = b"5.5.5-10.11.19-MariaDB"
     opening = Opening(loop, fake).runs()
     assert opening.facts.is_mariadb
-    assert opening.facts.setup.endswith(b"session_track_system_variables='*'")
+    assert opening.backend.setup.endswith(b"session_track_system_variables='*'")
 
 
 def test_another_version_is_measured_anew(loop: StepLoop, fake: FakeServer) -> None:
@@ -216,7 +216,7 @@ def test_a_server_that_goes_away_right_after_the_last_answer_is_not_taken_for_id
     fake.is_mute = True
     opening = Opening(loop, fake)
     opening.facts.server_version = fake.version
-    opening.facts.setup = b"SET x=1"
+    opening.facts.setups[fake.version] = b"SET x=1"
     opening.facts.charsets[45] = CHARSETS
     opening.runs()
     end = fake.last

@@ -361,7 +361,7 @@ def test_a_reset_with_a_lease_resets_the_backend_and_releases_it(world: World) -
     client.sends(RESET)
     server.gets(RESET)
     server.answers(ok())
-    server.gets(frame(b"\x03" + world.facts.setup))
+    server.gets(frame(b"\x03" + world.setup))
     client.gets_nothing()
     server.answers(ok())
     client.gets(ok())
@@ -554,7 +554,7 @@ def test_a_command_may_come_while_another_session_is_killed_or_probed(world: Wor
     server.answers(ok())
     server.answers(ok())
     client.gets(ok())
-    server.gets(frame(b"\x03" + world.facts.setup), SELECT)
+    server.gets(frame(b"\x03" + world.setup), SELECT)
 
 
 def test_nothing_is_read_of_a_client_that_is_closed(world: World) -> None:

@@ -31,3 +31,14 @@ def test_a_session_has_a_key_for_each_case_of_having_a_schema() -> None:
     assert identity.key is identity.key_for(b"shop") is identity.key_with_schema
     assert identity.key_for(None) is identity.key_without_schema
     assert Identity(APP, 0, 45, KeyTable(), None).key.has_schema is False
+
+
+def test_a_reset_on_mariadb_takes_ignore_space_out_of_the_key() -> None:
+    keys = KeyTable()
+    plain = Identity(APP, int(Capability.FOUND_ROWS), 45, keys, b"shop")
+    for schema in (b"shop", None):
+        spaced = Identity(APP, int(Capability.IGNORE_SPACE | Capability.FOUND_ROWS), 45, keys, schema)
+        assert spaced.key_for(b"shop") is not plain.key
+        spaced.lose_ignore_space(keys)
+        assert spaced.key_for(b"shop") is plain.key
+        assert spaced.key is plain.key_for(schema)

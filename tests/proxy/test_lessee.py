@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from protocol.framing import frame
-from protocol.packets import Column, text_resultset
+from protocol.packets import Column, build_ok, text_resultset
 from proxy.lessee import STATE_NAMES
 from tests.fakes.client import FakeClient
 from tests.fakes.server import ServerEnd
@@ -430,7 +430,7 @@ def test_a_transaction_of_a_client_that_leaves_is_rolled_back_by_a_reset(world: 
     assert world.pool() == "1 resetting, 1 waiting"
     server.gets(RESET)
     server.answers(ok())
-    server.gets(frame(b"\x03" + world.facts.setup))
+    server.gets(frame(b"\x03" + world.setup))
     server.answers(ok())
     server.gets(SELECT)
 
@@ -505,3 +505,35 @@ def test_commands_behind_one_that_no_backend_can_be_had_for_are_answered(make_wo
     server.breaks()
     got = client.got()
     assert b"Server shutdown in progress" in got and got.endswith(ok())
+
+
+def test_a_server_that_does_not_answer_a_capture_loses_the_backend(world: World) -> None:
+    client, other = world.client(), world.client()
+    inserted(world, client)
+    other.sends(SELECT)
+    assert world.pool() == "1 resetting, 1 waiting"
+    world.tick(world.settings.pool.connect_timeout + 0.1)
+    assert "resetting" not in world.pool()
+
+
+def test_a_job_that_ended_in_time_is_not_looked_at_again(world: World) -> None:
+    client, other = world.client(), world.client()
+    server = inserted(world, client)
+    other.sends(SELECT)
+    captured(server, 7)
+    server.gets(SELECT)
+    world.tick()
+    assert not world.writer.jobs
+    server.answers(rows(b"1"))
+    other.gets(rows(b"1", deprecate_eof=False))
+
+
+def test_a_count_that_no_backend_has_is_written_into_the_statement_that_asks(world: World) -> None:
+    client = world.client()
+    client.sends(query("UPDATE t SET a=1"))
+    server = world.backend()
+    server.got()
+    server.answers(frame(build_ok(status=2, affected_rows=3), 1))
+    client.got()
+    client.sends(query("SELECT ROW_COUNT()+1"))
+    server.gets(query("SELECT COALESCE(3,ROW_COUNT())+1"))

@@ -259,7 +259,7 @@ def test_a_user_is_changed_on_the_old_connection(world: World) -> None:
     server.answers(ok())
     server.answers(ok())
     client.sends(SELECT)
-    server.gets(frame(b"\x03" + world.facts.setup), init_db("test"))
+    server.gets(frame(b"\x03" + world.setup), init_db("test"))
 
 
 def test_commands_behind_the_change_are_those_of_the_new_user(world: World) -> None:

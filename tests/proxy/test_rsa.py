@@ -76,7 +76,16 @@ def test_openssl_encrypts_for_us(key_pair: KeyPair, tmp_path: Path) -> None:
     """OAEP with SHA-1 is what a client's OpenSSL does by default."""
     pem = tmp_path / "key.pem"
     pem.write_bytes(key_pair.public_key_pem())
-    command = ["openssl", "pkeyutl", "-encrypt", "-pubin", "-inkey", str(pem), "-pkeyopt", "rsa_padding_mode:oaep"]
+    command = [
+        "openssl",
+        "pkeyutl",
+        "-encrypt",
+        "-pubin",
+        "-inkey",
+        str(pem),
+        "-pkeyopt",
+        "rsa_padding_mode:oaep",
+    ]
     done = subprocess.run(command, input=b"secret\0", capture_output=True, check=True)
     assert key_pair.decrypt(done.stdout) == b"secret\0"
 
