@@ -31,7 +31,9 @@ class Script:
     def turn(self, number: int, random: Random) -> Turn:
         self.played.append(number)
         for statement in self._statements:
-            expected = [(b"%d" % number,)] if statement.startswith("SELECT") else None
+            expected: list[tuple[bytes | None, ...]] | None = (
+                [(b"%d" % number,)] if statement.startswith("SELECT") else None
+            )
             yield Step(statement.format(number=number), rows=expected)
 
 

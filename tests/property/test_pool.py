@@ -20,6 +20,7 @@ from proxy.pool_actions import (
     CLOSE,
     OPEN,
     RESET,
+    WAKE,
     AcquireTimeout,
     Action,
     OpenFailed,
@@ -126,28 +127,31 @@ class PoolMachine(RuleBasedStateMachine):
         assert not NO_ACTIONS
         assert actions or actions is NO_ACTIONS
         for action in actions:
-            if action.kind == OPEN:
-                assert action.member not in self.states
-                assert action.payload is self.payloads[action.member]
+            member = action.member
+            if member is None:
+                assert action.kind == WAKE and action.ticket is not None
+                self.woken(action.ticket)
+            elif action.kind == OPEN:
+                assert member not in self.states
+                assert action.payload is self.payloads[member]
                 assert action.replaces is None or self.states[action.replaces] == CLOSED
-                self.states[action.member] = OPENING
+                self.states[member] = OPENING
             elif action.kind == RESET:
-                assert self.states[action.member] in (LEASED, PARKED)
-                assert action.member not in self.residue
-                self.states[action.member] = RESETTING
+                assert self.states[member] in (LEASED, PARKED)
+                assert member not in self.residue
+                self.states[member] = RESETTING
             elif action.kind == CAPTURE:
-                assert self.states[action.member] in (LEASED, PARKED)
-                assert action.claim is not None and action.claim == self.residue[action.member]
-                self.states[action.member] = RESETTING
+                assert self.states[member] in (LEASED, PARKED)
+                assert action.claim is not None and action.claim == self.residue[member]
+                self.states[member] = RESETTING
             elif action.kind == CLOSE:
-                assert self.states[action.member] != CLOSED
+                assert self.states[member] != CLOSED
                 assert action.reason is not None
                 if action.reason in (CloseReason.EVICTED, CloseReason.IDLE_TIMEOUT, CloseReason.MAX_AGE):
-                    assert action.member not in self.residue, "captured first"
-                self.has_closed(action.member)
+                    assert member not in self.residue, "captured first"
+                self.has_closed(member)
             else:
-                assert action.ticket is not None
-                self.woken(action.ticket)
+                raise AssertionError(f"an action of an unknown kind: {action}")
 
     def woken(self, ticket: Ticket) -> None:
         assert ticket in self.waiting, "woken once, while it waits"
@@ -589,10 +593,10 @@ class PoolMachine(RuleBasedStateMachine):
             assert all(member.key == key for member in mine) and pool.size == len(mine)
             assert pool.counts == [sum(member.state == state for member in mine) for state in range(5)]
             stack = []
-            member = pool.top
-            while member is not None:
-                stack.append(member)
-                member = member.below
+            top = pool.top
+            while top is not None:
+                stack.append(top)
+                top = top.below
             assert stack == [member for member in self.idle_order if member.pool is pool][::-1]
             assert pool.size or pool.count or (self.options[2] and pool.is_proven), "no key outlives its use"
         assert all(self.core._members.pools[member.key] is member.pool for member in alive)

@@ -68,4 +68,4 @@ def test_a_snapshot_without_leases_has_no_oldest() -> None:
 
 def test_the_other_errors_say_no_more_than_their_name() -> None:
     assert OpenFailed("no route").error == "no route"
-    assert type(PoolDraining()) is not type(PoolClosed())
+    assert not isinstance(PoolDraining(), PoolClosed)

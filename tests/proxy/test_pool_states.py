@@ -34,7 +34,8 @@ def test_tickets_can_leave_their_queue_in_any_order() -> None:
             left.remove(tickets[index])
             assert queue.tickets() == left and queue.count == len(left)
             assert queue.first is (left[0] if left else None) and queue.last is (left[-1] if left else None)
-        assert all(ticket.queue is ticket.ahead is ticket.behind is None for ticket in tickets)
+        assert all(ticket.queue is None for ticket in tickets)
+        assert all(ticket.ahead is None and ticket.behind is None for ticket in tickets)
 
 
 def test_members_can_leave_the_stack_in_any_order() -> None:
@@ -46,10 +47,10 @@ def test_members_can_leave_the_stack_in_any_order() -> None:
         for index in order:
             pool.pull(members[index])
             left.remove(members[index])
-            found, member = [], pool.top
-            while member is not None:
-                found.append(member)
-                member = member.below
+            found, top = [], pool.top
+            while top is not None:
+                found.append(top)
+                top = top.below
             assert found == left[::-1]
         assert all(member.above is None and member.below is None for member in members)
 
