@@ -32,7 +32,7 @@ class Server(Peer):
         self.is_aborted = is_aborted
 
 
-class Noting(Owner, LossListener):
+class Noting(Owner):
     """Notes what it is told, in order."""
 
     def __init__(self) -> None:
@@ -53,6 +53,13 @@ class Noting(Owner, LossListener):
     def backend_write_paused(self, is_paused: bool) -> None:
         self.notes.append("paused" if is_paused else "resumed")
 
+
+class NotingLosses(LossListener):
+    """Notes the backends that were lost while nobody used them."""
+
+    def __init__(self) -> None:
+        self.notes: list[Any] = []
+
     def idle_backend_lost(self, backend: Backend, cause: str) -> None:
         self.notes.append(f"idle: {cause}")
 
@@ -64,7 +71,7 @@ class Line:
         self.loop = StepLoop()
         self.server = Server()
         self.owner = Noting()
-        self.listener = Noting()
+        self.listener = NotingLosses()
         self.backend = Backend(self.listener, "writer:3306")
         self.transport = MemoryTransport(self.loop, self.backend, self.server)
         self.backend.connection_made(self.transport)
