@@ -25,6 +25,7 @@ from typing import Final
 NATIVE_PASSWORD: Final = b"mysql_native_password"
 CACHING_SHA2_PASSWORD: Final = b"caching_sha2_password"
 CLEAR_PASSWORD: Final = b"mysql_clear_password"
+SHA256_PASSWORD: Final = b"sha256_password"
 
 NONCE_LENGTH: Final = 20
 
@@ -32,6 +33,7 @@ NONCE_LENGTH: Final = 20
 FAST_AUTH_SUCCESS: Final = b"\x03"
 FULL_AUTH_NEEDED: Final = b"\x04"
 PUBLIC_KEY_REQUEST: Final = b"\x02"
+SHA256_KEY_REQUEST: Final = b"\x01"  # the same in sha256_password
 
 
 def nonce_of(entropy: bytes) -> bytes:

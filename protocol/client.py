@@ -17,7 +17,7 @@ The password never travels readable over an insecure transport, whatever the ser
 travel to a server whose identity nobody has proven, as with every client that fetches the key by itself: use TLS with
 verification where the network is not trusted.
 
-Pages of the MySQL source documentation: "Connection Phase", "Caching_sha2_password information".
+Pages of the MySQL source documentation: "Connection Phase", "Caching_sha2_password information", "sha256_password".
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ from protocol.auth import (
     NATIVE_PASSWORD,
     NONCE_LENGTH,
     PUBLIC_KEY_REQUEST,
+    SHA256_KEY_REQUEST,
+    SHA256_PASSWORD,
     native_scramble,
     native_scramble_stage1,
     sha2_scramble,
@@ -356,7 +358,7 @@ class ClientLogin:
 
     def _switch(self, request: AuthSwitchRequest) -> Refused | None:
         plugin = request.plugin
-        if plugin not in (NATIVE_PASSWORD, CACHING_SHA2_PASSWORD, CLEAR_PASSWORD):
+        if plugin not in (NATIVE_PASSWORD, CACHING_SHA2_PASSWORD, CLEAR_PASSWORD, SHA256_PASSWORD):
             return _refused(
                 int(ErrorCode.CR_AUTH_PLUGIN_CANNOT_LOAD),
                 b"Authentication plugin '%b' cannot be loaded: not supported" % plugin,
@@ -369,6 +371,9 @@ class ClientLogin:
             raise bad_handshake("the nonce is too short")
         self._plugin = plugin
         self._nonce = request.nonce[:NONCE_LENGTH]
+        if plugin == SHA256_PASSWORD:
+            self._answer_sha256()
+            return None
         response = self._response()
         if plugin == CACHING_SHA2_PASSWORD and not response:
             # The server's plugin reads a packet with one NUL as the empty password, as MySQL's clients send it.
@@ -377,12 +382,25 @@ class ClientLogin:
         self._state = _ANSWERED
         return None
 
+    def _answer_sha256(self) -> None:
+        """The forerunner of caching_sha2_password: always what that one calls full authentication.
+
+        MySQL also asks clients for it that name a user which does not exist, so that they cannot tell.
+        """
+        password = self._password or b""
+        if self.is_secure or not password:
+            self._send(password + b"\x00")
+            self._state = _ANSWERED
+        else:
+            self._send(SHA256_KEY_REQUEST)
+            self._state = _KEY_WANTED
+
     def _receive_more(self, content: bytes, state: int) -> Refused | None:
-        if self._plugin != CACHING_SHA2_PASSWORD:
-            raise bad_handshake("a message for a plugin that has none")
         password = self._password or b""
         if state == _KEY_WANTED:
             return self._send_encrypted(content, password)
+        if self._plugin != CACHING_SHA2_PASSWORD:
+            raise bad_handshake("a message for a plugin that has none")
         if content == FULL_AUTH_NEEDED and self.is_secure:
             self._send(password + b"\x00")
             self._state = _ANSWERED
@@ -402,7 +420,7 @@ class ClientLogin:
             # The cause may quote the password: it ends here.
             secret = b""
         if not secret:
-            return _plugin_failed(CACHING_SHA2_PASSWORD, b"the server's public key cannot be used")
+            return _plugin_failed(self._plugin, b"the server's public key cannot be used")
         self._send(secret)
         self._state = _ANSWERED
         return None

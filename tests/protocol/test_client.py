@@ -21,6 +21,7 @@ C = Capability
 NATIVE = b"mysql_native_password"
 SHA2 = b"caching_sha2_password"
 CLEAR = b"mysql_clear_password"
+SHA256 = b"sha256_password"
 NONCE = b"0123456789abcdefghij"
 OTHER_NONCE = b"ABCDEFGHIJ0123456789"
 SERVER = 0xDFFFFFFF
@@ -297,6 +298,36 @@ def test_hash_alone_is_not_enough_for_a_switch_to_sha2() -> None:
     code, _, message = refused(login.receive(frame(AuthSwitchRequest(SHA2, NONCE).build(), 2)))
     assert code == 2061
     assert b"only a mysql_native_password hash is known" in message
+
+
+def switched_to_sha256(login: ClientLogin) -> bytes:
+    """What the login answers to a switch to sha256_password."""
+    response_to(login, greeting())
+    assert login.receive(frame(AuthSwitchRequest(SHA256, OTHER_NONCE).build(), 2)) is None
+    return sent(login, 3)
+
+
+def test_sha256_login_by_public_key() -> None:
+    login = client()
+    assert switched_to_sha256(login) == b"\x01"
+    assert login.receive(frame(AuthMoreData(b"key").build(), 4)) is None
+    assert sent(login, 5) == b"<key:" + xor_password(b"secret", OTHER_NONCE) + b">"
+    connected(login.receive(frame(OK, 6)))
+
+
+def test_sha256_login_with_a_bad_key_is_refused() -> None:
+    login = client()
+    switched_to_sha256(login)
+    code, _, message = refused(login.receive(frame(AuthMoreData(b"garbage").build(), 4)))
+    assert (code, message[:40]) == (2061, b"Authentication plugin 'sha256_password' ")
+
+
+@pytest.mark.parametrize(("password", "is_secure"), [(b"secret", True), (b"", False)])
+def test_sha256_login_without_a_key(password: bytes, is_secure: bool) -> None:
+    login = client(password, is_secure=is_secure)
+    assert switched_to_sha256(login) == password + b"\0"
+    with pytest.raises(RemoteProtocolError, match="has none"):
+        login.receive(frame(AuthMoreData(b"key").build(), 4))
 
 
 def test_public_key_that_cannot_be_used_is_refused_without_the_password() -> None:
