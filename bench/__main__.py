@@ -12,6 +12,9 @@ from bench.client import ClientError
 from bench.fanin_process import ProxyError
 from bench.servers import ServerError
 
+TERMINATE_AGAIN = 10
+"""Seconds; cleaning up takes two."""
+
 SUBCOMMANDS = {
     "demo": (demo, "2,000 clients on 40 connections of a three-node cluster, then the same directly"),
     "fanin": (fanin, "one load against any target, with a table, JSON and a picture"),
@@ -36,12 +39,15 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"bench {options.subcommand}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
+        signal.alarm(0)
         print(f"bench {options.subcommand}: interrupted", file=sys.stderr)
         return 130
 
 
 def terminate(number: int, frame: FrameType | None) -> None:
-    """SIGTERM cleans up as Ctrl-C does."""
+    """SIGTERM cleans up as Ctrl-C does. Said again after a while: a task that ends just then does not see that it was cancelled."""
+    signal.signal(signal.SIGALRM, terminate)
+    signal.alarm(TERMINATE_AGAIN)
     signal.raise_signal(signal.SIGINT)
 
 
