@@ -1,0 +1,274 @@
+"""Two clients on a pool of one: what cannot be moved pins, /state says why, and what ends the pin lets the other client in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import pytest
+
+from bench.servers import Server
+from tests.integration.fixtures import Connect, MakeFanin
+from tests.integration.running import Fanin, eventually, rows, run, value
+from tests.integration.wire import WireClient
+
+
+@dataclass(frozen=True)
+class Pinning:
+    """Statements ({t} is a table) that pin for these reasons; `ends` lift the pin."""
+
+    name: str
+    begins: tuple[str, ...]
+    reasons: frozenset[str]
+    ends: tuple[str, ...] = ()
+    only: str = ""
+    prepares: tuple[str, ...] = field(default=())
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def pinning(
+    name: str,
+    *begins: str,
+    reason: str,
+    ends: tuple[str, ...] = (),
+    only: str = "",
+    prepares: tuple[str, ...] = (),
+) -> Pinning:
+    return Pinning(name, begins, frozenset([reason]), ends, only, prepares)
+
+
+PINNINGS: Final = (
+    pinning("SET of a user variable", "SET @x = 5", reason="user-variable"),
+    pinning("SELECT that assigns", "SELECT @y := 7", reason="user-variable"),
+    pinning("SELECT INTO", "SELECT 1 INTO @z", reason="user-variable"),
+    pinning("out parameter", "CALL app.gives(@out)", reason="user-variable"),
+    pinning(
+        "temporary table",
+        "CREATE TEMPORARY TABLE app.temporary_one (id INT)",
+        reason="temporary-table",
+        ends=("DROP TEMPORARY TABLE app.temporary_one",),
+    ),
+    pinning(
+        "two temporary tables",
+        "CREATE TEMPORARY TABLE app.temporary_one (id INT)",
+        "CREATE TEMPORARY TABLE app.temporary_two (id INT)",
+        "DROP TEMPORARY TABLE app.temporary_one",
+        reason="temporary-table",
+        ends=("DROP TEMPORARY TABLE app.temporary_two",),
+    ),
+    pinning("LOCK TABLES", "LOCK TABLES {t} WRITE", reason="table-lock", ends=("UNLOCK TABLES",)),
+    pinning(
+        "FLUSH TABLES WITH READ LOCK",
+        "FLUSH TABLES WITH READ LOCK",
+        reason="global-read-lock",
+        ends=("UNLOCK TABLES",),
+    ),
+    pinning(
+        "FLUSH of one table", "FLUSH TABLES {t} WITH READ LOCK", reason="table-lock", ends=("UNLOCK TABLES",)
+    ),
+    pinning(
+        "LOCK INSTANCE",
+        "LOCK INSTANCE FOR BACKUP",
+        reason="instance-lock",
+        ends=("UNLOCK INSTANCE",),
+        only="mysql",
+    ),
+    pinning(
+        "BACKUP STAGE",
+        "BACKUP STAGE START",
+        reason="instance-lock",
+        ends=("BACKUP STAGE END",),
+        only="mariadb",
+    ),
+    pinning(
+        "GET_LOCK", "SELECT GET_LOCK('pins', 1)", reason="user-lock", ends=("SELECT RELEASE_LOCK('pins')",)
+    ),
+    pinning(
+        "GET_LOCK twice",
+        "SELECT GET_LOCK('pins', 1)",
+        "DO GET_LOCK('pins', 1)",
+        "SELECT RELEASE_LOCK('pins')",
+        reason="user-lock",
+        ends=("SELECT RELEASE_LOCK('pins')",),
+    ),
+    pinning(
+        "several locks",
+        "SELECT GET_LOCK('pins', 1), GET_LOCK('other', 1)",
+        reason="user-lock",
+        ends=("SELECT RELEASE_ALL_LOCKS()",),
+    ),
+    pinning("HANDLER", "HANDLER {t} OPEN AS h", reason="handler", ends=("HANDLER h CLOSE",)),
+    pinning("PREPARE", "PREPARE p FROM 'SELECT 1'", reason="prepared-text", ends=("DEALLOCATE PREPARE p",)),
+    pinning(
+        "SAVEPOINT without a transaction",
+        "SET autocommit = 0",
+        "SAVEPOINT s",
+        reason="savepoint",
+        ends=("ROLLBACK",),
+    ),
+    pinning("XA", "XA START 'pins'", "XA END 'pins'", reason="xa", ends=("XA ROLLBACK 'pins'",)),
+    pinning(
+        "XA PREPARE",
+        "XA START 'pins'",
+        "INSERT INTO {t} (v) VALUES (1)",
+        "XA END 'pins'",
+        "XA PREPARE 'pins'",
+        reason="xa",
+        ends=("XA ROLLBACK 'pins'",),
+    ),
+    pinning("SET ROLE", "SET ROLE pin_role", reason="role"),
+    pinning(
+        "SET TRANSACTION",
+        "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
+        reason="next-transaction",
+        ends=("BEGIN", "COMMIT"),
+    ),
+    pinning("unsafe variable", "SET profiling = 1", reason="unsafe-variable"),
+    pinning(
+        "another unsafe variable",
+        "SET timestamp = 1000000000",
+        reason="unsafe-variable",
+        ends=("SET timestamp = DEFAULT",),
+    ),
+    pinning(
+        "short wait_timeout",
+        "SET wait_timeout = 5",
+        reason="unsafe-variable",
+        ends=("SET wait_timeout = 28800",),
+    ),
+    pinning(
+        "variable that nobody reports",
+        "SET @@sql_safe_updates = 1",
+        reason="untracked-variable",
+        only="mariadb",
+    ),
+    pinning(
+        "character set with odd bytes", "SET NAMES gbk", reason="unsafe-charset", ends=("SET NAMES utf8mb4",)
+    ),
+    pinning(
+        "SET CHARACTER SET",
+        "SET CHARACTER SET latin1",
+        reason="untracked-variable",
+        ends=("SET NAMES utf8mb4",),
+    ),
+    pinning("routine that sets a variable", "CALL app.sets_zone()", reason="opaque-state-change"),
+    pinning("routine that sets a user variable", "CALL app.sets()", reason="opaque-state-change"),
+    pinning("function that sets a user variable", "SELECT app.counts()", reason="opaque-state-change"),
+    pinning("NEXTVAL", "SELECT NEXTVAL(app.numbers)", reason="sequence-value", only="mariadb"),
+)
+
+ROUTINES: Final = (
+    "DROP PROCEDURE IF EXISTS app.sets",
+    "DROP PROCEDURE IF EXISTS app.gives",
+    "DROP FUNCTION IF EXISTS app.counts",
+    "CREATE PROCEDURE app.sets() SET @inside = 1",
+    "CREATE PROCEDURE app.sets_zone() SET SESSION time_zone = '-02:00'",
+    "CREATE PROCEDURE app.gives(OUT given INT) SET given = 1",
+    "CREATE FUNCTION app.counts() RETURNS INT NO SQL BEGIN SET @counted = 1; RETURN 1; END",
+    "DROP ROLE IF EXISTS pin_role",
+    "CREATE ROLE pin_role",
+    "GRANT pin_role TO 'app'@'%'",
+)
+
+
+@pytest.fixture(autouse=True)
+def branches(server: Server) -> Iterator[None]:
+    """A prepared branch outlives its session."""
+    yield
+    if server.sql("XA RECOVER"):
+        server.sql("XA ROLLBACK 'pins'")
+
+
+@pytest.fixture(autouse=True)
+def routines(server: Server) -> None:
+    if not server.sql("SELECT 1 FROM information_schema.routines WHERE routine_name = 'gives'"):
+        for statement in ROUTINES:
+            server.sql(statement)
+        if server.kind == "mariadb":
+            server.sql("CREATE OR REPLACE SEQUENCE app.numbers")
+
+
+@pytest.mark.parametrize("pinning", PINNINGS, ids=str)
+def test_pinned_session_keeps_the_others_out_until_it_is_free(
+    pinning: Pinning, server: Server, one: Fanin, table: str
+) -> None:
+    if pinning.only not in ("", server.kind):
+        pytest.skip("not a statement of this server")
+    with WireClient(one.port) as client, WireClient(one.port) as other:
+        for statement in pinning.begins:
+            assert client.query(statement.format(t=table))[0][0] != 0xFF, statement
+        assert set(one.pins(client.thread_id)) == pinning.reasons
+        assert one.metric("fanin_pinned", reason=next(iter(pinning.reasons))) == 1
+        assert one.metric("fanin_pins_total", reason=next(iter(pinning.reasons))) >= 1
+        other.send_query("SELECT 1")
+        eventually(lambda: one.endpoint()["waiting"] == 1)
+        for statement in pinning.ends:
+            assert client.query(statement)[0][0] != 0xFF, statement
+        if pinning.reasons == {"role"}:
+            # no reset undoes it
+            client.close()
+        elif not pinning.ends:
+            assert client.command(b"\x1f")[0][0] == 0
+        assert other.response(0x03)[0] == b"\x01"
+        assert one.pins(client.thread_id) == []
+        assert one.endpoint()["leased"] == 0
+
+
+@pytest.mark.parametrize("pinning", PINNINGS, ids=str)
+def test_nothing_is_left_when_a_pinned_client_goes(
+    pinning: Pinning, server: Server, one: Fanin, table: str
+) -> None:
+    if pinning.only not in ("", server.kind):
+        pytest.skip("not a statement of this server")
+    with WireClient(one.port) as client, WireClient(one.port) as other:
+        for statement in pinning.begins:
+            assert client.query(statement.format(t=table))[0][0] != 0xFF, statement
+        client.close()
+        left = (
+            "SELECT @x, @y, @z, @out, @inside, @counted, @@autocommit, @@profiling, @@wait_timeout > 100, @@timestamp > 1000000001,"
+            " IS_FREE_LOCK('pins'), @@sql_safe_updates, CURRENT_ROLE()"
+        )
+        with WireClient(server.port) as direct:
+            assert other.query(left) == direct.query(left)
+        assert other.query("SELECT * FROM app.temporary_one")[0][:3] == b"\xff\x7a\x04"  # 1146
+        assert other.ok(f"INSERT INTO {table} (v) VALUES (99)").affected_rows == 1
+        assert other.query("EXECUTE p")[0][0] == 0xFF
+        other.quit()
+
+
+def test_pinned_state_is_there_for_the_next_statement(one: Fanin, connect: Connect, table: str) -> None:
+    client = connect(one)
+    run(client, "SET @x = 5", "CREATE TEMPORARY TABLE app.temporary_one AS SELECT 1 AS id")
+    assert value(client, "SELECT @x") == 5
+    assert rows(client, "SELECT * FROM app.temporary_one") == [(1,)]
+    assert set(one.pins(client)) == {"user-variable", "temporary-table"}
+
+
+def test_two_reasons_are_lifted_one_by_one(one: Fanin, connect: Connect, table: str) -> None:
+    client = connect(one)
+    run(client, "SELECT GET_LOCK('pins', 1)", f"HANDLER {table} OPEN AS h")
+    assert set(one.pins(client)) == {"user-lock", "handler"}
+    run(client, "HANDLER h CLOSE")
+    assert set(one.pins(client)) == {"user-lock"}
+    run(client, "SELECT RELEASE_LOCK('pins')")
+    assert one.pins(client) == []
+
+
+def test_waiting_too_long_says_who_has_the_pool(server: Server, fanin: MakeFanin, connect: Connect) -> None:
+    impatient = fanin(server, pool_size=1, pool={"acquire_timeout": 0.3})
+    holder, other = connect(impatient), connect(impatient)
+    run(holder, "SET @x = 1")
+    with pytest.raises(
+        Exception, match=r"pool of primary has 1 of 1 leased: 0 in transaction, 1 pinned, 0 running.*oldest"
+    ) as caught:
+        run(other, "SELECT 1")
+    assert caught.value.args[0] == 1040
+    run(holder, "BEGIN")
+    with pytest.raises(Exception, match="1 in transaction, 0 pinned"):
+        run(other, "SELECT 1")
+    assert value(holder, "SELECT @x") == 1
+    holder.close()
+    assert value(other, "SELECT 1") == 1
