@@ -37,6 +37,7 @@ HOT_PROXY = (
     "restore",
     "binary",
     "prepared",
+    "resets",
     "lessee",
     "frontend",
     "backend",

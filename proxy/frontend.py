@@ -10,16 +10,16 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from protocol.commands import ping, reset_connection
+from protocol.commands import ping
 from protocol.errors import ProtocolError
 from protocol.framing import MAX_PAYLOAD, CommandReader, FileReader, answer_id, frame, payload_of
 from protocol.response import DEFAULT_TRACK_FILTER, TrackFilter
-from proxy import binary, special
+from proxy import binary, resets, special
 from proxy.backend import Backend
 from proxy.binary import COM_STMT_EXECUTE, COM_STMT_PREPARE, STATEMENT_COMMANDS
 from proxy.classify import NOTHING, Statement
 from proxy.endpoint import COM_QUERY as COM_QUERY_BYTE
-from proxy.identity import IGNORE_SPACE, Identity
+from proxy.identity import Identity
 from proxy.lessee import (
     AWAITING_KILL,
     CHANGING,
@@ -41,7 +41,6 @@ from proxy.replies import Failure, lost, ok, shutting_down, unknown_command
 from proxy.session import HOLD, PARK, PROBE, SessionState
 from proxy.shared import SESSION_POOLING, Shared
 from proxy.statement import CHANGES_ACCOUNT, RELEASES, SETS_GLOBAL
-from proxy.vector import Vector, restore_commands
 
 COM_QUIT: Final = 0x01
 COM_QUERY: Final = 0x03
@@ -284,7 +283,7 @@ class Frontend(Lessee):
         elif command in FORWARDED:
             self.execute(wire)
         elif command == COM_RESET_CONNECTION:
-            self._reset_session()
+            resets.start_reset(self)
         else:
             special.start_rare(self, wire)
 
@@ -377,7 +376,7 @@ class Frontend(Lessee):
         assert backend is not None
         if self.state == PREPARING:
             if is_failed:
-                self._restore_refused(backend)
+                self.restore_refused(backend)
             else:
                 backend.vector = self.session.vector
                 self.run_command(backend)
@@ -386,7 +385,7 @@ class Frontend(Lessee):
         elif self.state == PROBING:
             self.settle(self.session.probed(backend.tracker))
         elif self.state == RESETTING:
-            self._session_was_reset(backend, is_failed)
+            resets.was_reset(self, backend, is_failed)
 
     def backend_lost(self, cause: str) -> None:
         state = self.state
@@ -440,7 +439,7 @@ class Frontend(Lessee):
         elif self.reader is not None:
             self.start_waiting_commands()
 
-    def _restore_refused(self, backend: Backend) -> None:
+    def restore_refused(self, backend: Backend) -> None:
         """The server refused to restore: its own error is the answer, as if the statement had met it."""
         tracker = backend.tracker
         self.failed_to_prepare(Failure(tracker.error_code, tracker.error_message.decode("utf-8", "replace")))
@@ -458,44 +457,6 @@ class Frontend(Lessee):
             # the server has closed the connection after its OK, so the client's is over, too ("COMMIT .. RELEASE")
             self.discard(CloseReason.DIRTY)
             self.close(CloseReason.CLIENT_QUIT)
-
-    # COM_RESET_CONNECTION
-
-    def _reset_session(self) -> None:
-        self.unpark()
-        if self.backend is None:
-            self._fresh_session()
-            self._send(ok(self.session.status))
-            return
-        self.state = RESETTING
-        facts = self.shared.facts
-        schema = self.session.vector.schema
-        # the backend may have logged in with another collation than this client
-        restore = restore_commands(
-            Vector.fresh(schema, facts.charsets_after_reset(self.backend.collation)),
-            Vector.fresh(schema, facts.charsets_after_reset(self.identity.collation)),
-        )
-        self.backend.run(self, [reset_connection(), COM_QUERY_BYTE + self.backend.setup, *(restore or [])])
-
-    def _session_was_reset(self, backend: Backend, is_failed: bool) -> None:
-        if is_failed:
-            self._restore_refused(backend)
-            return
-        self._fresh_session()
-        backend.vector = self.session.vector
-        backend.statements.clear()
-        self._send(ok(self.session.status))
-        self.settle(self.session.verdict())
-
-    def _fresh_session(self) -> None:
-        facts = self.shared.facts
-        charsets = facts.charsets_after_reset(self.identity.collation)
-        self.session.was_reset(tuple(charsets.values()), facts.status)
-        self.forget_statements()
-        if facts.is_mariadb and self.identity.key.capabilities & IGNORE_SPACE:
-            self.identity.lose_ignore_space(self.shared.keys)
-        if self.shared.pool_mode == SESSION_POOLING:
-            self.session.pin(PinReason.SESSION_MODE)
 
     # Ending
 

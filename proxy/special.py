@@ -19,6 +19,8 @@ from proxy.statement import BEGINS
 from proxy.tasks import spawn
 
 if TYPE_CHECKING:
+    from proxy.backend import Backend
+    from proxy.endpoint import Endpoint
     from proxy.frontend import Frontend
 
 COM_PROCESS_KILL: Final = 0x0C
@@ -27,6 +29,7 @@ INTERRUPTED: Final = 1317
 NO_SUCH_THREAD: Final = 1094
 NOT_OWNER: Final = 1095
 NOT_SUPPORTED: Final = 1235
+UNKNOWN_ERROR: Final = 1105
 
 
 def start_special(frontend: Frontend, wire: bytes, statement: Statement) -> bool:
@@ -106,27 +109,34 @@ def start_kill(frontend: Frontend, is_query: bool, connection_id: int) -> bool:
         # nothing runs
         frontend.send(ok(frontend.session.status))
     else:
-        frontend.state = KILLING if frontend.backend is None else KILLING_HELD
-        spawn(_kill_query(frontend, target), name="KILL")
+        _start_kill_query(frontend, target, target.backend)
     return True
 
 
-async def _kill_query(frontend: Frontend, target: Frontend) -> None:
-    """KILL QUERY on a side connection; the answer comes when the server has given its own."""
-    backend, endpoint = target.backend, target.endpoint
-    assert backend is not None and endpoint is not None
-    identity = frontend.identity
+def _start_kill_query(frontend: Frontend, target: Frontend, backend: Backend) -> None:
+    """What the KILL is aimed at is settled now: before the task's first step the statement may be over, and its backend be somebody
+    else's."""
+    endpoint = target.endpoint
+    assert endpoint is not None
+    frontend.state = KILLING if frontend.backend is None else KILLING_HELD
     backend.kills += 1
+    spawn(_kill_query(frontend, target, backend, endpoint), name="KILL")
+
+
+async def _kill_query(frontend: Frontend, target: Frontend, backend: Backend, endpoint: Endpoint) -> None:
+    """KILL QUERY on a side connection; the answer comes when the server has given its own."""
+    identity = frontend.identity
+    failure: Failure | None = Failure(UNKNOWN_ERROR, "Fanin: internal error during KILL")
     try:
         failure = await endpoint.kill(identity.credential, identity, backend.server_id, is_query=True)
     finally:
         backend.kills -= 1
         if not backend.kills and target.backend is backend:
             target.kill_was_sent()
-    if frontend.state in (KILLING, KILLING_HELD):
-        frontend.state = READY if frontend.state == KILLING else HOLDING
-        frontend.send(ok(frontend.session.status) if failure is None else failure.wire(1))
-        frontend.start_waiting_commands()
+        if frontend.state in (KILLING, KILLING_HELD):
+            frontend.state = READY if frontend.state == KILLING else HOLDING
+            frontend.send(ok(frontend.session.status) if failure is None else failure.wire(1))
+            frontend.start_waiting_commands()
 
 
 def _interrupted() -> Failure:

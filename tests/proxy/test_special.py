@@ -107,6 +107,30 @@ def test_a_statement_that_is_over_before_the_kill_arrives_does_not_pass_it_on(wo
         each.gets(ok())
 
 
+def test_a_statement_that_ends_before_the_kill_has_begun_does_not_hang_the_killer(world: World) -> None:
+    client, other = world.client(), world.client()
+    server = sleeping(world, client)
+    # both in one turn of the event loop
+    world.loop.call_soon(other.transport.deliver, kill(client) + PING)
+    world.loop.call_soon(server.transport.deliver, ok())
+    world.loop.settle()
+    client.gets(ok())
+    killing(world, server).answers(ok())
+    other.gets(ok(), ok())
+    assert server.is_closed
+
+
+def test_whatever_goes_wrong_with_a_kill_is_answered(world: World) -> None:
+    client, other = world.client(), world.client()
+    server = sleeping(world, client)
+    other.sends(kill(client))
+    killer = killing(world, server)
+    killer.answers(b"\x01\x00\x00\x07\x00")
+    other.gets_error(2003)
+    server.answers(ok())
+    client.gets(ok())
+
+
 def test_a_transaction_survives_a_kill_that_comes_late(world: World) -> None:
     client, other = world.client(), world.client()
     client.sends(query("BEGIN"))

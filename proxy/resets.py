@@ -1,0 +1,66 @@
+"""COM_RESET_CONNECTION of a client: functions on a `Frontend`.
+
+Without a lease it costs no round trip: the session's state becomes that of a fresh connection, and the next backend is brought to it.
+With one it runs there, because what held the lease is on that backend.
+
+References: MySQL documentation, "COM_RESET_CONNECTION".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from protocol.commands import reset_connection
+from proxy.backend import Backend
+from proxy.endpoint import COM_QUERY
+from proxy.identity import IGNORE_SPACE
+from proxy.lessee import RESETTING
+from proxy.pins import PinReason
+from proxy.replies import ok
+from proxy.shared import SESSION_POOLING
+from proxy.vector import Vector, restore_commands
+
+if TYPE_CHECKING:
+    from proxy.frontend import Frontend
+
+
+def start_reset(frontend: Frontend) -> None:
+    """The client wants its session as new."""
+    frontend.unpark()
+    backend = frontend.backend
+    if backend is None:
+        _become_fresh(frontend)
+        frontend.send(ok(frontend.session.status))
+        return
+    frontend.state = RESETTING
+    facts = frontend.shared.facts
+    schema = frontend.session.vector.schema
+    # the backend may have logged in with another collation than this client
+    restore = restore_commands(
+        Vector.fresh(schema, facts.charsets_after_reset(backend.collation)),
+        Vector.fresh(schema, facts.charsets_after_reset(frontend.identity.collation)),
+    )
+    backend.run(frontend, [reset_connection(), COM_QUERY + backend.setup, *(restore or [])])
+
+
+def was_reset(frontend: Frontend, backend: Backend, is_failed: bool) -> None:
+    """The backend has answered."""
+    if is_failed:
+        frontend.restore_refused(backend)
+        return
+    _become_fresh(frontend)
+    backend.vector = frontend.session.vector
+    backend.statements.clear()
+    frontend.send(ok(frontend.session.status))
+    frontend.settle(frontend.session.verdict())
+
+
+def _become_fresh(frontend: Frontend) -> None:
+    facts, shared = frontend.shared.facts, frontend.shared
+    charsets = facts.charsets_after_reset(frontend.identity.collation)
+    frontend.session.was_reset(tuple(charsets.values()), facts.status)
+    frontend.forget_statements()
+    if facts.is_mariadb and frontend.identity.key.capabilities & IGNORE_SPACE:
+        frontend.identity.lose_ignore_space(shared.keys)
+    if shared.pool_mode == SESSION_POOLING:
+        frontend.session.pin(PinReason.SESSION_MODE)
