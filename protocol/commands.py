@@ -10,12 +10,11 @@ from __future__ import annotations
 from typing import Final
 
 from protocol.constants import Command, SetOption
+from protocol.handshake import read_attributes
 from protocol.wire import (
     malformed,
     nul_bytes,
     read_bytes,
-    read_lenenc_bytes,
-    read_lenenc_int,
     read_nul_bytes,
     read_uint8,
     read_uint16,
@@ -251,16 +250,5 @@ def parse_change_user(payload: bytes, capabilities: int) -> ChangeUser:
     if capabilities & _PLUGIN_AUTH and pos < len(payload):
         plugin, pos = read_nul_bytes(payload, pos)
     if capabilities & _CONNECT_ATTRS and pos < len(payload):
-        attributes = _read_attributes(payload, pos)
+        attributes, pos = read_attributes(payload, pos)
     return ChangeUser(user, auth_response, database or None, collation, plugin, attributes)
-
-
-def _read_attributes(payload: bytes, pos: int) -> dict[bytes, bytes]:
-    length, pos = read_lenenc_int(payload, pos)
-    block, _ = read_bytes(payload, pos, length)
-    attributes = {}
-    pos = 0
-    while pos < len(block):
-        name, pos = read_lenenc_bytes(block, pos)
-        attributes[name], pos = read_lenenc_bytes(block, pos)
-    return attributes
