@@ -12,8 +12,8 @@ Pure:
   (errors of our own), `reasons` (of closes), `counters`, `results`
 
 Shells:
-- the data path: `listeners` -> `login` and `admission` (connection phase) -> `frontend` (one client; `special`, `binary`: its rarer
-  commands) on top of `lessee` (its dealings with pools) -> `endpoint` (one server's pool) -> `backend` (one connection to it)
+- the data path: `listeners` -> `login` and `admission` (connection phase) -> `frontend` (one client; `special`, `binary`, `resets`: its
+  rarer commands) on top of `lessee` (its dealings with pools) -> `endpoint` (one server's pool) -> `backend` (one connection to it)
 - the slow path: `connector` (opens backends), `tls`, `rsa`, `tasks`
 - the process: `cli` -> `app`, `shared` (what all sessions use), `snapshot`, `admin`, `metrics`, `logs`, `version`
 

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, Final
 
 from protocol.auth import Verifier
+from protocol.commands import init_db
 from protocol.constants import Capability, ErrorCode
 from protocol.server import (
     LoginRequested,
@@ -188,16 +189,16 @@ class Admission:
         assert login is not None
         if login.collation not in shared.facts.charsets:
             return False
-        return not login.database or (login.user, login.database) in shared.proven_schemas
+        return not login.database or shared.is_proven_schema(login.user, login.database)
 
     def _admit(self, credential: Credential) -> None:
         login, shared = self.login, self.shared
         assert login is not None
         self.is_over = True
-        if login.database:
+        if login.database and not shared.is_proven_schema(login.user, login.database):
             if len(shared.proven_schemas) >= PROVEN_SCHEMAS:
                 shared.proven_schemas.clear()
-            shared.proven_schemas.add((login.user, login.database))
+            shared.proven_schemas[login.user, login.database] = shared.loop.time()
         shared.delays.succeeded(login.user)
         identity = self._identity(credential)
         session = SessionState(
@@ -313,7 +314,14 @@ class Visit(Owner):
     async def prepare(self, backend: Backend, wanted: Vector) -> None:
         """Bring it to the client's state. Raises Failure with the server's own error, 1049 for instance."""
         assert backend.vector is not None
-        commands = [] if backend.vector is wanted else restore_commands(backend.vector, wanted)
+        commands = restore_commands(backend.vector, wanted) or []
+        if (
+            wanted.schema is not None
+            and wanted.schema == backend.vector.schema
+            and not self.ticket.wants_fresh
+        ):
+            # it is in that schema since a time when that existed
+            commands.insert(0, init_db(wanted.schema))
         if commands:
             self._done = self._loop.create_future()
             backend.run(self, commands)

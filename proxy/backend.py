@@ -239,6 +239,13 @@ class Backend(Member):
         except TimeoutError:
             self.transport.abort()
 
+    def start_over(self) -> None:
+        """While it opens: drop this connection for another one, of which nothing was used yet."""
+        self.transport.set_protocol(asyncio.Protocol())
+        self.transport.abort()
+        self.transport = None
+        self.inbox = Inbox()
+
     def give_up(self, cause: str) -> None:
         """The server takes too long: as if the connection were lost."""
         self._lost(cause)

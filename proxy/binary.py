@@ -18,7 +18,7 @@ from proxy.classify import NOTHING, classify
 from proxy.lessee import PREPARING, PREPARING_STATEMENT
 from proxy.pins import PinReason
 from proxy.prepared import OnBackend, Prepared, SessionStatements, execution, renamed
-from proxy.replies import Failure, ok
+from proxy.replies import SCHEMA_CODES, Failure, ok
 from proxy.vector import Vector, restore_commands
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def _vector_for(prepared: Prepared, backend: Backend) -> Vector:
 
 def prepared_here(frontend: Frontend, backend: Backend, is_failed: bool) -> None:
     """The statement is prepared on the backend; now the session's own state again, then the execution. If it is refused, and nothing was
-    changed for it, the session goes on as after any error."""
+    changed for it (COM_INIT_DB comes first), the session goes on as after any error."""
     prepared = frontend.executing
     assert prepared is not None
     tracker = backend.tracker
@@ -164,7 +164,8 @@ def prepared_here(frontend: Frontend, backend: Backend, is_failed: bool) -> None
         frontend.prepare(backend)
         return
     failure = Failure(tracker.error_code, tracker.error_message.decode("utf-8", "replace"))
-    if backend.vector is _vector_for(prepared, backend):
+    is_schema_refused = bool(backend.queue) and tracker.error_code in SCHEMA_CODES
+    if backend.vector is _vector_for(prepared, backend) or is_schema_refused:
         frontend.send_failure(failure)
         frontend.settle(frontend.session.completed(NOTHING, tracker))
     else:

@@ -23,7 +23,7 @@ from proxy import rsa
 from proxy.backend import IDLE, OPENING, Backend
 from proxy.credentials import Credential
 from proxy.identity import IGNORE_SPACE, PoolKey
-from proxy.replies import Failure, unreachable
+from proxy.replies import SCHEMA_CODES, Failure, unreachable
 from proxy.results import text_rows
 from proxy.vector import CHARSET_VARIABLES, NAMES_QUERY, Vector, setup_statement
 
@@ -101,14 +101,23 @@ async def open_backend(
     facts: Facts,
     attributes: dict[bytes, bytes],
 ) -> None:
-    """Connect `backend` and log it in; afterwards it is IDLE and its vector is what the server's session really has.
+    """Connect `backend` and log it in; afterwards it is IDLE and its vector is what the server's session really has. When the server
+    refuses the schema, it is open without one: others of this user need not suffer for that.
 
     Raises Failure: the server's own error, or 2003 with the cause.
     """
     try:
         async with asyncio.timeout(target.connect_timeout):
             await _connect(backend, target)
-            connected = await _log_in(backend, target, credential, key, vector, collation, attributes)
+            try:
+                connected = await _log_in(backend, target, credential, key, vector, collation, attributes)
+            except Failure as failure:
+                if failure.code not in SCHEMA_CODES or vector is None or vector.schema is None:
+                    raise
+                vector = vector.with_schema(None)
+                backend.start_over()
+                await _connect(backend, target)
+                connected = await _log_in(backend, target, credential, key, vector, collation, attributes)
             await _set_up(backend, connected, key, vector, collation, facts)
     except Failure:
         backend.close(is_polite=False)

@@ -37,7 +37,7 @@ from proxy.lessee import (
 from proxy.pins import PinReason
 from proxy.prepared import Prepared, SessionStatements
 from proxy.reasons import CloseReason
-from proxy.replies import Failure, lost, ok, shutting_down, unknown_command
+from proxy.replies import SCHEMA_CODES, Failure, lost, ok, shutting_down, unknown_command
 from proxy.session import HOLD, PARK, PROBE, SessionState
 from proxy.shared import SESSION_POOLING, Shared
 from proxy.statement import CHANGES_ACCOUNT, RELEASES, SETS_GLOBAL
@@ -375,11 +375,13 @@ class Frontend(Lessee):
         backend = self.backend
         assert backend is not None
         if self.state == PREPARING:
-            if is_failed:
-                self.restore_refused(backend)
-            else:
+            if not is_failed:
                 backend.vector = self.session.vector
                 self.run_command(backend)
+            elif self._is_schema_refused(backend):
+                self.schema_refused(backend)
+            else:
+                self.restore_refused(backend)
         elif self.state == PREPARING_STATEMENT:
             binary.prepared_here(self, backend, is_failed)
         elif self.state == PROBING:
@@ -438,6 +440,14 @@ class Frontend(Lessee):
             self.close(CloseReason.DRAINED)
         elif self.reader is not None:
             self.start_waiting_commands()
+
+    def _is_schema_refused(self, backend: Backend) -> bool:
+        """COM_INIT_DB is the first command of a restore, so nothing else was changed."""
+        return (
+            backend.tracker.error_code in SCHEMA_CODES
+            and self.session.vector.schema is not None
+            and not self.is_held()
+        )
 
     def restore_refused(self, backend: Backend) -> None:
         """The server refused to restore: its own error is the answer, as if the statement had met it."""

@@ -278,6 +278,24 @@ class Lessee(Holder):
         else:
             self.start_waiting_commands()
 
+    def schema_refused(self, backend: Backend) -> None:
+        """The server refuses the session's schema: somebody has dropped it, or it may not be used any more. On a direct connection only
+        statements that need it would fail; so the session goes on without a schema. The backend is as it was."""
+        session, endpoint = self.session, self.endpoint
+        schema = session.vector.schema
+        assert schema is not None and backend.vector is not None and endpoint is not None
+        self.shared.proven_schemas.pop((self.identity.credential.user, schema), None)
+        session.vector = session.vector.with_schema(None)
+        if backend.vector.schema is None:
+            self.prepare(backend)
+            return
+        self.backend = None
+        self.endpoint = None
+        self.state = READY
+        endpoint.release(backend, self.identity.key_for(backend.vector.schema))
+        self.acquire()
+        self.start_waiting_commands()
+
     # Ending the lease
 
     def give_back(self, backend: Backend, is_parked: bool) -> None:

@@ -58,6 +58,8 @@ _CREDENTIAL_CODES: Final = frozenset(
         2061,
     }
 )
+SCHEMA_CODES: Final = frozenset({ErrorCode.DBACCESS_DENIED_ERROR, ErrorCode.BAD_DB_ERROR})
+"""The schema does not exist (any more), or is not this user's."""
 _LIMIT_CODES: Final = frozenset(
     {ErrorCode.CON_COUNT_ERROR, ErrorCode.TOO_MANY_USER_CONNECTIONS, ErrorCode.USER_LIMIT_REACHED, 1135}
 )

@@ -23,6 +23,9 @@ FIRST_CONNECTION_ID: Final = 0x80000000
 """Own ids never meet a server's own (field.md, trap 45)."""
 ID_COUNT: Final = 0x7FFFFFFF
 
+PROOF_LIFETIME: Final = 60.0
+"""Seconds for which a server's word about a password or a schema is taken for granted."""
+
 SESSION_POOLING: Final = 0
 TRANSACTION_POOLING: Final = 1
 STATEMENT_POOLING: Final = 2
@@ -93,8 +96,8 @@ class Shared:
         self.log: Any = log
         # clients in the connection phase, oldest first
         self.logins: dict[Login, None] = {}
-        # pairs of user and schema that a server has accepted
-        self.proven_schemas: set[tuple[bytes, bytes]] = set()
+        # pairs of user and schema that a server has accepted, and when
+        self.proven_schemas: dict[tuple[bytes, bytes], float] = {}
         # user -> lock: one unknown password of a user is tried at a time
         self.proof_locks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
         self.keys: KeyTable = KeyTable()
@@ -125,6 +128,11 @@ class Shared:
         if lock is None:
             lock = self.proof_locks[user] = asyncio.Lock()
         return lock
+
+    def is_proven_schema(self, user: bytes, schema: bytes) -> bool:
+        """Whether a server has accepted this user in this schema within the last PROOF_LIFETIME."""
+        proven_at = self.proven_schemas.get((user, schema))
+        return proven_at is not None and self.loop.time() - proven_at < PROOF_LIFETIME
 
     def forget_baseline(self) -> None:
         """Global variables have changed: what a fresh connection is like must be measured anew, and backends of before go."""

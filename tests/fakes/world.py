@@ -144,7 +144,7 @@ class World:
         """As if a connection had been opened before."""
         learn(self.shared, self.server.version, self.server.variables)
         for schema in self.server.schemas:
-            self.shared.proven_schemas.add((b"app", schema))
+            self.shared.proven_schemas[b"app", schema] = self.loop.time()
 
     # Making things happen
 

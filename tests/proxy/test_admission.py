@@ -11,6 +11,7 @@ from protocol.auth import Verifier
 from proxy import tasks
 from proxy.credentials import Credential
 from proxy.reasons import CloseReason
+from proxy.shared import PROOF_LIFETIME
 from tests.fakes.client import FakeClient
 from tests.fakes.wire import IN_TRANS, PING, error, init_db, ok, query
 from tests.fakes.world import World
@@ -121,9 +122,32 @@ def test_a_schema_is_proven_once_with_any_backend(world: World) -> None:
 def test_an_unknown_schema_is_refused_in_the_servers_words(world: World) -> None:
     client = world.connects()
     client.logs_in(schema=b"nowhere")
+    # a connection without a schema was opened in its place, of use to others
+    world.backend().gets(init_db("nowhere"))
+    world.backend().answers(error(1049, "Unknown database 'nowhere'"))
     assert client.refused is not None
     assert (client.refused.code, client.refused.message) == (1049, b"Unknown database 'nowhere'")
     assert world.pool() == ""
+
+
+def test_a_schema_is_proven_again_after_a_while(world: World) -> None:
+    world.client(schema=b"shop")
+    assert world.server.ends == []
+    world.loop.advance(PROOF_LIFETIME)
+    client = world.connects()
+    client.logs_in(schema=b"shop")
+    assert client.connected is None
+    world.backend().gets(init_db("shop"))
+    world.backend().answers(ok())
+    assert client.connected is not None
+    world.client(schema=b"shop")
+    # with a backend that is in that schema already, too
+    world.loop.advance(PROOF_LIFETIME)
+    late = world.connects()
+    late.logs_in(schema=b"shop")
+    world.backend().gets(init_db("shop"))
+    world.backend().answers(error(1049))
+    assert late.refused is not None and late.refused.code == 1049
 
 
 def test_an_unknown_schema_is_refused_by_an_idle_backend_too(make_world: MakeWorld) -> None:

@@ -215,6 +215,25 @@ def test_a_preparation_that_is_refused_in_another_state_costs_the_backend(make_w
     assert (second.is_closed, client.is_closed, world.pool()) == (True, False, "1 leased")
 
 
+def test_a_statement_whose_schema_was_dropped_costs_no_backend(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=2)
+    client, holder = client_of(world, b"shop"), client_of(world, b"test")
+    first = prepared_by(world, client)
+    client.sends(init_db("test"))
+    first.got()
+    first.answers(ok())
+    client.got()
+    begin(holder, first)
+    client.sends(execute(1))
+    second = world.backend()
+    second.gets(init_db("shop"))
+    second.answers(error(1049))
+    second.gets(PING)
+    second.answers(ok())
+    client.gets(error(1049))
+    assert (second.is_closed, world.pool()) == (False, "1 parked, 1 leased")
+
+
 def test_a_backend_lost_while_it_prepares_is_replaced(make_world: MakeWorld) -> None:
     world = make_world(pool_size=2)
     client, holder = client_of(world), client_of(world)

@@ -182,8 +182,11 @@ def test_a_wrong_password(loop: StepLoop, fake: FakeServer) -> None:
     assert isinstance(opening.failure, Failure) and opening.failure.is_credential
 
 
-def test_an_unknown_schema(loop: StepLoop, fake: FakeServer) -> None:
-    Opening(loop, fake, vector=Vector.fresh(b"nowhere", {})).runs().fails(1049, "Unknown database 'nowhere'")
+def test_a_schema_that_is_refused_is_left_out(loop: StepLoop, fake: FakeServer) -> None:
+    opening = Opening(loop, fake, vector=Vector.fresh(b"nowhere", {})).runs()
+    assert (opening.failure, opening.backend.mode, len(fake.open_ends)) == (None, IDLE, 1)
+    assert opening.backend.vector is not None and opening.backend.vector.schema is None
+    assert fake.last.login is not None and fake.last.login.database is None
 
 
 @pytest.mark.parametrize("when", ["silent", "mute"])

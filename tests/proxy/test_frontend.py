@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from protocol.framing import frame
+from protocol.session_track import SessionChanges
 from proxy.frontend import BACKLOG_LIMIT
 from proxy.reasons import CloseReason
 from tests.fakes.client import FakeClient
@@ -14,7 +15,6 @@ from tests.fakes.wire import (
     NEW_CLIENT,
     PING,
     QUIT,
-    RESET,
     error,
     init_db,
     ok,
@@ -150,27 +150,53 @@ def test_the_state_of_a_session_is_restored_before_its_statement(make_world: Mak
 
 def test_a_statement_is_not_sent_when_its_session_cannot_be_restored(make_world: MakeWorld) -> None:
     world = make_world()
-    one, two = world.client(schema=b"shop"), world.client(schema=b"test")
-    server = running(world, one)
-    server.answers(ok())
+    one, two = world.client(), world.client()
+    server = running(world, one, "SET time_zone = '+01:00'")
+    server.answers(ok(changes=SessionChanges([(b"time_zone", b"+01:00")])))
     two.sends(SELECT, SELECT)
-    server.gets(init_db("test"))
-    server.answers(error(1049, "Unknown database 'test'"))
+    server.gets(query("SET SESSION time_zone=DEFAULT"))
+    server.answers(error(1298, "Unknown or incorrect time zone"))
     server.gets_nothing()
-    two.gets_error(1049, "Unknown database 'test'")
+    two.gets_error(1298, "Unknown or incorrect time zone")
     assert server.is_closed
     # the state of the old backend is in doubt; the next statement gets a new one
     world.backend().gets(SELECT)
 
 
-def test_commands_behind_a_refused_restore_are_answered(make_world: MakeWorld) -> None:
-    world = make_world()
+def test_a_session_whose_schema_was_dropped_goes_on_without_one(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=2)
     one, two = world.client(schema=b"shop"), world.client(schema=b"test")
     server = running(world, one)
     server.answers(ok())
+    world.server.schemas.remove(b"test")
     two.sends(SELECT, PING)
+    server.gets(init_db("test"))
+    server.answers(error(1049, "Unknown database 'test'"))
+    # that backend is in order, in another schema
+    assert not server.is_closed
+    new = world.backend()
+    assert new is not server and new.login is not None and new.login.database is None
+    new.gets(SELECT)
+    new.answers(rows(b"1"))
+    two.gets(rows(b"1", deprecate_eof=False), ok())
+    # and so do later statements
+    two.sends(init_db("shop"))
+    new.gets(init_db("shop"))
+    assert (b"app", b"test") not in world.shared.proven_schemas
+
+
+def test_a_backend_is_opened_without_the_schema_that_was_dropped(make_world: MakeWorld) -> None:
+    world = make_world()
+    client = world.client(schema=b"test")
+    world.server.schemas.remove(b"test")
+    client.sends(SELECT)
+    server = world.backend()
+    server.gets(init_db("test"))
     server.answers(error(1049))
-    assert [number for number, _ in packets(two.got())] == [1, 1]
+    server.gets(SELECT)
+    server.answers(rows(b"1"))
+    client.gets(rows(b"1", deprecate_eof=False))
+    assert (world.pool(), len(world.server.open_ends)) == ("1 idle", 1)
 
 
 # After an error
@@ -348,26 +374,6 @@ def test_a_ping_on_a_lease_goes_to_the_server(world: World) -> None:
     client.gets(ok(IN_TRANS))
 
 
-def test_a_reset_without_a_lease_is_answered_at_once(world: World) -> None:
-    client = world.client()
-    client.sends(RESET)
-    client.gets(ok())
-    assert world.server.ends == []
-
-
-def test_a_reset_with_a_lease_resets_the_backend_and_releases_it(world: World) -> None:
-    client = world.client()
-    server = in_transaction(world, client)
-    client.sends(RESET)
-    server.gets(RESET)
-    server.answers(ok())
-    server.gets(frame(b"\x03" + world.setup))
-    client.gets_nothing()
-    server.answers(ok())
-    client.gets(ok())
-    assert world.pool() == "1 idle"
-
-
 def test_a_quit_ends_the_session(world: World) -> None:
     client = world.client()
     client.sends(QUIT)
@@ -543,18 +549,6 @@ def test_a_global_variable_changes_what_new_connections_are(world: World) -> Non
     server.answers(ok())
     client.gets(ok())
     assert world.pool() == ""
-
-
-def test_a_command_may_come_while_another_session_is_killed_or_probed(world: World) -> None:
-    client = world.client()
-    server = in_transaction(world, client)
-    client.sends(RESET)
-    client.sends(SELECT)
-    server.got()
-    server.answers(ok())
-    server.answers(ok())
-    client.gets(ok())
-    server.gets(frame(b"\x03" + world.setup), SELECT)
 
 
 def test_nothing_is_read_of_a_client_that_is_closed(world: World) -> None:
