@@ -331,7 +331,10 @@ class Endpoint(LossListener):
             if oldest is None or member.leased_since < oldest.leased_since:
                 oldest = member
         parts = ", ".join(f"{count} {word}" for word, count in counts.items())
-        text = f"pool of {self.name} has {self.core.leased_count} of {self.core.max_size} leased: {parts}"
+        core = self.core
+        text = f"pool of {self.name} has {core.leased_count} of {core.max_size} leased: {parts}"
+        others = ((core.opening_count, "opening"), (core.resetting_count, "being reset"))
+        text += "".join([f"; {count} {word}" for count, word in others if count])
         if oldest is not None:
             held = self.loop.time() - oldest.leased_since
             owner = oldest.owner if isinstance(oldest, Backend) else None

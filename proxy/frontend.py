@@ -19,6 +19,7 @@ from proxy.backend import Backend
 from proxy.binary import COM_STMT_EXECUTE, COM_STMT_PREPARE, STATEMENT_COMMANDS
 from proxy.classify import NOTHING, Statement
 from proxy.endpoint import COM_QUERY as COM_QUERY_BYTE
+from proxy.endpoint import IN_TRANSACTION
 from proxy.identity import Identity
 from proxy.lessee import (
     AWAITING_KILL,
@@ -46,9 +47,10 @@ COM_QUIT: Final = 0x01
 COM_QUERY: Final = 0x03
 COM_PING: Final = 0x0E
 COM_RESET_CONNECTION: Final = 0x1F
-FORWARDED: Final = frozenset({0x02, 0x04, 0x07, 0x08, 0x09, 0x0A, 0x0D, 0x1B})
-"""INIT_DB, FIELD_LIST, REFRESH, SHUTDOWN, STATISTICS, PROCESS_INFO, DEBUG, SET_OPTION: passed on to whatever backend is leased."""
+FORWARDED: Final = frozenset({0x02, 0x04, 0x07, 0x08, 0x09, 0x0A, 0x0D})
+"""INIT_DB, FIELD_LIST, REFRESH, SHUTDOWN, STATISTICS, PROCESS_INFO, DEBUG: passed on to whatever backend is leased."""
 
+TOO_LARGE: Final = 1153
 SESSION_TRACK: Final = 1 << 23
 DEPRECATE_EOF: Final = 1 << 24
 BACKLOG_LIMIT: Final = 65536
@@ -235,8 +237,15 @@ class Frontend(Lessee):
     def bad_input(self, error: ProtocolError) -> None:
         """What the client sent is no packet, or not its turn: an error, one log line, and the end."""
         self.shared.log.warning("bad packet", peer=self.peer, user=self.user_name(), reason=str(error))
-        if self.state != RELAYING or not self.is_relayed:
-            self._send(Failure(getattr(error, "code", 0) or 1156, str(error)).wire(1))
+        code = getattr(error, "code", 0) or 1156
+        sequence_id = 1
+        if self.file is not None:
+            sequence_id = self.file.sequence_id & 0xFF
+        elif code == TOO_LARGE and self.reader is not None:
+            # it follows the packets that announced too much
+            sequence_id = answer_id(self.reader.take_raw())
+        if self.state != RELAYING or not self.is_relayed or self.file is not None:
+            self._send(Failure(code, str(error)).wire(sequence_id))
         self.close(CloseReason.PROTOCOL_ERROR)
 
     def _pause_reading(self, why: int) -> None:
@@ -352,6 +361,13 @@ class Frontend(Lessee):
         self.is_relayed = True
         self.shared.counters.bytes_out += len(chunk)
         self.transport.write(chunk)
+        if self.reader is not None and self.backend is not None and self.backend.tracker.is_infile:
+            # the file was sent unasked, or the client did not wait for our request
+            early = self.reader.take_raw()
+            self.reader = None
+            self._resume_reading(PAUSED_BY_BACKLOG)
+            if early:
+                self._relay_file(early)
 
     def answered(self) -> None:
         backend = self.backend
@@ -436,7 +452,7 @@ class Frontend(Lessee):
                 self.count_pins()
         else:
             self.give_back(backend, verdict == PARK)
-        if self.shared.is_draining and self.state == READY:
+        if self.shared.is_draining and self.is_idle():
             self.close(CloseReason.DRAINED)
         elif self.reader is not None:
             self.start_waiting_commands()
@@ -493,9 +509,15 @@ class Frontend(Lessee):
 
     def drain(self) -> None:
         """The process ends: close now if nothing is under way, else when it is over."""
-        if self.state == READY:
+        if self.is_idle():
             self._send(shutting_down().wire(0))
             self.close(CloseReason.DRAINED)
+        elif self.state == CHANGING:
+            self.login.drain()
+
+    def is_idle(self) -> bool:
+        """Whether no statement and no transaction would be cut off. A pin alone is nothing that an end could be waited for."""
+        return self.state == READY or (self.state == HOLDING and self.condition() != IN_TRANSACTION)
 
     def forget_statements(self) -> None:
         """The session's prepared statements and cursors are no more."""

@@ -25,7 +25,7 @@ from proxy.frontend import Frontend
 from proxy.identity import Identity
 from proxy.lessee import CHANGING
 from proxy.reasons import CloseReason
-from proxy.replies import Failure, unreachable
+from proxy.replies import Failure, shutting_down, unreachable
 from proxy.session import SessionState
 from proxy.shared import Shared
 from proxy.tasks import spawn
@@ -279,6 +279,7 @@ class ChangeUser(Door):
         self.frontend = frontend
         self.admission: Admission | None = None
         self.reader = PacketReader(LOGIN_LIMIT, 1)
+        self.timer: asyncio.TimerHandle | None = None
 
     def start(self, payload: bytes) -> None:
         """Read the command and ask the client for its password."""
@@ -300,6 +301,8 @@ class ChangeUser(Door):
             return
         self.admission = Admission(frontend.shared, self, machine, frontend.is_reader_listener, host)
         assert machine.request is not None
+        shared = frontend.shared
+        self.timer = shared.loop.call_later(shared.login_timeout, self.expire)
         self.admission.requested(machine.request)
         self.reader.sequence_id = machine.sequence_id
 
@@ -319,8 +322,29 @@ class ChangeUser(Door):
 
     def abandon(self) -> None:
         """The client is gone."""
+        self._leave()
         if self.admission is not None:
             self.admission.abandon()
+
+    def expire(self) -> None:
+        """The change took longer than `limits.login_timeout`."""
+        self.frontend.shared.counters.count_login_failure("timeout")
+        self.frontend.close(CloseReason.LOGIN_TIMEOUT)
+
+    def drain(self) -> None:
+        """The process ends."""
+        failure = shutting_down()
+        if self.admission is not None:
+            self.send(
+                self.admission.machine.reject(
+                    failure.code, failure.sqlstate.encode(), failure.message.encode()
+                )
+            )
+        self.frontend.close(CloseReason.DRAINED)
+
+    def _leave(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
 
     def send(self, wire: bytes) -> None:
         self.frontend.send(wire)
@@ -334,6 +358,7 @@ class ChangeUser(Door):
         frontend, admission = self.frontend, self.admission
         if frontend.state != CHANGING or admission is None:
             return
+        self._leave()
         frontend.changed_user(identity, session)
         self.send(admission.machine.accept(session.status))
         frontend.go_on(self.reader.rest())

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 COM_PROCESS_KILL: Final = 0x0C
 COM_CHANGE_USER: Final = 0x11
+COM_SET_OPTION: Final = 0x1B
+MALFORMED: Final = 1835
 INTERRUPTED: Final = 1317
 NO_SUCH_THREAD: Final = 1094
 NOT_OWNER: Final = 1095
@@ -79,6 +81,10 @@ def start_rare(frontend: Frontend, wire: bytes) -> None:
         change = ChangeUser(frontend)
         frontend.login = change
         change.start(payload_of(wire))
+    elif frontend.command == COM_SET_OPTION and len(wire) >= 7:
+        frontend.execute(wire)
+    elif frontend.command == COM_SET_OPTION:
+        frontend.send(Failure(MALFORMED, "Malformed communication packet").wire(1))
     else:
         frontend.send(unknown_command().wire(1))
 

@@ -334,6 +334,28 @@ def test_a_long_command_is_refused_as_soon_as_it_is_announced(make_world: MakeWo
     assert client.is_closed
 
 
+def test_the_refusal_of_a_split_command_follows_its_packets(make_world: MakeWorld) -> None:
+    world = make_world(max_packet=1 << 24)
+    client = world.client()
+    client.sends(b"\xff\xff\xff\x00\x03" + bytes(0xFFFFFE) + b"\x02\x00\x00\x01")
+    client.gets_error(1153, sequence_id=2)
+    assert client.is_closed
+
+
+def test_an_option_is_set_on_a_backend(world: World) -> None:
+    client = world.client()
+    client.sends(frame(b"\x1b\x00\x00"))
+    world.backend().gets(frame(b"\x1b\x00\x00"))
+
+
+@pytest.mark.parametrize("size", [0, 1])
+def test_an_option_that_is_cut_off_is_malformed(world: World, size: int) -> None:
+    client = world.client()
+    client.sends(frame(b"\x1b" + bytes(size)), PING)
+    assert b"Malformed communication packet" in client.got()
+    assert not client.is_closed and world.server.ends == []
+
+
 def test_a_wrong_sequence_id_is_refused(world: World) -> None:
     client = world.client()
     client.sends(frame(b"\x03SELECT 1", 7))
@@ -495,14 +517,33 @@ def test_a_server_that_does_not_read_pauses_the_client(world: World) -> None:
     server.gets(SELECT)
 
 
+def test_a_file_may_come_with_the_statement_that_asks_for_it(world: World) -> None:
+    client = world.client()
+    file = frame(b"x" * 70_000, 2) + frame(b"", 3)
+    client.sends(query("LOAD DATA LOCAL INFILE 'x' INTO TABLE t") + file, SELECT)
+    client.sends(SELECT)
+    # too much to be read ahead
+    assert not client.transport.reads
+    server = world.backend()
+    server.got()
+    server.takes_raw = True
+    server.answers(frame(b"\xfbx", 1))
+    client.gets(frame(b"\xfbx", 1))
+    server.gets_raw(file)
+    assert client.transport.reads
+    server.takes_raw = False
+    server.answers(ok(sequence_id=4))
+    client.gets(ok(sequence_id=4))
+    server.gets(SELECT)
+
+
 def test_a_file_that_breaks_the_rules_ends_the_connection(world: World) -> None:
     client = world.client()
     server = running(world, client, "LOAD DATA LOCAL INFILE 'x' INTO TABLE t")
     server.answers(frame(b"\xfbx", 1))
     client.got()
     client.sends(frame(b"x", 7))
-    # an error would not be understood here
-    client.gets_nothing()
+    client.gets_error(1156, sequence_id=2)
     assert client.is_closed
     assert world.log.warnings() == ["bad packet"]
 

@@ -305,6 +305,27 @@ def test_a_client_may_leave_while_its_user_is_changed(world: World) -> None:
     assert world.shared.frontends == {}
 
 
+def test_a_change_that_takes_too_long_ends_the_connection(world: World) -> None:
+    client = world.client()
+    client.sends(change_user(b"app"))
+    switched(client)
+    world.loop.advance(9.9)
+    assert not client.is_closed
+    world.loop.advance(0.2)
+    assert client.is_closed
+    assert world.counters.frontend_closes == {"login-timeout": 1}
+
+
+def test_a_change_that_is_over_has_no_deadline(world: World) -> None:
+    client = world.client()
+    client.sends(change_user(b"app"))
+    switch = switched(client)
+    client.sends(frame(sha2_scramble(b"secret", switch.nonce), 2))
+    world.loop.advance(11)
+    client.sends(PING)
+    assert not client.is_closed
+
+
 def test_a_malformed_change_is_refused(world: World) -> None:
     client = world.client()
     client.sends(frame(b"\x11app"))
