@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bench.servers import Server
-from tests.integration.running import Fanin, Shared
+from tests.integration.running import Fanin, Shared, run
 
 Connect = Callable[..., Any]
 MakeFanin = Callable[..., Fanin]
@@ -67,11 +67,28 @@ def connect() -> Iterator[Connect]:
         yield make
 
 
+@pytest.fixture(scope="session")
+def roots() -> Iterator[dict[int, Any]]:
+    """The connections of `root`, by the server's port."""
+    opened: dict[int, Any] = {}
+    yield opened
+    for client in opened.values():
+        close_quietly(client)
+
+
 @pytest.fixture
-def table(server: Server) -> str:
+def root(server: Server, roots: dict[int, Any]) -> Any:
+    """A direct connection as root that tests share, for making and removing things."""
+    if server.port not in roots:
+        roots[server.port] = server.connect()
+    return roots[server.port]
+
+
+@pytest.fixture
+def table(root: Any) -> str:
     """A new table (id, v, s) of one test, empty."""
     name = f"app.t{next(_numbers)}"
-    server.sql(f"CREATE TABLE {name} (id INT AUTO_INCREMENT PRIMARY KEY, v INT UNIQUE, s VARCHAR(100))")
+    run(root, f"CREATE TABLE {name} (id INT AUTO_INCREMENT PRIMARY KEY, v INT UNIQUE, s VARCHAR(100))")
     return name
 
 

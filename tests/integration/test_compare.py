@@ -7,6 +7,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from protocol.errors import ProtocolError
 from protocol.packets import build_ok, parse_err, parse_ok
 from protocol.session_track import split_changes
 from tests.integration.fixtures import MakeFanin
-from tests.integration.running import Fanin, Shared
+from tests.integration.running import Fanin, Shared, run
 from tests.integration.scripts import CLEAN, CONTENT, SCRIPTS
 from tests.integration.steps import Script
 from tests.integration.wire import NEWEST, PLAIN, WireClient
@@ -87,21 +88,15 @@ dirty: set[int] = set()
 """Ports of servers whose content is not known to be clean."""
 
 
-def clean(server: Server, script: Script) -> None:
+def clean(root: Any, port: int, script: Script) -> None:
     """The content as every script expects it."""
-    if server.port not in dirty and WRITES.search(str(script)) is None:
-        return
-    connection = server.connect()
-    try:
-        with connection.cursor() as cursor:
-            for statement in CLEAN:
-                cursor.execute(statement)
-    finally:
-        connection.close()
-    if WRITES.search(str(script)) is None:
-        dirty.discard(server.port)
+    writes = WRITES.search(str(script)) is not None
+    if port in dirty or writes:
+        run(root, *CLEAN)
+    if writes:
+        dirty.add(port)
     else:
-        dirty.add(server.port)
+        dirty.discard(port)
 
 
 def play(script: Script, client: WireClient, between: Rival | None = None) -> Answers:
@@ -171,7 +166,7 @@ def names() -> list[str]:
 @pytest.mark.parametrize("kind", sorted(KINDS))
 @pytest.mark.parametrize("script", SCRIPTS, ids=names())
 def test_answers_are_those_of_a_direct_connection(
-    script: Script, kind: str, server: Server, rival: Rival, request: pytest.FixtureRequest
+    script: Script, kind: str, server: Server, root: Any, rival: Rival, request: pytest.FixtureRequest
 ) -> None:
     if server.kind not in script.kinds:
         pytest.skip("not a statement of this server")
@@ -180,7 +175,7 @@ def test_answers_are_those_of_a_direct_connection(
     capabilities = KINDS[kind] | script.capabilities
     played: list[Answers] = []
     for port, between in ((server.port, None), (rival.fanin.port, rival)):
-        clean(server, script)
+        clean(root, server.port, script)
         with WireClient(
             port, capabilities=capabilities, database=script.database, collation=script.collation
         ) as client:
