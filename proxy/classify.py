@@ -4,8 +4,8 @@
 allocated for them; :class:`StatementCache` remembers the rest. Pessimistic: text that is not understood pins
 (``unknown-statement``) and never raises; the server says what is wrong with it.
 
-What it cannot see: inside stored routines, triggers and prepared text that is not a literal. The trackers do. And there is one thing
-that neither sees: a stored routine that says ``SET @@x = ..`` (without SESSION) on MariaDB, which reports nothing of that form.
+What it cannot see: inside stored routines, triggers, views and prepared text that is not a literal. So CALL and functions that are not
+the servers' own (`functions`) are noted; of triggers and views nothing is known.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from __future__ import annotations
 from typing import Final
 
 from protocol.framing import payload_of
-from proxy.effects import Effects, at, is_symbol, tokens_of, uses_unknown_function, words_of
+from proxy.effects import Effects, at, is_symbol, tokens_of, words_of
 from proxy.grammar import GRAMMARS, PLAIN, ROUTINES, assignments
 from proxy.lexer import (
+    FUNCTION,
     HEAD_SIZE,
     INTO,
     LIMIT,
@@ -27,18 +28,16 @@ from proxy.lexer import (
     survey,
     tokenize,
 )
-from proxy.marks import QUERIES, Marks, offset_of
+from proxy.marks import QUERIES, Marks, is_table, offset_of
 from proxy.pins import PinReason
 from proxy.statement import (
     CALLS,
     IS_CONDITIONAL,
     IS_SELECT,
     KEEPS_DIAGNOSTICS,
-    MAY_CALL,
     MULTI,
     NOTHING,
     READS_INSERT_ID,
-    SETS_FOR_ITSELF,
     UNKNOWN_FOUND_ROWS,
     USES_NO_TABLE,
     Question,
@@ -69,14 +68,14 @@ def classify(text: bytes, lexing: int) -> Statement:
         ordinary = _ORDINARY.get(text[heads[0] : heads[1]].lower())
         if ordinary is not None:
             marks = found.marks
-            if ordinary is _EXPLAIN:
+            if ordinary is _EXPLAIN and _is_harmless(text, marks):
                 return _EXPLAIN if found.has_from else _EXPLAIN_WITHOUT_TABLE
             if ordinary is _SELECT:
                 if not marks:
                     return _SELECT if found.has_from else _SELECT_WITHOUT_TABLE
                 if found.has_from and len(marks) == MARK_SIZE and marks[0] == LIMIT:
                     return _limited(text, marks[2], marks[3])
-            elif _is_harmless(marks):
+            elif ordinary is not _EXPLAIN and _is_harmless(text, marks):
                 return ordinary
     elif not heads and not found.is_ambiguous:
         return NOTHING
@@ -96,11 +95,14 @@ def _limited(text: bytes, after: int, depth: int) -> Statement:
     return statement
 
 
-def _is_harmless(marks: list[int]) -> bool:
+def _is_harmless(text: bytes, marks: list[int]) -> bool:
     """Whether none of the marks of a statement that is no query means anything there."""
     for i in range(0, len(marks), MARK_SIZE):
         code = marks[i]
-        if code != INTO and code != LIMIT and code != UNION:
+        if code == FUNCTION:
+            if i == 0 or marks[i - MARK_SIZE] != INTO or not is_table(text, marks[i - 2], marks[i + 1]):
+                return False
+        elif code != INTO and code != LIMIT and code != UNION:
             return False
     return True
 
@@ -162,6 +164,8 @@ def _one(effects: Effects, word: bytes, begin: int, end: int, marks: list[int], 
     flags = PLAIN.get(word)
     if flags is not None:
         effects.flags |= flags
+        if word == b"explain" and not has_from:
+            effects.flags |= USES_NO_TABLE
     elif not is_query:
         tokens = tokens_of(effects, begin, end)
         recursive = _RECURSIVE.get(word)
@@ -176,24 +180,6 @@ def _one(effects: Effects, word: bytes, begin: int, end: int, marks: list[int], 
             effects.unknown()
     if marks:
         Marks(effects, word, begin, end, marks).apply()
-    if effects.pins or effects.temporary or effects.flags & SETS_FOR_ITSELF:
-        _suspect(effects, begin, end)
-
-
-_LONGEST_SUSPECT: Final = 1 << 16
-
-
-def _suspect(effects: Effects, begin: int, end: int) -> None:
-    """What explains a change of state must not hide what a stored function did beside it."""
-    if effects.flags & (CALLS | MAY_CALL):
-        return
-    tokens = tokens_of(effects, begin, min(end, begin + _LONGEST_SUSPECT))
-    words = words_of(tokens)
-    if words[:1] == [b"create"]:
-        # a table's definition is full of parentheses: functions are used in its SELECT only
-        tokens = tokens[words.index(b"select") :] if b"select" in words else []
-    if end - begin > _LONGEST_SUSPECT or uses_unknown_function(tokens):
-        effects.flags |= MAY_CALL
 
 
 def _end_of_routine(effects: Effects, begin: int) -> int:
@@ -262,6 +248,8 @@ def _set_statement(effects: Effects, tokens: list[Token]) -> None:
     border = words.index(b"for")
     assignments(scratch, tokens[:border], 2)
     effects.temporary.extend(scratch.variables)
+    effects.pins.extend(scratch.pins)
+    effects.pin_names.extend(scratch.pin_names)
     effects.inner = _inner(effects.text[tokens[border].end : tokens[-1].end], effects.lexing)
     effects.flags |= effects.inner.flags
 

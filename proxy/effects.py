@@ -157,40 +157,6 @@ def end_of_expression(tokens: list[Token], i: int) -> int:
     return i
 
 
-# Words that may stand before a parenthesis without being a stored function: keywords and the servers' own functions.
-_OWN: Final = frozenset(
-    b"""
-    abs acos adddate addtime and any as asin atan atan2 avg between bin bit_and bit_length bit_or bit_xor by case cast ceil ceiling
-    char char_length character_length coalesce concat concat_ws connection_id conv convert convert_tz cos cot count crc32 curdate
-    current_date current_role current_time current_timestamp current_user curtime database date date_add date_format date_sub
-    datediff day dayname dayofmonth dayofweek dayofyear decimal default degrees distinct div do elt else exists exp explain export_set
-    extract field find_in_set floor for format found_rows from from_days from_unixtime get_format get_lock greatest group_concat
-    grouping having hex hour if ifnull in inet6_aton inet6_ntoa inet_aton inet_ntoa insert instr int integer interval into is
-    is_free_lock is_used_lock isnull join json_array json_arrayagg json_contains json_extract json_object json_objectagg
-    json_unquote json_value key last_day last_insert_id lcase least left length like limit ln localtime localtimestamp locate log
-    log10 log2 lower lpad ltrim make_set makedate maketime max md5 microsecond mid min minute mod month monthname not now nullif
-    oct octet_length on or ord over partition period_add period_diff pi position pow power quarter quote radians rand regexp
-    regexp_like regexp_replace release_all_locks release_lock repeat replace reverse right rlike round row row_count row_number
-    rpad rtrim schema sec_to_time second select session_user set set_var sha sha1 sha2 sign sin sleep soundex space sqrt std stddev
-    str_to_date strcmp subdate substr substring substring_index subtime sum sysdate system_user table tan then time time_format
-    time_to_sec timediff timestamp timestampadd timestampdiff to_days trim truncate ucase unhex union unix_timestamp update upper
-    user using utc_date utc_time utc_timestamp uuid value values var_pop varchar variance version week weekday weekofyear when
-    where with xor year yearweek
-    """.split()
-)
-
-
-def uses_unknown_function(tokens: list[Token]) -> bool:
-    """Whether a name that may be a stored function's stands before a parenthesis."""
-    for i in range(1, len(tokens)):
-        before = tokens[i - 1]
-        if is_symbol(tokens[i], b"(") and before.kind in (WORD, NAME):
-            is_qualified = i > 1 and is_symbol(tokens[i - 2], b".")
-            if before.word not in _OWN or is_qualified:
-                return True
-    return False
-
-
 def tokens_of(effects: Effects, begin: int, end: int) -> list[Token]:
     """The tokens of one statement."""
     tokens = tokenize(effects.text, begin, end, effects.lexing, effects.is_conditional)

@@ -16,7 +16,6 @@ from proxy.effects import (
     end_of_expression,
     is_assignment,
     is_symbol,
-    uses_unknown_function,
     words_of,
 )
 from proxy.lexer import NAME, NUMBER, STRING, SYSTEM, VARIABLE, WORD, Token
@@ -34,10 +33,10 @@ from proxy.statement import (
     KEEPS_DIAGNOSTICS,
     KEPT_FOUND_ROWS,
     LOCAL_INFILE,
-    MAY_CALL,
     READS_DIAGNOSTICS,
     READS_INSERT_ID,
     RELEASES,
+    RENAMED,
     SETS,
     SETS_GLOBAL,
     SHUTS_DOWN,
@@ -82,6 +81,7 @@ PLAIN: Final[dict[bytes, int]] = {
 
 _ACCOUNTS: Final = frozenset([b"user", b"role"])
 ROUTINES: Final = frozenset([b"procedure", b"function", b"trigger", b"event", b"package"])
+_PARTS: Final = frozenset([b"column", b"index", b"key"])
 _SCHEMAS: Final = frozenset([b"database", b"schema"])
 _SCOPES: Final[dict[bytes, bool]] = {
     b"session": False,
@@ -204,13 +204,14 @@ def _value(effects: Effects, tokens: list[Token], i: int, name: bytes) -> int:
             # which of the collations of the SET NAMES before is still in force is not reported: it stays unconfirmed
             _assigned(effects, (b"collation_connection",))
         _assigned(effects, (name,))
+        if name == b"sql_auto_is_null":
+            # the statements after it, which then are on this backend, will
+            effects.flags |= READS_INSERT_ID
         if len(value) == 1 and value[0].word == b"default":
             effects.defaults.append(name)
     for j in range(1, len(value)):
         if is_symbol(value[j], b":=") and value[j - 1].kind == VARIABLE:
             effects.pin(PinReason.USER_VARIABLE)
-    if uses_unknown_function(value):
-        effects.flags |= MAY_CALL
     return end
 
 
@@ -397,8 +398,15 @@ def _drop(effects: Effects, tokens: list[Token]) -> None:
 
 
 def _alter(effects: Effects, tokens: list[Token]) -> None:
+    words = words_of(tokens)
     if at(tokens, 1).word in _ACCOUNTS:
         effects.flags |= CHANGES_ACCOUNT
+    elif b"table" in words[1:4] or b"tables" in words[1:2]:
+        for i in range(len(words)):
+            # temporary tables can be renamed, too (MariaDB; MySQL by ALTER TABLE only)
+            if words[i] == b"rename" and at(tokens, i + 1).word not in _PARTS:
+                effects.pin(PinReason.TEMPORARY_TABLE, RENAMED)
+                return
 
 
 # Others

@@ -22,6 +22,8 @@ from typing import Final
 
 from mypy_extensions import i64
 
+from proxy.functions import COMMON
+
 ANSI_QUOTES: Final = 1
 NO_BACKSLASH_ESCAPES: Final = 2
 
@@ -44,6 +46,10 @@ SEQUENCE: Final = 15  # NEXTVAL, NEXT (VALUE FOR): leave a value for LASTVAL, PR
 UNION: Final = 16
 HINT: Final = 17  # /*+ .. SET_VAR(..) .. */
 FROM: Final = 18  # no mark of its own: Survey.has_from
+FUNCTION: Final = (
+    19  # a name before a parenthesis that may be a stored function's; with a dot before it, it is qualified
+)
+RETURNING: Final = 20
 
 WORDS: Final[dict[bytes, int]] = {
     b"limit": LIMIT,
@@ -66,6 +72,7 @@ WORDS: Final[dict[bytes, int]] = {
     b"union": UNION,
     b"except": UNION,
     b"intersect": UNION,
+    b"returning": RETURNING,
 }
 
 # Classes of bytes.
@@ -173,12 +180,17 @@ def survey(text: bytes, lexing: int) -> Survey:
     pos: i64 = 0
     depth: i64 = 0
     conditional_end: i64 = -1  # where the executable comment that is open ends if it is skipped
+    # the word, quoted name or dot (with the word after it) that was last, for the parenthesis after it; -1: something else was
+    word: i64 = -1
+    word_end: i64 = -1
     wants_head = True
     while pos < size:
         byte: i64 = text[pos]
         kind: i64 = classes[byte]
         if kind == _ORDINARY:
             pos += 1
+            if byte > 32:
+                word = -1
         elif kind == _LETTER:
             begin: i64 = pos
             pos += 1
@@ -192,13 +204,19 @@ def survey(text: bytes, lexing: int) -> Survey:
                 found.heads.append(begin)
                 found.heads.append(pos)
                 found.heads.append(len(marks))
-            elif pos - begin < 32 and interest[byte * 32 + pos - begin] != 0:
+                word = -1
+                continue
+            if word < 0 or word_end != word + 1 or text[word] != 46:
+                word = begin
+            word_end = pos
+            if word == begin and pos - begin < 32 and interest[byte * 32 + pos - begin] != 0:
                 code = WORDS.get(text[begin:pos].lower(), 0)
                 if code == FROM:
                     found.has_from = True
                 elif code != 0:
                     _mark(marks, code, begin, pos, depth)
         elif kind == _DIGIT:
+            word = pos
             pos += 1
             while pos < size:
                 following = classes[text[pos]]
@@ -207,27 +225,42 @@ def survey(text: bytes, lexing: int) -> Survey:
                 pos += 1
             if pos < size and text[pos] == 46:  # the dot of 1.5: so that in "1.limit" the word counts
                 pos += 1
+            word_end = pos
         elif kind in (_QUOTE, _DOUBLE_QUOTE, _BACKTICK):
             escapes = is_escaping and (kind == _QUOTE or (kind == _DOUBLE_QUOTE and not is_ansi))
+            begin = pos
             pos = _end_of_quoted(text, pos + 1, byte, escapes)
             if pos == 0:
                 found.is_broken = True
                 break
+            if kind == _QUOTE or (kind == _DOUBLE_QUOTE and not is_ansi):
+                word = -1
+            else:
+                if word < 0 or word_end != word + 1 or text[word] != 46:
+                    word = begin
+                word_end = pos
         elif kind == _OPEN:
+            if word >= 0:
+                _call(marks, text, word, word_end, depth)
+                word = -1
             depth += 1
             pos += 1
         elif kind == _CLOSE:
             depth -= 1
             pos += 1
+            word = -1
         elif kind == _DOT:
             # what follows a dot is a name, whatever it looks like
+            word = pos
             pos += 1
             while pos < size:
                 following = classes[text[pos]]
                 if following != _LETTER and following != _DIGIT:
                     break
                 pos += 1
+            word_end = pos
         elif kind == _AT:
+            word = -1
             begin = pos
             pos = _end_of_variable(text, pos)
             if pos == 0:
@@ -239,9 +272,11 @@ def survey(text: bytes, lexing: int) -> Survey:
                 _mark(marks, USER_VARIABLE, begin, pos, depth)
         elif kind == _SEMICOLON:
             wants_head = True
+            word = -1
             depth = 0
             pos += 1
         elif kind == _COLON:
+            word = -1
             pos += 1
             if pos < size and text[pos] == 61:
                 pos += 1
@@ -256,6 +291,8 @@ def survey(text: bytes, lexing: int) -> Survey:
                 pos = text.find(b"\n", pos)
                 if pos < 0:
                     break
+            else:
+                word = -1
         elif kind == _HASH:
             pos = text.find(b"\n", pos)
             if pos < 0:
@@ -283,6 +320,8 @@ def survey(text: bytes, lexing: int) -> Survey:
                     if text[pos] == 43 and b"set_var" in text[pos:close].lower():
                         _mark(marks, HINT, pos, close, depth)
                     pos = close + 2
+            else:
+                word = -1
         else:  # _STAR
             pos += 1
             if conditional_end >= 0 and pos < size and text[pos] == 47:
@@ -290,9 +329,25 @@ def survey(text: bytes, lexing: int) -> Survey:
                     found.is_ambiguous = True
                 conditional_end = -1
                 pos += 1
+            else:
+                word = -1
     if conditional_end >= 0:
         found.is_ambiguous = True
     return found
+
+
+def _call(marks: list[int], text: bytes, begin: i64, end: i64, depth: i64) -> None:
+    """A name at ``begin``, quoted or not, is followed by a parenthesis."""
+    first: i64 = text[begin]
+    if first == 96 or first == 34:
+        name = text[begin + 1 : end - 1].lower()
+        code = WORDS.get(name, 0)
+        if GET_LOCK <= code <= SEQUENCE:
+            _mark(marks, code, begin, end, depth)
+    else:
+        name = text[begin:end].lower()
+    if name not in COMMON:
+        _mark(marks, FUNCTION, begin, end, depth)
 
 
 def _mark(marks: list[int], code: i64, begin: i64, end: i64, depth: i64) -> None:

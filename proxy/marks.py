@@ -9,11 +9,15 @@ from mypy_extensions import i64
 
 from proxy import lexer
 from proxy.effects import Effects, at, is_symbol, tokens_of
+from proxy.functions import MARIADB, MYSQL
 from proxy.lexer import LIMIT, MARK_SIZE, NAME, STRING, SYSTEM, WORD, Token
 from proxy.pins import PinReason
 from proxy.statement import (
     ALL_NAMES,
     FIXED_NAME,
+    MAY_CALL,
+    MAY_CALL_ON_MARIADB,
+    MAY_CALL_ON_MYSQL,
     MULTI,
     READS_CONNECTION_ID,
     READS_DIAGNOSTICS,
@@ -105,6 +109,11 @@ class Marks:
                 text, end
             ):
                 effects.pin(PinReason.SEQUENCE_VALUE)
+            elif code == lexer.FUNCTION:
+                self._function(i)
+            elif code == lexer.RETURNING and self.word in (b"insert", b"replace"):
+                # the OK at the end of a result set has no insert id
+                effects.flags |= READS_INSERT_ID | SETS_INSERT_ID
         if self.word in QUERIES:
             self._found_rows(codes)
         if (
@@ -139,6 +148,24 @@ class Marks:
         elif name == b"pseudo_thread_id":
             effects.flags |= READS_CONNECTION_ID
 
+    def _function(self, i: int) -> None:
+        """A name before a parenthesis: a stored function's, unless what stands around it says otherwise."""
+        effects, text, begin = self.effects, self.effects.text, self.marks[i + 1]
+        if self.word in _WITHOUT_FUNCTIONS or _is_no_function(text, self.begin, begin, self.marks[i + 2]):
+            return
+        if self.word == b"create" and _SELECT.search(text, self.begin, begin) is None:
+            # a definition: types, keys and the servers' own functions
+            return
+        name = text[begin : self.marks[i + 2]].lower()
+        if name in MARIADB:
+            effects.flags |= MAY_CALL_ON_MYSQL
+        elif name in MYSQL:
+            effects.flags |= MAY_CALL_ON_MARIADB
+        elif name[:1] not in b'`"' or name[1:-1] not in MARIADB | MYSQL:
+            effects.flags |= MAY_CALL
+        else:
+            effects.flags |= MAY_CALL_ON_MYSQL if name[1:-1] in MARIADB else MAY_CALL_ON_MARIADB
+
     def _place(self, i: int, question: int) -> None:
         """Note where a count is read, so that its value can be written there."""
         text = self.effects.text
@@ -172,7 +199,7 @@ class Marks:
     def _bare_lock(self) -> bytes | None:
         """The literal name in ``SELECT|DO function('name' ..) [[AS] alias]`` and nothing else; b"" without one; None if it is more."""
         tokens = self._tokens()
-        if tokens is None or self.word not in (b"select", b"do") or at(tokens, 1).kind != WORD:
+        if tokens is None or self.word not in (b"select", b"do") or at(tokens, 1).kind not in (WORD, NAME):
             return None
         if not is_symbol(at(tokens, 2), b"("):
             return None
@@ -234,6 +261,56 @@ class Marks:
             self.effects.title = self.effects.plain(alias)
         else:
             self.effects.title = self.effects.text[first.start : tokens[size].end]
+
+
+# Names before a parenthesis
+
+_WITHOUT_FUNCTIONS: Final = frozenset(
+    [
+        b"call",
+        b"alter",
+        b"grant",
+        b"revoke",
+        b"optimize",
+        b"check",
+        b"checksum",
+        b"repair",
+        b"cache",
+        b"truncate",
+    ]
+)
+_NAME: Final = rb"""(?:`[^`]*`|"[^"]*"|[\w$\x80-\xff]+)"""
+_SCHEMA: Final = re.compile(_NAME + rb"\s*\Z")
+_TABLE: Final = re.compile(rb"\s*" + _NAME + rb"\s*\Z")
+_BEFORE_NAME: Final = re.compile(
+    rb"(?:\)|\b(?:into|as|table|insert|replace|ignore|low_priority|high_priority|delayed|set))\s*\Z",
+    re.IGNORECASE,
+)
+_COLUMNS_OF_QUERY: Final = re.compile(rb"\s*\([^()]*\)\s*as\s*\(", re.IGNORECASE)
+_SELECT: Final = re.compile(rb"\b(?:select|values\s+row)\b", re.IGNORECASE)
+
+
+def is_table(text: bytes, begin: int, end: int) -> bool:
+    """Whether ``text[begin:end]``, from INTO to the last part of the name before a parenthesis, has nothing but the name's schema."""
+    between = text[begin:end]
+    return between.isspace() if text[end] != 46 else _TABLE.match(between) is not None
+
+
+def _is_no_function(text: bytes, begin: int, name: int, end: int) -> bool:
+    """Whether the name from ``name`` to ``end`` is that of a table, type or query, whose columns or size the parenthesis has."""
+    if _COLUMNS_OF_QUERY.match(text, end) is not None:
+        return True
+    before = text[max(begin, name - 128) : name]
+    if text[name] == 46:
+        schema = _SCHEMA.search(before)
+        before = before[: schema.start()] if schema is not None else b""
+    found = _BEFORE_NAME.search(before)
+    if found is None:
+        return False
+    # the word may stand in a comment
+    word = max(begin, name - 128) + found.start()
+    line = text[text.rfind(b"\n", begin, word) + 1 : word]
+    return b"--" not in line and b"#" not in line
 
 
 # LIMIT

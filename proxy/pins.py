@@ -33,6 +33,7 @@ class PinReason(Enum):
     UNSAFE_CHARSET = "unsafe-charset"
     DIAGNOSTICS = "diagnostics"
     SEQUENCE_VALUE = "sequence-value"
+    ROUTINE = "routine"
     SESSION_MODE = "session-mode"
     UNKNOWN_STATEMENT = "unknown-statement"
 
@@ -112,6 +113,10 @@ MEANINGS: Final[dict[PinReason, PinMeaning]] = {
         "the next statement that clears them",
     ),
     PinReason.SEQUENCE_VALUE: PinMeaning("NEXTVAL() left a value for LASTVAL() in the session", _RESET),
+    PinReason.ROUTINE: PinMeaning(
+        "CALL, or a function that is not the server's own, may have assigned variables or taken locks unseen",
+        _RESET,
+    ),
     PinReason.SESSION_MODE: PinMeaning("the pool's mode is session", "the end of the session"),
     PinReason.UNKNOWN_STATEMENT: PinMeaning("a statement was not understood", _RESET),
 }

@@ -25,10 +25,14 @@ from protocol.wire import lenenc_bytes, lenenc_int, read_lenenc_bytes, read_lene
 from proxy.results import packets, text_rows
 from proxy.statement import (
     CALLS,
+    GETS_DIAGNOSTICS,
     IS_SELECT,
     KEEPS_DIAGNOSTICS,
     KEPT_FOUND_ROWS,
     MULTI,
+    READS_DIAGNOSTICS,
+    READS_FOUND_ROWS,
+    READS_INSERT_ID,
     SETS_INSERT_ID,
     UNKNOWN_FOUND_ROWS,
     USES_NO_TABLE,
@@ -270,6 +274,7 @@ class ResidueKeeper:
         "found_rows",
         "insert_id",
         "is_mariadb",
+        "lost",
         "native",
         "residue",
         "row_count",
@@ -286,6 +291,8 @@ class ResidueKeeper:
         self.residue: int = 0
         # bits of residue that the backend in use, or parked, answers rightly by itself
         self.native: int = 0
+        # bits of residue that died with the backend that had it; those that are in `native` or `residue` are over
+        self.lost: int = 0
         # the values, for the bits that are not in `residue`
         self.insert_id: int = 0
         self.row_count: int = 0
@@ -404,14 +411,18 @@ class ResidueKeeper:
         """A bare question was answered without the backend: what it leaves behind itself. Returns its warnings."""
         self.row_count = -1
         self.native &= ~ROW_COUNT
+        if self.lost:
+            self.lost &= ~(self.native | self.residue)
         if statement.found_rows != KEPT_FOUND_ROWS:
             self.found_rows = rows
             self.residue &= ~FOUND_ROWS
             self.native &= ~FOUND_ROWS
+            self.lost &= ~FOUND_ROWS
         if not (statement.flags & KEEPS_DIAGNOSTICS or self.is_mariadb):
             self.captured = deprecated_found_rows() if statement.question == Question.FOUND_ROWS else None
             self.residue &= ~DIAGNOSTICS
             self.native &= ~DIAGNOSTICS
+            self.lost &= ~DIAGNOSTICS
             return 0 if self.captured is None else 1
         return 0
 
@@ -472,7 +483,28 @@ class ResidueKeeper:
 
     def residue_lost(self) -> None:
         """The parked backend is gone, and what only it knew."""
+        self.lost = (self.lost & ~self.native) | self.residue
         self.moved()
+
+    def reads_lost(self, statement: Statement) -> bool:
+        """Whether this statement asks for residue that was lost: the client gets error 2013 and is closed, as without the proxy.
+
+        For statements that do not find a backend with newer residue; to be asked before `restore_residue` and `answer`.
+        """
+        lost = self.lost & ~(self.native | self.residue)
+        if lost == 0:
+            return False
+        flags = statement.flags
+        return bool(
+            (lost & INSERT_ID and flags & READS_INSERT_ID)
+            or (lost & FOUND_ROWS and flags & READS_FOUND_ROWS)
+            or (lost & DIAGNOSTICS and flags & READS_DIAGNOSTICS)
+        )
+
+    def lacks_diagnostics(self, statement: Statement) -> bool:
+        """Whether this GET DIAGNOSTICS is about warnings that were captured, and are on no backend any more."""
+        is_get = statement.flags & GETS_DIAGNOSTICS
+        return bool(is_get and self.captured is not None and not (self.native | self.residue) & DIAGNOSTICS)
 
     def moved(self) -> None:
         """The session has no backend any more that knows anything of it."""

@@ -13,8 +13,12 @@ that could see it agrees.
 - *The lexer* (`classify`): what the text says. It sees what no tracker reports: GET_LOCK, HANDLER, roles, FLUSH TABLES WITH READ LOCK,
   `SELECT @a:=1`.
 
-A change of state that the text does not explain pins: after a CALL "something changed" may be a user variable or a temporary table
-next to the variables that were reported, so only SET, USE and the like explain it.
+A change of state that the text does not explain pins: "something changed" may be a user variable or a temporary table next to the
+variables that were reported, so only SET, USE and the like explain it.
+
+Nobody sees SELECT .. INTO @x and GET_LOCK() in a stored routine, nor MariaDB's ``SET @@x = ..``, so CALL and every function that is
+not the server's own pin, whether they succeed or fail. Limit: triggers, and views that use stored functions, are not recognized. What
+they leave in the session without the trackers' knowledge (user variables by INTO, user locks) stays on the backend until its reset.
 
 What a statement leaves behind for the next one to ask for is residue: the insert id, warnings, FOUND_ROWS() and ROW_COUNT(). Its bits
 are in two sets:
@@ -47,8 +51,11 @@ from proxy.statement import (
     FIXED_NAME,
     GETS_DIAGNOSTICS,
     MAY_CALL,
+    MAY_CALL_ON_MARIADB,
+    MAY_CALL_ON_MYSQL,
     MULTI,
     NOTHING,
+    RENAMED,
     SETS,
     SETS_FOR_ITSELF,
     USES,
@@ -90,6 +97,8 @@ _IN_PASSING: Final = frozenset(
 )
 _UNSAFE_CHARSETS: Final = frozenset([b"gbk", b"big5", b"sjis", b"cp932", b"gb18030", b"gb2312"])
 _DIAGNOSTICS_BIT: Final = BITS[PinReason.DIAGNOSTICS]
+_ROUTINE_BIT: Final = BITS[PinReason.ROUTINE]
+_TEMPORARY_TABLE_BIT: Final = BITS[PinReason.TEMPORARY_TABLE]
 _TABLE_LOCK_BIT: Final = BITS[PinReason.TABLE_LOCK]
 # COM_RESET_CONNECTION undoes none of them: the first two on either server; after XA PREPARE and a reset MariaDB refuses writes
 _UNRESETTABLE: Final = BITS[PinReason.RESOURCE_GROUP] | BITS[PinReason.ROLE] | BITS[PinReason.XA]
@@ -105,6 +114,7 @@ class SessionState(ResidueKeeper):
         "_gets_diagnostics",
         "_holders",
         "_is_locked",
+        "_routine_flags",
         "_texts",
         "lexing",
         "pinned",
@@ -122,6 +132,10 @@ class SessionState(ResidueKeeper):
         # the tracker of transaction state says LOCK TABLES is in force
         self._is_locked: bool = False
         self._gets_diagnostics: bool = False
+        # flags of statements that may run stored routines on this kind of server
+        self._routine_flags: int = (
+            CALLS | MAY_CALL | (MAY_CALL_ON_MARIADB if is_mariadb else MAY_CALL_ON_MYSQL)
+        )
         # text prepared statements by name; None: their text is not known
         self._texts: dict[bytes, Statement | None] = {}
         # the statement that ended in the last ERR
@@ -185,6 +199,7 @@ class SessionState(ResidueKeeper):
             and ((status ^ self.status) & _LASTING) == 0
             and self.captured is None
             and self.residue & DIAGNOSTICS == 0
+            and self.lost == 0
         ):
             # the ordinary statement: only its counts are new
             if not (self.is_mariadb and statement.flags & USES_NO_TABLE):
@@ -219,6 +234,8 @@ class SessionState(ResidueKeeper):
         """What is to become of the lease as things are."""
         if self.is_held():
             return HOLD
+        if self.lost:
+            self.lost &= ~(self.native | self.residue)
         if self.residue:
             return PARK
         self.native = 0
@@ -230,8 +247,12 @@ class SessionState(ResidueKeeper):
         if self.pinned & _DIAGNOSTICS_BIT:
             self.lift(PinReason.DIAGNOSTICS)
         self.see_residue(statement, response)
+        if self.lost:
+            self.lost &= ~(self.native | self.residue)
         if self._gets_diagnostics and self.residue & DIAGNOSTICS:
             self.pin(PinReason.DIAGNOSTICS)
+        if not self.pinned & _ROUTINE_BIT and self._runs_routine(statement):
+            self.pin(PinReason.ROUTINE)
         changes = response.changes
         if changes is not None:
             self._see_changes(statement, changes)
@@ -242,6 +263,16 @@ class SessionState(ResidueKeeper):
         self._see_status(response.status, statement)
         self._see_text(statement, changes)
         return self.verdict()
+
+    def _runs_routine(self, statement: Statement) -> bool:
+        """Whether it may run stored routines, by itself or by the texts that it executes."""
+        if statement.flags & self._routine_flags:
+            return True
+        for name in statement.executes:
+            text = self._texts.get(name)
+            if text is not None and self._runs_routine(text):
+                return True
+        return statement.inner is not None and self._runs_routine(statement.inner)
 
     def _see_text(self, statement: Statement, changes: SessionChanges | None) -> None:
         """What the lexer says of a statement that succeeded."""
@@ -282,6 +313,10 @@ class SessionState(ResidueKeeper):
             # begins what the server does not call a transaction (MySQL bug 107875).
             return
         if reason is PinReason.TEMPORARY_TABLE:
+            if name == RENAMED:
+                if not self.pinned & _TEMPORARY_TABLE_BIT:
+                    return
+                name = FIXED_NAME
             name = self._full_name(name)
         self.pin(reason, name)
 
@@ -376,7 +411,7 @@ class SessionState(ResidueKeeper):
     def _explains(self, statement: Statement, changes: SessionChanges) -> bool:
         """Whether the text, with what else was reported, explains that the state changed."""
         flags = statement.flags
-        if flags & (CALLS | MAY_CALL):
+        if flags & self._routine_flags:
             return False
         if (
             flags & (SETS | USES | SETS_FOR_ITSELF)
@@ -482,6 +517,7 @@ class SessionState(ResidueKeeper):
         self.insert_id = self.row_count = self.found_rows = 0
         self.captured = None
         self.moved()
+        self.lost = 0
         self._watch_charset()
         for reason in kept:
             self.pin(reason)

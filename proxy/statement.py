@@ -35,10 +35,12 @@ KEEPS_DIAGNOSTICS: Final = (
 USES_NO_TABLE: Final = 1 << 22  # MariaDB leaves the warnings of the statement before
 GETS_DIAGNOSTICS: Final = 1 << 23  # GET DIAGNOSTICS
 IS_CONDITIONAL: Final = 1 << 24  # has /*! .. */: parts may not be executed
-MAY_CALL: Final = (
-    1 << 25
-)  # uses functions that may be stored ones, beside something that explains a change of state
+MAY_CALL: Final = 1 << 25  # uses functions that may be stored ones
 SETS_FOR_ITSELF: Final = 1 << 26  # a SET_VAR hint: MySQL reports the variables, with their old values
+MAY_CALL_ON_MARIADB: Final = (
+    1 << 27
+)  # uses functions that are MySQL's own, so on MariaDB they may be stored ones
+MAY_CALL_ON_MYSQL: Final = 1 << 28  # and the other way round
 
 NOT_PLAIN: Final = (
     SETS
@@ -46,6 +48,9 @@ NOT_PLAIN: Final = (
     | USES
     | DROPS_SCHEMA
     | CALLS
+    | MAY_CALL
+    | MAY_CALL_ON_MARIADB
+    | MAY_CALL_ON_MYSQL
     | MULTI
     | SETS_INSERT_ID
     | KEEPS_DIAGNOSTICS
@@ -61,6 +66,8 @@ ALL_NAMES: Final = b"\0*"
 """As a name in `Statement.lift_names`: every named holder of the reason, fixed ones excepted."""
 FIXED_NAME: Final = b"\0"
 """As a name in `Statement.pin_names`: only a reset lifts it."""
+RENAMED: Final = b"\0>"
+"""As a name in `Statement.pin_names`: what there is of it may have other names from now on, so only a reset lifts it."""
 
 
 class Question(IntEnum):

@@ -42,6 +42,7 @@ _FIRST: Final = (b"default_collation_for_utf8mb4", b"character_set_collations")
 DENIED: Final[dict[bytes, str]] = {
     b"insert_id": "holds for the next INSERT only, and is consumed by it",
     b"timestamp": "stands still once set; DEFAULT is reported as the old value",
+    b"sql_auto_is_null": "makes ordinary statements read the insert id",
     b"rand_seed1": "write-only: MySQL reports 0",
     b"rand_seed2": "write-only: MySQL reports 0",
     b"pseudo_thread_id": "names a connection",
@@ -85,6 +86,7 @@ DENIED: Final[dict[bytes, str]] = {
 
 NEUTRAL: Final[dict[bytes, bytes]] = {
     b"sql_log_bin": b"ON",
+    b"sql_auto_is_null": b"OFF",
     b"gtid_next": b"AUTOMATIC",
     b"pseudo_slave_mode": b"OFF",
     b"pseudo_replica_mode": b"OFF",

@@ -338,13 +338,133 @@ def test_variables_set_by_a_hint_are_noted() -> None:
         ("CREATE TEMPORARY TABLE t (a INT, KEY k (a))", False),
         ("CREATE TEMPORARY TABLE t (a INT) SELECT 1", False),
         ("CREATE TEMPORARY TABLE t (a INT) SELECT f()", True),
-        ("SELECT @a := '" + "x" * 70000 + "'", True),
         ("CALL p(@a)", False),
-        ("SELECT f()", False),
+        ("SELECT f()", True),
+        ("SELECT count(*), coalesce (a, 1), `upper`(b) FROM t WHERE a IN (1) AND (b) = (c)", False),
+        ("SELECT (1) AND f(1)", True),
+        ("SELECT 1 AS x, f(1)", True),
+        ("SELECT f (1)", True),
+        ("SELECT f/* */(1)", True),
+        ("SELECT `f`(1)", True),
+        ("SELECT 'f' (1)", False),
+        ("SELECT 2f(1)", True),
+        ("SELECT shop.f(1)", True),
+        ("SELECT shop . f(1)", True),
+        ("SELECT shop.`f`(1)", True),
+        ("SELECT shop.count(1)", True),
+        ("SELECT shop.`count`(1)", True),
+        ("SELECT @f (1), a * (1), b - (1), b / (1)", False),
+        ("INSERT INTO t (a, b) VALUES (1, 2)", False),
+        ("INSERT INTO `t` (a, b) VALUES (1, 2)", False),
+        ("INSERT INTO `shop`.`t` (a, b) VALUES (1, 2)", False),
+        ("INSERT INTO shop.t (a, b) VALUES (1, 2)", False),
+        ("INSERT INTO shop.t (a, b) VALUES (f(1), 2)", True),
+        ("INSERT INTO t SELECT f(1)", True),
+        ("INSERT t (a) VALUES (1)", False),
+        ("INSERT IGNORE shop.t (a) VALUES (1) AS new (b) ON DUPLICATE KEY UPDATE a=VALUES(a)", False),
+        ("REPLACE LOW_PRIORITY t(a) VALUES (1)", False),
+        ("UPDATE t SET a = f(1)", True),
+        ("DELETE FROM t WHERE f(a)", True),
+        ("DO f()", True),
+        ("SET @a = f()", True),
+        ("SET a = 1, b = concat('x')", False),
+        ("SHOW TABLES WHERE f(1)", True),
+        ("WITH a (x) AS (SELECT 1), b (y) AS (SELECT 2) SELECT * FROM a, b", False),
+        ("WITH a (x) AS (SELECT f(1)) SELECT * FROM a", True),
+        ("SELECT * FROM (SELECT 1) d (a)", False),
+        ("SELECT 1 + -- as\n f(1)", True),
+        ("SELECT 1 + # as\n f(1)", True),
+        ("SELECT CAST(a AS DECIMAL(10, 2)), CAST(a AS DATETIME(3)) FROM t", False),
+        ("LOAD DATA INFILE 'x' INTO TABLE t (a, b)", False),
+        ("LOAD DATA INFILE 'x' INTO TABLE t FIELDS TERMINATED BY ',' LINES TERMINATED BY ';' (a, b)", False),
+        ("LOAD DATA INFILE 'x' INTO TABLE t (a, @b) SET c = f(@b)", True),
+        ("CREATE TABLE t (a INT REFERENCES u (a), KEY k (a))", False),
+        ("CREATE TABLE t VALUES ROW(f(1))", True),
+        ("CREATE INDEX i ON t (a)", False),
+        ("ALTER TABLE t ADD KEY k (a)", False),
+        ("GRANT SELECT (a) ON t TO u", False),
+        ("EXPLAIN ANALYZE SELECT f()", True),
+        ("SET STATEMENT a=f() FOR SELECT 1", True),
+        ("SET STATEMENT a=1 FOR SELECT f()", True),
+        ("SELECT a.f FROM t WHERE b.c (1)", True),
     ],
 )
 def test_what_explains_a_change_must_not_hide_another(text: str, suspected: bool) -> None:
     assert bool(classify(text.encode(), 0).flags & flags.MAY_CALL) is suspected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("SELECT to_char(a) FROM t", flags.MAY_CALL_ON_MYSQL),
+        ("SELECT `to_char`(a) FROM t", flags.MAY_CALL_ON_MYSQL),
+        ("SELECT bin_to_uuid(a) FROM t", flags.MAY_CALL_ON_MARIADB),
+        ("SELECT `bin_to_uuid`(a) FROM t", flags.MAY_CALL_ON_MARIADB),
+        ("SELECT count(a) FROM t", 0),
+    ],
+)
+def test_the_function_of_one_server_may_be_stored_on_the_other(text: str, expected: int) -> None:
+    functions = flags.MAY_CALL | flags.MAY_CALL_ON_MARIADB | flags.MAY_CALL_ON_MYSQL
+
+    assert classify(text.encode(), 0).flags & functions == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "lexing"),
+    [
+        ("SELECT `get_lock`('a', 1)", 0),
+        ("SELECT `GET_LOCK` ('a', 1)", 0),
+        ("SELECT \"get_lock\"('a', 1)", 1),
+    ],
+)
+def test_functions_may_be_quoted(text: str, lexing: int) -> None:
+    assert pins(classify(text.encode(), lexing)) == [("user-lock", b"=a")]
+
+
+def test_quoted_names_that_are_no_functions_mean_nothing() -> None:
+    assert classify(b"SELECT `get_lock`, `limit`(1), \"get_lock\" ('a') FROM t", 0).pins == ()
+
+
+def test_quoted_functions_that_are_released_lift() -> None:
+    assert lifts(classify(b"SELECT `release_lock`('a')", 0)) == [("user-lock", b"=a")]
+
+
+def test_a_quoted_function_reads_residue() -> None:
+    assert classify(b"SELECT `last_insert_id`()", 0).reads_insert_id
+    assert classify(b"SELECT `last_insert_id`(5)", 0).flags & flags.SETS_INSERT_ID
+
+
+@pytest.mark.parametrize("word", ["EXPLAIN", "DESC", "DESCRIBE"])
+def test_what_explain_analyze_runs_counts(word: str) -> None:
+    assert pins(classify(word.encode() + b" ANALYZE SELECT GET_LOCK('a', 1)", 0)) != []
+
+
+def test_explain_into_assigns() -> None:
+    text = b"EXPLAIN FORMAT=JSON INTO @a SELECT 1 FROM t"
+
+    assert pins(classify(text, 0)) == [("user-variable", b"")]
+
+
+def test_an_explain_that_reads_a_count_uses_no_table() -> None:
+    assert classify(b"EXPLAIN SELECT FOUND_ROWS()", 0).flags & flags.USES_NO_TABLE
+
+
+@pytest.mark.parametrize("word", ["INSERT", "REPLACE"])
+def test_rows_of_an_insert_come_with_an_insert_id(word: str) -> None:
+    statement = classify(word.encode() + b" INTO t (a) VALUES (1) RETURNING id", 0)
+
+    assert statement.flags & flags.SETS_INSERT_ID
+    assert statement.reads_insert_id
+
+
+def test_rows_of_a_delete_come_without_an_insert_id() -> None:
+    assert not classify(b"DELETE FROM t RETURNING id", 0).flags & flags.SETS_INSERT_ID
+
+
+def test_values_of_set_statement_may_assign_user_variables() -> None:
+    statement = classify(b"SET STATEMENT sort_buffer_size=(@a:=262144) FOR SELECT 1", 0)
+
+    assert ("user-variable", b"") in pins(statement)
 
 
 # Routines

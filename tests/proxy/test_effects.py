@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import pytest
-
 from proxy.effects import (
     Effects,
     at,
@@ -9,7 +7,6 @@ from proxy.effects import (
     end_of_expression,
     is_assignment,
     tokens_of,
-    uses_unknown_function,
     words_of,
 )
 from proxy.lexer import NO_BACKSLASH_ESCAPES, Token, tokenize
@@ -87,19 +84,3 @@ def test_what_may_not_be_executed_lifts_nothing_and_answers_nothing() -> None:
     assert statement.lifts == ()
     assert statement.lift_names == ()
     assert statement.question == NOTHING.question
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (b"concat(a, upper(b)) in (1, 2)", False),
-        (b"f(1)", True),
-        (b"`concat`(1)", True),
-        (b"shop.concat(1)", True),
-        (b"(1 + 2) * (3)", False),
-        (b"'a' (1)", False),
-        (b"", False),
-    ],
-)
-def test_functions_that_may_be_stored_ones(text: bytes, expected: bool) -> None:
-    assert uses_unknown_function(tokens(text)) is expected

@@ -129,6 +129,29 @@ def test_characteristics_of_the_next_transaction_pin(text: str) -> None:
     assert statement.variables == ()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "RENAME TABLE a TO b",
+        "RENAME TABLES a TO b",
+        "ALTER TABLE a RENAME TO b",
+        "ALTER TABLE a RENAME b",
+        "ALTER IGNORE TABLE a ADD c INT, RENAME AS b",
+    ],
+)
+def test_temporary_tables_may_have_other_names_after_a_renaming(text: str) -> None:
+    assert pins(classify(text.encode(), 0)) == [("temporary-table", flags.RENAMED)]
+
+
+@pytest.mark.parametrize("what", ["COLUMN", "INDEX", "KEY"])
+def test_parts_of_a_table_may_be_renamed(what: str) -> None:
+    assert classify(b"ALTER TABLE a RENAME %s b TO c" % what.encode(), 0).pins == ()
+
+
+def test_setting_sql_auto_is_null_wants_the_insert_id_in_place() -> None:
+    assert classify(b"SET sql_auto_is_null=1", 0).reads_insert_id
+
+
 def test_default_is_noted() -> None:
     assert classify(b"SET timestamp=DEFAULT, a=1", 0).defaults == (b"timestamp",)
 
@@ -360,7 +383,9 @@ def test_account_statements_change_accounts_and_do_not_pin(text: str) -> None:
     assert pins(statement) == []
 
 
-@pytest.mark.parametrize("text", ["CREATE TABLE t (a INT)", "ALTER TABLE t ADD b INT", "RENAME TABLE t TO u"])
+@pytest.mark.parametrize(
+    "text", ["CREATE TABLE t (a INT)", "ALTER TABLE t ADD b INT", "ALTER VIEW v AS SELECT 1"]
+)
 def test_other_definitions_are_ordinary(text: str) -> None:
     assert classify(text.encode(), 0).is_plain
 

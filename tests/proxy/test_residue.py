@@ -330,6 +330,49 @@ def test_found_rows_leaves_a_warning_of_its_own_on_mysql(story: Story) -> None:
     assert text_rows(answer)[0][1] == b"1287"
 
 
+@pytest.mark.parametrize(
+    ("statement", "result", "question"),
+    [
+        ("INSERT INTO t VALUES ()", ok(insert_id=7), "SELECT LAST_INSERT_ID()"),
+        ("INSERT INTO t VALUES ()", ok(insert_id=7), "INSERT INTO u VALUES (LAST_INSERT_ID())"),
+        ("SELECT SQL_CALC_FOUND_ROWS a FROM t LIMIT 1", rows([b"1"]), "SELECT FOUND_ROWS()"),
+        ("DO 1/0", ok(warnings=1), "SHOW WARNINGS"),
+        ("DO 1/0", ok(warnings=1), "GET DIAGNOSTICS @a = NUMBER"),
+    ],
+)
+def test_what_was_lost_cannot_be_read(
+    story: Story, statement: str, result: list[bytes], question: str
+) -> None:
+    story.run(statement, result)
+    assert not story.reads_lost(classify(question.encode(), 0))
+    story.residue_lost()
+
+    assert story.reads_lost(classify(question.encode(), 0))
+    assert not story.reads_lost(classify(b"SELECT a FROM t", 0))
+    story.residue_lost()
+    assert story.reads_lost(classify(question.encode(), 0))
+
+
+def test_an_answer_replaces_what_was_lost(story: Story) -> None:
+    story.run("SELECT SQL_CALC_FOUND_ROWS a FROM t LIMIT 1", rows([b"1"]))
+    story.run("INSERT INTO t VALUES ()", ok(insert_id=7, warnings=1))
+    story.residue_lost()
+    assert story.value("SELECT ROW_COUNT()") is not None
+
+    assert not story.reads_lost(classify(b"SELECT FOUND_ROWS()", 0))
+    assert not story.reads_lost(classify(b"SHOW WARNINGS", 0))
+    assert story.reads_lost(classify(b"SELECT LAST_INSERT_ID()", 0))
+
+
+def test_get_diagnostics_lacks_what_was_captured(story: Story) -> None:
+    story.run("DO 1/0", ok(warnings=1))
+    assert not story.lacks_diagnostics(classify(b"GET DIAGNOSTICS @a = NUMBER", 0))
+    story.lose_backend(rows([b"Warning", b"1365", b"Division by 0"]))
+
+    assert story.lacks_diagnostics(classify(b"GET DIAGNOSTICS @a = NUMBER", 0))
+    assert not story.lacks_diagnostics(classify(b"SHOW WARNINGS", 0))
+
+
 def test_what_was_on_a_lost_backend_is_gone(story: Story) -> None:
     story.run("DO 1/0", ok(warnings=1))
     story.residue_lost()

@@ -147,7 +147,7 @@ def test_a_routine_may_set_them_too(story: Story) -> None:
 
     assert story.run("CALL p()", ok(changes=changes)) == HOLD
     assert story.run("CALL p()", ok(changes=changes)) == HOLD
-    assert story.pins() == ["next-transaction"]
+    assert story.pins() == ["next-transaction", "routine"]
 
 
 @pytest.mark.parametrize("text", ["START TRANSACTION;", "SET TRANSACTION READ ONLY; START TRANSACTION;", "SET TRANSACTION READ ONLY; XA START 'a';", ""])  # fmt: skip
@@ -451,7 +451,7 @@ def test_a_lock_that_a_tracker_still_sees_is_not_lifted(story: Story) -> None:
 def test_a_lock_that_only_the_tracker_sees_pins(story: Story) -> None:
     story.run("CALL p()", ok(changes=changed(state="_______L", is_opaque=False)))
 
-    assert story.pins() == ["table-lock"]
+    assert story.pins() == ["table-lock", "routine"]
 
 
 def test_a_lock_that_the_tracker_forgets_stays(story: Story) -> None:
@@ -494,6 +494,124 @@ def test_a_set_that_is_executed_explains_its_report(story: Story) -> None:
 
     assert story.pins() == ["prepared-text"]
     assert story.variable("sql_notes") == b"OFF"
+
+
+ROUTINES = ["CALL p()", "SELECT f()", "SELECT `f` (1) FROM t", "INSERT INTO t VALUES (shop.f())", "SET a=f()"]
+
+
+@pytest.mark.parametrize("text", ROUTINES)
+def test_stored_routines_pin(story: Story, maria: Story, text: str) -> None:
+    for own in (story, maria):
+        assert own.run(text) == HOLD
+        assert "routine" in own.pins()
+
+
+@pytest.mark.parametrize("text", ROUTINES)
+def test_stored_routines_that_fail_pin_whatever_the_error(maria: Story, text: str) -> None:
+    assert maria.run(text, err(1146)) == HOLD
+    assert maria.pins() == ["routine"]
+
+
+def test_a_reset_lifts_what_routines_pinned(story: Story) -> None:
+    story.run("CALL p()")
+    story.session.was_reset((b"utf8mb4",) * len(CHARSET_VARIABLES), AUTOCOMMIT)
+
+    assert story.pins() == []
+
+
+def test_functions_of_the_server_itself_do_not_pin(story: Story, maria: Story) -> None:
+    for own, text in ((story, "SELECT bin_to_uuid(a) FROM t"), (maria, "SELECT to_char(a) FROM t")):
+        assert own.run(text, rows([b"1"])) == RELEASE
+
+
+def test_functions_of_the_other_kind_of_server_pin(story: Story, maria: Story) -> None:
+    for own, text in ((maria, "SELECT bin_to_uuid(a) FROM t"), (story, "SELECT to_char(a) FROM t")):
+        assert own.run(text, rows([b"1"])) == HOLD
+        assert own.pins() == ["routine"]
+
+
+@pytest.mark.parametrize("text", ["SET STATEMENT a=1 FOR SELECT f()", "EXECUTE IMMEDIATE 'SELECT f()'"])
+def test_routines_in_inner_statements_pin(maria: Story, text: str) -> None:
+    maria.run(text, rows([b"1"]))
+
+    assert "routine" in maria.pins()
+
+
+def test_routines_in_prepared_texts_pin_when_they_are_executed(story: Story) -> None:
+    story.run("PREPARE s FROM 'SELECT f()'", ok(changes=changed()))
+    assert story.pins() == ["prepared-text"]
+    story.run("EXECUTE s", rows([b"1"]))
+
+    assert story.pins() == ["prepared-text", "routine"]
+
+
+def test_prepared_texts_without_routines_do_not(story: Story) -> None:
+    story.run("PREPARE s FROM 'SELECT 1'", ok(changes=changed()))
+    story.run("EXECUTE s", rows([b"1"]))
+
+    assert story.pins() == ["prepared-text"]
+
+
+@pytest.mark.parametrize("text", ["RENAME TABLE a TO b", "ALTER TABLE a RENAME TO b"])
+def test_a_temporary_table_that_may_have_been_renamed_stays(story: Story, text: str) -> None:
+    story.run("CREATE TEMPORARY TABLE a (x INT)", ok(changes=changed()))
+    story.run(text)
+    story.run("DROP TABLE a")
+
+    assert story.pins() == ["temporary-table"]
+
+
+def test_renaming_a_table_pins_nothing_without_temporary_ones(story: Story) -> None:
+    assert story.run("RENAME TABLE a TO b") == RELEASE
+
+
+def test_sql_auto_is_null_pins_while_it_is_on(story: Story) -> None:
+    story.run("SET sql_auto_is_null=1", ok(changes=changed(("sql_auto_is_null", "ON"))))
+    assert story.pins() == ["unsafe-variable"]
+    story.run("SET sql_auto_is_null=0", ok(changes=changed(("sql_auto_is_null", "OFF"))))
+
+    assert story.pins() == []
+
+
+def test_what_was_lost_is_forgotten_when_something_new_takes_its_place(story: Story) -> None:
+    session = story.session
+    question = classify(b"SELECT @@warning_count", 0)
+    story.run("DO 1/0", ok(warnings=1))
+    session.residue_lost()
+    assert session.reads_lost(question)
+    story.run("SELECT 1 FROM t", rows([b"1"]))
+
+    assert not session.reads_lost(question)
+    assert session.lost == 0
+
+
+def test_what_was_lost_stays_so_while_nothing_takes_its_place(story: Story) -> None:
+    session = story.session
+    story.run("INSERT INTO t VALUES ()", ok(insert_id=7))
+    session.residue_lost()
+    story.run("SELECT 1 FROM t", rows([b"1"]))
+    assert session.reads_lost(classify(b"SELECT LAST_INSERT_ID()", 0))
+    story.run("INSERT INTO t VALUES ()", ok(insert_id=8))
+    assert not session.reads_lost(classify(b"SELECT LAST_INSERT_ID()", 0))
+    assert session.verdict() == PARK
+
+    assert session.lost == 0
+
+
+def test_a_failure_is_something_new_to_ask_for(story: Story) -> None:
+    story.run("DO 1/0", ok(warnings=1))
+    story.session.residue_lost()
+    story.run("SELECT a FROM t", err(1054))
+
+    assert story.session.lost == 0
+
+
+def test_a_reset_forgets_what_was_lost(story: Story) -> None:
+    story.run("INSERT INTO t VALUES ()", ok(insert_id=7))
+    story.session.residue_lost()
+    story.session.was_reset((b"utf8mb4",) * len(CHARSET_VARIABLES), AUTOCOMMIT)
+
+    assert not story.session.reads_lost(classify(b"SELECT LAST_INSERT_ID()", 0))
 
 
 def test_a_call_that_is_executed_explains_nothing(story: Story) -> None:
@@ -560,7 +678,7 @@ def test_a_probe_that_fails_pins(story: Story) -> None:
 
 
 def test_what_happened_before_the_error_comes_with_the_probe(story: Story) -> None:
-    story.run("CALL p()", err(1062))
+    story.run("INSERT INTO t VALUES (1)", err(1062))
     assert story.probe(ok(changes=changed())) == HOLD
     assert story.pins() == ["opaque-state-change"]
 
