@@ -15,10 +15,12 @@ from protocol.commands import stmt_prepare, stmt_reset
 from protocol.framing import frame, payload_of
 from proxy.backend import Backend
 from proxy.classify import NOTHING, classify
+from proxy.endpoint import COM_QUERY
 from proxy.lessee import PREPARING, PREPARING_STATEMENT
 from proxy.pins import PinReason
-from proxy.prepared import OnBackend, Prepared, SessionStatements, execution, renamed
+from proxy.prepared import OnBackend, Prepared, SessionStatements, binary_answer, execution, renamed
 from proxy.replies import SCHEMA_CODES, Failure, ok
+from proxy.residue import ROW_COUNT
 from proxy.vector import Vector, restore_commands
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ TOO_MANY_STATEMENTS: Final = 1461
 UNKNOWN_ERROR: Final = 1105
 NO_CURSOR: Final = 1421
 OVERLONG: Final = "Parameter of prepared statement which is set through mysql_send_long_data() is longer than 'max_allowed_packet' bytes"
+CURSOR_FLAGS_AT: Final = 9
+"""Where COM_STMT_EXECUTE, in wire form, says whether it wants a cursor."""
 COMMAND_NAMES: Final = {
     COM_STMT_EXECUTE: "mysqld_stmt_execute",
     COM_STMT_RESET: "mysqld_stmt_reset",
@@ -125,7 +129,31 @@ def _start_execute(frontend: Frontend, wire: bytes, prepared: Prepared) -> None:
     frontend.shared.counters.queries += 1
     frontend.statement = prepared.statement
     frontend.executing = prepared
-    frontend.execute(wire)
+    prepared.executes_text(prepared.own_key[1])
+    if not (prepared.statement.is_special and frontend.start_special(wire, prepared.statement)):
+        frontend.execute(wire)
+
+
+def answer_residue(frontend: Frontend, wire: bytes) -> bool:
+    """The execution of a question about the statement before, whose backend has gone to somebody else: as for COM_QUERY it is answered
+    from what is known, or what is known is written into the text. True when it was answered."""
+    prepared, session = frontend.executing, frontend.session
+    assert prepared is not None
+    statement, text = prepared.statement, prepared.own_key[1]
+    backend = frontend.backend or frontend.parked
+    if backend is not None and backend.statements.use(prepared.own_key) is None:
+        # preparing it there would spoil the count, which is known here
+        session.native &= ~ROW_COUNT
+    as_query = frame(COM_QUERY + text)
+    if wire[CURSOR_FLAGS_AT] == 0:
+        deprecate_eof = frontend.client_deprecate_eof
+        is_mariadb = frontend.shared.facts.is_mariadb
+        answer = session.answer(statement, as_query, frontend.connection_id, deprecate_eof, is_mariadb)
+        if answer is not None:
+            frontend.send(binary_answer(answer, deprecate_eof))
+            return True
+    prepared.executes_text(payload_of(session.rewritten(statement, as_query))[1:])
+    return False
 
 
 def run_execution(frontend: Frontend, backend: Backend, prepared: Prepared) -> bytes:

@@ -274,7 +274,7 @@ class Frontend(Lessee):
             self.shared.counters.queries += 1
             statement = self.shared.statements.lookup(wire, self.session.lexing)
             self.statement = statement
-            if statement.is_special and self._start_special(wire, statement):
+            if statement.is_special and self.start_special(wire, statement):
                 return
             self.execute(wire)
             return
@@ -296,7 +296,7 @@ class Frontend(Lessee):
         else:
             special.start_rare(self, wire)
 
-    def _start_special(self, wire: bytes, statement: Statement) -> bool:
+    def start_special(self, wire: bytes, statement: Statement) -> bool:
         """KILL, questions about residue and the like: True when the statement needs nothing more."""
         return special.start_special(self, wire, statement)
 
@@ -537,7 +537,7 @@ class Frontend(Lessee):
         self._send(failure.wire(answer_id(self.wire) if self.wire else 1))
 
     def restart_command(self) -> None:
-        if not (self.statement.is_special and self._start_special(self.wire, self.statement)):
+        if not (self.statement.is_special and self.start_special(self.wire, self.statement)):
             self.execute(self.wire)
 
     def lease_ended(self) -> None:

@@ -17,7 +17,9 @@ from __future__ import annotations
 from typing import Final
 
 from protocol.framing import frame, payload_of
+from protocol.wire import lenenc_bytes, read_lenenc_bytes, read_lenenc_int
 from proxy.classify import Statement
+from proxy.results import packets, text_row
 from proxy.vector import Vector
 
 BACKEND_LIMIT: Final = 256
@@ -41,6 +43,7 @@ class Prepared:
         "long_data",
         "long_size",
         "num_params",
+        "own_key",
         "statement",
         "types",
         "virtual_id",
@@ -48,6 +51,8 @@ class Prepared:
 
     def __init__(self, virtual_id: int, key: StatementKey, statement: Statement, num_params: int) -> None:
         self.virtual_id: int = virtual_id
+        self.own_key: StatementKey = key
+        # how backends know what was executed last: the text can have counts written in (`executes_text`)
         self.key: StatementKey = key
         # what its text says; applied when it is executed
         self.statement: Statement = statement
@@ -59,6 +64,11 @@ class Prepared:
         self.long_size: int = 0
         # more long data came than the limit: the execution fails, as on a server
         self.is_overlong: bool = False
+
+    def executes_text(self, text: bytes) -> None:
+        """The next execution is one of this text, which has the parameters and columns of its own."""
+        vector, own_text, copy = self.own_key
+        self.key = self.own_key if text == own_text else (vector, text, copy)
 
     def add_long_data(self, payload: bytes, limit: int) -> None:
         """Keep a payload for the execution, up to `limit` bytes in all."""
@@ -91,7 +101,7 @@ class SessionStatements:
     def key(self, vector: Vector, text: bytes) -> StatementKey:
         """A key for a text that is being prepared now, other than those of the statements that are open."""
         copy = 0
-        taken = {prepared.key for prepared in self._by_id.values() if prepared.key[1] == text}
+        taken = {prepared.own_key for prepared in self._by_id.values() if prepared.own_key[1] == text}
         while (vector, text, copy) in taken:
             copy += 1
         return (vector, text, copy)
@@ -202,3 +212,38 @@ def execution(wire: bytes, prepared: Prepared, on_backend: OnBackend) -> bytes:
         prepared.drop_long_data()
         return b"".join(long_data) + out
     return out
+
+
+def binary_answer(text_answer: bytes, deprecate_eof: bool) -> bytes:
+    """A text result set of our own, in wire form, as the answer to COM_STMT_EXECUTE: only its rows differ ("Binary Protocol Resultset
+    Row"). Its columns are INT, BIGINT and strings, and none is NULL."""
+    payloads = packets(text_answer)
+    columns, _ = read_lenenc_int(payloads[0], 0)
+    kinds = [_kind(definition) for definition in payloads[1 : 1 + columns]]
+    first = 1 + columns if deprecate_eof else 2 + columns
+    head = b"\0" * (1 + (columns + 9) // 8)
+    for number in range(first, len(payloads) - 1):
+        row = [
+            _binary(kind, value)
+            for kind, value in zip(kinds, text_row(payloads[number], columns), strict=True)
+        ]
+        payloads[number] = head + b"".join(row)
+    return b"".join([frame(payload, number) for number, payload in enumerate(payloads, 1)])
+
+
+def _kind(definition: bytes) -> int:
+    """The type in a "Protocol::ColumnDefinition41": after six strings, the length of the rest, charset and column length."""
+    pos = 0
+    for _ in range(6):
+        _, pos = read_lenenc_bytes(definition, pos)
+    return definition[pos + 7]
+
+
+def _binary(kind: int, value: bytes | None) -> bytes:
+    assert value is not None
+    size = _SIZES.get(kind, 0)
+    return (int(value) & (1 << 8 * size) - 1).to_bytes(size, "little") if size else lenenc_bytes(value)
+
+
+_SIZES: Final = {3: 4, 8: 8}
+"""Bytes of a LONG and of a LONGLONG."""

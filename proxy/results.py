@@ -23,10 +23,11 @@ def text_rows(raw: bytes) -> list[list[bytes | None]]:
     if payloads[0][0] == 0:
         return []
     columns, _ = read_lenenc_int(payloads[0], 0)
-    return [_row(payload, columns) for payload in payloads[1 + columns : -1]]
+    return [text_row(payload, columns) for payload in payloads[1 + columns : -1]]
 
 
-def _row(payload: bytes, columns: int) -> list[bytes | None]:
+def text_row(payload: bytes, columns: int) -> list[bytes | None]:
+    """The values of one row ("Text Resultset Row")."""
     row: list[bytes | None] = []
     pos = 0
     for _ in range(columns):

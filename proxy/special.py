@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from protocol.framing import payload_of
+from proxy import binary
+from proxy.binary import COM_STMT_EXECUTE
 from proxy.classify import Statement
 from proxy.lessee import HOLDING, KILLING, KILLING_HELD, READY, WAITING
 from proxy.reasons import CloseReason
@@ -43,6 +45,8 @@ def start_special(frontend: Frontend, wire: bytes, statement: Statement) -> bool
         text = "Fanin: transactions are refused because pool.mode is statement; use pool.mode = transaction"
         frontend.send(Failure(NOT_SUPPORTED, text, "42000").wire(1))
         return True
+    if frontend.command == COM_STMT_EXECUTE:
+        return binary.answer_residue(frontend, wire)
     return _answer_residue(frontend, wire, statement)
 
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import pytest
 
 from protocol.framing import frame
+from protocol.packets import Column, text_resultset
+from protocol.wire import lenenc_bytes
 from proxy.binary import MOST_STATEMENTS
-from proxy.prepared import BACKEND_LIMIT, LAST_PREPARED
+from proxy.prepared import BACKEND_LIMIT, LAST_PREPARED, binary_answer
+from proxy.shared import STATEMENT_POOLING
 from tests.fakes.client import FakeClient
 from tests.fakes.server import ServerEnd
 from tests.fakes.wire import (
     IN_TRANS,
     LAST_ROW_SENT,
     NEW_CLIENT,
+    OLD_CLIENT,
     PING,
     RESET,
     close_statement,
@@ -24,6 +28,7 @@ from tests.fakes.wire import (
     init_db,
     long_data,
     ok,
+    packets,
     params,
     prepare,
     prepared,
@@ -78,6 +83,102 @@ def test_a_statement_has_an_id_of_the_session_and_another_on_the_server(world: W
     server.answers(rows(b"1"))
     client.gets(rows(b"1"))
     assert world.pool() == "1 idle"
+
+
+def big(number: int) -> bytes:
+    """A binary row of one BIGINT."""
+    return b"\0\0" + (number & (1 << 64) - 1).to_bytes(8, "little")
+
+
+@pytest.mark.parametrize("capabilities", [NEW_CLIENT, OLD_CLIENT])
+def test_a_question_whose_backend_has_gone_is_answered_in_binary(world: World, capabilities: int) -> None:
+    client, other = world.client(capabilities=capabilities), client_of(world)
+    client.sends(prepare("SELECT FOUND_ROWS()"), query("SELECT 1 FROM t"))
+    server = world.backend()
+    server.answers(prepared(41))
+    server.answers(rows(b"1", b"2", b"3"))
+    other.sends(query("SELECT 4"))
+    server.answers(rows(b"4"))
+    server.got()
+    client.got()
+    client.sends(execute(1))
+    server.gets_nothing()
+    got = packets(client.got())
+    has_eof = capabilities == OLD_CLIENT
+    assert [number for number, _ in got] == list(range(1, 5 + has_eof))
+    assert got[2 + has_eof][1] == big(3)
+
+
+def test_a_prepared_connection_id_is_that_of_the_session(world: World) -> None:
+    client = client_of(world)
+    prepared_by(world, client, "SELECT CONNECTION_ID()")
+    client.sends(execute(1))
+    assert packets(client.got())[2][1] == big(client.connection_id)
+
+
+def test_prepared_warnings_are_answered_in_binary() -> None:
+    row = b"".join(lenenc_bytes(value) for value in (b"Warning", b"1292", b"Truncated"))
+    columns = [Column(b"Level"), Column(b"Code", 3), Column(b"Message")]
+    text = text_resultset(columns, [[b"Warning", b"1292", b"Truncated"]], status=2, deprecate_eof=True)
+    assert packets(text)[4][1] == row
+    got = packets(binary_answer(text, True))
+    assert got[4] == (5, b"\0\0" + b"\x07Warning" + (1292).to_bytes(4, "little") + b"\x09Truncated")
+
+
+def test_a_count_within_a_statement_is_written_into_its_text(world: World) -> None:
+    client, other = client_of(world), client_of(world)
+    text = "SELECT FOUND_ROWS() + ?"
+    server = prepared_by(world, client, text, num_params=1)
+    client.sends(query("SELECT 1 FROM t"))
+    server.answers(rows(b"1", b"2", b"3"))
+    other.sends(query("SELECT 4"))
+    server.answers(rows(b"4"))
+    server.got()
+    client.got()
+    command = execute(1, params=params(b"1", types=STRING))
+    client.sends(command)
+    server.gets(prepare("SELECT COALESCE(3,FOUND_ROWS()) + ?"))
+    server.answers(prepared(42, num_params=1))
+    server.gets(execute(42, params=params(b"1", types=STRING)))
+    server.answers(rows(b"4"))
+    client.gets(rows(b"4"))
+    # the types are remembered for the next one, whose text has another count
+    client.sends(execute(1, params=params(b"1")))
+    server.gets(prepare("SELECT COALESCE(1,FOUND_ROWS()) + ?"))
+    server.answers(prepared(43, num_params=1))
+    server.gets(execute(43, params=params(b"1", types=STRING)))
+
+
+def test_a_row_count_survives_the_preparation_of_its_question(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=2)
+    client, holder = client_of(world), client_of(world)
+    first = prepared_by(world, client, "SELECT ROW_COUNT()")
+    begin(holder, first)
+    begin_second(world, client)
+    second = world.backend()
+    client.sends(query("UPDATE t SET a = 1"))
+    second.got()
+    second.answers(ok(IN_TRANS))
+    client.got()
+    client.sends(execute(1))
+    second.gets_nothing()
+    assert packets(client.got())[2][1] == big(0)
+
+
+def test_a_prepared_kill_is_one_of_our_ids(world: World) -> None:
+    client, other = client_of(world), client_of(world)
+    prepared_by(world, client, f"KILL {other.connection_id}")
+    client.sends(execute(1))
+    client.gets(ok())
+    assert other.is_closed
+
+
+def test_statement_pooling_refuses_a_prepared_transaction(make_world: MakeWorld) -> None:
+    world = make_world(pool_mode=STATEMENT_POOLING)
+    client = client_of(world)
+    prepared_by(world, client, "START TRANSACTION")
+    client.sends(execute(1))
+    client.gets_error(1235, "pool.mode is statement")
 
 
 def test_an_old_client_gets_the_answer_to_its_preparation_with_eof_packets(world: World) -> None:
