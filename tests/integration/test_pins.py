@@ -36,14 +36,14 @@ def pinning(
     only: str = "",
     prepares: tuple[str, ...] = (),
 ) -> Pinning:
-    return Pinning(name, begins, frozenset([reason]), ends, only, prepares)
+    return Pinning(name, begins, frozenset(reason.split()), ends, only, prepares)
 
 
 PINNINGS: Final = (
     pinning("SET of a user variable", "SET @x = 5", reason="user-variable"),
     pinning("SELECT that assigns", "SELECT @y := 7", reason="user-variable"),
     pinning("SELECT INTO", "SELECT 1 INTO @z", reason="user-variable"),
-    pinning("out parameter", "CALL app.gives(@out)", reason="user-variable"),
+    pinning("out parameter", "CALL app.gives(@out)", reason="user-variable routine"),
     pinning(
         "temporary table",
         "CREATE TEMPORARY TABLE app.temporary_one (id INT)",
@@ -153,9 +153,11 @@ PINNINGS: Final = (
         reason="untracked-variable",
         ends=("SET NAMES utf8mb4",),
     ),
-    pinning("routine that sets a variable", "CALL app.sets_zone()", reason="opaque-state-change"),
-    pinning("routine that sets a user variable", "CALL app.sets()", reason="opaque-state-change"),
-    pinning("function that sets a user variable", "SELECT app.counts()", reason="opaque-state-change"),
+    pinning("routine that sets a variable", "CALL app.sets_zone()", reason="opaque-state-change routine"),
+    pinning("routine that sets a user variable", "CALL app.sets()", reason="opaque-state-change routine"),
+    pinning(
+        "function that sets a user variable", "SELECT app.counts()", reason="opaque-state-change routine"
+    ),
     pinning("NEXTVAL", "SELECT NEXTVAL(app.numbers)", reason="sequence-value", only="mariadb"),
 )
 
