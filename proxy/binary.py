@@ -21,6 +21,7 @@ from proxy.pins import PinReason
 from proxy.prepared import OnBackend, Prepared, SessionStatements, binary_answer, execution, renamed
 from proxy.replies import SCHEMA_CODES, Failure, ok
 from proxy.residue import ROW_COUNT
+from proxy.statement import KEEPS_DIAGNOSTICS, USES_NO_TABLE, Statement
 from proxy.vector import Vector, restore_commands
 
 if TYPE_CHECKING:
@@ -48,6 +49,10 @@ COMMAND_NAMES: Final = {
     COM_STMT_RESET: "mysqld_stmt_reset",
     COM_STMT_FETCH: "mysqld_stmt_fetch",
 }
+
+
+# MariaDB leaves the warnings of the statement before when it prepares one like that
+_KEEPING: Final = Statement(KEEPS_DIAGNOSTICS | USES_NO_TABLE)
 
 
 def start_statement_command(frontend: Frontend, wire: bytes) -> None:
@@ -110,6 +115,8 @@ def _prepare_answered(frontend: Frontend, backend: Backend) -> None:
         statement = classify(text, frontend.session.lexing)
         prepared = statements.add(key, statement, tracker.num_params)
         backend.statements.add(key, tracker.statement_id)
+        if statement.flags & (USES_NO_TABLE | KEEPS_DIAGNOSTICS) and frontend.shared.facts.is_mariadb:
+            frontend.statement = _KEEPING
         # "COM_STMT_PREPARE OK": header, [00], int<4> statement_id
         answer = answer[:5] + prepared.virtual_id.to_bytes(4, "little") + answer[9:]
     frontend.send(answer)
@@ -130,6 +137,8 @@ def _start_execute(frontend: Frontend, wire: bytes, prepared: Prepared) -> None:
     frontend.statement = prepared.statement
     frontend.executing = prepared
     prepared.executes_text(prepared.own_key[1])
+    if frontend.session.lost and frontend.refuse_lost(prepared.statement):
+        return
     if not (prepared.statement.is_special and frontend.start_special(wire, prepared.statement)):
         frontend.execute(wire)
 

@@ -274,6 +274,8 @@ class Frontend(Lessee):
             self.shared.counters.queries += 1
             statement = self.shared.statements.lookup(wire, self.session.lexing)
             self.statement = statement
+            if self.session.lost and self.refuse_lost(statement):
+                return
             if statement.is_special and self.start_special(wire, statement):
                 return
             self.execute(wire)
@@ -299,6 +301,10 @@ class Frontend(Lessee):
     def start_special(self, wire: bytes, statement: Statement) -> bool:
         """KILL, questions about residue and the like: True when the statement needs nothing more."""
         return special.start_special(self, wire, statement)
+
+    def refuse_lost(self, statement: Statement) -> bool:
+        """A question about what was lost with a backend: True when the session has ended for it."""
+        return special.refuse_lost(self, statement)
 
     def execute(self, wire: bytes) -> None:
         """Run a command on the lease, or on a backend that is asked for now."""
@@ -537,6 +543,8 @@ class Frontend(Lessee):
         self._send(failure.wire(answer_id(self.wire) if self.wire else 1))
 
     def restart_command(self) -> None:
+        if self.session.lost and self.refuse_lost(self.statement):
+            return
         if not (self.statement.is_special and self.start_special(self.wire, self.statement)):
             self.execute(self.wire)
 

@@ -15,7 +15,7 @@ from proxy.binary import COM_STMT_EXECUTE
 from proxy.classify import Statement
 from proxy.lessee import HOLDING, KILLING, KILLING_HELD, READY, WAITING
 from proxy.reasons import CloseReason
-from proxy.replies import Failure, ok, unknown_command
+from proxy.replies import Failure, lost, not_movable, ok, unknown_command
 from proxy.shared import FIRST_CONNECTION_ID, STATEMENT_POOLING
 from proxy.statement import BEGINS
 from proxy.tasks import spawn
@@ -50,10 +50,26 @@ def start_special(frontend: Frontend, wire: bytes, statement: Statement) -> bool
     return _answer_residue(frontend, wire, statement)
 
 
+def refuse_lost(frontend: Frontend, statement: Statement) -> bool:
+    """A statement that asks for what only a lost connection knew, LAST_INSERT_ID() for instance, must not get 0 for an answer: the
+    client meets the loss as it would without a proxy."""
+    if not frontend.session.reads_lost(statement):
+        return False
+    frontend.send_failure(
+        lost("the connection that knew what this statement asks for has ended", was_held=False)
+    )
+    frontend.close(CloseReason.BACKEND_LOST)
+    return True
+
+
 def _answer_residue(frontend: Frontend, wire: bytes, statement: Statement) -> bool:
     """A question about the previous statement whose backend has gone to somebody else: what was captured answers it, or is
     written into the statement that asks."""
     session = frontend.session
+    if session.lacks_diagnostics(statement):
+        text = "GET DIAGNOSTICS is about a statement whose server connection has gone to another session; use a transaction around both"
+        frontend.send(not_movable(text).wire(1))
+        return True
     answer = session.answer(
         statement,
         wire,

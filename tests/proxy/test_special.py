@@ -8,7 +8,7 @@ from protocol.framing import frame
 from proxy.shared import FIRST_CONNECTION_ID, STATEMENT_POOLING
 from tests.fakes.client import FakeClient
 from tests.fakes.server import ServerEnd
-from tests.fakes.wire import IN_TRANS, PING, error, ok, query, rows
+from tests.fakes.wire import IN_TRANS, PING, error, execute, ok, prepare, prepared, query, rows
 from tests.fakes.world import World
 from tests.proxy.conftest import MakeWorld
 
@@ -296,6 +296,66 @@ def test_the_idle_session_of_another_user_cannot_be_killed(world: World) -> None
     client, other = world.client(), world.client(user=b"other", password=b"other")
     other.sends(kill(client, ""))
     other.gets_error(1095, "You are not owner of thread")
+
+
+# What was lost
+
+
+def inserted(world: World, client: FakeClient) -> ServerEnd:
+    client.sends(query("INSERT INTO t VALUES (1)"))
+    server = world.backend()
+    server.got()
+    server.answers(ok(insert_id=7))
+    client.got()
+    assert world.pool() == "1 parked"
+    return server
+
+
+def test_an_insert_id_that_was_lost_with_its_backend_is_not_0(world: World) -> None:
+    client = world.client()
+    inserted(world, client).breaks()
+    # this one does not ask for it
+    client.sends(SELECT)
+    world.backend().gets(SELECT)
+    world.backend().answers(rows(b"1"))
+    client.got()
+    client.sends(query("INSERT INTO t VALUES (LAST_INSERT_ID())"))
+    world.backend().gets_nothing()
+    client.gets_error(2013, "has ended")
+    assert client.is_closed
+    assert world.counters.frontend_closes == {"backend-lost": 1}
+
+
+def test_neither_is_it_for_a_prepared_statement(world: World) -> None:
+    client = world.client()
+    client.sends(prepare("SELECT LAST_INSERT_ID()"))
+    world.backend().answers(prepared(41))
+    client.got()
+    inserted(world, client).breaks()
+    client.sends(execute(1))
+    client.gets_error(2013)
+    assert client.is_closed
+
+
+def test_a_new_insert_id_replaces_the_lost_one(world: World) -> None:
+    client = world.client()
+    inserted(world, client).breaks()
+    inserted(world, client)
+    client.sends(query("SELECT LAST_INSERT_ID()"))
+    # it goes on where it is known
+    assert world.backend().got()
+    assert not client.is_closed
+
+
+def test_an_insert_id_that_is_lost_while_it_is_captured(world: World) -> None:
+    client, other = world.client(), world.client()
+    server = inserted(world, client)
+    other.sends(SELECT)
+    assert world.pool() == "1 resetting, 1 waiting"
+    client.sends(query("SELECT LAST_INSERT_ID()"))
+    server.breaks()
+    client.gets_error(2013)
+    assert client.is_closed
 
 
 # What is refused
