@@ -23,7 +23,7 @@ test-pure:
 	@tools/test-pure
 
 test-suite:
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $${FANIN_TEST_PROCESSES:-2} --dist loadfile $(PYTEST_ARGS)
 
 lint: setup ## ruff, ruff format, mypy --strict, import contracts
 	@tools/lint
