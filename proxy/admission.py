@@ -161,6 +161,9 @@ class Admission:
             self._reject(access_denied(login.user, self.host, bool(password), hint))
             return
         async with shared.proof_lock(login.user):
+            wait = shared.delays.remaining(login.user, shared.loop.time())
+            if wait:
+                await asyncio.sleep(wait)
             # others may have proven the same password while we waited
             credential = shared.credentials.find(login.user)
             is_known = credential is not None and credential.verifier.matches(password)

@@ -96,6 +96,14 @@ class LoginDelays:
         self._failures[user] = (count, now)
         if len(self._failures) > DELAY_USERS:
             del self._failures[next(iter(self._failures))]
+        return self._delay(count)
+
+    def remaining(self, user: bytes, now: float) -> float:
+        """Seconds before the next password of this user may be tried on a server: its proof would cost a connection of the pool."""
+        failures = self._failures.get(user)
+        return 0.0 if failures is None else max(0.0, failures[1] + self._delay(failures[0]) - now)
+
+    def _delay(self, count: int) -> float:
         return float(min(self._limit, DELAY_BASE * 2 ** min(count - 1, 16)))
 
     def succeeded(self, user: bytes) -> None:

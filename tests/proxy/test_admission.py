@@ -304,3 +304,12 @@ def test_a_native_hash_becomes_usable_when_its_client_has_logged_in(world: World
     client.logs_in(user=b"native", password=b"secret")
     assert client.connected is not None
     assert credential.can_log_in()
+
+
+def test_a_strangers_next_password_is_held_back_before_it_costs_a_connection(world: World) -> None:
+    for _ in range(2):
+        world.connects().logs_in(user=b"other", password=b"wrong")
+    tried = len(world.server.ends)
+    assert tried == 1
+    world.loop.advance(0.1)
+    assert len(world.server.ends) == 2

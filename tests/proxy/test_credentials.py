@@ -82,3 +82,14 @@ def test_users_chosen_by_an_attacker_do_not_fill_the_memory() -> None:
         delays.failed(b"%d" % number, 0.0)
     assert delays.failed(b"0", 0.0) == DELAY_BASE
     assert delays.failed(b"5", 0.0) == DELAY_BASE * 2
+
+
+def test_the_next_password_is_not_tried_before_the_delay_is_over() -> None:
+    delays = LoginDelays(1.0)
+    assert delays.remaining(b"app", 100.0) == 0
+    delays.failed(b"app", 0.0)
+    delays.failed(b"app", 0.0)
+    assert delays.remaining(b"app", 0.0) == 0.2
+    assert delays.remaining(b"app", 101.0) == 0
+    delays.succeeded(b"app")
+    assert delays.remaining(b"app", 100.0) == 0
