@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from protocol.packets import Column, text_resultset
 from proxy.classify import NOTHING
 from proxy.prepared import (
     BACKEND_LIMIT,
@@ -8,9 +9,11 @@ from proxy.prepared import (
     OnBackend,
     Prepared,
     SessionStatements,
+    binary_answer,
     execution,
     renamed,
 )
+from proxy.results import packets
 from proxy.vector import Vector
 from tests.fakes.wire import close_statement, execute, long_data, params
 
@@ -159,3 +162,24 @@ def test_long_data_over_the_limit_is_not_kept() -> None:
     prepared.drop_long_data()
     prepared.add_long_data(b"x" * 600, 1000)
     assert (prepared.is_overlong, len(prepared.long_data)) == (False, 1)
+
+
+def test_a_text_answer_becomes_a_binary_one() -> None:
+    columns = [Column(b"Level"), Column(b"Code", 3), Column(b"Count", 8)]
+    for deprecate_eof in (True, False):
+        text = text_resultset(columns, [[b"Warning", b"1292", b"-1"]], status=2, deprecate_eof=deprecate_eof)
+        answer = packets(binary_answer(text, deprecate_eof))
+        before = packets(text)
+        row = 4 if deprecate_eof else 5
+        assert answer[row] == b"\0\0\x07Warning" + (1292).to_bytes(4, "little") + b"\xff" * 8
+        assert answer[:row] + answer[row + 1 :] == before[:row] + before[row + 1 :]
+
+
+def test_a_statement_can_be_executed_with_another_text() -> None:
+    statements = SessionStatements()
+    key = statements.key(Vector.fresh(None, {}), b"SELECT 1")
+    prepared = statements.add(key, NOTHING, 0)
+    prepared.executes_text(b"SELECT 2")
+    assert (prepared.key[1], prepared.own_key) == (b"SELECT 2", key)
+    prepared.executes_text(b"SELECT 1")
+    assert prepared.key is key
