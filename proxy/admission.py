@@ -130,10 +130,10 @@ class Admission:
         assert credential is not None
         if credential.password is None and event.native_stage1 is not None:
             credential.native_stage1 = event.native_stage1
-        if self._can_admit_now():
+        if self._can_admit_now() and not credential.needs_proof(self.shared.loop.time()):
             self._admit(credential)
         else:
-            self._begin(partial(self._admit_with_server, credential), "admit")
+            self._begin(partial(self._admit_known, credential), "admit")
 
     def _begin(self, work: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
         self._task = spawn(self._or_reject(work), name=name)
@@ -154,7 +154,7 @@ class Admission:
             if credential.password is None:
                 # only a native hash was configured, and the client has sent what it was made of
                 credential.password = password
-            await self._admit_with_server(credential)
+            await self._admit_known(credential)
             return
         if (credential is not None and credential.is_configured) or not shared.credentials.allows_passthrough:
             hint = "" if credential is not None else NO_PASSTHROUGH
@@ -171,6 +171,16 @@ class Admission:
                 credential = Credential(login.user, password, Verifier.of_password(password))
             await self._admit_with_server(credential, is_proven=is_known)
 
+    async def _admit_known(self, credential: Credential) -> None:
+        """The password is the known one; from time to time a server has to confirm it, once for all who come at that moment."""
+        shared = self.shared
+        if not credential.needs_proof(shared.loop.time()):
+            await self._admit_with_server(credential)
+            return
+        async with shared.proof_lock(credential.user):
+            is_proven = not credential.needs_proof(shared.loop.time())
+            await self._admit_with_server(credential, is_proven=is_proven)
+
     async def _admit_with_server(self, credential: Credential, is_proven: bool = True) -> None:
         """Ask a server what is not known yet: whether the password is right, the schema exists, what the charset means."""
         login = self.login
@@ -183,6 +193,8 @@ class Admission:
             except Failure as failure:
                 self._reject(failure)
                 return
+            if not is_proven:
+                credential.proven_at = self.shared.loop.time()
             self.shared.credentials.learn(credential)
         if not self.is_over:
             self._admit(credential)

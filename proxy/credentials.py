@@ -13,6 +13,9 @@ from typing import Final
 
 from protocol.auth import Verifier
 
+PROOF_LIFETIME: Final = 60.0
+"""Seconds for which a server's word about a password or a schema is taken for granted: a revoked password opens new sessions for so
+long at most."""
 DELAY_BASE: Final = 0.1
 """Seconds that the first wrong password of a user costs; each further one doubles it."""
 DELAY_MEMORY: Final = 300.0
@@ -24,7 +27,7 @@ DELAY_USERS: Final = 10_000
 class Credential:
     """What logs one user in to a server: a password, or SHA1(password) where only a native hash is configured."""
 
-    __slots__ = ("is_configured", "native_stage1", "password", "user", "verifier")
+    __slots__ = ("is_configured", "native_stage1", "password", "proven_at", "user", "verifier")
 
     def __init__(
         self,
@@ -40,6 +43,13 @@ class Credential:
         self.is_configured: bool = is_configured
         # SHA1(password): from a client's mysql_native_password answer, when only a native hash is configured.
         self.native_stage1: bytes | None = native_stage1
+        # when a server accepted it last, as far as a login waited for that
+        self.proven_at: float = 0.0
+
+    def needs_proof(self, now: float) -> bool:
+        """Whether a server has to be asked again before the next login: the password may have been revoked there meanwhile. What the
+        configuration says is believed."""
+        return not self.is_configured and now - self.proven_at > PROOF_LIFETIME
 
     def can_log_in(self) -> bool:
         """Whether it is enough to log in to a server (a native hash alone is not, before a client has logged in with it)."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
 from proxy.counters import Counters
-from proxy.credentials import Credentials, LoginDelays
+from proxy.credentials import PROOF_LIFETIME, Credentials, LoginDelays
 from proxy.identity import KeyTable
 from proxy.rsa import KeyPair
 
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 FIRST_CONNECTION_ID: Final = 0x80000000
 """Own ids never meet a server's own (field.md, trap 45)."""
 ID_COUNT: Final = 0x7FFFFFFF
-
-PROOF_LIFETIME: Final = 60.0
-"""Seconds for which a server's word about a password or a schema is taken for granted."""
 
 SESSION_POOLING: Final = 0
 TRANSACTION_POOLING: Final = 1

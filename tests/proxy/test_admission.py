@@ -9,9 +9,8 @@ import pytest
 
 from protocol.auth import Verifier
 from proxy import tasks
-from proxy.credentials import Credential
+from proxy.credentials import PROOF_LIFETIME, Credential
 from proxy.reasons import CloseReason
-from proxy.shared import PROOF_LIFETIME
 from tests.fakes.client import FakeClient
 from tests.fakes.wire import IN_TRANS, PING, error, init_db, ok, query
 from tests.fakes.world import World
@@ -78,6 +77,30 @@ def test_a_learnt_password_is_forgotten_when_the_server_refuses_it(world: World)
     world.backend().closes()
     first.sends(query("SELECT 1"))
     first.gets_error(1045)
+    assert world.shared.credentials.find(b"other") is None
+
+
+def test_a_learnt_password_is_proven_again_after_a_while(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=3)
+    world.client(**OTHER)
+    assert users(world) == [b"other"]
+    world.loop.advance(PROOF_LIFETIME + 1)
+    for client in [world.connects() for _ in range(3)]:
+        client.logs_in(**OTHER)
+        assert client.connected is not None
+    assert users(world) == [b"other", b"other"]
+
+
+def test_a_revoked_password_opens_no_new_session_after_a_while(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=2)
+    world.client(**OTHER)
+    world.server.passwords[b"other"] = b"changed"
+    world.client(**OTHER)
+    world.loop.advance(PROOF_LIFETIME + 1)
+    client = world.connects()
+    client.logs_in(**OTHER)
+    world.loop.advance(1)
+    assert client.refused is not None and client.refused.code == 1045
     assert world.shared.credentials.find(b"other") is None
 
 

@@ -3,6 +3,7 @@ from proxy.credentials import (
     DELAY_BASE,
     DELAY_MEMORY,
     DELAY_USERS,
+    PROOF_LIFETIME,
     Credential,
     Credentials,
     LoginDelays,
@@ -93,3 +94,11 @@ def test_the_next_password_is_not_tried_before_the_delay_is_over() -> None:
     assert delays.remaining(b"app", 101.0) == 0
     delays.succeeded(b"app")
     assert delays.remaining(b"app", 100.0) == 0
+
+
+def test_what_a_server_said_of_a_password_is_believed_for_a_while() -> None:
+    learnt, configured = credential(), credential(is_configured=True)
+    learnt.proven_at = 100.0
+    assert not learnt.needs_proof(100.0 + PROOF_LIFETIME)
+    assert learnt.needs_proof(101.0 + PROOF_LIFETIME)
+    assert not configured.needs_proof(1e9)
