@@ -172,6 +172,7 @@ class Process:
                 shared.facts_known,
                 loop,
             )
+            endpoint.log = logs.get_logger("endpoints")
             (shared.readers if upstream.role.value == "reader" else shared.writers).append(endpoint)
 
     def _listen(self, shared: Shared) -> None:

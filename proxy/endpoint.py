@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mypy_extensions import mypyc_attr
 
@@ -165,6 +165,7 @@ class Endpoint(LossListener):
         "is_answering",
         "jobs",
         "last_failure",
+        "log",
         "loop",
         "name",
         "role",
@@ -197,6 +198,8 @@ class Endpoint(LossListener):
         # the last attempt to reach the server got an answer, were it a refusal
         self.is_answering: bool = False
         self.last_failure: str = "not tried yet"
+        # set by the process: a logger of proxy.logs
+        self.log: Any = None
         # backends that are being reset or captured, and when that has to be over; looked at by the tick
         self.jobs: dict[Backend, float] = {}
         # side connections (KILL) are outside the pool, one at a time: pool.size + 1 is never exceeded
@@ -464,6 +467,11 @@ class Endpoint(LossListener):
     def _open_failed(self, backend: Backend, credential: Credential, failure: Failure) -> None:
         self.counters.open_failures += 1
         self.is_answering = failure.is_refusal or failure.is_limit
+        if self.log is not None and failure.message != self.last_failure:
+            # once for each cause: a server that is down is tried again and again
+            self.log.warning(
+                "cannot open a backend", endpoint=self.name, code=failure.code, reason=failure.message
+            )
         self.last_failure = failure.message
         if failure.is_credential:
             self.credentials.forget(credential)

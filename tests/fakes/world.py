@@ -128,7 +128,7 @@ class World:
 
     def _endpoint(self, server: FakeServer, role: str) -> Endpoint:
         target = Target(server.host, server.host, server.port, None, "disabled", None, 5.0)
-        return Endpoint(
+        endpoint = Endpoint(
             target,
             role,
             EndpointRules(self.settings),
@@ -139,6 +139,8 @@ class World:
             self.shared.facts_known,
             self.loop,
         )
+        endpoint.log = self.log
+        return endpoint
 
     def learn_server(self) -> None:
         """As if a connection had been opened before."""

@@ -104,6 +104,8 @@ def test_who_waits_for_a_server_that_stays_down_is_told_the_cause(world: World) 
     world.tick(0.1)
     world.tick(0.1)
     client.gets_error(2003, "Connection refused")
+    # one line for the cause, however often it was tried
+    assert world.log.warnings() == ["cannot open a backend"]
 
 
 def test_a_full_server_is_up(world: World) -> None:
