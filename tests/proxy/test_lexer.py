@@ -6,6 +6,7 @@ from proxy import lexer
 from proxy.lexer import (
     ANSI_QUOTES,
     ASSIGNMENT,
+    FUNCTION,
     GET_LOCK,
     HINT,
     INTO,
@@ -34,6 +35,23 @@ def heads(text: bytes, lexing: int = 0) -> list[bytes]:
 def marks(text: bytes, lexing: int = 0) -> list[tuple[int, bytes]]:
     found = survey(text, lexing).marks
     return [(found[i], text[found[i + 1] : found[i + 2]]) for i in range(0, len(found), lexer.MARK_SIZE)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b"SELECT count(1), `count`(1)", []),
+        (b"SELECT `Get_Lock`('a',1)", [(GET_LOCK, b"`Get_Lock`")]),
+        (b"SELECT own(1), `own`(1)", [(FUNCTION, b"own"), (FUNCTION, b"`own`")]),
+        (b"SELECT db.count(1), .count(1)", [(FUNCTION, b".count"), (FUNCTION, b".count")]),
+        (b"SELECT db . own (1)", [(FUNCTION, b". own")]),
+        (b"SELECT db.`get_lock`(1)", [(FUNCTION, b".`get_lock`")]),
+    ],
+)
+def test_calls_of_functions_that_are_not_the_servers_own(
+    text: bytes, expected: list[tuple[int, bytes]]
+) -> None:
+    assert marks(text) == expected
 
 
 # Where statements begin
