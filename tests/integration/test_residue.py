@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pymysql
 import pytest
 
 from bench.servers import Server
@@ -113,3 +114,16 @@ def test_connection_id_is_that_of_the_greeting(pair: tuple[Any, Any, str]) -> No
     first, second, _ = pair
     assert value(first, "SELECT CONNECTION_ID()") == first.thread_id()
     assert value(second, "SELECT CONNECTION_ID()") == second.thread_id()
+
+
+def test_diagnostics_that_are_gone_are_refused_and_never_wrong(pair: tuple[Any, Any, str]) -> None:
+    first, second, _ = pair
+    run(first, "DROP TABLE IF EXISTS never_there")
+    steal(second)
+    with pytest.raises(pymysql.err.MySQLError) as caught:
+        run(first, "GET DIAGNOSTICS @n = NUMBER")
+    assert caught.value.args[0] == 1105
+    # the session is known to ask for them now, and keeps its backend
+    run(first, "DROP TABLE IF EXISTS never_there")
+    run(first, "GET DIAGNOSTICS @n = NUMBER")
+    assert value(first, "SELECT @n") == 1

@@ -182,4 +182,4 @@ def test_a_statement_can_be_executed_with_another_text() -> None:
     prepared.executes_text(b"SELECT 2")
     assert (prepared.key[1], prepared.own_key) == (b"SELECT 2", key)
     prepared.executes_text(b"SELECT 1")
-    assert prepared.key is key
+    assert prepared.key == key
