@@ -30,7 +30,7 @@ from proxy.credentials import Credential
 from proxy.endpoint import Endpoint, Waiter
 from proxy.identity import Identity
 from proxy.reasons import CloseReason
-from proxy.replies import Failure, access_denied, lost
+from proxy.replies import Failure, access_denied, lost, refused_by_server
 from proxy.session import SessionState
 from proxy.shared import Shared
 from proxy.tasks import spawn
@@ -345,7 +345,7 @@ class Visit(Owner):
                 raise lost(self._lost, was_held=False)
             if is_failed:
                 tracker = backend.tracker
-                raise Failure(tracker.error_code, tracker.error_message.decode("utf-8", "replace"))
+                raise refused_by_server(tracker)
             backend.vector = wanted
 
     def leave(self, backend: Backend) -> None:

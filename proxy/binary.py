@@ -19,7 +19,7 @@ from proxy.endpoint import COM_QUERY
 from proxy.lessee import PREPARING, PREPARING_STATEMENT
 from proxy.pins import PinReason
 from proxy.prepared import OnBackend, Prepared, SessionStatements, binary_answer, execution, renamed
-from proxy.replies import SCHEMA_CODES, Failure, ok
+from proxy.replies import SCHEMA_CODES, Failure, ok, refused_by_server
 from proxy.residue import ROW_COUNT
 from proxy.statement import KEEPS_DIAGNOSTICS, USES_NO_TABLE, Statement
 from proxy.vector import Vector, restore_commands
@@ -200,7 +200,7 @@ def prepared_here(frontend: Frontend, backend: Backend, is_failed: bool) -> None
         frontend.state = PREPARING
         frontend.prepare(backend)
         return
-    failure = Failure(tracker.error_code, tracker.error_message.decode("utf-8", "replace"))
+    failure = refused_by_server(tracker)
     is_schema_refused = bool(backend.queue) and tracker.error_code in SCHEMA_CODES
     if backend.vector is _vector_for(prepared, backend) or is_schema_refused:
         frontend.send_failure(failure)

@@ -23,7 +23,7 @@ from proxy.pool_actions import CAPTURE, CLOSE, OPEN, RESET, WAKE, Action
 from proxy.pool_states import OPENING as MEMBER_OPENING
 from proxy.pool_states import RESETTING
 from proxy.reasons import CloseReason
-from proxy.replies import Failure, of_ticket, unreachable
+from proxy.replies import Failure, of_ticket, refused_by_server, unreachable
 from proxy.tasks import spawn
 from proxy.vector import Vector
 
@@ -372,7 +372,7 @@ class Endpoint(LossListener):
                     failed = await job.done
                 if failed:
                     tracker = backend.tracker
-                    return Failure(tracker.error_code, tracker.error_message.decode("utf-8", "replace"))
+                    return refused_by_server(tracker)
                 return None
             except Failure as failure:
                 return failure

@@ -38,7 +38,7 @@ from proxy.lessee import (
 from proxy.pins import PinReason
 from proxy.prepared import Prepared, SessionStatements
 from proxy.reasons import CloseReason
-from proxy.replies import SCHEMA_CODES, Failure, lost, ok, shutting_down, unknown_command
+from proxy.replies import SCHEMA_CODES, Failure, lost, ok, refused_by_server, shutting_down, unknown_command
 from proxy.session import HOLD, PARK, PROBE, SessionState
 from proxy.shared import SESSION_POOLING, Shared
 from proxy.statement import CHANGES_ACCOUNT, RELEASES, SETS_GLOBAL
@@ -85,7 +85,6 @@ class Frontend(Lessee):
         "program",
         "read_pauses",
         "reader",
-        "started_at",
         "statements",
         "track",
         "transport",
@@ -118,7 +117,6 @@ class Frontend(Lessee):
         # for logs and /state: address of the client, program_name of its connect attributes
         self.peer: str = peer
         self.program: str = program
-        self.started_at: float = shared.loop.time()
         self.transport: Any = None
         # commands that are not complete or not started; None when there are none
         self.reader: CommandReader | None = None
@@ -474,7 +472,7 @@ class Frontend(Lessee):
     def restore_refused(self, backend: Backend) -> None:
         """The server refused to restore: its own error is the answer, as if the statement had met it."""
         tracker = backend.tracker
-        self.failed_to_prepare(Failure(tracker.error_code, tracker.error_message.decode("utf-8", "replace")))
+        self.failed_to_prepare(refused_by_server(tracker))
 
     def _aftermath(self, is_error: bool) -> None:
         """What a statement means beyond its session."""

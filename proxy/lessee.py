@@ -348,7 +348,7 @@ class Lessee(Holder):
 
     def is_held(self) -> bool:
         """Whether the session has something on its backend that no other has: a transaction or a pin."""
-        return self.session.pinned != 0 or self.session.status & IN_TRANS != 0
+        return self.session.is_held()
 
     # Residue (Holder)
 

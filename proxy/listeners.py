@@ -13,11 +13,9 @@ import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from protocol.constants import ErrorCode
-from protocol.framing import frame
-from protocol.packets import build_err
 from proxy.login import Doorway, Login
 from proxy.reasons import CloseReason
+from proxy.replies import too_many_clients
 from proxy.tasks import spawn
 
 if TYPE_CHECKING:
@@ -128,11 +126,8 @@ class Listener:
 
 def refuse(accepted: socket.socket) -> None:
     """1040 in MySQL's words, before the handshake and so without an SQLSTATE ("ERR_Packet")."""
-    error = build_err(
-        int(ErrorCode.CON_COUNT_ERROR), b"08004", b"Too many connections", before_handshake=True
-    )
     with suppress(OSError):
-        accepted.send(frame(error))
+        accepted.send(too_many_clients().wire_before_greeting())
     accepted.close()
 
 

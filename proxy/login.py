@@ -17,8 +17,7 @@ from typing import Any, Final
 from protocol.auth import nonce_of
 from protocol.constants import ErrorCode
 from protocol.errors import ProtocolError, RemoteProtocolError
-from protocol.framing import PacketReader, frame
-from protocol.packets import build_err
+from protocol.framing import PacketReader
 from protocol.server import OFFERED_CAPABILITIES, LoginRequested, ServerLogin
 from proxy.admission import Admission, Door
 from proxy.frontend import Frontend
@@ -217,7 +216,7 @@ class Login(asyncio.BufferedProtocol, Door):
             return
         endpoint = self.shared.endpoints()[0]
         failure = unreachable(endpoint.name, endpoint.last_failure)
-        self.send(frame(build_err(failure.code, b"", failure.message.encode(), before_handshake=True)))
+        self.send(failure.wire_before_greeting())
         self.end(CloseReason.LOGIN_FAILED)
 
     def _filled_up(self) -> None:

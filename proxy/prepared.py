@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from protocol.commands import stmt_close
 from protocol.framing import frame, payload_of
 from protocol.wire import lenenc_bytes, read_lenenc_bytes, read_lenenc_int
 from proxy.classify import Statement
@@ -172,7 +173,7 @@ class BackendStatements:
         """COM_STMT_CLOSE packets that are due, in wire form."""
         if not self._to_close:
             return b""
-        closes = b"".join([frame(b"\x19" + real_id.to_bytes(4, "little")) for real_id in self._to_close])
+        closes = b"".join([frame(stmt_close(real_id)) for real_id in self._to_close])
         self._to_close = []
         return closes
 

@@ -11,6 +11,7 @@ from typing import Final
 from protocol.constants import SQLSTATE, ErrorCode
 from protocol.framing import frame
 from protocol.packets import build_eof, build_err, build_ok
+from protocol.response import ResponseTracker
 from proxy.pool_actions import AcquireTimeout, OpenFailed, PoolClosed, PoolDraining
 
 PREFIX: Final = "Fanin: "
@@ -40,6 +41,10 @@ class Failure(Exception):
     def is_refusal(self) -> bool:
         """The server answered and said no to this login: it is up, and asking again changes nothing."""
         return self.code in _REFUSAL_CODES
+
+    def wire_before_greeting(self) -> bytes:
+        """The ERR packet in place of a greeting: without an SQLSTATE ("ERR_Packet")."""
+        return frame(build_err(self.code, b"", self.message.encode(), before_handshake=True))
 
     def wire(self, sequence_id: int) -> bytes:
         """The ERR packet."""
@@ -78,9 +83,13 @@ def access_denied(user: bytes, host: str, has_password: bool, hint: str = "") ->
     return Failure(ErrorCode.ACCESS_DENIED_ERROR, f"{text}. {hint}" if hint else text)
 
 
-def too_many_clients(limit: int) -> Failure:
+def refused_by_server(tracker: ResponseTracker) -> Failure:
+    """The server's own error, on its way to the client that it is meant for."""
+    return Failure(tracker.error_code, tracker.error_message.decode("utf-8", "replace"))
+
+
+def too_many_clients() -> Failure:
     """1040: `limits.max_clients` is reached. MySQL's own text, so that clients know it."""
-    del limit
     return Failure(ErrorCode.CON_COUNT_ERROR, "Too many connections")
 
 

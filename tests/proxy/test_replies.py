@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from protocol.packets import parse_eof, parse_err, parse_ok
+from protocol.constants import Command
+from protocol.framing import frame
+from protocol.packets import build_err, parse_eof, parse_err, parse_ok
+from protocol.response import ResponseTracker
 from proxy import replies
 from proxy.pool_actions import AcquireTimeout, OpenFailed, PoolClosed, PoolDraining, PoolSnapshot
 from proxy.replies import Failure
@@ -58,7 +61,7 @@ def test_codes_say_what_kind_of_refusal_it_is(code: int, kinds: set[str]) -> Non
             "28000",
             "Access denied for user '\ufffd'@'h' (using password: NO). Do this",
         ),
-        (replies.too_many_clients(5), 1040, "08004", "Too many connections"),
+        (replies.too_many_clients(), 1040, "08004", "Too many connections"),
         (replies.unknown_command(), 1047, "08S01", "Unknown command"),
         (replies.shutting_down(), 1053, "08S01", "Server shutdown in progress (Fanin is draining)"),
         (
@@ -119,3 +122,15 @@ def test_answers_of_our_own() -> None:
     assert (number, parse_eof(payload).status) == (1, AUTOCOMMIT)
     ((_, payload),) = packets(replies.eof(AUTOCOMMIT, True))
     assert (payload[0], parse_ok(payload, False).status) == (0xFE, AUTOCOMMIT)
+
+
+def test_an_error_in_place_of_the_greeting_has_no_sqlstate() -> None:
+    assert replies.too_many_clients().wire_before_greeting() == frame(b"\xff\x10\x04Too many connections")
+
+
+def test_an_error_of_the_server_keeps_its_code_and_its_words() -> None:
+    tracker = ResponseTracker(deprecate_eof=True, session_track=True)
+    tracker.begin(Command.COM_PING, True, None, 0)
+    tracker.feed(frame(build_err(1049, b"42000", b"Unknown database 'x'"), 1))
+    failure = replies.refused_by_server(tracker)
+    assert (failure.code, failure.sqlstate, failure.message) == (1049, "42000", "Unknown database 'x'")
