@@ -209,6 +209,11 @@ class Pool(Section):
         gt=0,
         description="A server that has not completed a login within this time counts as failed.",
     )
+    paranoid: bool = Field(
+        default=False,
+        description="For debugging, and slow: between any two commands a session's backend is taken away and made dirty, so that all "
+        "of its state has to be captured and restored.",
+    )
 
     @field_validator("min_idle")
     @classmethod

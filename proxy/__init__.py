@@ -14,7 +14,7 @@ Pure:
 Shells:
 - the data path: `listeners` -> `login` and `admission` (connection phase) -> `frontend` (one client; `special`, `binary`, `resets`: its
   rarer commands) on top of `lessee` (its dealings with pools) -> `endpoint` (one server's pool) -> `backend` (one connection to it)
-- the slow path: `connector` (opens backends), `tls`, `rsa`, `tasks`
+- the slow path: `connector` (opens backends), `tls`, `rsa`, `tasks`, `paranoid` (dirties backends, for debugging)
 - the process: `cli` -> `app`, `shared` (what all sessions use), `snapshot`, `admin`, `metrics`, `logs`, `version`
 
 Five words: a *session* is one client's conversation and outlives any *lease*, its exclusive right to a *backend*; a *pin* is a reason

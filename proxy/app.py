@@ -199,6 +199,10 @@ class Process:
             pool_size=settings.pool.size,
             mode=settings.pool.mode.value,
         )
+        if settings.pool.paranoid:
+            self.log.warning(
+                "pool.paranoid is on, for debugging: every command pays for capturing and restoring"
+            )
 
     async def _learn_greeting(self, endpoint: Endpoint) -> None:
         """Read the server's greeting, so that clients can be greeted as it would, and again whenever it does not answer: who sends clients

@@ -18,6 +18,7 @@ from proxy.connector import Facts, Target, open_backend
 from proxy.counters import Counters
 from proxy.credentials import Credential, Credentials
 from proxy.identity import IGNORE_SPACE, Identity, PoolKey
+from proxy.paranoid import Strangers
 from proxy.pool import Member, PoolCore, Ticket
 from proxy.pool_actions import CAPTURE, CLOSE, OPEN, RESET, WAKE, Action
 from proxy.pool_states import OPENING as MEMBER_OPENING
@@ -74,6 +75,7 @@ class EndpointRules:
         "acquire_timeout",
         "age_jitter",
         "idle_timeout",
+        "is_paranoid",
         "max_age",
         "max_opening",
         "max_size",
@@ -89,6 +91,7 @@ class EndpointRules:
         self.max_age: float = pool.max_age
         self.age_jitter: float = pool.age_jitter
         self.max_opening: int = pool.max_opening
+        self.is_paranoid: bool = pool.paranoid
 
 
 class Cleaning(Owner):
@@ -170,6 +173,7 @@ class Endpoint(LossListener):
         "name",
         "role",
         "side_lock",
+        "strangers",
         "target",
     )
 
@@ -204,6 +208,8 @@ class Endpoint(LossListener):
         self.jobs: dict[Backend, float] = {}
         # side connections (KILL) are outside the pool, one at a time: pool.size + 1 is never exceeded
         self.side_lock: asyncio.Lock = asyncio.Lock()
+        # pool.paranoid: who has every backend between two commands
+        self.strangers: Strangers | None = Strangers() if rules.is_paranoid else None
         self.core: PoolCore = PoolCore(
             new_member=self._new_member,
             max_size=rules.max_size,
@@ -236,6 +242,9 @@ class Endpoint(LossListener):
 
     def release(self, backend: Backend, key: PoolKey) -> None:
         """Give a backend back, as it is, for anybody with this key."""
+        if self.strangers is not None:
+            self.park(backend, key, _NOBODYS_RESIDUE)
+            return
         backend.rest()
         actions = self.core.release(backend, self.loop.time(), key=key)
         if actions:
@@ -245,6 +254,8 @@ class Endpoint(LossListener):
         """Give a backend back with residue of `owner` on it, which keeps a soft claim."""
         backend.rest()
         self._execute(self.core.release(backend, self.loop.time(), key=key, parked_by=owner))
+        if self.strangers is not None:
+            self._execute(self.core.steal(backend, self.loop.time()))
 
     def unpark(self, backend: Backend, owner: Holder) -> None:
         """Its owner no longer cares for the residue."""
@@ -308,6 +319,13 @@ class Endpoint(LossListener):
 
     def was_captured(self, backend: Backend) -> None:
         """The residue is read: the backend is free for the one who waits."""
+        if self.strangers is None:
+            self.was_dirtied(backend)
+        else:
+            self.strangers.visit(self, backend)
+
+    def was_dirtied(self, backend: Backend) -> None:
+        """Nothing is on it that anybody will ask for: it is free."""
         backend.rest()
         self._execute(self.core.captured(backend, self.loop.time()))
 
@@ -522,4 +540,5 @@ class SideJob(Owner):
 
 
 _NOBODY: Final = LossListener()
+_NOBODYS_RESIDUE: Final = Holder()
 _KILLED: Final = Owner()

@@ -51,7 +51,7 @@ __all__ = ["NO_ACTIONS", "Member", "PoolCore", "PoolStateError", "Ticket"]
 #             --> RESETTING   release with needs_reset (Reset), or with parked_by while somebody waits (Capture)
 #     PARKED ---> LEASED      claim: its owner takes it back, nothing was sent
 #             --> IDLE        unpark: nobody will ask for the residue
-#             --> RESETTING   steal (Capture), unpark with needs_reset (Reset)
+#             --> RESETTING   settle, tick or steal (Capture), unpark with needs_reset (Reset)
 #     RESETTING > IDLE        was_reset, captured
 #     any ------> CLOSED      open_failed, discard, lost; or decided here: too old, idle for too long, evicted, drained
 #
@@ -240,6 +240,13 @@ class PoolCore(Settling):
             self._reset(member, now)
         else:
             self._rest(member, now)
+        return self._settled(now)
+
+    def steal(self, member: Member, now: float) -> list[Action]:
+        """Capture a parked member although nobody needs it. Nothing if it is not parked, or the pool is not open."""
+        if member.state != PARKED or self._state != POOL_OPEN:
+            return NO_ACTIONS
+        self._capture(member, member.pool)
         return self._settled(now)
 
     def was_reset(self, member: Member, now: float) -> list[Action]:

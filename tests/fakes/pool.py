@@ -84,6 +84,9 @@ class Play:
             self.core.unpark(self.members[member], self.now, needs_reset=needs_reset, owner=owner)
         )
 
+    def steal(self, member: str) -> list[str]:
+        return self.words(self.core.steal(self.members[member], self.now))
+
     def was_reset(self, member: str) -> list[str]:
         return self.words(self.core.was_reset(self.members[member], self.now))
 

@@ -374,6 +374,16 @@ class PoolMachine(RuleBasedStateMachine):
             self.become_idle(member)
         self.perform(self.core.unpark(member, self.now, needs_reset=needs_reset, owner=owner))
 
+    @precondition(lambda self: self.has(PARKED))
+    @rule(index=INDEX)
+    def steal(self, index: int) -> None:
+        member = self.pick(index, PARKED)
+        actions = self.core.steal(member, self.now)
+        may = not self.is_paused and self.ending is None
+        assert (actions is NO_ACTIONS) != may
+        self.perform(actions)
+        assert self.states[member] == (RESETTING if may else PARKED)
+
     # Reports
 
     @precondition(lambda self: self.has(OPENING))
@@ -432,7 +442,9 @@ class PoolMachine(RuleBasedStateMachine):
         assert self.states[member] == CLOSED
 
     @precondition(lambda self: self.has(CLOSED))
-    @rule(index=INDEX, call=st.sampled_from(["opened", "release", "was_reset", "captured", "unpark"]))
+    @rule(
+        index=INDEX, call=st.sampled_from(["opened", "release", "was_reset", "captured", "unpark", "steal"])
+    )
     def late_report(self, index: int, call: str) -> None:
         report: Callable[..., Any] = getattr(self.core, call)
         assert report(self.pick(index, CLOSED), self.now) is NO_ACTIONS

@@ -102,7 +102,7 @@ def test_a_report_that_does_not_fit_the_state_is_an_error(report: str) -> None:
 
 @pytest.mark.parametrize(
     "report",
-    ["opened", "open_failed", "release", "unpark", "was_reset", "captured", "discard", "lost"],
+    ["opened", "open_failed", "release", "unpark", "steal", "was_reset", "captured", "discard", "lost"],
 )
 def test_a_report_that_crossed_a_close_is_ignored(report: str) -> None:
     play = Play()
@@ -213,6 +213,26 @@ def test_unparked_it_is_anybodys() -> None:
     assert play.unpark("m1", owner="session") == []
     assert play.states() == {"m1": "idle"}
     assert play.unpark("m1") == []
+
+
+def test_a_parked_member_can_be_stolen_although_nobody_needs_it() -> None:
+    play = Play()
+    play.leased("alice")
+    play.release("m1", parked_by="session")
+    assert play.steal("m1") == ["capture m1 of session"]
+    assert play.steal("m1") == []
+    assert play.captured("m1") == []
+    assert play.states() == {"m1": "idle"}
+    assert play.steal("m1") == []
+
+
+def test_nothing_is_stolen_while_paused() -> None:
+    play = Play()
+    play.leased("alice")
+    play.release("m1", parked_by="session")
+    play.pause()
+    assert play.steal("m1") == []
+    assert play.states() == {"m1": "parked"}
 
 
 def test_unparked_it_may_need_a_reset() -> None:
