@@ -1,4 +1,4 @@
-"""The HTTP pages: /metrics, /healthz, /readyz and /state.
+"""The HTTP pages: /metrics, /healthz, /readyz, /state and /pins.
 
 aiohttp is used here and nowhere else. Read-only, without authentication, and so on loopback unless the settings say
 otherwise.
@@ -16,6 +16,7 @@ from aiohttp import web
 
 from config.values import Address
 from proxy.metrics import CONTENT_TYPE, MetricsSource, render
+from proxy.pin_report import as_text
 
 
 class AdminSource(MetricsSource, Protocol):
@@ -27,6 +28,9 @@ class AdminSource(MetricsSource, Protocol):
 
     def state(self) -> Mapping[str, object]:
         """A snapshot for people, of values that JSON knows (anything else is shown as text)."""
+
+    def pin_report(self) -> Mapping[str, object]:
+        """What `proxy.pin_report.report` makes."""
 
 
 class Admin:
@@ -47,6 +51,7 @@ class Admin:
         app.router.add_get("/healthz", admin._healthz)
         app.router.add_get("/readyz", admin._readyz)
         app.router.add_get("/state", admin._state)
+        app.router.add_get("/pins", admin._pins)
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
         admin._runner = runner
         await runner.setup()
@@ -92,6 +97,12 @@ class Admin:
 
     async def _state(self, _request: web.Request) -> web.Response:
         return _json(self._source.state())
+
+    async def _pins(self, request: web.Request) -> web.Response:
+        found = self._source.pin_report()
+        if request.query.get("format") == "text":
+            return web.Response(text=as_text(found))
+        return _json(found)
 
 
 def _remove(socket_path: str) -> None:

@@ -72,7 +72,6 @@ class Frontend(Lessee):
         "client_deprecate_eof",
         "connection_id",
         "cursors",
-        "executing",
         "file",
         "greeting_nonce",
         "held_answer",
@@ -128,9 +127,8 @@ class Frontend(Lessee):
         # the client does not take what we write; why we do not read (PAUSED_BY_..)
         self.is_write_paused: bool = False
         self.read_pauses: int = 0
-        # binary prepared statements, the one that is being executed, and those with an open cursor
+        # binary prepared statements, and those with an open cursor
         self.statements: SessionStatements | None = None
-        self.executing: Prepared | None = None
         self.cursors: dict[Prepared, None] = {}
         # pieces of the answer to COM_STMT_PREPARE: it needs another id
         self.held_answer: list[bytes] = []
@@ -439,21 +437,22 @@ class Frontend(Lessee):
         """Carry out the predicate's verdict on the lease."""
         backend = self.backend
         assert backend is not None
+        if verdict == PROBE:
+            # `wire` stays: what the probe finds is of that command
+            self.state = PROBING
+            backend.run(self, [ping()])
+            return
+        if verdict == HOLD and (self.session.pinned or self.counted_pins):
+            self.count_pins()
         self.wire = b""
-        if backend.kills and verdict != HOLD and verdict != PROBE:
+        if verdict == HOLD:
+            backend.hold()
+            self.state = HOLDING
+        elif backend.kills:
             # the KILL could meet its next user's statement
             self.state = AWAITING_KILL
             backend.hold()
             return
-        if verdict == PROBE:
-            self.state = PROBING
-            backend.run(self, [ping()])
-            return
-        if verdict == HOLD:
-            backend.hold()
-            self.state = HOLDING
-            if self.session.pinned != self.counted_pins:
-                self.count_pins()
         else:
             self.give_back(backend, verdict == PARK)
         if self.shared.is_draining and self.is_idle():

@@ -23,16 +23,21 @@ from __future__ import annotations
 
 from typing import Final
 
+from protocol.constants import Command
 from proxy.backend import Backend
 from proxy.classify import NOTHING, Statement
+from proxy.digest import READ, digest
 from proxy.endpoint import IN_TRANSACTION, PINNED, RUNNING, Endpoint, Holder, Waiter
 from proxy.identity import Identity
-from proxy.pins import BITS
+from proxy.pin_records import SessionPins
+from proxy.pins import BITS, PinReason
 from proxy.pool_states import RESETTING as RESETTING_MEMBER
+from proxy.prepared import Prepared
 from proxy.reasons import CloseReason
 from proxy.replies import Failure, not_movable
 from proxy.session import SessionState
 from proxy.shared import Shared
+from proxy.statement import CALLS, MULTI, SETS
 from proxy.vector import restore_commands
 
 READY: Final = 0
@@ -68,6 +73,10 @@ STATE_NAMES: Final = (
 
 
 IN_TRANS: Final = 1
+_WITH_TEXT: Final = frozenset({0x03, 0x16})
+_ON_STATEMENT: Final = frozenset({0x17, 0x1A, 0x1C})
+_COMMANDS: Final = frozenset([int(command) for command in Command])
+_MAY_SET_CHARSET: Final = SETS | CALLS | MULTI
 
 
 class LeaseTicket(Waiter):
@@ -90,11 +99,14 @@ class Lessee(Holder):
         "backend",
         "command",
         "counted_pins",
+        "counts_time",
         "endpoint",
+        "executing",
         "identity",
         "is_reader_listener",
         "parked",
         "parked_endpoint",
+        "pins",
         "session",
         "shared",
         "state",
@@ -125,8 +137,12 @@ class Lessee(Holder):
         self.wire: bytes = b""
         self.command: int = 0
         self.statement: Statement = NOTHING
-        # bits of the pins that the metrics have counted since the lease began
+        # the binary prepared statement that is being executed
+        self.executing: Prepared | None = None
+        # bits of the pins that are recorded, whether their time is charged, and their records; of this lease
         self.counted_pins: int = 0
+        self.counts_time: bool = False
+        self.pins: SessionPins | None = None
         # backends that were lost before the command could be sent
         self.tries: int = 0
 
@@ -305,7 +321,8 @@ class Lessee(Holder):
         key = self.identity.key_for(self.session.vector.schema)
         self.backend = None
         self.endpoint = None
-        self.counted_pins = 0
+        if self.pins is not None:
+            self.end_pins()
         self.state = READY
         if is_parked:
             self.parked = backend
@@ -319,6 +336,8 @@ class Lessee(Holder):
         backend, endpoint = self.backend, self.endpoint
         self.backend = None
         self.endpoint = None
+        if self.pins is not None:
+            self.end_pins()
         self.session.residue_lost()
         self.lease_ended()
         if self.state != CLOSED:
@@ -332,6 +351,8 @@ class Lessee(Holder):
         assert endpoint is not None
         self.backend = None
         self.endpoint = None
+        if self.pins is not None:
+            self.end_pins()
         if state == HOLDING and not self.session.needs_close:
             endpoint.release_dirty(backend, self.identity.key_for(self.session.vector.schema))
         elif state == RELAYING:
@@ -340,11 +361,45 @@ class Lessee(Holder):
             endpoint.discard(backend, CloseReason.DIRTY)
 
     def count_pins(self) -> None:
-        """The session was pinned, or unpinned in part."""
-        for reason in self.session.pin_reasons():
-            if not self.counted_pins & BITS[reason]:
+        """After an answer: the session is pinned, or was. Records what is new, what has ended, and whether time is charged."""
+        session = self.session
+        pinned = session.pinned
+        counts_time = session.status & IN_TRANS == 0
+        if pinned == self.counted_pins and counts_time == self.counts_time:
+            return
+        now, reasons = self.shared.loop.time(), session.pin_reasons()
+        new = pinned & ~self.counted_pins
+        for reason in reasons:
+            if new & BITS[reason]:
                 self.shared.counters.count_pin(reason.value)
-        self.counted_pins = self.session.pinned
+        pins = self.pins
+        if pins is None:
+            endpoint, backend = self.endpoint, self.backend
+            assert endpoint is not None and backend is not None
+            pins = self.pins = SessionPins(self.shared.pins, endpoint.name, backend.server_id)
+        pins.update(reasons, self._digest() if new else "", counts_time, now)
+        self.counted_pins = pinned
+        self.counts_time = counts_time
+
+    def _digest(self) -> str:
+        """What ran, without literals; the name of a command without text."""
+        command = self.command
+        if command in _WITH_TEXT:
+            text = self.wire[5 : 6 + READ]
+        elif command in _ON_STATEMENT and self.executing is not None:
+            text = self.executing.own_key[1]
+        else:
+            return Command(command).name if command in _COMMANDS else ""
+        # the charset may be another one since this statement
+        is_unsafe = (self.counted_pins | self.session.pinned) & BITS[PinReason.UNSAFE_CHARSET] != 0
+        return digest(text, is_unsafe or self.statement.flags & _MAY_SET_CHARSET != 0)
+
+    def end_pins(self) -> None:
+        """The lease is over, and what was pinned to it."""
+        if self.pins is not None:
+            self.pins.end(self.shared.loop.time())
+            self.pins = None
+        self.counted_pins = 0
 
     def is_held(self) -> bool:
         """Whether the session has something on its backend that no other has: a transaction or a pin."""

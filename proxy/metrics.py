@@ -36,6 +36,9 @@ class MetricsSource(Protocol):
     def pinned_sessions(self) -> Mapping[str, int]:
         """How many sessions are pinned now, by reason."""
 
+    def pinned_seconds(self) -> Mapping[str, float]:
+        """Seconds that sessions were pinned outside of transactions, by reason."""
+
 
 def render(source: MetricsSource) -> bytes:
     """The page, in the text format of Prometheus (`CONTENT_TYPE`)."""
@@ -66,6 +69,9 @@ class FaninCollector(Collector):
         yield from _endpoints(self._source.endpoint_snapshots())
         pinned = _by_reason(self._source.pinned_sessions())
         yield _gauge("fanin_pinned", "Sessions that are pinned now, by reason.", ("reason",), pinned)
+        seconds = _by_reason(self._source.pinned_seconds())
+        text = "Time in which sessions were pinned and had no transaction open."
+        yield _counter("fanin_pinned_seconds_total", text, ("reason",), seconds)
 
 
 Samples = Iterable[tuple[tuple[str, ...], float]]
@@ -89,7 +95,7 @@ def _count(name: str, text: str, value: float) -> Metric:
     return _counter(name, text, (), [((), value)])
 
 
-def _by_reason(counts: Mapping[str, int]) -> Samples:
+def _by_reason(counts: Mapping[str, float]) -> Samples:
     return [((reason,), count) for reason, count in sorted(counts.items())]
 
 

@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 from proxy.counters import Counters
 from proxy.credentials import PROOF_LIFETIME, Credentials, LoginDelays
 from proxy.identity import KeyTable
+from proxy.pin_records import PinBook
 from proxy.rsa import KeyPair
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Shared:
         "max_clients",
         "max_packet",
         "next_id",
+        "pins",
         "pool_mode",
         "proof_locks",
         "proven_schemas",
@@ -75,6 +77,8 @@ class Shared:
     ) -> None:
         self.loop: asyncio.AbstractEventLoop = loop
         self.counters: Counters = counters
+        # what pinned sessions, by statement
+        self.pins: PinBook = PinBook(loop.time())
         self.credentials: Credentials = credentials
         self.delays: LoginDelays = LoginDelays(max_login_delay)
         # for clients that send their password over a readable connection

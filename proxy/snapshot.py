@@ -11,6 +11,7 @@ from proxy.endpoint import IN_TRANSACTION, Endpoint, Holder
 from proxy.frontend import Frontend
 from proxy.lessee import STATE_NAMES
 from proxy.listeners import Listener
+from proxy.pin_report import live_pins, report
 from proxy.shared import Shared
 from proxy.version import version_line
 
@@ -42,6 +43,16 @@ class Snapshot:
                 for reason in frontend.session.pin_reasons():
                     counts[reason.value] = counts.get(reason.value, 0) + 1
         return counts
+
+    def pinned_seconds(self) -> Mapping[str, float]:
+        """Seconds that sessions were pinned, by reason."""
+        return self._shared.pins.seconds_by_reason(self._shared.loop.time())
+
+    def pin_report(self) -> Mapping[str, object]:
+        """What pinned sessions, by statement, and what it cost."""
+        shared = self._shared
+        sizes = {endpoint.name: endpoint.core.max_size for endpoint in shared.endpoints()}
+        return report(shared.pins, sizes, shared.loop.time())
 
     def obstacles(self) -> Sequence[str]:
         """Why no traffic should be sent here; empty when ready."""
@@ -107,7 +118,7 @@ class Snapshot:
             "program": frontend.program,
             "state": STATE_NAMES[frontend.state],
             "condition": frontend.condition() if backend is not None else "",
-            "pins": [reason.value for reason in frontend.session.pin_reasons()],
+            "pins": live_pins(frontend.pins, now),
             "endpoint": frontend.endpoint.name if frontend.endpoint is not None else "",
             "server_connection": backend.server_id if backend is not None else None,
             "lease_age": round(now - backend.leased_since, 3) if backend is not None else None,

@@ -34,10 +34,13 @@ class Nothing:
     def pinned_sessions(self) -> dict[str, int]:
         return {}
 
+    def pinned_seconds(self) -> dict[str, float]:
+        return {}
+
 
 def pins_table() -> str:
-    rows = [f"| `{reason.value}` | {MEANINGS[reason][0]} | {MEANINGS[reason][1]} |" for reason in PinReason]
-    return "\n".join(["| pinned | because | lifted by |", "|---|---|---|", *rows])
+    rows = [f"| `{reason.value}` | {' | '.join(MEANINGS[reason])} |" for reason in PinReason]
+    return "\n".join(["| pinned | because | lifted by | advice |", "|---|---|---|---|", *rows])
 
 
 def metrics_table() -> str:

@@ -140,7 +140,7 @@ class Fanin(ProxyProcess):
 
     def pins(self, client: Any) -> list[str]:
         """Why a client's session is pinned, once it has come to rest; [] when it is not."""
-        return list(self.settled(client)["pins"])
+        return [pin["reason"] for pin in self.settled(client)["pins"]]
 
     def is_holding(self, client: Any) -> bool:
         """Whether a client's session keeps its lease, once it has come to rest."""

@@ -25,12 +25,19 @@ class Source:
         self.counters = Counters()
         self.reasons: list[str] = []
         self.shown: dict[str, object] = {}
+        self.report: dict[str, object] = {"uptime": 60.0, "endpoints": [], "pins": []}
 
     def endpoint_snapshots(self) -> Sequence[Mapping[str, object]]:
         return []
 
     def pinned_sessions(self) -> Mapping[str, int]:
         return {}
+
+    def pinned_seconds(self) -> Mapping[str, float]:
+        return {}
+
+    def pin_report(self) -> Mapping[str, object]:
+        return self.report
 
     def obstacles(self) -> Sequence[str]:
         return self.reasons
@@ -91,6 +98,13 @@ async def test_a_process_that_is_not_ready_says_why(admin: Admin, source: Source
 async def test_the_state_is_shown_as_json_whatever_is_in_it(admin: Admin, source: Source) -> None:
     source.shown = {"frontends": 3, "peer": Address("127.0.0.1", 5)}
     assert await get_json(admin, "/state") == (200, {"frontends": 3, "peer": "127.0.0.1:5"})
+
+
+async def test_pins_are_shown_as_json_or_as_a_text(admin: Admin, source: Source) -> None:
+    assert await get_json(admin, "/pins") == (200, source.report)
+    status, kind, text = await get(admin, "/pins?format=text")
+    assert (status, kind.partition(";")[0]) == (200, "text/plain")
+    assert text.splitlines()[-1] == "no session was pinned"
 
 
 async def test_there_are_no_other_pages(admin: Admin) -> None:

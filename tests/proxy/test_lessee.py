@@ -6,6 +6,7 @@ import pytest
 
 from protocol.framing import frame
 from protocol.packets import Column, build_ok, text_resultset
+from protocol.session_track import SessionChanges
 from proxy.lessee import STATE_NAMES
 from tests.fakes.client import FakeClient
 from tests.fakes.server import ServerEnd
@@ -15,6 +16,7 @@ from tests.fakes.wire import (
     PING,
     RESET,
     error,
+    execute,
     init_db,
     ok,
     prepare,
@@ -537,3 +539,119 @@ def test_a_count_that_no_backend_has_is_written_into_the_statement_that_asks(wor
     client.got()
     client.sends(query("SELECT ROW_COUNT()+1"))
     server.gets(query("SELECT COALESCE(3,ROW_COUNT())+1"))
+
+
+# Pins and their records
+
+LOCK = query("SELECT GET_LOCK('secret', 1)")
+UNLOCK = query("SELECT RELEASE_LOCK('secret')")
+
+
+def pinned(world: World, client: FakeClient) -> ServerEnd:
+    """The client has taken a user lock."""
+    client.sends(LOCK)
+    server = world.backend()
+    server.answers(rows(b"1"))
+    client.got()
+    return server
+
+
+def records(world: World) -> list[tuple[str, str, int, float]]:
+    """Digest, reason, live pins and seconds of each row."""
+    now = world.loop.time()
+    found = world.shared.pins.rows()
+    return [(row.digest, row.reason.value if row.reason else "", row.live, row.seconds(now)) for row in found]
+
+
+def test_a_pin_is_recorded_with_the_digest_of_its_statement_until_it_is_lifted(world: World) -> None:
+    client = world.client()
+    server = pinned(world, client)
+    world.loop.advance(5)
+    assert records(world) == [("SELECT GET_LOCK(?, ?)", "user-lock", 1, 5.0)]
+    held = world.frontend(client).pins
+    assert held is not None
+    assert (held.endpoint, held.server_connection) == ("writer", 1)
+    client.sends(UNLOCK)
+    server.answers(rows(b"1"))
+    world.loop.advance(5)
+    assert records(world) == [("SELECT GET_LOCK(?, ?)", "user-lock", 0, 5.0)]
+    assert world.frontend(client).pins is None
+
+
+def test_a_statement_of_a_pinned_session_changes_no_record_unless_it_pins_too(world: World) -> None:
+    client = world.client()
+    server = pinned(world, client)
+    client.sends(SELECT)
+    server.answers(rows(b"1"))
+    world.loop.advance(1)
+    client.sends(query("CREATE TEMPORARY TABLE t (a INT DEFAULT 5)"))
+    server.answers(ok())
+    world.loop.advance(1)
+    assert records(world) == [
+        ("SELECT GET_LOCK(?, ?)", "user-lock", 1, 2.0),
+        ("CREATE TEMPORARY TABLE t(a INT DEFAULT ?)", "temporary-table", 1, 1.0),
+    ]
+    assert world.counters.pins == {"user-lock": 1, "temporary-table": 1}
+
+
+def test_time_in_a_transaction_is_not_charged_to_a_pin(world: World) -> None:
+    client = world.client()
+    server = pinned(world, client)
+    world.loop.advance(1)
+    client.sends(BEGIN)
+    server.answers(ok(IN_TRANS))
+    world.loop.advance(10)
+    client.sends(SELECT)
+    server.answers(rows(b"1", status=IN_TRANS))
+    world.loop.advance(10)
+    client.sends(query("COMMIT"))
+    server.answers(ok())
+    world.loop.advance(2)
+    assert records(world) == [("SELECT GET_LOCK(?, ?)", "user-lock", 1, 3.0)]
+
+
+def test_what_a_probe_finds_is_of_the_statement_that_failed(world: World) -> None:
+    client = world.client()
+    client.sends(query("UPDATE t SET a = 5"))
+    server = world.backend()
+    server.answers(error(1205))
+    server.gets(query("UPDATE t SET a = 5"), PING)
+    server.answers(error(1317))
+    assert records(world) == [("UPDATE t SET a = ?", "opaque-state-change", 1, 0.0)]
+
+
+def test_a_pin_by_a_binary_statement_has_the_digest_of_its_text(world: World) -> None:
+    client = world.client()
+    client.sends(prepare("SELECT GET_LOCK(?, 1)"))
+    server = world.backend()
+    server.answers(prepared(41))
+    client.sends(execute(1))
+    server.answers(rows(b"1"))
+    assert records(world) == [("SELECT GET_LOCK(?, ?)", "user-lock", 1, 0.0)]
+
+
+@pytest.mark.parametrize(
+    ("command", "digest"), [(init_db("shop"), "COM_INIT_DB"), (frame(b"\x0a"), "COM_PROCESS_INFO")]
+)
+def test_a_pin_by_a_command_without_text_has_its_name(world: World, command: bytes, digest: str) -> None:
+    client = world.client()
+    client.sends(command)
+    world.backend().answers(ok(changes=SessionChanges([(b"timestamp", b"5")])))
+    assert [row[:2] for row in records(world)] == [(digest, "unsafe-variable")]
+
+
+@pytest.mark.parametrize("ending", ["reset", "leaves", "lost"])
+def test_the_end_of_the_lease_ends_its_pins(world: World, ending: str) -> None:
+    client = world.client()
+    server = pinned(world, client)
+    world.loop.advance(4)
+    if ending == "reset":
+        client.sends(RESET)
+        server.answers(ok())
+        server.answers(ok())
+    elif ending == "leaves":
+        client.leaves()
+    else:
+        server.breaks()
+    world.loop.advance(4)
+    assert records(world) == [("SELECT GET_LOCK(?, ?)", "user-lock", 0, 4.0)]

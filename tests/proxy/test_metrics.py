@@ -16,12 +16,16 @@ class Source:
         self.counters = Counters()
         self.endpoints: list[Mapping[str, object]] = []
         self.pinned: dict[str, int] = {}
+        self.seconds: dict[str, float] = {}
 
     def endpoint_snapshots(self) -> Sequence[Mapping[str, object]]:
         return self.endpoints
 
     def pinned_sessions(self) -> Mapping[str, int]:
         return self.pinned
+
+    def pinned_seconds(self) -> Mapping[str, float]:
+        return self.seconds
 
 
 def samples(source: Source) -> dict[str, float]:
@@ -83,12 +87,14 @@ def test_reasons_are_labels() -> None:
     counters.count_close("frontend", "client-quit")
     counters.count_close("backend", "max-age")
     source.pinned = {"temporary-table": 2}
+    source.seconds = {"temporary-table": 1.5}
     page = samples(source)
     assert page["fanin_pins_total{reason=get-lock}"] == 1
     assert page["fanin_login_failures_total{reason=1045}"] == 1
     assert page["fanin_closes_total{reason=client-quit,side=frontend}"] == 1
     assert page["fanin_closes_total{reason=max-age,side=backend}"] == 1
     assert page["fanin_pinned{reason=temporary-table}"] == 2
+    assert page["fanin_pinned_seconds_total{reason=temporary-table}"] == 1.5
 
 
 def test_leases_without_a_wait_are_in_the_first_bucket() -> None:

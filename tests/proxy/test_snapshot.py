@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from proxy.listeners import Listener
 from proxy.snapshot import LONGEST_LIST, Snapshot
 from tests.fakes.wire import IN_TRANS, ok, query, rows
@@ -16,6 +18,10 @@ class Closable:
     def __init__(self, name: str) -> None:
         self.name = name
         self.is_closed = False
+
+
+def reasons(session: Any) -> list[str]:
+    return [pin["reason"] for pin in session["pins"]]
 
 
 def snapshot_of(world: World, *listeners: Any) -> Snapshot:
@@ -80,7 +86,7 @@ def test_sessions_that_hold_or_wait_are_listed_with_what_they_do(make_world: Mak
     assert state["frontends"] == {"open": 4, "in_login": 0, "limit": 100, "with_lease_or_waiting": 3}
     assert state["pinned"] == snapshot.pinned_sessions() == {"user-lock": 1}
     assert [
-        (each["id"], each["state"], each["condition"], each["pins"], each["server_connection"])
+        (each["id"], each["state"], each["condition"], reasons(each), each["server_connection"])
         for each in state["sessions"]
     ] == [
         (holder.connection_id, "holding", "in transaction", [], 1),
@@ -89,6 +95,13 @@ def test_sessions_that_hold_or_wait_are_listed_with_what_they_do(make_world: Mak
     ]
     first = state["sessions"][0]
     assert (first["user"], first["peer"], first["program"]) == ("app", "192.0.2.1:40000", "test")
+    (pin,) = state["sessions"][1]["pins"]
+    assert (pin["digest"], pin["endpoint"], pin["server_connection"], pin["age"]) == (
+        "SELECT GET_LOCK(?, ?)",
+        "writer",
+        2,
+        0.0,
+    )
     assert state["listeners"] == ["a"]
     assert snapshot.counters is world.counters
 
@@ -100,3 +113,19 @@ def test_the_list_of_sessions_has_an_end(make_world: MakeWorld) -> None:
     state: Any = snapshot_of(world).state()
     assert len(state["sessions"]) == LONGEST_LIST
     assert state["frontends"]["with_lease_or_waiting"] == LONGEST_LIST + 5
+
+
+def test_pins_are_told_with_what_they_cost(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=2)
+    client = world.client()
+    began = world.loop.time()
+    client.sends(query("SELECT GET_LOCK('x', 1)"))
+    world.backend().answers(rows(b"1"))
+    world.loop.advance(10)
+    snapshot = snapshot_of(world)
+    assert snapshot.pinned_seconds() == {"user-lock": 10.0}
+    found: Any = snapshot.pin_report()
+    share = 10 / (began + 10 - world.shared.pins.started) / 2
+    assert found["endpoints"][0]["pool_size"] == 2
+    assert found["endpoints"][0]["share"] == pytest.approx(share, abs=1e-6)
+    assert [(pin["digest"], pin["live"]) for pin in found["pins"]] == [("SELECT GET_LOCK(?, ?)", 1)]
