@@ -41,7 +41,7 @@ from proxy.reasons import CloseReason
 from proxy.replies import SCHEMA_CODES, Failure, lost, ok, refused_by_server, shutting_down, unknown_command
 from proxy.session import HOLD, PARK, PROBE, SessionState
 from proxy.shared import SESSION_POOLING, Shared
-from proxy.statement import CHANGES_ACCOUNT, RELEASES, SETS_GLOBAL
+from proxy.statement import CHANGES_ACCOUNT, SETS_GLOBAL
 
 COM_QUIT: Final = 0x01
 COM_QUERY: Final = 0x03
@@ -279,8 +279,8 @@ class Frontend(Lessee):
         self.statement = NOTHING
         if command == COM_PING:
             if self.backend is None:
-                self.session.pinged()
-                self._send(ok(self.session.status))
+                warnings = self.session.pinged()
+                self._send(ok(self.session.status, warnings=warnings))
             else:
                 self.execute(wire)
         elif command == COM_QUIT:
@@ -482,7 +482,7 @@ class Frontend(Lessee):
             self.shared.credentials.forget_all()
         if flags & SETS_GLOBAL:
             self.shared.forget_baseline()
-        if flags & RELEASES:
+        if special.closes_connection(self.session, flags):
             # the server has closed the connection after its OK, so the client's is over, too ("COMMIT .. RELEASE")
             self.discard(CloseReason.DIRTY)
             self.close(CloseReason.CLIENT_QUIT)

@@ -33,6 +33,7 @@ from proxy.statement import (
     KEEPS_DIAGNOSTICS,
     KEPT_FOUND_ROWS,
     LOCAL_INFILE,
+    MAY_RELEASE,
     READS_DIAGNOSTICS,
     READS_INSERT_ID,
     RELEASES,
@@ -276,7 +277,9 @@ def _end_transaction(effects: Effects, tokens: list[Token]) -> None:
     if b"to" in words:
         return
     effects.flags |= ENDS
-    if words[-1:] == [b"release"] and words[-2:-1] != [b"no"]:
+    if words[-1:] != [b"release"]:
+        effects.flags |= MAY_RELEASE
+    elif words[-2:-1] != [b"no"]:
         effects.flags |= RELEASES
     effects.lift(PinReason.SAVEPOINT)
 

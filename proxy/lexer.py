@@ -50,6 +50,7 @@ FUNCTION: Final = (
     19  # a name before a parenthesis that may be a stored function's; with a dot before it, it is qualified
 )
 RETURNING: Final = 20
+LOCK_WAIT: Final = 21  # NOWAIT, WAIT
 
 WORDS: Final[dict[bytes, int]] = {
     b"limit": LIMIT,
@@ -73,6 +74,8 @@ WORDS: Final[dict[bytes, int]] = {
     b"except": UNION,
     b"intersect": UNION,
     b"returning": RETURNING,
+    b"nowait": LOCK_WAIT,
+    b"wait": LOCK_WAIT,
 }
 
 # Classes of bytes.

@@ -37,6 +37,8 @@ _MOST_DIGITS: Final = 18
 _AFTER_LIMIT: Final = b");ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _EMPTY_CALL: Final = re.compile(rb"\s*\(\s*\)")
 _CALL: Final = re.compile(rb"\s*\(")
+_NUMBER: Final = re.compile(rb"\s+[0-9]")
+_LOCK_TIMEOUTS: Final = (b"innodb_lock_wait_timeout", b"lock_wait_timeout")
 _VALUE_FOR: Final = re.compile(rb"\s+value\s+for\b", re.IGNORECASE)
 _BEFORE_ITEM: Final = re.compile(rb"(?:,|\bselect|\bSELECT|\bSelect)\s*\Z")
 _AFTER_ITEM: Final = re.compile(rb"\s*(?:,|;|\Z|from\b)", re.IGNORECASE)
@@ -111,6 +113,9 @@ class Marks:
                 effects.pin(PinReason.SEQUENCE_VALUE)
             elif code == lexer.FUNCTION:
                 self._function(i)
+            elif code == lexer.LOCK_WAIT and (end - marks[i + 1] == 6 or _NUMBER.match(text, end)):
+                # MariaDB reports the timeouts as it sets them for the statement, and not that they are as before after it
+                effects.temporary.extend(_LOCK_TIMEOUTS)
             elif code == lexer.RETURNING and self.word in (b"insert", b"replace"):
                 # the OK at the end of a result set has no insert id
                 effects.flags |= READS_INSERT_ID | SETS_INSERT_ID
@@ -211,7 +216,9 @@ class Marks:
         if i >= len(tokens) or not self._is_end(tokens, i + 1):
             return None
         if at(tokens, 3).kind == STRING and (i == 4 or is_symbol(tokens[4], b",")):
-            return self.effects.plain(tokens[3]).lower()
+            # as it is written: MariaDB tells 'a' from 'A'. What other bytes than ASCII are depends on the character set.
+            lock = self.effects.plain(tokens[3])
+            return lock if lock.isascii() else b""
         return b""
 
     def _tokens(self) -> list[Token] | None:

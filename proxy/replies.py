@@ -149,9 +149,9 @@ def _of_cause(cause: object, endpoint: str) -> Failure:
     return cause if isinstance(cause, Failure) else unreachable(endpoint, str(cause))
 
 
-def ok(status: int, sequence_id: int = 1) -> bytes:
+def ok(status: int, sequence_id: int = 1, warnings: int = 0) -> bytes:
     """An OK packet of our own, in wire form."""
-    return frame(build_ok(status=status), sequence_id)
+    return frame(build_ok(status=status, warnings=warnings), sequence_id)
 
 
 def eof(status: int, deprecate_eof: bool, sequence_id: int = 1) -> bytes:

@@ -460,10 +460,16 @@ class ResidueKeeper:
         self._insert_ids.clear()
         return [command]
 
-    def pinged(self) -> None:
-        """The client's COM_PING was answered, by the server or without it: ROW_COUNT() is 0 after it."""
+    def pinged(self) -> int:
+        """The client's COM_PING was answered, by the server or without it: ROW_COUNT() is 0 after it. The warnings of its OK: on MySQL
+        those of the statement before."""
         self.row_count = 0
         self.native &= ~ROW_COUNT
+        if self.is_mariadb:
+            return 0
+        if self.captured is not None:
+            return self.captured.warning_count
+        return self._warning_count if self.residue & DIAGNOSTICS else 0
 
     def capture_commands(self) -> list[bytes]:
         """Payloads that read the residue off the parked backend, in an order that destroys nothing before it is read."""

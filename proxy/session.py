@@ -87,8 +87,8 @@ _COM_SET_OPTION: Final = 0x1B
 # Errors of parsing, name resolution, privileges and checking of values: nothing of a single statement was executed.
 # fmt: off
 _NOT_RUN: Final = frozenset([
-    1044, 1045, 1046, 1049, 1052, 1054, 1064, 1065, 1109, 1142, 1143, 1146, 1149, 1193, 1227, 1228, 1229, 1231,
-    1232, 1235, 1238, 1243, 1295, 1305, 1370, 1621, 1792, 1820, 1836,
+    1044, 1045, 1046, 1049, 1052, 1054, 1064, 1065, 1109, 1115, 1142, 1143, 1146, 1149, 1193, 1227, 1228, 1229, 1231,
+    1232, 1235, 1238, 1243, 1253, 1273, 1295, 1298, 1305, 1370, 1621, 1792, 1820, 1836,
 ])
 # fmt: on
 # What a single statement may have done although it failed. All else it either did or did not do.
@@ -224,6 +224,8 @@ class SessionState(ResidueKeeper):
         if response.is_error:
             self.pin(PinReason.OPAQUE_STATE_CHANGE)
             return HOLD
+        if response.warnings:
+            self._warning_count = response.warnings
         self._see_status(response.status, self._failed)
         if response.changes is not None:
             # MySQL reports what the statement did before it failed
@@ -401,12 +403,12 @@ class SessionState(ResidueKeeper):
             if self._is_locked and not self.pinned & _TABLE_LOCK_BIT:
                 self.pin(PinReason.TABLE_LOCK)
         characteristics = changes.transaction_characteristics
-        if (
-            characteristics is not None
-            and _is_for_next(characteristics)
-            and not self.pinned & _NEXT_TRANSACTION_BIT
-        ):
-            self.pin(PinReason.NEXT_TRANSACTION)
+        if characteristics is not None:
+            if not characteristics:
+                # a statement outside of transactions was the next one
+                self.lift(PinReason.NEXT_TRANSACTION)
+            elif _is_for_next(characteristics) and not self.pinned & _NEXT_TRANSACTION_BIT:
+                self.pin(PinReason.NEXT_TRANSACTION)
 
     def _explains(self, statement: Statement, changes: SessionChanges) -> bool:
         """Whether the text, with what else was reported, explains that the state changed."""

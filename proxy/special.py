@@ -17,13 +17,14 @@ from proxy.lessee import HOLDING, KILLING, KILLING_HELD, READY, WAITING
 from proxy.reasons import CloseReason
 from proxy.replies import Failure, lost, not_movable, ok, unknown_command
 from proxy.shared import FIRST_CONNECTION_ID, STATEMENT_POOLING
-from proxy.statement import BEGINS
+from proxy.statement import BEGINS, MAY_RELEASE, MULTI, RELEASES
 from proxy.tasks import spawn
 
 if TYPE_CHECKING:
     from proxy.backend import Backend
     from proxy.endpoint import Endpoint
     from proxy.frontend import Frontend
+    from proxy.session import SessionState
 
 COM_PROCESS_KILL: Final = 0x0C
 COM_CHANGE_USER: Final = 0x11
@@ -48,6 +49,13 @@ def start_special(frontend: Frontend, wire: bytes, statement: Statement) -> bool
     if frontend.command == COM_STMT_EXECUTE:
         return binary.answer_residue(frontend, wire)
     return _answer_residue(frontend, wire, statement)
+
+
+def closes_connection(session: SessionState, flags: int) -> bool:
+    """Whether the server has closed the connection after the OK of a statement with these flags."""
+    if flags & MAY_RELEASE and not flags & MULTI:
+        return session.vector.variables.get(b"completion_type") == b"RELEASE"
+    return bool(flags & RELEASES)
 
 
 def refuse_lost(frontend: Frontend, statement: Statement) -> bool:

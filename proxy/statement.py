@@ -41,6 +41,7 @@ MAY_CALL_ON_MARIADB: Final = (
     1 << 27
 )  # uses functions that are MySQL's own, so on MariaDB they may be stored ones
 MAY_CALL_ON_MYSQL: Final = 1 << 28  # and the other way round
+MAY_RELEASE: Final = 1 << 29  # COMMIT or ROLLBACK without [NO] RELEASE: completion_type decides
 
 NOT_PLAIN: Final = (
     SETS
@@ -58,7 +59,7 @@ NOT_PLAIN: Final = (
     | GETS_DIAGNOSTICS
 )
 SPECIAL: Final = READS_ROW_COUNT | READS_FOUND_ROWS | READS_DIAGNOSTICS | BEGINS | SHUTS_DOWN
-AFTERMATH: Final = CHANGES_ACCOUNT | RELEASES | SETS_GLOBAL
+AFTERMATH: Final = CHANGES_ACCOUNT | RELEASES | MAY_RELEASE | SETS_GLOBAL
 
 UNKNOWN_FOUND_ROWS: Final = -1
 KEPT_FOUND_ROWS: Final = -2

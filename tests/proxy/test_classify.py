@@ -231,7 +231,9 @@ def test_places_of_counts(text: str, expected: list[tuple[int, str, bool]]) -> N
 @pytest.mark.parametrize(
     ("text", "pinned", "lifted"),
     [
-        ("SELECT GET_LOCK('A', 10)", [b"=a"], []),
+        ("SELECT GET_LOCK('A', 10)", [b"=A"], []),
+        ("SELECT GET_LOCK('\u00e4', 10)", [FIXED_NAME + b"?"], []),
+        ("SELECT RELEASE_LOCK('\u00e4')", [], []),
         ("DO GET_LOCK('a', 10)", [b"=a"], []),
         ("SELECT GET_LOCK('a', 10) AS x", [b"=a"], []),
         ("SELECT GET_LOCK(@a, 10)", [FIXED_NAME + b"?"], []),
@@ -245,7 +247,7 @@ def test_places_of_counts(text: str, expected: list[tuple[int, str, bool]]) -> N
         ("SELECT GET_LOCK('" + "a" * 300 + "', 10)", [FIXED_NAME + b"?"], []),
         ("INSERT INTO t VALUES (GET_LOCK('a', 1))", [FIXED_NAME + b"?"], []),
         ("SELECT service_get_write_locks('a', 'b', 10)", [FIXED_NAME], []),
-        ("SELECT RELEASE_LOCK('A')", [], [b"=a"]),
+        ("SELECT RELEASE_LOCK('A')", [], [b"=A"]),
         ("SELECT RELEASE_LOCK('*')", [], [b"=*"]),
         ("DO RELEASE_LOCK('a')", [], [b"=a"]),
         ("SELECT RELEASE_LOCK('a') FROM t", [], []),
@@ -545,6 +547,22 @@ def test_other_text_executed_at_once_pins(text: str) -> None:
 
 
 # MariaDB's SET STATEMENT
+
+
+@pytest.mark.parametrize(
+    ("text", "sets"),
+    [
+        ("SELECT a FROM t FOR UPDATE NOWAIT", True),
+        ("select a from t lock in share mode wait 5", True),
+        ("ALTER TABLE t NOWAIT ADD COLUMN b INT", True),
+        ("SELECT wait FROM t WHERE wait = 5", False),
+        ("SELECT a FROM t FOR UPDATE SKIP LOCKED", False),
+        ("SELECT t.nowait FROM t", False),
+    ],
+)
+def test_waits_for_locks_are_set_for_one_statement(text: str, sets: bool) -> None:
+    names = (b"innodb_lock_wait_timeout", b"lock_wait_timeout")
+    assert classify(text.encode(), 0).temporary == (names if sets else ())
 
 
 def test_values_for_one_statement_are_temporary() -> None:

@@ -253,6 +253,20 @@ def test_ends(text: str, releases: bool) -> None:
     assert lifts(statement) == [("savepoint", b"")]
 
 
+@pytest.mark.parametrize(
+    ("text", "may"),
+    [
+        ("COMMIT", True),
+        ("ROLLBACK AND CHAIN", True),
+        ("COMMIT NO RELEASE", False),
+        ("COMMIT RELEASE", False),
+        ("ROLLBACK TO a", False),
+    ],
+)
+def test_ends_that_leave_the_connection_to_completion_type(text: str, may: bool) -> None:
+    assert bool(classify(text.encode(), 0).flags & flags.MAY_RELEASE) is may
+
+
 @pytest.mark.parametrize("text", ["ROLLBACK TO a", "ROLLBACK WORK TO SAVEPOINT a", "RELEASE SAVEPOINT a"])
 def test_savepoints_end_nothing(text: str) -> None:
     statement = classify(text.encode(), 0)

@@ -94,6 +94,18 @@ def test_row_count_is_known_from_the_response(story: Story) -> None:
     assert story.value("SELECT ROW_COUNT()") == b"-1"
 
 
+def test_ping_tells_of_the_warnings_of_the_statement_before_on_mysql() -> None:
+    for is_mariadb in (False, True):
+        story = Story(is_mariadb=is_mariadb)
+        assert story.pinged() == 0
+        story.run("DO 1/0", ok(warnings=2))
+        assert story.pinged() == (0 if is_mariadb else 2)
+        story.captured_residue([wire(rows(WARNING, WARNING))])
+        assert story.pinged() == (0 if is_mariadb else 2)
+        story.run("SELECT a FROM t", rows([b"1"]))
+        assert story.pinged() == 0
+
+
 def test_row_count_after_rows_errors_calls_and_pings(story: Story) -> None:
     story.run("SELECT 1", rows([b"1"]))
     assert story.row_count == -1

@@ -142,6 +142,13 @@ def test_characteristics_of_the_next_transaction_pin_until_it_has_ended(story: S
     assert story.run("COMMIT", ok()) == RELEASE
 
 
+def test_characteristics_that_a_statement_has_used_up_pin_no_longer(story: Story) -> None:
+    story.run("SET TRANSACTION READ ONLY")
+    used = changed(characteristics="", is_opaque=False)
+
+    assert story.run("SELECT a FROM t", rows([b"1"], changes=used)) == RELEASE
+
+
 def test_a_routine_may_set_them_too(story: Story) -> None:
     changes = changed(characteristics="SET TRANSACTION READ ONLY;", is_opaque=False)
 
@@ -406,11 +413,13 @@ def test_a_temporary_table_without_a_name_pins_for_good(story: Story) -> None:
 
 def test_user_locks_are_counted(story: Story) -> None:
     story.run("SELECT GET_LOCK('a', 1)", rows([b"1"]))
-    story.run("SELECT GET_LOCK('A', 1)", rows([b"1"]))
+    story.run("SELECT GET_LOCK('a', 1)", rows([b"1"]))
     story.run("SELECT GET_LOCK('b', 1)", rows([b"1"]))
     assert story.run("SELECT RELEASE_LOCK('a')", rows([b"1"])) == HOLD
     assert story.run("SELECT RELEASE_LOCK('b')", rows([b"1"])) == HOLD
     assert story.run("SELECT RELEASE_LOCK('c')", rows([b"0"])) == HOLD
+    # MariaDB has released nothing
+    assert story.run("SELECT RELEASE_LOCK('A')", rows([None])) == HOLD
     assert story.run("SELECT RELEASE_LOCK('a')", rows([b"1"])) == RELEASE
 
 
@@ -771,6 +780,18 @@ def test_set_option_changes_the_vector(story: Story) -> None:
     assert story.session.vector.multi_statements
     story.command(COM_SET_OPTION, b"\x01\x00")
     assert not story.session.vector.multi_statements
+
+
+def test_a_probe_tells_how_many_warnings_an_error_came_with(story: Story) -> None:
+    story.run("INSERT INTO t VALUES ('x')", err(1062))
+    assert story.probe(ok(warnings=3)) == PARK
+    assert story.session.pinged() == 3
+
+
+def test_an_unknown_character_set_or_time_zone_changes_nothing(story: Story) -> None:
+    for code in (1115, 1253, 1273, 1298):
+        assert story.run("SET NAMES nonsense, time_zone = 'x'", err(code)) == PROBE
+        assert story.probe(ok()) == PARK
 
 
 def test_a_ping_resets_the_row_count(story: Story) -> None:
