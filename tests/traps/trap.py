@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 from bench.servers import Server
 from protocol.packets import parse_err
+from proxy.pins import PinReason
 from tests.integration.answers import comparable, told
 from tests.integration.running import PATIENCE, Fanin, eventually, run
 from tests.integration.steps import Step, script
@@ -138,7 +139,8 @@ class Trap:
         if session["state"] != "holding":
             return ""
         found = ["transaction"] if session["condition"] == "in transaction" else []
-        return "+".join([*found, *session["pins"]])
+        pins = {pin["reason"] for pin in session["pins"]}
+        return "+".join([*found, *(reason.value for reason in PinReason if reason.value in pins)])
 
     def steal(self, client: WireClient) -> str:
         """Let the thief take the backend, or have to wait for it; what kept it from that."""
