@@ -37,6 +37,8 @@ HOT_PROXY = (
     "restore",
     "binary",
     "prepared",
+    "long_data",
+    "repreparing",
     "resets",
     "lessee",
     "frontend",

@@ -204,6 +204,12 @@ class Pool(Section):
     max_opening: Count = Field(
         default=8, ge=1, le=1000, description="Connections to one server that are opened at a time."
     )
+    max_prepared: Count = Field(
+        default=256,
+        ge=1,
+        description="Most prepared statements kept on one backend, the least recently used is closed; fewer when all backends together "
+        "would have more than half of the server's `max_prepared_stmt_count`.",
+    )
     connect_timeout: Seconds = Field(
         default=5.0,
         gt=0,

@@ -9,12 +9,12 @@ Pure:
 - session state: `lexer`, `grammar`, `effects`, `classify` (what a statement's text means), `statement` (the result), `session` (the one
   predicate: may the lease end?), `vector` (state vector and restoring it), `residue` (insert id, warnings, counts), `pins`
 - what pins cost: `digest` (a statement without its literals), `pin_records` (who is pinned, and was, for how long), `pin_report` (/pins)
-- `prepared` (binary statements on shared backends), `credentials`, `identity` (who a session is to servers, pool keys), `replies`
-  (errors of our own), `reasons` (of closes), `counters`, `results`
+- `prepared`, `sources`, `statement_errors` (binary statements on shared backends), `credentials`, `identity` (who a session is to
+  servers, pool keys), `replies` (errors of our own), `reasons` (of closes), `counters`, `results`
 
 Shells:
-- the data path: `listeners` -> `login` and `admission` (connection phase) -> `frontend` (one client; `special`, `binary`, `resets`: its
-  rarer commands) on top of `lessee` (its dealings with pools) -> `endpoint` (one server's pool) -> `backend` (one connection to it)
+- the data path: `listeners` -> `login` and `admission` (connection phase) -> `frontend` (one client; `special`, `binary`, `long_data`,
+  `repreparing`, `resets`: its rarer commands) on top of `lessee` (its dealings with pools) -> `endpoint` (one server's pool) -> `backend` (one connection to it)
 - the slow path: `connector` (opens backends), `tls`, `rsa`, `tasks`, `paranoid` (dirties backends, for debugging)
 - the process: `cli` -> `app`, `shared` (what all sessions use), `snapshot`, `admin`, `metrics`, `logs`, `version`
 

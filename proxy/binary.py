@@ -2,7 +2,8 @@
 
 COM_STMT_PREPARE runs on any backend, and its answer gets the session's own id. COM_STMT_EXECUTE runs on any backend, too: one that
 does not know the statement prepares it first, in the state in which the client prepared it. What the statement does to the session
-is in its text, classified when it was prepared and applied when it is executed. An open cursor holds the lease.
+is in its text, classified when it was prepared and applied when it is executed. An open cursor holds the lease. COM_STMT_SEND_LONG_DATA
+is `proxy.long_data`, and what a server says of a statement that it has lost is `proxy.repreparing`.
 
 References: MySQL documentation, "Prepared Statements", "COM_STMT_FETCH", "COM_STMT_RESET".
 """
@@ -11,17 +12,37 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from protocol.commands import stmt_prepare, stmt_reset
-from protocol.framing import frame, payload_of
+from protocol.commands import ping, stmt_prepare, stmt_reset
+from protocol.framing import answer_id, frame, payload_of
+from proxy import long_data, repreparing
 from proxy.backend import Backend
-from proxy.classify import NOTHING, classify
+from proxy.classify import NOTHING
 from proxy.endpoint import COM_QUERY
 from proxy.lessee import PREPARING, PREPARING_STATEMENT
 from proxy.pins import PinReason
-from proxy.prepared import OnBackend, Prepared, SessionStatements, binary_answer, execution, renamed
+from proxy.prepared import (
+    OnBackend,
+    Prepared,
+    SessionStatements,
+    binary_answer,
+    execution,
+    forget_types,
+    kept_long_data,
+    renamed,
+    sent_types,
+)
 from proxy.replies import SCHEMA_CODES, Failure, ok, refused_by_server
 from proxy.residue import ROW_COUNT
 from proxy.statement import KEEPS_DIAGNOSTICS, USES_NO_TABLE, Statement
+from proxy.statement_errors import (
+    MALFORMED,
+    WRONG_ARGUMENTS,
+    is_cut_off,
+    malformed,
+    no_cursor,
+    too_many_statements,
+    unknown_statement,
+)
 from proxy.vector import Vector, restore_commands
 
 if TYPE_CHECKING:
@@ -34,22 +55,16 @@ COM_STMT_CLOSE: Final = 0x19
 COM_STMT_RESET: Final = 0x1A
 COM_STMT_FETCH: Final = 0x1C
 STATEMENT_COMMANDS: Final = frozenset({0x16, 0x17, 0x18, 0x19, 0x1A, 0x1C})
-UNKNOWN_STATEMENT: Final = 1243
-MALFORMED: Final = 1835
-MOST_STATEMENTS: Final = 16382
-"""Statements of one session: MySQL's default for a whole server (max_prepared_stmt_count)."""
-TOO_MANY_STATEMENTS: Final = 1461
-UNKNOWN_ERROR: Final = 1105
-NO_CURSOR: Final = 1421
-OVERLONG: Final = "Parameter of prepared statement which is set through mysql_send_long_data() is longer than 'max_allowed_packet' bytes"
-CURSOR_FLAGS_AT: Final = 9
-"""Where COM_STMT_EXECUTE, in wire form, says whether it wants a cursor."""
-COMMAND_NAMES: Final = {
-    COM_STMT_EXECUTE: "mysqld_stmt_execute",
-    COM_STMT_RESET: "mysqld_stmt_reset",
-    COM_STMT_FETCH: "mysqld_stmt_fetch",
-}
-
+EXECUTING: Final = frozenset({COM_STMT_EXECUTE, COM_STMT_SEND_LONG_DATA})
+"""Run on the statement as the backend knows it, which may have to be prepared there first."""
+HELD_BACK: Final = frozenset({COM_STMT_PREPARE, COM_STMT_EXECUTE})
+"""`holds_back` looks at their answers."""
+AGAIN: Final = -1
+"""In place of a verdict: the command is not over, it runs again."""
+FLAGS_AT: Final = 9
+"""Where COM_STMT_EXECUTE, in wire form, says whether it wants a cursor (CURSOR_TYPE_READ_ONLY)."""
+WANTS_CURSOR: Final = 1
+_UNANSWERED: Final = frozenset({COM_STMT_SEND_LONG_DATA, COM_STMT_CLOSE})
 
 # MariaDB leaves the warnings of the statement before when it prepares one like that
 _KEEPING: Final = Statement(KEEPS_DIAGNOSTICS | USES_NO_TABLE)
@@ -60,19 +75,26 @@ def start_statement_command(frontend: Frontend, wire: bytes) -> None:
     command = frontend.command
     frontend.statement = NOTHING
     frontend.executing = None
+    frontend.is_repeated = False
+    if frontend.held_answer:
+        frontend.held_answer = []
     if command == COM_STMT_PREPARE:
         _start_prepare(frontend, wire)
         return
-    prepared = _find(frontend, wire)
+    is_mariadb = frontend.shared.facts.is_mariadb
+    if is_cut_off(command, len(wire) - 4, is_mariadb):
+        refuse(frontend, wire, malformed(is_mariadb))
+        return
+    shown = int.from_bytes(wire[5:9], "little")
+    statements = frontend.statements
+    prepared = None if statements is None else statements.find(shown, is_mariadb)
     if prepared is None:
-        if command in COMMAND_NAMES:
-            shown = int.from_bytes(wire[5:9], "little")
-            text = f"Unknown prepared statement handler ({shown}) given to {COMMAND_NAMES[command]}"
-            frontend.send(Failure(UNKNOWN_STATEMENT, text).wire(1))
+        if command not in _UNANSWERED:
+            refuse(frontend, wire, unknown_statement(shown, command, is_mariadb))
     elif command == COM_STMT_EXECUTE:
         _start_execute(frontend, wire, prepared)
     elif command == COM_STMT_SEND_LONG_DATA:
-        _add_long_data(frontend, wire, prepared)
+        long_data.add(frontend, wire, prepared)
     elif command == COM_STMT_CLOSE:
         _close(frontend, prepared)
     elif command == COM_STMT_RESET:
@@ -81,24 +103,22 @@ def start_statement_command(frontend: Frontend, wire: bytes) -> None:
         _fetch(frontend, wire, prepared)
 
 
-def _find(frontend: Frontend, wire: bytes) -> Prepared | None:
-    statements = frontend.statements
-    if statements is None or len(wire) < 9:
-        return None
-    return statements.find(int.from_bytes(wire[5:9], "little"))
+def refuse(frontend: Frontend, wire: bytes, failure: Failure) -> None:
+    """An error in the server's place: SHOW WARNINGS shows it."""
+    frontend.session.refused(failure.code, failure.message)
+    frontend.send(failure.wire(answer_id(wire)))
 
 
 # Preparing
 
 
 def _start_prepare(frontend: Frontend, wire: bytes) -> None:
+    limit = frontend.shared.facts.max_prepared
     if frontend.statements is None:
         frontend.statements = SessionStatements()
-    elif len(frontend.statements) >= MOST_STATEMENTS:
-        text = f"Can't create more than max_prepared_stmt_count statements (current value: {MOST_STATEMENTS})"
-        frontend.send(Failure(TOO_MANY_STATEMENTS, text, "42000").wire(1))
+    elif len(frontend.statements) >= limit:
+        refuse(frontend, wire, too_many_statements(limit))
         return
-    frontend.held_answer = []
     frontend.execute(wire)
 
 
@@ -107,15 +127,18 @@ def _prepare_answered(frontend: Frontend, backend: Backend) -> None:
     answer = b"".join(frontend.held_answer)
     frontend.held_answer = []
     tracker = backend.tracker
-    if not tracker.is_error:
+    statements = frontend.statements
+    assert statements is not None
+    if tracker.is_error:
+        statements.failed()
+    else:
         text = payload_of(frontend.wire)[1:]
-        statements = frontend.statements
-        assert statements is not None
-        key = statements.key(frontend.session.vector, text)
-        statement = classify(text, frontend.session.lexing)
-        prepared = statements.add(key, statement, tracker.num_params)
-        backend.statements.add(key, tracker.statement_id)
-        if statement.flags & (USES_NO_TABLE | KEEPS_DIAGNOSTICS) and frontend.shared.facts.is_mariadb:
+        shared, session = frontend.shared, frontend.session
+        statement = shared.statements.lookup(frame(COM_QUERY + text), session.lexing)
+        source = shared.sources.find(session.vector, text, statement, tracker.num_params)
+        prepared = statements.add(source)
+        repreparing.prepared(frontend, backend, source)
+        if statement.flags & (USES_NO_TABLE | KEEPS_DIAGNOSTICS) and shared.facts.is_mariadb:
             frontend.statement = _KEEPING
         # "COM_STMT_PREPARE OK": header, [00], int<4> statement_id
         answer = answer[:5] + prepared.virtual_id.to_bytes(4, "little") + answer[9:]
@@ -126,21 +149,39 @@ def _prepare_answered(frontend: Frontend, backend: Backend) -> None:
 
 
 def _start_execute(frontend: Frontend, wire: bytes, prepared: Prepared) -> None:
-    if len(wire) < 14:
-        frontend.send(Failure(MALFORMED, "Malformed communication packet").wire(1))
-        return
-    if prepared.is_overlong:
-        prepared.drop_long_data()
-        frontend.send(Failure(UNKNOWN_ERROR, OVERLONG).wire(1))
+    kept = prepared.long_data
+    if kept is not None and kept.failure is not None:
+        refuse(frontend, wire, long_data.failure_of(prepared, kept))
         return
     frontend.shared.counters.queries += 1
-    frontend.statement = prepared.statement
+    own = prepared.own
+    _choose_source(frontend, wire, prepared)
+    frontend.statement = own.statement
     frontend.executing = prepared
-    prepared.executes_text(prepared.own_key[1])
-    if frontend.session.lost and frontend.refuse_lost(prepared.statement):
+    if frontend.session.lost and frontend.refuse_lost(own.statement):
         return
-    if not (prepared.statement.is_special and frontend.start_special(wire, prepared.statement)):
+    if not (own.statement.is_special and frontend.start_special(wire, own.statement)):
         frontend.execute(wire)
+
+
+def _choose_source(frontend: Frontend, wire: bytes, prepared: Prepared) -> None:
+    """What this execution runs on a backend."""
+    own, source, shared = prepared.own, prepared.source, frontend.shared
+    number = 0
+    if wire[FLAGS_AT] & WANTS_CURSOR or prepared.is_streaming:
+        statements = frontend.statements
+        assert statements is not None
+        number = statements.free_number(prepared)
+    elif source.number and frontend.backend is not None:
+        # a cursor is open: an execution closes it
+        frontend.backend.statements.drop(source)
+    if source.number != number or source.text != own.text:
+        prepared.becomes(shared.sources, own.text, number)
+    types = sent_types(wire, own.num_params)
+    if types:
+        # where its long data is, it is what it is
+        has_shapes = not (shared.facts.is_mariadb or prepared.is_streaming)
+        prepared.see_types(types, shared.sources, has_shapes)
 
 
 def answer_residue(frontend: Frontend, wire: bytes) -> bool:
@@ -148,41 +189,70 @@ def answer_residue(frontend: Frontend, wire: bytes) -> bool:
     from what is known, or what is known is written into the text. True when it was answered."""
     prepared, session = frontend.executing, frontend.session
     assert prepared is not None
-    statement, text = prepared.statement, prepared.own_key[1]
+    own = prepared.own
     backend = frontend.backend or frontend.parked
-    if backend is not None and backend.statements.use(prepared.own_key) is None:
+    if backend is not None and _on_backend(prepared, backend) is None:
         # preparing it there would spoil the count, which is known here
         session.native &= ~ROW_COUNT
-    as_query = frame(COM_QUERY + text)
-    if wire[CURSOR_FLAGS_AT] == 0:
+    as_query = frame(COM_QUERY + own.text)
+    if wire[FLAGS_AT] == 0:
         deprecate_eof = frontend.client_deprecate_eof
         is_mariadb = frontend.shared.facts.is_mariadb
-        answer = session.answer(statement, as_query, frontend.connection_id, deprecate_eof, is_mariadb)
+        answer = session.answer(own.statement, as_query, frontend.connection_id, deprecate_eof, is_mariadb)
         if answer is not None:
             frontend.send(binary_answer(answer, deprecate_eof))
             return True
-    prepared.executes_text(payload_of(session.rewritten(statement, as_query))[1:])
+    text = payload_of(session.rewritten(own.statement, as_query))[1:]
+    if text != own.text:
+        prepared.becomes(frontend.shared.sources, text, prepared.source.number)
     return False
 
 
-def run_execution(frontend: Frontend, backend: Backend, prepared: Prepared) -> bytes:
-    """The command as `backend` must get it; b"" when the statement is being prepared there first."""
-    on_backend = backend.statements.use(prepared.key)
-    if on_backend is not None:
-        return backend.statements.take_closes() + execution(frontend.wire, prepared, on_backend)
+def _on_backend(prepared: Prepared, backend: Backend) -> OnBackend | None:
+    source = prepared.source
+    if source is prepared.own or source.text != prepared.own.text:
+        return backend.statements.use(source)
+    return backend.statements.use_variant(source, prepared.own)
+
+
+def run_on_backend(frontend: Frontend, backend: Backend, prepared: Prepared) -> bytes:
+    """COM_STMT_EXECUTE, or the long data that goes to the server early, as `backend` must get it; b"" when the statement is being
+    prepared there first."""
+    endpoint = frontend.endpoint
+    assert endpoint is not None
+    backend.statements.keep_up(endpoint.epoch)
+    on_backend = _on_backend(prepared, backend)
+    if on_backend is None:
+        shared = frontend.shared
+        if not shared.facts.is_mariadb and prepared.source.shape:
+            prepared.prepare_anew(shared.sources, True)
+            on_backend = _on_backend(prepared, backend)
+        if on_backend is None:
+            _prepare_on(frontend, backend, prepared)
+            return b""
+    before = backend.statements.take_closes()
+    if prepared.long_data is not None:
+        before += kept_long_data(prepared, on_backend.real_id)
+    if before:
+        backend.transport.write(before)
+    if frontend.command == COM_STMT_EXECUTE:
+        return execution(frontend.wire, prepared, on_backend)
+    return renamed(frontend.wire, on_backend.real_id)
+
+
+def _prepare_on(frontend: Frontend, backend: Backend, prepared: Prepared) -> None:
     assert backend.vector is not None
     commands = restore_commands(backend.vector, _vector_for(prepared, backend))
     assert commands is not None, "a schema need not be unset"
-    commands.append(stmt_prepare(prepared.key[1]))
+    commands.append(stmt_prepare(prepared.source.text))
     frontend.state = PREPARING_STATEMENT
     backend.run(frontend, commands)
-    return b""
 
 
 def _vector_for(prepared: Prepared, backend: Backend) -> Vector:
     """The state in which a backend has to be to prepare a statement: that of its session at that time. What was prepared without a default
     schema means the same in any, and a schema cannot be unset."""
-    vector = prepared.key[0]
+    vector = prepared.own.vector
     if vector.schema is None and backend.vector is not None:
         return vector.with_schema(backend.vector.schema)
     return vector
@@ -195,13 +265,17 @@ def prepared_here(frontend: Frontend, backend: Backend, is_failed: bool) -> None
     assert prepared is not None
     tracker = backend.tracker
     if not is_failed:
-        backend.statements.add(prepared.key, tracker.statement_id)
+        repreparing.prepared(frontend, backend, prepared.source)
         backend.vector = _vector_for(prepared, backend)
         frontend.state = PREPARING
         frontend.prepare(backend)
         return
-    failure = refused_by_server(tracker)
     is_schema_refused = bool(backend.queue) and tracker.error_code in SCHEMA_CODES
+    if repreparing.makes_room(frontend, backend):
+        backend.vector = _vector_for(prepared, backend)
+        backend.run(frontend, [ping(), stmt_prepare(prepared.source.text)])
+        return
+    failure = refused_by_server(tracker)
     if backend.vector is _vector_for(prepared, backend) or is_schema_refused:
         frontend.send_failure(failure)
         frontend.settle(frontend.session.completed(NOTHING, tracker))
@@ -209,53 +283,84 @@ def prepared_here(frontend: Frontend, backend: Backend, is_failed: bool) -> None
         frontend.failed_to_prepare(failure)
 
 
-def answered(frontend: Frontend, backend: Backend) -> None:
-    """A command on a statement is over: an open cursor holds the lease; what the server has lost is forgotten."""
+# Answers
+
+
+def holds_back(frontend: Frontend, chunk: bytes) -> bool:
+    """Whether the client must not see this piece of an answer yet: it needs another id, or the command will run again."""
+    if frontend.command != COM_STMT_PREPARE:
+        backend = frontend.backend
+        assert backend is not None
+        if frontend.is_relayed or not repreparing.is_curable(frontend, backend.tracker):
+            return False
+    frontend.held_answer.append(chunk)
+    return True
+
+
+def answered(frontend: Frontend, backend: Backend) -> int:
+    """A command on a statement is over: the verdict on the lease, or AGAIN. An open cursor holds it; what the server has lost is
+    forgotten."""
     tracker = backend.tracker
     command, prepared = frontend.command, frontend.executing
+    if frontend.held_answer and repreparing.runs_again(frontend, backend):
+        return AGAIN
     if command == COM_STMT_PREPARE:
         _prepare_answered(frontend, backend)
-    elif prepared is None:
-        return
-    elif tracker.is_error and tracker.error_code == UNKNOWN_STATEMENT:
-        backend.statements.clear()
-    elif tracker.cursor_open and command != COM_STMT_RESET:
+    elif command == COM_STMT_SEND_LONG_DATA:
+        assert prepared is not None
+        long_data.started(frontend, prepared)
+        return frontend.session.verdict()
+    elif prepared is not None:
+        if frontend.held_answer:
+            frontend.send(b"".join(frontend.held_answer))
+            frontend.held_answer = []
+        _executed(frontend, backend, prepared)
+    return frontend.session.completed(frontend.statement, tracker)
+
+
+def _executed(frontend: Frontend, backend: Backend, prepared: Prepared) -> None:
+    tracker = backend.tracker
+    if tracker.is_error:
+        if tracker.error_code in (MALFORMED, WRONG_ARGUMENTS):
+            on_backend = backend.statements.use(prepared.source)
+            if on_backend is not None:
+                forget_types(on_backend)
+        elif repreparing.is_unknown(tracker):
+            repreparing.lost_statements(frontend, backend)
+    if prepared.long_data is not None and frontend.command == COM_STMT_EXECUTE:
+        long_data.executed(frontend, backend, prepared)
+    if tracker.cursor_open and frontend.command != COM_STMT_RESET:
         frontend.cursors[prepared] = None
         frontend.session.pin(PinReason.CURSOR)
     elif prepared in frontend.cursors:
         _cursor_ended(frontend, prepared)
+    elif prepared.source.number and not prepared.is_streaming:
+        # it wanted a cursor, and had nothing to open one on
+        prepared.becomes(frontend.shared.sources, prepared.own.text, 0)
 
 
 # The other commands
 
 
-def _add_long_data(frontend: Frontend, wire: bytes, prepared: Prepared) -> None:
-    """No answer to this one, ever ("COM_STMT_SEND_LONG_DATA")."""
-    payload = payload_of(wire)
-    if len(payload) >= 7:
-        prepared.add_long_data(payload, frontend.shared.max_packet)
-
-
 def _close(frontend: Frontend, prepared: Prepared) -> None:
-    """No answer, either ("COM_STMT_CLOSE"). Backends keep the statement for others, unless a cursor is open on it."""
+    """No answer ("COM_STMT_CLOSE"). Backends keep the statement for others, unless a cursor or long data of the session is on it."""
     statements = frontend.statements
     assert statements is not None
     statements.close(prepared.virtual_id)
     if prepared in frontend.cursors:
-        backend = frontend.backend
-        if backend is not None:
-            backend.statements.drop(prepared.key)
-            backend.transport.write(backend.statements.take_closes())
+        long_data.drop_now(frontend, prepared)
         _cursor_ended(frontend, prepared)
         frontend.reconsider_lease()
+    long_data.end(frontend, prepared)
 
 
 def _reset(frontend: Frontend, prepared: Prepared) -> None:
-    prepared.drop_long_data()
     on_backend = _with_cursor(frontend, prepared)
     if on_backend is None:
         frontend.send(ok(frontend.session.status))
+        long_data.end(frontend, prepared)
     else:
+        prepared.long_data = None
         frontend.executing = prepared
         frontend.execute(frame(stmt_reset(on_backend.real_id)))
 
@@ -263,8 +368,8 @@ def _reset(frontend: Frontend, prepared: Prepared) -> None:
 def _fetch(frontend: Frontend, wire: bytes, prepared: Prepared) -> None:
     on_backend = _with_cursor(frontend, prepared)
     if on_backend is None:
-        text = f"The statement ({prepared.virtual_id}) has no open cursor."
-        frontend.send(Failure(NO_CURSOR, text, "HY000").wire(1))
+        shown = int.from_bytes(wire[5:9], "little")
+        refuse(frontend, wire, no_cursor(shown, frontend.shared.facts.is_mariadb))
     else:
         frontend.executing = prepared
         frontend.execute(renamed(wire, on_backend.real_id))
@@ -274,10 +379,12 @@ def _with_cursor(frontend: Frontend, prepared: Prepared) -> OnBackend | None:
     """The statement on the lease, if its cursor is open."""
     if prepared not in frontend.cursors or frontend.backend is None:
         return None
-    return frontend.backend.statements.use(prepared.key)
+    return frontend.backend.statements.use(prepared.source)
 
 
 def _cursor_ended(frontend: Frontend, prepared: Prepared) -> None:
     frontend.cursors.pop(prepared, None)
+    if not prepared.is_streaming:
+        prepared.becomes(frontend.shared.sources, prepared.own.text, 0)
     if not frontend.cursors:
         frontend.session.lift(PinReason.CURSOR)

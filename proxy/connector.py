@@ -30,7 +30,7 @@ from proxy.vector import CHARSET_VARIABLES, NAMES_QUERY, Vector, setup_statement
 COM_QUERY: Final = b"\x03"
 MEASURE: Final = (
     b"SELECT @@session.character_set_client, @@session.character_set_results, @@session.character_set_connection, "
-    b"@@session.collation_connection, @@session.sql_mode, @@global.max_allowed_packet"
+    b"@@session.collation_connection, @@session.sql_mode, @@global.max_allowed_packet, @@global.max_prepared_stmt_count"
 )
 TLS_BROKEN: Final = 2026
 KEEPALIVE: Final = (
@@ -73,6 +73,8 @@ class Facts:
     status: int = int(ServerStatus.AUTOCOMMIT)
     """status flags of a fresh connection"""
     max_allowed_packet: int = 64 << 20
+    max_prepared: int = 16382
+    """max_prepared_stmt_count: statements that all connections together may have prepared"""
     setups: dict[bytes, bytes] = field(default_factory=dict)
     """server version -> the statement that sets the trackers there"""
     charsets: dict[int, tuple[bytes, ...]] = field(default_factory=dict)
@@ -257,6 +259,7 @@ async def _measure(backend: Backend, key: PoolKey, collation: int, facts: Facts)
     charsets = tuple(row[:4])
     facts.sql_mode = row[4]
     facts.max_allowed_packet = int(row[5])
+    facts.max_prepared = int(row[6])
     facts.charsets[collation] = charsets
     if key.capabilities & IGNORE_SPACE:
         # a reset would spoil it; assume what holds for others

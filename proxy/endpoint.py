@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mypy_extensions import mypyc_attr
 
 from protocol.commands import reset_connection
-from proxy.backend import CLOSED, DYING, Backend, LossListener, Owner
+from proxy.backend import CLOSED, DYING, IDLE, Backend, LossListener, Owner
 from proxy.connector import Facts, Target, open_backend
 from proxy.counters import Counters
 from proxy.credentials import Credential, Credentials
@@ -78,6 +78,7 @@ class EndpointRules:
         "is_paranoid",
         "max_age",
         "max_opening",
+        "max_prepared",
         "max_size",
         "min_idle",
     )
@@ -91,6 +92,7 @@ class EndpointRules:
         self.max_age: float = pool.max_age
         self.age_jitter: float = pool.age_jitter
         self.max_opening: int = pool.max_opening
+        self.max_prepared: int = pool.max_prepared
         self.is_paranoid: bool = pool.paranoid
 
 
@@ -163,6 +165,7 @@ class Endpoint(LossListener):
         "core",
         "counters",
         "credentials",
+        "epoch",
         "facts",
         "facts_known",
         "is_answering",
@@ -170,6 +173,7 @@ class Endpoint(LossListener):
         "last_failure",
         "log",
         "loop",
+        "max_prepared",
         "name",
         "role",
         "side_lock",
@@ -206,6 +210,10 @@ class Endpoint(LossListener):
         self.log: Any = None
         # backends that are being reset or captured, and when that has to be over; looked at by the tick
         self.jobs: dict[Backend, float] = {}
+        # raised when the server turns out to have begun anew: what older backends had prepared is gone
+        self.epoch: int = 0
+        # statements prepared on one backend, if the server has room
+        self.max_prepared: int = rules.max_prepared
         # side connections (KILL) are outside the pool, one at a time: pool.size + 1 is never exceeded
         self.side_lock: asyncio.Lock = asyncio.Lock()
         # pool.paranoid: who has every backend between two commands
@@ -299,6 +307,29 @@ class Endpoint(LossListener):
         for member in self.core.members():
             member.expires_at = now
         self.tick()
+
+    def raise_epoch(self) -> None:
+        """The server has lost what was prepared on a connection, so it is another one, or began anew: no backend of before is used again,
+        and those that are leased have nothing prepared."""
+        self.epoch += 1
+        if self.log is not None:
+            self.log.warning("server lost prepared statements", endpoint=self.name, epoch=self.epoch)
+        self.retire_all()
+
+    def statement_limit(self) -> int:
+        """Statements prepared on one backend: all backends of this pool together leave half of the server's room to others."""
+        share = self.facts.max_prepared // (2 * self.core.max_size)
+        return max(1, min(self.max_prepared, share))
+
+    def evict_idle(self) -> bool:
+        """Close statements on backends that nobody uses, because the server is full. False when there are none."""
+        is_any = False
+        for member in self.core.members():
+            if isinstance(member, Backend) and member.mode == IDLE and member.owner is None:
+                statements = member.statements
+                is_any = statements.evict(len(statements) // 4 or 1) or is_any
+                member.transport.write(statements.take_closes())
+        return is_any
 
     def drain(self) -> None:
         """Nothing is granted any more; what is free closes."""

@@ -14,9 +14,9 @@ from protocol.commands import ping
 from protocol.errors import ProtocolError
 from protocol.framing import MAX_PAYLOAD, CommandReader, FileReader, answer_id, frame, payload_of
 from protocol.response import DEFAULT_TRACK_FILTER, TrackFilter
-from proxy import binary, resets, special
+from proxy import binary, long_data, resets, special
 from proxy.backend import Backend
-from proxy.binary import COM_STMT_EXECUTE, COM_STMT_PREPARE, STATEMENT_COMMANDS
+from proxy.binary import AGAIN, COM_STMT_SEND_LONG_DATA, EXECUTING, HELD_BACK, STATEMENT_COMMANDS
 from proxy.classify import NOTHING, Statement
 from proxy.endpoint import COM_QUERY as COM_QUERY_BYTE
 from proxy.endpoint import IN_TRANSACTION
@@ -77,6 +77,7 @@ class Frontend(Lessee):
         "held_answer",
         "is_draining_reader",
         "is_relayed",
+        "is_repeated",
         "is_secure",
         "is_write_paused",
         "login",
@@ -130,8 +131,9 @@ class Frontend(Lessee):
         # binary prepared statements, and those with an open cursor
         self.statements: SessionStatements | None = None
         self.cursors: dict[Prepared, None] = {}
-        # pieces of the answer to COM_STMT_PREPARE: it needs another id
+        # pieces of an answer that the client must not see as it is, and whether its command has been repeated for that
         self.held_answer: list[bytes] = []
+        self.is_repeated: bool = False
         # the re-authentication that COM_CHANGE_USER started (proxy.login.ChangeUser)
         self.login: Any = None
 
@@ -316,9 +318,8 @@ class Frontend(Lessee):
 
     def run_command(self, backend: Backend) -> None:
         wire = self.wire
-        executing = self.executing
-        if executing is not None and self.command == COM_STMT_EXECUTE:
-            wire = binary.run_execution(self, backend, executing)
+        if self.command != COM_QUERY and self.command in EXECUTING and self.executing is not None:
+            wire = binary.run_on_backend(self, backend, self.executing)
             if not wire:
                 return
         self.state = RELAYING
@@ -357,8 +358,7 @@ class Frontend(Lessee):
     # What the backend tells its owner
 
     def relay(self, chunk: bytes) -> None:
-        if self.command == COM_STMT_PREPARE:
-            self.held_answer.append(chunk)
+        if self.command != COM_QUERY and self.command in HELD_BACK and binary.holds_back(self, chunk):
             return
         self.is_relayed = True
         self.shared.counters.bytes_out += len(chunk)
@@ -376,8 +376,9 @@ class Frontend(Lessee):
         assert backend is not None
         session, tracker = self.session, backend.tracker
         if self.command in STATEMENT_COMMANDS:
-            binary.answered(self, backend)
-            verdict = session.completed(self.statement, tracker)
+            verdict = binary.answered(self, backend)
+            if verdict == AGAIN:
+                return
         elif self.command == COM_QUERY:
             verdict = session.completed(self.statement, tracker)
         else:
@@ -537,6 +538,9 @@ class Frontend(Lessee):
     # What the lessee asks for
 
     def send_failure(self, failure: Failure) -> None:
+        if self.command == COM_STMT_SEND_LONG_DATA:
+            long_data.keep_failure(self, failure)
+            return
         self._send(failure.wire(answer_id(self.wire) if self.wire else 1))
 
     def restart_command(self) -> None:

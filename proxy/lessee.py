@@ -387,7 +387,7 @@ class Lessee(Holder):
         if command in _WITH_TEXT:
             text = self.wire[5 : 6 + READ]
         elif command in _ON_STATEMENT and self.executing is not None:
-            text = self.executing.own_key[1]
+            text = self.executing.own.text
         else:
             return Command(command).name if command in _COMMANDS else ""
         # the charset may be another one since this statement

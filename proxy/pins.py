@@ -23,6 +23,7 @@ class PinReason(Enum):
     HANDLER = "handler"
     PREPARED_TEXT = "prepared-text"
     CURSOR = "cursor"
+    LONG_DATA = "long-data"
     SAVEPOINT = "savepoint"
     XA = "xa"
     NEXT_TRANSACTION = "next-transaction"
@@ -94,6 +95,11 @@ MEANINGS: Final[dict[PinReason, PinMeaning]] = {
         "a server-side cursor is open",
         "fetching its last row, COM_STMT_RESET, COM_STMT_CLOSE, or a reset",
         "fetch to the end, or close the statement; an ordinary result set (no cursor type) needs none",
+    ),
+    PinReason.LONG_DATA: PinMeaning(
+        "more than 64 KiB of a prepared statement's long data are on the server",
+        "its execution, COM_STMT_RESET, COM_STMT_CLOSE, or a reset",
+        "send large values as ordinary parameters, or execute as soon as the last piece is sent",
     ),
     PinReason.SAVEPOINT: PinMeaning(
         "SAVEPOINT under autocommit=0, which the server does not report as a transaction",

@@ -1,9 +1,8 @@
 """Binary prepared statements of sessions that share backends. Pure.
 
 A client's statement id is ours (virtual) and belongs to its session. A backend knows a statement by an id of its own, and only if it
-was prepared there: that happens when a session executes it there for the first time. What a statement means is fixed when it is
-prepared (default schema, sql_mode, character sets), so a backend's statements are found by text *and* the state vector of that
-moment, and another backend is brought into that state to prepare it.
+was prepared there: that happens when a session executes it there for the first time. All sessions that prepared a text in the same
+state share its statement on a backend (`proxy.sources` says what keeps statements apart).
 
 The server keeps the types of parameters from one execution to the next ("COM_STMT_EXECUTE", new_params_bind_flag = 0), per
 connection: they are remembered here and sent again where the backend has seen others. Long data is kept until the execution and
@@ -19,107 +18,133 @@ from typing import Final
 from protocol.commands import stmt_close
 from protocol.framing import frame, payload_of
 from protocol.wire import lenenc_bytes, read_lenenc_bytes, read_lenenc_int
-from proxy.classify import Statement
+from proxy.replies import Failure
 from proxy.results import packets, text_row
-from proxy.vector import Vector
+from proxy.sources import Source, Sources, shape_after
 
-BACKEND_LIMIT: Final = 256
-"""Statements kept on one backend; the one not used for longest is closed. MySQL's max_prepared_stmt_count is 16,382 for all."""
 LAST_PREPARED: Final = 0xFFFFFFFF
 """MariaDB's id -1: the statement that this connection prepared last."""
 EXECUTE_HEADER: Final = 10
 """Bytes of COM_STMT_EXECUTE before the NULL bitmap: command, statement id, flags, iteration count."""
+KEPT_LONG_DATA: Final = 65536
+"""Bytes of long data that are kept for one statement; with more its session gets a backend to send them to."""
 
-StatementKey = tuple[Vector, bytes, int]
-"""The state vector that it was prepared in, its text, and which of the session's statements with both alike it is: each has a cursor
-and long data of its own."""
+_NULL_TYPE: Final = b"\x06\x00"
+# no types are like that: the server has kept which ones is not known
+_UNKNOWN_TYPES: Final = b"?"
+
+
+class LongData:
+    """What COM_STMT_SEND_LONG_DATA brought since the last execution of a statement."""
+
+    __slots__ = ("failure", "is_streaming", "payloads", "size")
+
+    def __init__(self) -> None:
+        # the commands, with the client's id
+        self.payloads: list[bytes] = []
+        self.size: int = 0
+        # they are on the server, and more go there
+        self.is_streaming: bool = False
+        # why the execution must fail: these commands have no answer
+        self.failure: Failure | None = None
+
+    def keep(self, payload: bytes) -> bool:
+        """Keep a command for the execution; False when there are too many."""
+        if self.size + len(payload) > KEPT_LONG_DATA:
+            return False
+        self.size += len(payload)
+        self.payloads.append(payload)
+        return True
+
+    def fail(self, failure: Failure) -> None:
+        """The execution will fail with this, the first one that happened."""
+        if self.failure is None:
+            self.failure = failure
+        self.payloads = []
 
 
 class Prepared:
-    """One prepared statement of one session."""
+    """One prepared statement of one session. There may be twenty for each client: what sessions have in common is in `Source`."""
 
-    __slots__ = (
-        "is_overlong",
-        "key",
-        "long_data",
-        "long_size",
-        "num_params",
-        "own_key",
-        "statement",
-        "types",
-        "virtual_id",
-    )
+    __slots__ = ("long_data", "own", "source", "types", "virtual_id")
 
-    def __init__(self, virtual_id: int, key: StatementKey, statement: Statement, num_params: int) -> None:
+    def __init__(self, virtual_id: int, source: Source) -> None:
         self.virtual_id: int = virtual_id
-        self.own_key: StatementKey = key
-        # how backends know what was executed last: the text can have counts written in (`executes_text`)
-        self.key: StatementKey = key
-        # what its text says; applied when it is executed
-        self.statement: Statement = statement
-        self.num_params: int = num_params
+        # as it was prepared, and as backends know what is executed
+        self.own: Source = source
+        self.source: Source = source
         # parameter types of the last execution that sent any
         self.types: bytes = b""
-        # payloads of COM_STMT_SEND_LONG_DATA that wait for the execution
-        self.long_data: list[bytes] = []
-        self.long_size: int = 0
-        # more long data came than the limit: the execution fails, as on a server
-        self.is_overlong: bool = False
+        # None: there is none
+        self.long_data: LongData | None = None
 
-    def executes_text(self, text: bytes) -> None:
-        """The next execution is one of this text, which has the parameters and columns of its own."""
-        vector, own_text, copy = self.own_key
-        self.key = self.own_key if text == own_text else (vector, text, copy)
+    @property
+    def is_streaming(self) -> bool:
+        """Whether it has long data on the server."""
+        return self.long_data is not None and self.long_data.is_streaming
 
-    def add_long_data(self, payload: bytes, limit: int) -> None:
-        """Keep a payload for the execution, up to `limit` bytes in all."""
-        if self.is_overlong:
+    def becomes(self, sources: Sources, text: bytes, number: int) -> None:
+        """What is executed next: this text, which has the parameters and columns of its own, with this number."""
+        self.source = sources.variant(self.own, text, number, self.source.shape)
+
+    def see_types(self, types: bytes, sources: Sources, has_shapes: bool) -> None:
+        """The client has sent types of parameters."""
+        if types == self.types:
             return
-        self.long_size += len(payload)
-        if self.long_size > limit:
-            self.drop_long_data()
-            self.is_overlong = True
-        else:
-            self.long_data.append(payload)
+        self.types = self.own.interned(types)
+        if has_shapes:
+            self._reshape(sources, shape_after(self.source.shape, types))
 
-    def drop_long_data(self) -> None:
-        """It was executed or reset."""
-        if self.long_data:
-            self.long_data = []
-        self.long_size = 0
-        self.is_overlong = False
+    def prepare_anew(self, sources: Sources, has_shapes: bool) -> None:
+        """It is about to be prepared on a backend that knows nothing of the executions before."""
+        if has_shapes:
+            self._reshape(sources, shape_after(b"", self.types))
+
+    def _reshape(self, sources: Sources, shape: bytes) -> None:
+        source = self.source
+        self.source = sources.variant(source, source.text, source.number, shape)
 
 
 class SessionStatements:
     """The prepared statements of one session."""
 
-    __slots__ = ("_by_id", "_last_id")
+    __slots__ = ("_by_id", "_highest_id", "_last_id")
 
     def __init__(self) -> None:
         self._by_id: dict[int, Prepared] = {}
+        self._highest_id: int = 0
+        # what MariaDB's -1 means; 0 when it means nothing
         self._last_id: int = 0
 
-    def key(self, vector: Vector, text: bytes) -> StatementKey:
-        """A key for a text that is being prepared now, other than those of the statements that are open."""
-        copy = 0
-        taken = {prepared.own_key for prepared in self._by_id.values() if prepared.own_key[1] == text}
-        while (vector, text, copy) in taken:
-            copy += 1
-        return (vector, text, copy)
-
-    def add(self, key: StatementKey, statement: Statement, num_params: int) -> Prepared:
+    def add(self, source: Source) -> Prepared:
         """A statement was prepared: it gets the session's next id."""
-        self._last_id += 1
-        prepared = self._by_id[self._last_id] = Prepared(self._last_id, key, statement, num_params)
+        self._highest_id += 1
+        self._last_id = self._highest_id
+        prepared = self._by_id[self._last_id] = Prepared(self._last_id, source)
         return prepared
 
-    def find(self, virtual_id: int) -> Prepared | None:
+    def failed(self) -> None:
+        """One could not be prepared: an id is used up, as on a server, and there is no last one."""
+        self._highest_id += 1
+        self._last_id = 0
+
+    def find(self, virtual_id: int, is_mariadb: bool) -> Prepared | None:
         """The statement with this id."""
-        return self._by_id.get(self._last_id if virtual_id == LAST_PREPARED else virtual_id)
+        return self._by_id.get(self._last_id if virtual_id == LAST_PREPARED and is_mariadb else virtual_id)
 
     def close(self, virtual_id: int) -> None:
         """COM_STMT_CLOSE: the id is free. Backends keep the statement for others, within their limit."""
         self._by_id.pop(virtual_id, None)
+
+    def free_number(self, prepared: Prepared) -> int:
+        """A number for a statement that needs one of its own on the backend: its own if it has one."""
+        if prepared.source.number:
+            return prepared.source.number
+        taken = [each.source.number for each in self._by_id.values() if each.own is prepared.own]
+        number = 1
+        while number in taken:
+            number += 1
+        return number
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -128,10 +153,11 @@ class SessionStatements:
 class OnBackend:
     """A statement as one backend has it."""
 
-    __slots__ = ("real_id", "types")
+    __slots__ = ("is_executed", "real_id", "types")
 
     def __init__(self, real_id: int) -> None:
         self.real_id: int = real_id
+        self.is_executed: bool = False
         # parameter types that the server remembers of its last execution
         self.types: bytes = b""
 
@@ -139,35 +165,62 @@ class OnBackend:
 class BackendStatements:
     """What is prepared on one backend, least recently used first."""
 
-    __slots__ = ("_by_key", "_to_close")
+    __slots__ = ("_by_source", "_to_close", "epoch")
 
     def __init__(self) -> None:
-        self._by_key: dict[StatementKey, OnBackend] = {}
+        self._by_source: dict[Source, OnBackend] = {}
         # ids that the server can forget; closed with the next execution, for they have no answer
         self._to_close: list[int] = []
+        # the endpoint's epoch when they were known to exist
+        self.epoch: int = 0
 
-    def use(self, key: StatementKey) -> OnBackend | None:
+    def keep_up(self, epoch: int) -> None:
+        """Forget everything if the endpoint's epoch is another one: the server has lost it, and its ids begin anew."""
+        if epoch != self.epoch:
+            self.epoch = epoch
+            self.clear()
+
+    def use(self, source: Source) -> OnBackend | None:
         """The statement if it is prepared here; it counts as used."""
-        found = self._by_key.pop(key, None)
+        found = self._by_source.pop(source, None)
         if found is not None:
-            self._by_key[key] = found
+            self._by_source[source] = found
         return found
 
-    def add(self, key: StatementKey, real_id: int) -> OnBackend:
-        """It was prepared here just now."""
-        older = self._by_key.pop(key, None)
-        if older is not None:
-            self._to_close.append(older.real_id)
-        added = self._by_key[key] = OnBackend(real_id)
-        if len(self._by_key) > BACKEND_LIMIT:
-            self._to_close.append(self._by_key.pop(next(iter(self._by_key))).real_id)
+    def use_variant(self, source: Source, fresh: Source) -> OnBackend | None:
+        """The same for a variant of ``fresh``. If that is here and was never executed, it becomes the variant, or goes when there is
+        one."""
+        found = self.use(source)
+        unused = self._by_source.get(fresh)
+        if unused is None or unused.is_executed:
+            return found
+        if found is not None:
+            self.drop(fresh)
+            return found
+        del self._by_source[fresh]
+        self._by_source[source] = unused
+        return unused
+
+    def add(self, source: Source, real_id: int, limit: int) -> OnBackend:
+        """It was prepared here just now. ``limit``: statements that are kept."""
+        self.drop(source)
+        added = self._by_source[source] = OnBackend(real_id)
+        if len(self._by_source) > limit:
+            self.evict(len(self._by_source) - limit)
         return added
 
-    def drop(self, key: StatementKey) -> None:
+    def drop(self, source: Source) -> None:
         """Close it at the next opportunity."""
-        found = self._by_key.pop(key, None)
+        found = self._by_source.pop(source, None)
         if found is not None:
             self._to_close.append(found.real_id)
+
+    def evict(self, count: int) -> bool:
+        """Close so many of those not used for longest at the next opportunity. False when there were none."""
+        oldest = list(self._by_source)[:count]
+        for source in oldest:
+            self.drop(source)
+        return bool(oldest)
 
     def take_closes(self) -> bytes:
         """COM_STMT_CLOSE packets that are due, in wire form."""
@@ -179,8 +232,11 @@ class BackendStatements:
 
     def clear(self) -> None:
         """The connection was reset: the server has dropped them all."""
-        self._by_key = {}
+        self._by_source = {}
         self._to_close = []
+
+    def __len__(self) -> int:
+        return len(self._by_source)
 
 
 def renamed(wire: bytes, real_id: int) -> bytes:
@@ -188,31 +244,50 @@ def renamed(wire: bytes, real_id: int) -> bytes:
     return wire[:5] + real_id.to_bytes(4, "little") + wire[9:]
 
 
+def sent_types(wire: bytes, num_params: int) -> bytes:
+    """The types of parameters in a COM_STMT_EXECUTE; b"" when it has none, or is cut off within them."""
+    flag_at = 4 + EXECUTE_HEADER + (num_params + 7) // 8
+    end = flag_at + 1 + 2 * num_params
+    if num_params and len(wire) >= end and wire[flag_at] != 0:
+        return wire[flag_at + 1 : end]
+    return b""
+
+
 def execution(wire: bytes, prepared: Prepared, on_backend: OnBackend) -> bytes:
-    """COM_STMT_EXECUTE as this backend must get it, with the long data that comes before it. Both remember the types.
+    """COM_STMT_EXECUTE as this backend must get it, the types of parameters with it unless the server has the right ones.
 
     A packet that is too short to have what it announces goes as it is: the server says what is wrong with it.
     """
-    real_id = on_backend.real_id
-    out = renamed(wire, real_id)
-    if prepared.num_params:
-        flag_at = 4 + EXECUTE_HEADER + (prepared.num_params + 7) // 8
-        types_end = flag_at + 1 + 2 * prepared.num_params
-        if len(wire) > flag_at:
-            if wire[flag_at] == 1:
-                prepared.types = on_backend.types = wire[flag_at + 1 : types_end]
-            elif prepared.types and on_backend.types != prepared.types:
-                payload = payload_of(out)
-                at = flag_at - 4
-                out = frame(payload[:at] + b"\x01" + prepared.types + payload[at + 1 :])
-                on_backend.types = prepared.types
-    if prepared.long_data:
-        long_data = [
-            frame(payload[:1] + real_id.to_bytes(4, "little") + payload[5:]) for payload in prepared.long_data
-        ]
-        prepared.drop_long_data()
-        return b"".join(long_data) + out
+    on_backend.is_executed = True
+    out = renamed(wire, on_backend.real_id)
+    num_params = prepared.own.num_params
+    flag_at = 4 + EXECUTE_HEADER + (num_params + 7) // 8
+    if not num_params or len(wire) <= flag_at:
+        return out
+    if wire[flag_at] != 0:
+        on_backend.types = sent_types(wire, num_params) or _UNKNOWN_TYPES
+    elif on_backend.types != prepared.types:
+        # without any, the server must not take those of others: NULL for all is refused like none at all
+        types = prepared.types or _NULL_TYPE * num_params
+        payload = payload_of(out)
+        at = flag_at - 4
+        out = frame(payload[:at] + b"\x01" + types + payload[at + 1 :])
+        on_backend.types = types
     return out
+
+
+def kept_long_data(prepared: Prepared, real_id: int) -> bytes:
+    """The long data that goes before the execution, in wire form."""
+    long_data = prepared.long_data
+    if long_data is None:
+        return b""
+    name = real_id.to_bytes(4, "little")
+    return b"".join([frame(payload[:1] + name + payload[5:]) for payload in long_data.payloads])
+
+
+def forget_types(on_backend: OnBackend) -> None:
+    """An execution was refused, maybe before the server took its types."""
+    on_backend.types = _UNKNOWN_TYPES
 
 
 def binary_answer(text_answer: bytes, deprecate_eof: bool) -> bytes:

@@ -460,6 +460,14 @@ class ResidueKeeper:
         self._insert_ids.clear()
         return [command]
 
+    def refused(self, code: int, message: str) -> None:
+        """The proxy has answered a command with an error in the server's place: it is what SHOW WARNINGS shows now."""
+        row = [b"Error", b"%d" % code, message.encode()]
+        self.captured = Captured([b"".join([lenenc_bytes(value) for value in row])], 1)
+        self.row_count = -1
+        self.residue &= ~DIAGNOSTICS
+        self.native &= ~(DIAGNOSTICS | ROW_COUNT)
+
     def pinged(self) -> int:
         """The client's COM_PING was answered, by the server or without it: ROW_COUNT() is 0 after it. The warnings of its OK: on MySQL
         those of the statement before."""

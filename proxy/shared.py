@@ -12,6 +12,7 @@ from proxy.credentials import PROOF_LIFETIME, Credentials, LoginDelays
 from proxy.identity import KeyTable
 from proxy.pin_records import PinBook
 from proxy.rsa import KeyPair
+from proxy.sources import Sources
 
 if TYPE_CHECKING:
     from proxy.classify import StatementCache
@@ -55,6 +56,7 @@ class Shared:
         "proof_locks",
         "proven_schemas",
         "readers",
+        "sources",
         "statements",
         "writers",
     )
@@ -102,6 +104,7 @@ class Shared:
         # user -> lock: one unknown password of a user is tried at a time
         self.proof_locks: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
         self.keys: KeyTable = KeyTable()
+        self.sources: Sources = Sources()
         self.writers: list[Endpoint] = []
         self.readers: list[Endpoint] = []
         # sessions by their connection id

@@ -7,8 +7,7 @@ import pytest
 from protocol.framing import frame
 from protocol.packets import Column, text_resultset
 from protocol.wire import lenenc_bytes
-from proxy.binary import MOST_STATEMENTS
-from proxy.prepared import BACKEND_LIMIT, LAST_PREPARED, binary_answer
+from proxy.prepared import LAST_PREPARED, binary_answer
 from proxy.shared import STATEMENT_POOLING
 from tests.fakes.client import FakeClient
 from tests.fakes.server import ServerEnd
@@ -43,6 +42,7 @@ TEXT = "SELECT ?"
 STRING = b"\xfd\x00"
 NUMBER = b"\x08\x00"
 READ_ONLY_CURSOR = 1
+MARIADB = b"5.5.5-10.11.6-MariaDB"
 
 
 def client_of(world: World, schema: bytes | None = None) -> FakeClient:
@@ -198,7 +198,7 @@ def test_a_preparation_that_is_refused_makes_no_statement(world: World) -> None:
     server.got()
     server.answers(ok())
     client.sends(execute(1))
-    client.gets_error(1243, "Unknown prepared statement handler (1) given to mysqld_stmt_execute")
+    client.gets_error(1243, "Unknown prepared statement handler (1) given to mysql_stmt_precheck")
 
 
 def test_sessions_do_not_see_the_statements_of_others(world: World) -> None:
@@ -364,6 +364,7 @@ def test_a_client_that_leaves_while_a_backend_prepares_for_it_costs_the_backend(
 
 def test_types_are_sent_again_where_the_server_has_seen_others(make_world: MakeWorld) -> None:
     world = make_world(pool_size=2)
+    world.facts.server_version = MARIADB
     client, holder = client_of(world), client_of(world)
     first = prepared_by(world, client, num_params=1)
     client.sends(execute(1, params=params(b"a", types=STRING)))
@@ -393,40 +394,6 @@ def test_types_are_sent_again_where_the_server_has_seen_others(make_world: MakeW
     first.answers(ok())
     client.sends(execute(1, params=params(b"12345678")))
     first.gets(execute(41, params=params(b"12345678", types=NUMBER)))
-
-
-def test_long_data_is_kept_and_sent_before_the_execution(world: World) -> None:
-    client = client_of(world)
-    server = prepared_by(world, client, num_params=1)
-    client.sends(long_data(1, 0, b"abc"), long_data(1, 0, b"def"))
-    assert world.pool() == "1 idle"
-    server.gets_nothing()
-    client.sends(execute(1, params=params(types=STRING)))
-    server.gets(long_data(41, 0, b"abc"), long_data(41, 0, b"def"), execute(41, params=params(types=STRING)))
-    server.answers(ok())
-    client.gets(ok())
-    client.sends(execute(1, params=params(b"x")))
-    server.gets(execute(41, params=params(b"x")))
-
-
-def test_a_reset_of_a_statement_drops_its_long_data(world: World) -> None:
-    client = client_of(world)
-    server = prepared_by(world, client, num_params=1)
-    client.sends(long_data(1, 0, b"abc"), reset_statement(1))
-    client.gets(ok())
-    client.sends(execute(1, params=params(b"x", types=STRING)))
-    server.gets(execute(41, params=params(b"x", types=STRING)))
-
-
-def test_long_data_over_the_limit_fails_the_execution(make_world: MakeWorld) -> None:
-    world = make_world(max_packet=1024)
-    client = client_of(world)
-    server = prepared_by(world, client, num_params=1)
-    client.sends(*[long_data(1, 0, b"x" * 500)] * 4, execute(1, params=params(b"x", types=STRING)))
-    client.gets_error(1105, "longer than 'max_allowed_packet' bytes")
-    server.gets_nothing()
-    client.sends(execute(1, params=params(b"x", types=STRING)))
-    server.gets(execute(41, params=params(b"x", types=STRING)))
 
 
 def test_an_execution_that_is_cut_off_is_malformed(world: World) -> None:
@@ -485,10 +452,80 @@ def test_another_execution_without_a_cursor_closes_the_cursor(world: World) -> N
     client = client_of(world)
     server = open_cursor(world, client)
     client.sends(execute(1))
-    server.gets(execute(41))
+    # MySQL cannot execute that one without a cursor any more
+    server.gets(prepare(TEXT))
+    server.answers(prepared(42))
+    server.gets(close_statement(41), execute(42))
     server.answers(rows(b"1"))
     client.got()
     assert world.pool() == "1 idle"
+
+
+def test_an_execution_that_opens_no_cursor_holds_nothing(world: World) -> None:
+    client = client_of(world)
+    server = prepared_by(world, client, "DO 1")
+    client.sends(execute(1, flags=READ_ONLY_CURSOR))
+    server.gets(execute(41, flags=READ_ONLY_CURSOR))
+    server.answers(ok())
+    client.gets(ok())
+    assert world.pool() == "1 idle"
+    client.sends(execute(1, flags=READ_ONLY_CURSOR))
+    server.gets(execute(41, flags=READ_ONLY_CURSOR))
+
+
+def test_cursors_of_one_text_are_statements_of_their_own(world: World) -> None:
+    client = client_of(world)
+    server = open_cursor(world, client)
+    prepared_by(world, client, real_id=42, own_id=2)
+    client.sends(execute(2, flags=READ_ONLY_CURSOR))
+    server.gets(execute(42, flags=READ_ONLY_CURSOR))
+    server.answers(cursor())
+    client.gets(cursor())
+    client.sends(fetch(1, 1), fetch(2, 1))
+    server.gets(fetch(41, 1))
+    server.answers(fetched(b"1", status=LAST_ROW_SENT))
+    server.gets(fetch(42, 1))
+    server.answers(fetched(b"1", status=LAST_ROW_SENT))
+    assert world.pool() == "1 idle"
+
+
+def test_sessions_that_prepared_the_same_text_share_its_statement(world: World) -> None:
+    client, other = client_of(world), client_of(world)
+    for number in (1, 2, 3):
+        server = prepared_by(world, client, real_id=40 + number, own_id=number)
+    prepared_by(world, other, real_id=44)
+    for each, statement_id in ((client, 1), (client, 2), (other, 1), (client, 3)):
+        each.sends(execute(statement_id))
+        assert server.got()[-1] == execute(44)[4:]
+        server.answers(rows(b"1"))
+    assert len(world.shared.sources) == 1
+
+
+def test_mysql_does_not_take_a_string_for_the_number_of_another_session(world: World) -> None:
+    client, other = client_of(world), client_of(world)
+    server = prepared_by(world, client, num_params=1)
+    client.sends(execute(1, params=params(b"12345678", types=NUMBER)))
+    server.gets(execute(41, params=params(b"12345678", types=NUMBER)))
+    server.answers(rows(b"1"))
+    prepared_by(world, other, num_params=1, real_id=42)
+    other.sends(execute(1, params=params(b"abc", types=STRING)))
+    server.gets(execute(42, params=params(b"abc", types=STRING)))
+    server.answers(rows(b"1"))
+    client.sends(execute(1, params=params(b"12345678")))
+    server.gets(execute(41, params=params(b"12345678")))
+
+
+def test_numbers_are_executed_on_one_statement_for_all(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=1)
+    client, other = client_of(world), client_of(world)
+    server = prepared_by(world, client, num_params=1)
+    for each in (client, other):
+        if each is other:
+            prepared_by(world, other, num_params=1, real_id=42)
+        each.sends(execute(1, params=params(b"12345678", types=NUMBER)))
+        got = server.got()
+        server.answers(rows(b"1"))
+    assert got == [close_statement(42)[4:], execute(41, params=params(b"12345678", types=NUMBER))[4:]]
 
 
 def test_a_cursor_of_another_statement_holds_on(world: World) -> None:
@@ -531,9 +568,10 @@ def test_a_closed_statement_is_unknown_and_stays_on_the_backend_for_others(world
     server.gets(close_statement(41), execute(42))
 
 
-def test_a_backend_keeps_so_many_statements_and_closes_the_oldest(world: World) -> None:
+def test_a_backend_keeps_so_many_statements_and_closes_the_oldest(make_world: MakeWorld) -> None:
+    world = make_world(pool={"max_prepared": 20})
     client = client_of(world)
-    for number in range(1, BACKEND_LIMIT + 2):
+    for number in range(1, 22):
         server = prepared_by(world, client, f"SELECT {number}", real_id=1000 + number, own_id=number)
     client.sends(execute(2))
     server.gets(close_statement(1001), execute(1002))
@@ -546,37 +584,29 @@ def test_a_backend_keeps_so_many_statements_and_closes_the_oldest(world: World) 
     server.gets(close_statement(1003), execute(2000))
 
 
-def test_a_session_has_a_limit_of_statements(world: World) -> None:
+def test_a_backend_keeps_its_share_of_what_the_server_has_room_for(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=2, pool={"max_prepared": 20})
+    assert world.writer.statement_limit() == 20
+    world.facts.max_prepared = 16
+    assert world.writer.statement_limit() == 4
+    world.facts.max_prepared = 0
+    assert world.writer.statement_limit() == 1
+
+
+def test_a_session_has_no_more_statements_than_the_server_has_room_for(world: World) -> None:
+    world.facts.max_prepared = 1
     client = client_of(world)
     server = prepared_by(world, client)
-    statements = world.frontend(client).statements
-    assert statements is not None
-    for _ in range(MOST_STATEMENTS - 1):
-        found = statements.find(1)
-        assert found is not None
-        statements.add(found.key, found.statement, 0)
     client.sends(prepare(TEXT))
     client.gets_error(1461, "max_prepared_stmt_count")
     server.gets_nothing()
-
-
-def test_a_statement_that_the_server_has_lost_is_prepared_anew_the_next_time(world: World) -> None:
-    client = client_of(world)
-    server = prepared_by(world, client)
-    client.sends(execute(1))
-    server.got()
-    server.answers(error(1243))
-    client.gets(error(1243))
-    server.gets(PING)
-    server.answers(ok())
-    client.sends(execute(1))
-    server.gets(prepare(TEXT))
 
 
 # MariaDB
 
 
 def test_the_id_minus_one_is_the_statement_prepared_last(world: World) -> None:
+    world.facts.server_version = MARIADB
     client = client_of(world)
     prepared_by(world, client, "SELECT 1", real_id=41)
     client.sends(prepare("SELECT 2"), execute(LAST_PREPARED))

@@ -334,6 +334,15 @@ def test_an_answer_leaves_warnings_alone_on_mariadb(maria: Story) -> None:
     assert maria.residue == DIAGNOSTICS
 
 
+def test_an_error_in_the_servers_place_is_shown(story: Story) -> None:
+    story.run("INSERT INTO t VALUES (1)", ok())
+    story.refused(1243, "Unknown")
+    assert story.value("SELECT ROW_COUNT()") == b"-1"
+    story.refused(1243, "Unknown")
+    shown = text_rows(story.ask("SHOW WARNINGS") or b"")
+    assert shown == [[b"Error", b"1243", b"Unknown"]]
+
+
 def test_found_rows_leaves_a_warning_of_its_own_on_mysql(story: Story) -> None:
     assert story.value("SELECT FOUND_ROWS()") == b"0"
     answer = story.ask("SHOW WARNINGS")
