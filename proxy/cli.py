@@ -1,4 +1,4 @@
-"""The command `fanin`: reads the settings, says what is wrong with them, and runs the proxy.
+"""The command `fanin`: reads the settings, says what is wrong with them, and runs the proxy; or explains a statement.
 
 Exit status: 0 all is well, 1 the proxy could not run, 2 the settings are wrong.
 """
@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import argparse
 import errno
+import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from config.catalog import Setting, all_settings
 from config.loading import Loaded, read
@@ -54,6 +55,8 @@ def main(
     """
     environ = os.environ if environ is None else environ
     arguments = _parser().parse_args(argv)
+    if arguments.command == "explain":
+        return _explain(arguments)
     file = arguments.config or environ.get(CONFIG_VARIABLE) or None
     flags = {setting.path: getattr(arguments, setting.path) for setting in all_settings() if setting.flag}
     try:
@@ -84,7 +87,24 @@ def _parser() -> argparse.ArgumentParser:
         for setting in all_settings():
             if setting.flag:
                 _add_flag(command, setting)
+    _add_explain(commands)
     return parser
+
+
+def _add_explain(commands: Any) -> None:
+    text = "print how a statement would be treated: what it does to the session, what pins it, and advice"
+    command = commands.add_parser("explain", help=text, description=text, allow_abbrev=False)
+    command.add_argument(
+        "sql", metavar="SQL", help="one or more statements; - reads them from standard input"
+    )
+    command.add_argument("--sql-mode", default="", metavar="MODES", help="the session's sql_mode")
+    command.add_argument(
+        "--server",
+        choices=("mysql", "mariadb"),
+        default="mysql",
+        help="what kind of server it is for [mysql]",
+    )
+    command.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _add_flag(command: argparse.ArgumentParser, setting: Setting) -> None:
@@ -113,6 +133,21 @@ def _check(loaded: Loaded) -> int:
     sys.stdout.write(effective_toml(loaded))
     for warning in loaded.settings.warnings():
         _say(f"fanin: warning: {warning}")
+    return 0
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    # Here and not above: no other command needs the lexer before it serves.
+    from proxy import explain
+
+    sql = sys.stdin.buffer.read() if arguments.sql == "-" else os.fsencode(arguments.sql)
+    explanations = explain.explain(
+        sql, explain.lexing_of(arguments.sql_mode), is_mariadb=arguments.server == "mariadb"
+    )
+    if arguments.json:
+        print(json.dumps([each.as_json() for each in explanations], indent=2))
+    else:
+        print(explain.as_text(explanations), end="")
     return 0
 
 

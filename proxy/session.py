@@ -95,7 +95,7 @@ _NOT_RUN: Final = frozenset([
 _IN_PASSING: Final = frozenset(
     [PinReason.USER_VARIABLE, PinReason.USER_LOCK, PinReason.SEQUENCE_VALUE, PinReason.UNKNOWN_STATEMENT]
 )
-_UNSAFE_CHARSETS: Final = frozenset([b"gbk", b"big5", b"sjis", b"cp932", b"gb18030", b"gb2312"])
+UNSAFE_CHARSETS: Final = frozenset([b"gbk", b"big5", b"sjis", b"cp932", b"gb18030", b"gb2312"])
 _DIAGNOSTICS_BIT: Final = BITS[PinReason.DIAGNOSTICS]
 _ROUTINE_BIT: Final = BITS[PinReason.ROUTINE]
 _TEMPORARY_TABLE_BIT: Final = BITS[PinReason.TEMPORARY_TABLE]
@@ -475,7 +475,7 @@ class SessionState(ResidueKeeper):
     def _watch_charset(self) -> None:
         charset = self.vector.variables.get(b"character_set_client", b"").lower()
         bit = BITS[PinReason.UNSAFE_CHARSET]
-        if charset in _UNSAFE_CHARSETS:
+        if charset in UNSAFE_CHARSETS:
             if not self.pinned & bit:
                 self.pin(PinReason.UNSAFE_CHARSET)
         elif self.pinned & bit:

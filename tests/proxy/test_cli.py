@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import subprocess
@@ -193,3 +194,27 @@ def test_it_runs_as_a_module(status: list[str]) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(("fanin ", "listen = "))
+
+
+def test_a_statement_is_explained_without_any_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "SELECT GET_LOCK('secret', 1)"], {"FANIN_NONSENSE": "1"}) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("statement: SELECT GET_LOCK(?, ?)\nclass: read\n")
+    assert "pinned: user-lock" in text
+    assert "secret" not in text
+
+
+def test_an_explanation_may_be_json_and_its_statement_come_from_standard_input(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"SET @@sql_safe_updates = 1; FROBNICATE")))
+    assert main(["explain", "--json", "--server", "mariadb", "-"], {}) == 0
+    first, second = json.loads(capsys.readouterr().out)
+    assert [pin["reason"] for pin in first["pins"]] == ["untracked-variable"]
+    assert second["class"] == "unknown"
+
+
+def test_the_sql_mode_decides_how_a_statement_is_read(capsys: pytest.CaptureFixture[str]) -> None:
+    text = r"SELECT 'a\', GET_LOCK('x', 1), 'b'"
+    assert main(["explain", "--sql-mode", "NO_BACKSLASH_ESCAPES", text], {}) == 0
+    assert "pinned: user-lock" in capsys.readouterr().out
