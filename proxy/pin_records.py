@@ -65,7 +65,7 @@ class PinRow:
         self.digest = digest
         self.reason = reason
         self.advice = advice
-        # pins that have begun, those that have not ended, and when the last one began
+        # pins that have begun, those that have not ended, and when the last one began or ended
         self.count = 0
         self.live = 0
         self.last_seen = 0.0
@@ -168,6 +168,7 @@ class SessionPins:
         for pin in self.pins:
             if pin.reason not in reasons:
                 pin.row.live -= 1
+                pin.row.last_seen = now
         self.pins = [pin for pin in self.pins if pin.reason in reasons]
         held = {pin.reason for pin in self.pins}
         for reason in reasons:

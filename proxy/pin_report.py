@@ -63,7 +63,7 @@ def _row(row: PinRow, pool_sizes: Mapping[str, int], uptime: float, now: float) 
             {"name": name, **_cost(clock.seconds(now), pool_sizes.get(name, 0), uptime)}
             for name, clock in row.clocks.items()
         ],
-        "last_seen_ago": round(now - row.last_seen, 3),
+        "last_seen_ago": 0.0 if row.live else round(now - row.last_seen, 3),
         "cleared_by": meaning.lifted_by if meaning is not None else "",
         "advice": row.advice,
     }
@@ -90,7 +90,7 @@ def as_text(found: Mapping[str, Any]) -> str:
         return "\n".join([*lines, "", "no session was pinned", ""])
     lines += ["", f"{_HEAD}reason"]
     for each in found["pins"]:
-        last_seen = _ago(each["last_seen_ago"]) + " ago"
+        last_seen = "now" if each["live"] else _ago(each["last_seen_ago"]) + " ago"
         reason = each["reason"] or "several"
         lines.append(f"{_figures(each)} {each['live']:>5} {each['count']:>7} {last_seen:>12}  {reason}")
         lines.append(_INDENT + (each["digest"] or "(no statement: from the start of the session)"))

@@ -1,4 +1,4 @@
-"""What a running proxy tells about itself: the source of /metrics, /readyz and /state. Reads, never changes."""
+"""What a running proxy tells about itself: the source of /metrics, /readyz, /state and /pins. Reads, never changes."""
 
 from __future__ import annotations
 

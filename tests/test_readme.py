@@ -16,6 +16,7 @@ from bench.fanin_process import FaninProcess
 from bench.servers import Server, free_port
 from config.rendering import settings_table
 from proxy.counters import Counters
+from proxy.explain import as_text, explain
 from proxy.metrics import render
 from proxy.pins import MEANINGS, PinReason
 
@@ -50,7 +51,12 @@ def metrics_table() -> str:
     return "\n".join(["| metric | |", "|---|---|", *rows])
 
 
-TABLES = {"pins": pins_table, "settings": settings_table, "metrics": metrics_table}
+def explanation() -> str:
+    statement = b"SELECT GET_LOCK('invoices', 10)"
+    return f"```text\n{as_text(explain(statement))}```"
+
+
+TABLES = {"pins": pins_table, "explain": explanation, "settings": settings_table, "metrics": metrics_table}
 
 
 def written(readme: str) -> str:

@@ -19,7 +19,7 @@ def test_a_pin_lasts_from_its_answer_to_the_one_that_ends_it() -> None:
     pins.update([], "", True, 15.0)
     assert pins.pins == []
     found = row(book, "a")
-    assert (found.live, found.count, found.seconds(99.0), found.last_seen) == (0, 1, 5.0, 10.0)
+    assert (found.live, found.count, found.seconds(99.0), found.last_seen) == (0, 1, 5.0, 15.0)
     assert book.endpoints["w"].seconds(99.0) == 5.0
     assert book.seconds_by_reason(99.0) == {"user-lock": 5.0}
 
