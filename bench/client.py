@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Self, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
-from bench.response import BadResponse, Response, ResponseReader, Row
+from bench.response import TEXT, BadResponse, Response, ResponseReader, Row
 from bench.workload import Step
 from protocol.client import ClientLogin, Connected, Refused
 from protocol.constants import Capability
@@ -84,7 +84,17 @@ class Target:
 class Connection(asyncio.Protocol):
     """One client connection. Subclasses for the data path override `answered` and `broke`."""
 
-    __slots__ = ("_known", "_login", "_reader", "_waiter", "chunk", "is_asking", "target", "transport")
+    __slots__ = (
+        "_form",
+        "_known",
+        "_login",
+        "_reader",
+        "_waiter",
+        "chunk",
+        "is_asking",
+        "target",
+        "transport",
+    )
 
     def __init__(self, target: Target) -> None:
         self.target = target
@@ -92,6 +102,7 @@ class Connection(asyncio.Protocol):
         self.is_asking = False  # a statement was sent and its response is not complete
         self.chunk = b""  # the whole response that was parsed last, if it came in one piece
         self._known = b""
+        self._form = TEXT  # of the response that is awaited
         self._reader: ResponseReader | None = None  # only while a response is being parsed
         self._waiter: asyncio.Future[Response | None] | None = None
         self._login: ClientLogin | None = ClientLogin(
@@ -116,6 +127,7 @@ class Connection(asyncio.Protocol):
         """Send a statement; `answered` or `broke` follows."""
         assert self.transport is not None
         self._known = step.known
+        self._form = step.form
         self.is_asking = True
         self.transport.write(step.wire)
 
@@ -179,7 +191,7 @@ class Connection(asyncio.Protocol):
             self._fail("bad response", f"{len(chunk)} bytes that nobody asked for: {chunk[:40]!r}")
             return
         if reader is None:
-            reader = self._reader = ResponseReader()
+            reader = self._reader = ResponseReader(self._form)
             self.chunk = chunk
         else:
             self.chunk = b""

@@ -23,7 +23,8 @@ from bench.meters import ProcessMeter, ServerWatch, machine
 from bench.report import Peer, comparison_table, console, print_remarks, write_json
 from bench.servers import KINDS
 from bench.trial import Outcome, Trial
-from bench.workload import NAMES, Step, Workload, workload_of
+from bench.workload import Step, Workload
+from bench.workloads import NAMES, workload_of
 
 PROXIES = ("fanin", "haproxy", "direct")
 SPARE_CONNECTIONS = 50  # of the server: monitors, and this program's own

@@ -14,11 +14,12 @@ from bench.client import ClientError, Target, control, raise_file_limit
 from bench.display import Display
 from bench.fanin_process import FaninProcess
 from bench.load import Group
-from bench.meters import ProcessMeter, ServerWatch
+from bench.meters import FaninPages, ProcessMeter, ServerWatch
 from bench.report import console, draw, outcome_table, print_remarks, write_json
 from bench.servers import KINDS
 from bench.trial import Outcome, Trial
-from bench.workload import NAMES, Step, workload_of
+from bench.workload import Step
+from bench.workloads import NAMES, workload_of
 
 PREFIX = "fanin_bench_"  # of tables in a database that is not ours
 RESULTS = Path("bench-results")
@@ -45,13 +46,14 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--server-dsn", metavar="DSN", help="with --dsn of a proxy: where to count server connections"
     )
     parser.add_argument("--pid", type=int, help="with --dsn: process whose CPU and memory to measure")
+    parser.add_argument("--pages", metavar="HOST:PORT", help="with --dsn of a Fanin: where its /metrics are")
     parser.add_argument("--json", type=Path, metavar="FILE", default=RESULTS / "fanin.json")
     parser.add_argument("--png", type=Path, metavar="FILE", default=RESULTS / "fanin.png")
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where clients connect to, where server connections are counted, and which process is watched."""
+    """Where clients connect to, where server connections are counted, which process is watched, whose metrics are read."""
 
     name: str
     target: Target
@@ -59,6 +61,7 @@ class Place:
     proxy_pid: int | None
     server_pid: int | None
     prefix: str
+    pages: str | None
 
 
 def run(options: Namespace) -> int:
@@ -87,7 +90,7 @@ def given_place(options: Namespace) -> Place:
     """A target that runs already."""
     target = Target.of_dsn(options.dsn)
     server = Target.of_dsn(options.server_dsn) if options.server_dsn else target
-    return Place(target.address, target, server, options.pid, None, PREFIX)
+    return Place(target.address, target, server, options.pid, None, PREFIX, options.pages)
 
 
 def own_place(options: Namespace, stack: ExitStack) -> tuple[Place, FaninProcess]:
@@ -95,12 +98,15 @@ def own_place(options: Namespace, stack: ExitStack) -> tuple[Place, FaninProcess
     server = stack.enter_context(KINDS[options.kind]())
     fanin = stack.enter_context(
         FaninProcess(
-            f"{server.host}:{server.port}", pool_size=options.pool_size, max_clients=options.clients + 10
+            f"{server.host}:{server.port}",
+            pool_size=options.pool_size,
+            max_clients=options.clients + 10,
+            has_pages=True,
         )
     )
     direct = Target(server.host, server.port)
     name = f"{options.kind} through Fanin with a pool of {options.pool_size}"
-    return Place(name, Target(server.host, fanin.port), direct, fanin.pid, server.pid, ""), fanin
+    return Place(name, Target(server.host, fanin.port), direct, fanin.pid, server.pid, "", fanin.pages), fanin
 
 
 async def measure(place: Place, options: Namespace, out: Console) -> Outcome:
@@ -120,6 +126,7 @@ async def measure(place: Place, options: Namespace, out: Console) -> Outcome:
                     seconds=options.seconds,
                     proxy=ProcessMeter(place.proxy_pid) if place.proxy_pid else None,
                     servers=ProcessMeter(place.server_pid) if place.server_pid else None,
+                    pages=FaninPages(place.pages) if place.pages else None,
                     on_sample=display.show,
                 ).run()
         finally:

@@ -112,10 +112,12 @@ class FaninProcess(ProxyProcess):
         max_clients: int = 10_000,
         port: int = 0,
         reader_port: int = 0,
+        has_pages: bool = False,
         options: Sequence[str] = (),
     ) -> None:
         """``writer`` and ``readers`` are HOST:PORT; the pool size is per server. Readers have a listener of their own,
-        the second of ``ports``. ``options`` are further flags of `fanin serve`."""
+        the second of ``ports``. ``has_pages``: /metrics and the like, at
+        ``pages``. ``options`` are further flags of `fanin serve`."""
         ports = [port or free_port()]
         if readers:
             ports.append(reader_port or free_port())
@@ -123,12 +125,13 @@ class FaninProcess(ProxyProcess):
         self._writer = writer
         self._readers = tuple(readers)
         self._flags = ["--pool-size", str(pool_size), "--max-clients", str(max_clients)]
+        self.pages = f"{HOST}:{free_port()}" if has_pages else "off"
         # MySQL offers TLS; the clients we compare with do without, on either side
         self._flags += [
             "--server-tls",
             "disabled",
             "--http",
-            "off",
+            self.pages,
             "--log-level",
             "warning",
             "--log-format",

@@ -25,7 +25,7 @@ ROLLBACK = Step("ROLLBACK")
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """``clients`` clients of one target with one workload, ``active`` of them at a time; think: seconds between turns."""
+    """``clients`` clients of one target with one workload, ``active`` of them at a time; think: mean of the seconds between turns."""
 
     target: Target
     workload: Workload
@@ -116,7 +116,7 @@ class Slots:
         self.resting.extend(self.clients)
         for _ in range(min(self.group.active, len(self.clients))):
             self.playing += 1
-            self._next()
+            self._think(0.0)
 
     def turn_ended(self, client: Client) -> None:
         self.load.turns += 1
@@ -130,8 +130,13 @@ class Slots:
             self.resting.remove(client)
 
     def _after_turn(self) -> None:
+        self._think(0.5)
+
+    def _think(self, least: float) -> None:
+        """Let the next client play after a pause of ``least`` to ``least`` + 1 times `think`: users do not come in step."""
         if self.group.think > 0 and not self.load.is_stopping:
-            asyncio.get_running_loop().call_later(self.group.think, self._next)
+            pause = self.group.think * (least + self.load.random.random())
+            asyncio.get_running_loop().call_later(pause, self._next)
         else:
             self._next()
 

@@ -1,19 +1,24 @@
-"""What processes and servers say about themselves: CPU and memory from /proc, connections from the server's status."""
+"""What processes and servers say about themselves: CPU and memory from /proc, connections from the server's status,
+leases from Fanin's metrics."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import platform
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
+from urllib.request import urlopen
 
 from bench.client import ClientError, Connection
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
 PROC = Path("/proc")
+PAGE_TIMEOUT = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,47 @@ def stat_of(pid: int) -> list[str]:
         return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:
         return []
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """What a Fanin has counted about its leases, since its start or over a window."""
+
+    commands: int  # queries and executions of prepared statements
+    pinned_commands: int  # of all commands: those that ran outside a transaction on a backend kept by a pin
+    leases: int
+    restores: int
+    captures: int
+    pins: int
+
+    def __sub__(self, earlier: Sharing) -> Sharing:
+        return Sharing(*(mine - theirs for mine, theirs in zip(astuple(self), astuple(earlier), strict=True)))
+
+
+class FaninPages:
+    """The metrics page of a Fanin."""
+
+    def __init__(self, address: str) -> None:
+        self.url = f"http://{address}/metrics"
+
+    async def sharing(self) -> Sharing:
+        """The counts now. Raises ClientError."""
+        try:
+            page = await asyncio.to_thread(self._page)
+        except OSError as error:
+            raise ClientError("metrics", f"cannot read {self.url}: {error}") from error
+        names = ("queries", "pinned_commands", "leases", "restores", "captures", "pins")
+        return Sharing(*(total(page, f"fanin_{name}_total") for name in names))
+
+    def _page(self) -> str:
+        with urlopen(self.url, timeout=PAGE_TIMEOUT) as answer:
+            return cast(bytes, answer.read()).decode()
+
+
+def total(page: str, name: str) -> int:
+    """The sum of a metric's samples on a page in Prometheus' text format."""
+    lines = (line.rpartition(" ") for line in page.splitlines())
+    return sum(int(float(value)) for sample, _, value in lines if sample.partition("{")[0] == name)
 
 
 class ServerWatch:

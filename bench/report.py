@@ -97,6 +97,9 @@ def outcome_rows(outcomes: Sequence[Outcome]) -> list[tuple[str, list[str]]]:
             ("latency p99", [milliseconds(outcome.p99) for outcome in outcomes]),
         ]
     rows += [
+        ("commands pinned outside transactions", [percent(outcome.pinned_share) for outcome in outcomes]),
+        ("restores, of leases", [percent(outcome.restore_share) for outcome in outcomes]),
+        ("captures, of leases", [percent(outcome.capture_share) for outcome in outcomes]),
         ("errors", [number(outcome.error_count) for outcome in outcomes]),
         ("CPU us per query, proxy", [cpu(outcome) for outcome in outcomes]),
         ("CPU, proxy", [share(outcome.cpu_share) for outcome in outcomes]),
@@ -104,6 +107,11 @@ def outcome_rows(outcomes: Sequence[Outcome]) -> list[tuple[str, list[str]]]:
         ("memory per client, servers", [size(outcome.server_memory_per_client) for outcome in outcomes]),
     ]
     return [(label, cells) for label, cells in rows if any(cell != NONE for cell in cells)]
+
+
+def percent(value: float | None) -> str:
+    """0.0123 -> "1.23 %"."""
+    return NONE if value is None else f"{value:.2%}".replace("%", " %")
 
 
 def share(value: float | None) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bench.load import Group, Load
-from bench.meters import Cpu, ProcessMeter, ServerWatch
+from bench.meters import Cpu, FaninPages, ProcessMeter, ServerWatch, Sharing
 
 SAMPLE_EVERY = 0.25
 WARM_UP = 1.0
@@ -59,6 +59,7 @@ class Outcome:
     proxy_memory_per_client: float | None
     server_memory_per_client: float | None
     load_share: float  # of one core: the load's own process
+    sharing: Sharing | None = None  # of the window, when the proxy is a Fanin whose metrics can be read
     samples: tuple[Sample, ...] = field(repr=False, default=())
 
     @property
@@ -70,9 +71,29 @@ class Outcome:
         return self.queries / self.seconds
 
     @property
+    def pinned_share(self) -> float | None:
+        """Of all commands, those that ran pinned outside a transaction."""
+        return share_of(self.sharing.pinned_commands, self.sharing.commands) if self.sharing else None
+
+    @property
+    def restore_share(self) -> float | None:
+        """Of all leases, those that began with a restore."""
+        return share_of(self.sharing.restores, self.sharing.leases) if self.sharing else None
+
+    @property
+    def capture_share(self) -> float | None:
+        """Captures by the number of leases."""
+        return share_of(self.sharing.captures, self.sharing.leases) if self.sharing else None
+
+    @property
     def total_us(self) -> float | None:
         """CPU of the proxy per query."""
         return None if self.user_us is None or self.system_us is None else self.user_us + self.system_us
+
+
+def share_of(part: int, whole: int) -> float:
+    """The part of the whole, 0 of nothing."""
+    return part / whole if whole else 0.0
 
 
 class Trial:
@@ -87,6 +108,7 @@ class Trial:
         seconds: float,
         proxy: ProcessMeter | None = None,
         servers: ProcessMeter | None = None,
+        pages: FaninPages | None = None,
         warm_up: float | None = None,
         on_sample: Callable[[Sample], None] | None = None,
     ) -> None:
@@ -96,6 +118,7 @@ class Trial:
         self._watch = watch
         self._proxy = proxy
         self._servers = servers
+        self._pages = pages
         self._warm_up = WARM_UP if warm_up is None else warm_up
         self._on_sample = on_sample
         self._load = Load(groups)
@@ -149,6 +172,7 @@ class Trial:
         self._phase = "running"
         load.start()
         await asyncio.sleep(self._warm_up)
+        sharing = await self._pages.sharing() if self._pages else None
         load.begin_window()
         cpu, own, started = self._proxy_cpu(), time.process_time(), time.perf_counter()
         await asyncio.sleep(self.seconds)
@@ -158,6 +182,8 @@ class Trial:
         result.queries = load.queries
         histogram = load.histogram
         result.latencies = tuple(histogram.percentile(percent) / 1000 for percent in (50, 95, 99, 100))
+        if self._pages and sharing:
+            result.sharing = await self._pages.sharing() - sharing
         self._phase = "stopping"
         await load.stop()
 
@@ -257,6 +283,7 @@ class Trial:
             proxy_memory_per_client=measured.proxy_growth / clients if has_proxy else None,
             server_memory_per_client=measured.server_growth / clients if self._servers else None,
             load_share=measured.load_share,
+            sharing=measured.sharing,
             samples=tuple(self._samples),
         )
 
@@ -275,6 +302,7 @@ class _Measured:
         "queries",
         "seconds",
         "server_growth",
+        "sharing",
     )
 
     def __init__(self) -> None:
@@ -282,4 +310,5 @@ class _Measured:
         self.connected = self.queries = self.proxy_memory = self.proxy_growth = self.server_growth = 0
         self.latencies: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
         self.login_seconds = self.load_share = 0.0
+        self.sharing: Sharing | None = None
         self.seconds = 1.0

@@ -11,9 +11,11 @@ from collections.abc import Generator, Iterator
 from random import Random
 from typing import Protocol
 
-from bench.response import Response, Row
+from bench.response import TEXT, Response, Row
 
 INSERT_BATCH = 1000
+TRANSACTION_FLAGS = 0x0003
+"""SERVER_STATUS_IN_TRANS and SERVER_STATUS_AUTOCOMMIT."""
 BODY = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -24,15 +26,26 @@ class Step:
     the same bytes again need not parse them.
     """
 
-    __slots__ = ("affected", "known", "repeats", "rows", "wire")
+    __slots__ = ("affected", "error", "known", "repeats", "rows", "status", "wire")
+
+    form = TEXT  # what the response looks like (bench.response)
 
     def __init__(
-        self, sql: str, *, rows: list[Row] | None = None, affected: int | None = None, repeats: bool = False
+        self,
+        sql: str,
+        *,
+        rows: list[Row] | None = None,
+        affected: int | None = None,
+        error: int = 0,
+        status: int | None = None,
+        repeats: bool = False,
     ) -> None:
-        payload = b"\x03" + sql.encode()
-        self.wire = len(payload).to_bytes(3, "little") + b"\x00" + payload
+        """``error``: the code that must be the answer; ``status``: the flags about the transaction that must come with it."""
+        self.wire = command(b"\x03" + sql.encode())
         self.rows = rows
         self.affected = affected
+        self.error = error
+        self.status = status
         self.repeats = repeats
         self.known = b""
 
@@ -42,12 +55,15 @@ class Step:
 
     def wrong(self, response: Response) -> str | None:
         """What is wrong with this response to the step, or None."""
-        if response.error_code:
-            return f"{response.error_code} {response.error_message}"
+        if response.error_code != self.error:
+            got = f"{response.error_code} {response.error_message}" if response.error_code else "no error"
+            return f"{self.sql}: {got} instead of {self.error}" if self.error else got
         if self.rows is not None and response.rows != self.rows:
             return f"{self.sql}: {response.rows!r:.100} instead of {self.rows!r:.100}"
         if self.affected is not None and response.affected_rows != self.affected:
             return f"{self.sql}: {response.affected_rows} rows affected instead of {self.affected}"
+        if self.status is not None and response.status & TRANSACTION_FLAGS != self.status:
+            return f"{self.sql}: status {response.status:#x} instead of {self.status:#x}"
         return None
 
 
@@ -306,16 +322,9 @@ class Catalogue(Shop):
             yield self._products[category * self.PER_CATEGORY + random.randrange(self.PER_CATEGORY)]
 
 
-NAMES = ("point", "rows100", "shop", "idle")
-
-
-def workload_of(name: str, prefix: str = "") -> Workload:
-    """The workload called ``name`` (one of NAMES); its tables' names begin with ``prefix``."""
-    if name == "point":
-        return Rows(name, per_query=1, per_turn=4, owners=20_000, prefix=prefix)
-    if name == "rows100":
-        return Rows(name, per_query=100, per_turn=1, owners=200, prefix=prefix)
-    return Shop(prefix) if name == "shop" else Idle()
+def command(payload: bytes) -> bytes:
+    """The packet of a command."""
+    return len(payload).to_bytes(3, "little") + b"\x00" + payload
 
 
 def chain_turn(turn: Turn, last: Step) -> Turn:

@@ -198,6 +198,7 @@ class Backend(Member):
     def rest(self) -> None:
         """Nobody uses it now."""
         self.owner = None
+        self.likeness = self.vector
         self.mode = IDLE
         if self.is_reading_paused:
             self.resume_reading()

@@ -20,7 +20,7 @@ from protocol.errors import ProtocolError
 from protocol.framing import frame
 from protocol.response import ResponseTracker
 from proxy import rsa
-from proxy.backend import IDLE, OPENING, Backend
+from proxy.backend import OPENING, Backend
 from proxy.credentials import Credential
 from proxy.identity import IGNORE_SPACE, PoolKey
 from proxy.replies import SCHEMA_CODES, Failure, unreachable
@@ -233,7 +233,7 @@ async def _set_up(
         # its end came together with the last answer
         raise ConnectionError(f"{backend.peer} closed the connection")
     backend.inbox = None
-    backend.mode = IDLE
+    backend.rest()
 
 
 async def _setup_of(backend: Backend, connected: Connected, facts: Facts) -> bytes:

@@ -30,6 +30,7 @@ class Counters:
         "leases",
         "login_failures",
         "open_failures",
+        "pinned_commands",
         "pins",
         "queries",
         "resets",
@@ -67,6 +68,8 @@ class Counters:
         self.captures: int = 0
         # leases that began with a state vector, or residue, being put back
         self.restores: int = 0
+        # commands that ran outside a transaction on a lease that a pin had kept for their session
+        self.pinned_commands: int = 0
         # pins set, by reason
         self.pins: dict[str, int] = {}
         # logins of clients refused, by reason

@@ -134,9 +134,9 @@ class Capturing(Owner):
     def start(self) -> None:
         """Send the commands, if there are any."""
         self.endpoint.watch(self.backend)
-        self.endpoint.counters.captures += 1
         commands = self.holder.capture_commands()
         if commands:
+            self.endpoint.counters.captures += 1
             self.backend.run(self, commands, keeps_answers=True)
         else:
             self.backend.answers = []
@@ -368,6 +368,10 @@ class Endpoint(LossListener):
         self._execute(self.core.lost(backend, self.loop.time(), CloseReason.LOST))
 
     # What the rest of the process asks
+
+    def is_full(self) -> bool:
+        """Whether there are as many backends as there may be."""
+        return self.core.size >= self.core.max_size
 
     def leases(self) -> int:
         """Backends in use."""

@@ -310,7 +310,10 @@ class Frontend(Lessee):
         backend = self.backend
         if backend is None:
             self.acquire()
-        elif self.statement.reads_insert_id:
+            return
+        if self.session.pinned:
+            self.count_pinned_command()
+        if self.statement.reads_insert_id:
             # on a backend that is new to the session its insert id may still have to be restored
             self.prepare(backend)
         else:
@@ -383,7 +386,8 @@ class Frontend(Lessee):
             verdict = session.completed(self.statement, tracker)
         else:
             verdict = session.completed_command(self.command, payload_of(self.wire), tracker)
-        backend.vector = session.vector
+        if backend.vector is not session.vector:
+            verdict = self.vector_changed(backend, verdict)
         if self.statement.has_aftermath:
             self._aftermath(tracker.is_error)
             if self.state == CLOSED:

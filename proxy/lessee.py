@@ -35,7 +35,7 @@ from proxy.pool_states import RESETTING as RESETTING_MEMBER
 from proxy.prepared import Prepared
 from proxy.reasons import CloseReason
 from proxy.replies import Failure, not_movable
-from proxy.session import SessionState
+from proxy.session import PARK, RELEASE, SessionState
 from proxy.shared import Shared
 from proxy.statement import CALLS, MULTI, SETS
 from proxy.vector import restore_commands
@@ -181,7 +181,7 @@ class Lessee(Holder):
         if ticket is None:
             ticket = self.ticket = LeaseTicket(self, identity)
         ticket.key = identity.key_for(session.vector.schema)
-        identity.vector = session.vector
+        ticket.likeness = identity.vector = session.vector
         endpoint = self.parked_endpoint
         if endpoint is None:
             endpoint = self.shared.choose(self.is_reader_listener)
@@ -209,6 +209,7 @@ class Lessee(Holder):
             return False
         self.endpoint = endpoint
         self._begin_lease(backend)
+        self.shared.counters.leases += 1
         self.prepare(backend)
         return True
 
@@ -314,6 +315,14 @@ class Lessee(Holder):
 
     # Ending the lease
 
+    def vector_changed(self, backend: Backend, verdict: int) -> int:
+        """The command has set something, as ORMs do before and after a transaction: what the next one needs is on this backend and on
+        hardly another. So the session parks it instead of giving it up, without residue: whoever needs it has it for nothing. Not while
+        the pool may grow: it would rather open another than take a parked one."""
+        backend.vector = self.session.vector
+        endpoint = self.endpoint
+        return PARK if verdict == RELEASE and endpoint is not None and endpoint.is_full() else verdict
+
     def give_back(self, backend: Backend, is_parked: bool) -> None:
         """End the lease with the backend in order; `is_parked`: with residue of ours on it."""
         endpoint = self.endpoint
@@ -400,6 +409,11 @@ class Lessee(Holder):
             self.pins.end(self.shared.loop.time())
             self.pins = None
         self.counted_pins = 0
+
+    def count_pinned_command(self) -> None:
+        """A command runs on a lease that was kept for a pin; within a transaction it would have been kept anyway."""
+        if not self.session.status & IN_TRANS:
+            self.shared.counters.pinned_commands += 1
 
     def is_held(self) -> bool:
         """Whether the session has something on its backend that no other has: a transaction or a pin."""

@@ -130,6 +130,11 @@ def _leases(counters: Counters) -> Iterator[Metric]:
     yield _count("fanin_restores_total", "Leases that began with state being put back.", counters.restores)
     yield _count("fanin_captures_total", "Parked backends whose residue was read.", counters.captures)
     yield _count("fanin_resets_total", "COM_RESET_CONNECTION sent on our own account.", counters.resets)
+    yield _count(
+        "fanin_pinned_commands_total",
+        "Commands that ran outside a transaction on a backend kept by a pin.",
+        counters.pinned_commands,
+    )
     yield _counter("fanin_pins_total", "Pins that were set.", ("reason",), _by_reason(counters.pins))
 
 

@@ -63,11 +63,13 @@ __all__ = ["NO_ACTIONS", "Member", "PoolCore", "PoolStateError", "Ticket"]
 # captured. Draining, a member is leased or closed.
 #
 # Settle. Whatever a call did, it ends in `_settle` when somebody waits. In this order:
-#   1. Idle members go to the waiters of their key, newest member to oldest waiter.
+#   1. Idle members go to the waiters of their key, newest member to oldest waiter. (Here and in `acquire` a member of the ticket's
+#      likeness goes before newer ones, if it is among the newest few: the state that its session needs is on it already.)
 #   2. Queues that are short (more waiters than members coming for them) get another member, the queue with the oldest first
 #      waiter first, while something may be opened:
 #      a. below the bound: open one;
-#      b. own key parked: capture the one parked longest (one round trip, where d. costs a connection);
+#      b. own key parked: capture the one parked longest (one round trip, where d. costs a connection), or rather one of the few parked
+#         longest that has the waiter's likeness;
 #      c. idle, of any key: close the one idle longest and open in its place;
 #      d. parked, of any key: capture the one parked longest; once it is idle, c. applies.
 #   3. What may not be opened now (back-off, max_opening) can still be captured: b. for every short queue.
@@ -80,7 +82,7 @@ __all__ = ["NO_ACTIONS", "Member", "PoolCore", "PoolStateError", "Ticket"]
 #     open a connection at nearly every release when two keys queue; no order at all would starve the one without members.
 #   - Waiters before idleness, residue and age: a parked member is captured as soon as its absence would make somebody wait.
 #   - Residue before age and bound: a parked member is captured before it is closed. Only drain and close drop residue.
-#   - The newest idle member is leased first, so that the oldest become superfluous and time out.
+#   - Of the newest idle members that are alike the newest is leased first, so that the oldest become superfluous and time out.
 #   - A report about a member that the core has closed is ignored: it crossed the Close. Any other report that does not fit the
 #     state raises PoolStateError and changes nothing.
 #
@@ -109,7 +111,7 @@ class PoolCore(Settling):
         if self._state == POOL_OPEN and not ticket.wants_fresh and ticket.parked is None:
             pool = self._members.pools.get(ticket.key)
             if pool is not None:
-                member = pool.top
+                member = pool.best(ticket.likeness)
                 if member is not None:
                     self._lease(member, ticket, now)
                     return NO_ACTIONS

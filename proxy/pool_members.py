@@ -9,6 +9,7 @@ from proxy.pool_states import (
     CLOSED,
     IDLE,
     LEASED,
+    MOST_LOOKS,
     OPENING,
     PARKED,
     RESETTING,
@@ -119,12 +120,21 @@ class Members:
         member.pool = new
         self.prune(old)
 
-    def oldest_parked(self, pool: KeyPool) -> Member | None:
-        """The member of one key that has been parked for longest."""
+    def best_parked(self, pool: KeyPool, likeness: object) -> Member | None:
+        """The member of one key to capture for a ticket: of those that have been parked for longest the first of this likeness, else the
+        first."""
+        oldest: Member | None = None
         member = self.parked.oldest
-        while member is not None and member.pool is not pool:
+        looks = 0
+        while member is not None and (oldest is None or looks < MOST_LOOKS):
+            if member.pool is pool:
+                if member.likeness is likeness:
+                    return member
+                if oldest is None:
+                    oldest = member
+            looks += 1
             member = member.newer
-        return member
+        return oldest
 
     def all(self) -> list[Member]:
         """A copy, by state."""

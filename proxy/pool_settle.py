@@ -236,9 +236,11 @@ class Settling:
 
     def _grant_idle(self, pool: KeyPool, now: float) -> None:
         while True:
-            member = pool.top
             ticket = pool.first
-            if member is None or ticket is None:
+            if ticket is None:
+                return
+            member = pool.best(ticket.likeness)
+            if member is None:
                 return
             starved = self._starved(ticket, now)
             if starved is None:
@@ -290,6 +292,6 @@ class Settling:
         return True
 
     def _capture_own(self, pool: KeyPool) -> None:
-        member = self._members.oldest_parked(pool)
+        member = self._members.best_parked(pool, self._waiters.uncovered(pool).likeness)
         assert member is not None, "pool.counts has a parked member"
         self._capture(member, pool)

@@ -23,6 +23,9 @@ STATE_NAMES: Final = ("opening", "idle", "parked", "leased", "resetting", "close
 
 NEVER: Final = float("inf")
 
+MOST_LOOKS: Final = 8
+"""Idle members that are looked at for one of the right likeness."""
+
 
 class PoolStateError(Exception):
     """A call that is illegal in the present state, such as a second release: a bug of the caller. Nothing changed."""
@@ -41,6 +44,7 @@ class Member:
         "idle_since",
         "key",
         "leased_since",
+        "likeness",
         "newer",
         "older",
         "opened_at",
@@ -70,6 +74,8 @@ class Member:
         self.ticket: Ticket | None = None
         # whose residue is on it: from parking until captured, unparked or released anew; None: nobody's
         self.claim: object = None
+        # the shell's, compared by identity: what state it is in. A ticket gets one of the same likeness if it may choose
+        self.likeness: object = None
         # what it is opened with; dropped when opened
         self.payload: object = None
         self.credential: object = None
@@ -92,7 +98,7 @@ class Member:
 class Ticket:
     """A place in the queue, later its grant. Its owner may use it again as soon as `is_done`.
 
-    The owner sets the first five attributes before `acquire` and leaves them alone until `is_done`; the core sets the others.
+    The owner sets the first six attributes before `acquire` and leaves them alone until `is_done`; the core sets the others.
     """
 
     __slots__ = (
@@ -104,6 +110,7 @@ class Ticket:
         "error",
         "is_done",
         "key",
+        "likeness",
         "member",
         "opening",
         "order",
@@ -131,6 +138,9 @@ class Ticket:
         self.deadline: float = deadline
         # only a member opened for this ticket will do: to prove a password by logging in
         self.wants_fresh: bool = wants_fresh
+
+        # which of several idle members is the best
+        self.likeness: object = None
 
         # granted: the lease
         self.member: Member | None = None
@@ -288,6 +298,17 @@ class KeyPool(Queue):
         if self.credential is credential:
             self.is_proven = False
             self.payload = self.credential = None
+
+    def best(self, likeness: object) -> Member | None:
+        """The idle member for a ticket: of the newest few the newest of this likeness, else the newest."""
+        member = self.top
+        for _ in range(MOST_LOOKS):
+            if member is None:
+                break
+            if member.likeness is likeness:
+                return member
+            member = member.below
+        return self.top
 
     def push(self, member: Member) -> None:
         top = self.top

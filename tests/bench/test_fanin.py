@@ -50,3 +50,11 @@ def test_fanin_shares_few_connections(tmp_path: Path, server: Server) -> None:
     assert outcome["connected"] == 60
     assert outcome["peak"][0] <= 5 + 1  # the monitor's
     assert outcome["user_us"] is not None
+    assert outcome["sharing"]["leases"] > outcome["sharing"]["pinned_commands"] == 0
+
+
+def test_sessions_of_frameworks_find_nothing_wrong(tmp_path: Path, server: Server) -> None:
+    arguments = f"--kind {server.kind} --clients 30 --active 30 --pool-size 5 --seconds 0.5 --think 0.1 --workload orm"
+    assert fanin.run(parsed(tmp_path, *arguments.split())) == 0
+    (outcome,) = json.loads((tmp_path / "f.json").read_text())["outcomes"]
+    assert outcome["errors"] == {} and outcome["sharing"]["commands"] > 0

@@ -4,8 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from bench.client import Target, control
-from bench.meters import Cpu, ProcessMeter, ServerWatch, machine, read_lines, stat_of, status
+from bench.client import ClientError, Target, control
+from bench.meters import (
+    Cpu,
+    FaninPages,
+    ProcessMeter,
+    ServerWatch,
+    Sharing,
+    machine,
+    read_lines,
+    stat_of,
+    status,
+    total,
+)
 from bench.servers import Server
 from protocol.packets import Column, text_resultset
 from tests.bench.fakes import FakeServer, error
@@ -90,3 +101,23 @@ def test_machine_says_where_and_when() -> None:
 
 def test_file_that_cannot_be_read_has_no_lines(tmp_path: Path) -> None:
     assert read_lines(tmp_path / "none") == []
+
+
+PAGE = """# HELP fanin_pins_total Pins that were set.
+fanin_pins_total{reason="get-lock"} 2.0
+fanin_pins_total{reason="temporary-table"} 3.0
+fanin_leases_total 1e+06
+"""
+
+
+def test_samples_of_a_metric_are_added_up() -> None:
+    assert [total(PAGE, f"fanin_{name}_total") for name in ("pins", "leases", "lease")] == [5, 1_000_000, 0]
+
+
+def test_sharing_of_a_window_is_a_difference() -> None:
+    assert Sharing(9, 8, 7, 6, 5, 4) - Sharing(1, 2, 3, 4, 5, 4) == Sharing(8, 6, 4, 2, 0, 0)
+
+
+async def test_pages_that_nobody_serves_are_an_error() -> None:
+    with pytest.raises(ClientError, match="cannot read http"):
+        await FaninPages("127.0.0.1:1").sharing()

@@ -5,6 +5,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from bench.meters import Sharing
 from bench.report import (
     WIDTH,
     Peer,
@@ -16,6 +17,7 @@ from bench.report import (
     milliseconds,
     number,
     outcome_table,
+    percent,
     print_remarks,
     ranged,
     remarks,
@@ -140,3 +142,13 @@ def test_picture_is_a_png(tmp_path: Path) -> None:
 
 def test_output_that_is_no_terminal_has_the_full_width() -> None:
     assert console().width == WIDTH
+
+
+def test_shares_of_a_fanin_are_shown() -> None:
+    shared = outcome(sharing=Sharing(1000, 5, 400, 3, 40, 1))
+    rows = {line[0]: line[1:] for line in printed(outcome_table([shared, DIRECT])) if line}
+    assert rows["commands pinned outside transactions"] == ["0.50 %", "-"]
+    assert rows["restores, of leases"] == ["0.75 %", "-"]
+    assert rows["captures, of leases"] == ["10.00 %", "-"]
+    assert outcome(sharing=Sharing(0, 0, 0, 0, 0, 0)).restore_share == 0
+    assert [percent(0.0123), percent(None)] == ["1.23 %", "-"]

@@ -1,6 +1,6 @@
 import pytest
 
-from bench.response import BadResponse, Response, ResponseReader, lenenc_int
+from bench.response import BINARY, PREPARED, BadResponse, Response, ResponseReader, lenenc_int
 from protocol.framing import frame
 from protocol.packets import Column, build_eof, build_err, build_ok, text_resultset
 
@@ -107,3 +107,72 @@ def test_length_encoded_integers() -> None:
     for broken in (b"", b"\xfc\x01", b"\xfb", b"\xff"):
         with pytest.raises(BadResponse):
             lenenc_int(broken, 0)
+
+
+def definition(kind: int, flags: int = 0) -> bytes:
+    """A column's definition of this type."""
+    return Column(b"a", kind, flags=flags).build()
+
+
+def framed(*payloads: bytes) -> bytes:
+    return b"".join(frame(payload, number + 1) for number, payload in enumerate(payloads))
+
+
+BINARY_ROW = framed(
+    b"\x04",
+    definition(0x03),
+    definition(0x08, flags=0x20),
+    definition(0xFD),
+    definition(0x02),
+    build_eof(2, 0),
+    b"\x00" + b"\x20" + b"\xff\xff\xff\xff" + b"\xff" * 8 + b"\x02ab",
+    build_eof(2, 3),
+)
+
+
+@pytest.mark.parametrize("step", [0, 1, 7])
+def test_binary_rows_are_read_as_text(step: int) -> None:
+    reader = ResponseReader(BINARY)
+    pieces = [BINARY_ROW[at : at + step] for at in range(0, len(BINARY_ROW), step)] if step else [BINARY_ROW]
+    (response,) = [found for piece in pieces if (found := reader.feed(piece)) is not None]
+    assert response.rows == [(b"-1", b"18446744073709551615", b"ab", None)]
+    assert response.warnings == 3
+
+
+@pytest.mark.parametrize(
+    ("row", "complaint"),
+    [
+        (b"\x01\x00\x01\x00\x00\x00", "without its header"),
+        (b"\x00\x00\x01\x00\x00\x00\x00", "does not fit its 1 columns"),
+        (b"\x00", "without its header"),
+    ],
+)
+def test_binary_row_that_is_none_is_refused(row: bytes, complaint: str) -> None:
+    with pytest.raises(BadResponse, match=complaint):
+        ResponseReader(BINARY).feed(framed(b"\x01", definition(0x03), build_eof(2, 0), row))
+
+
+def test_binary_value_that_no_workload_asks_for_is_refused() -> None:
+    with pytest.raises(BadResponse, match="type 0x05"):
+        ResponseReader(BINARY).feed(
+            framed(b"\x01", definition(0x05), build_eof(2, 0), b"\x00\x00" + bytes(8))
+        )
+
+
+@pytest.mark.parametrize(("columns", "parameters"), [(0, 0), (2, 0), (0, 2), (1, 3)])
+def test_answer_to_a_prepare_ends_after_its_definitions(columns: int, parameters: int) -> None:
+    head = b"\x00\x07\x00\x00\x00" + bytes([columns, 0, parameters, 0]) + b"\x00\x01\x00"
+    payloads = [head]
+    for count in (parameters, columns):
+        payloads += [definition(0xFD)] * count + ([build_eof(2, 0)] if count else [])
+    reader = ResponseReader(PREPARED)
+    for number, payload in enumerate(payloads):
+        response = reader.feed(frame(payload, number + 1))
+        assert (response is not None) == (number == len(payloads) - 1)
+    assert response is not None and (response.statement_id, response.warnings) == (7, 1)
+
+
+@pytest.mark.parametrize("payload", [b"\x01", b"\x00\x07\x00\x00\x00"])
+def test_answer_to_a_prepare_that_is_none_is_refused(payload: bytes) -> None:
+    with pytest.raises(BadResponse):
+        ResponseReader(PREPARED).feed(frame(payload, 1))

@@ -5,7 +5,6 @@ import pytest
 from bench.response import Response, Row
 from bench.workload import (
     INSERT_BATCH,
-    NAMES,
     Catalogue,
     Shop,
     Step,
@@ -13,8 +12,8 @@ from bench.workload import (
     Workload,
     chain_turn,
     inserts,
-    workload_of,
 )
+from bench.workloads import NAMES, workload_of
 
 
 def steps_of(turn: Turn) -> list[Step]:

@@ -45,10 +45,11 @@ class Play:
         credential: object = None,
         deadline: float = NEVER,
         fresh: bool = False,
+        likeness: object = None,
     ) -> list[str]:
         ticket = self.tickets.setdefault(name, Ticket())
         ticket.key, ticket.payload, ticket.credential = key, f"payload of {name}", credential
-        ticket.deadline, ticket.wants_fresh = deadline, fresh
+        ticket.deadline, ticket.wants_fresh, ticket.likeness = deadline, fresh, likeness
         return self.words(self.core.acquire(ticket, self.now))
 
     def claim(self, name: str, member: str, owner: str) -> bool:
@@ -71,8 +72,15 @@ class Play:
         )
 
     def release(
-        self, member: str, *, key: str | None = None, parked_by: str | None = None, needs_reset: bool = False
+        self,
+        member: str,
+        *,
+        key: str | None = None,
+        parked_by: str | None = None,
+        needs_reset: bool = False,
+        likeness: object = None,
     ) -> list[str]:
+        self.members[member].likeness = likeness
         return self.words(
             self.core.release(
                 self.members[member], self.now, key=key, parked_by=parked_by, needs_reset=needs_reset

@@ -27,12 +27,13 @@ from proxy.pool_actions import (
     PoolClosed,
     PoolDraining,
 )
-from proxy.pool_states import CLOSED, IDLE, LEASED, NEVER, OPENING, PARKED, RESETTING
+from proxy.pool_states import CLOSED, IDLE, LEASED, MOST_LOOKS, NEVER, OPENING, PARKED, RESETTING
 from proxy.reasons import CloseReason
 
 KEYS = ("app", "app with schema", "other")
 CREDENTIALS = ("good", "bad")
 OWNERS = ("alice", "bob", "carol")
+LIKENESSES = (None, "on", "off")
 INDEX = st.integers(min_value=0, max_value=63)
 WISH = st.tuples(
     st.sampled_from(KEYS),
@@ -183,7 +184,11 @@ class PoolMachine(RuleBasedStateMachine):
         elif member is not claimed or self.states[member] != PARKED:
             assert member not in self.residue, "nobody meets the residue of another"
             mates = [other for other in self.idle_order if other.key == member.key]
-            assert mates[-1] is member, "the newest idle member first"
+            newest = mates[: -MOST_LOOKS - 1 : -1]
+            alike = [other for other in newest if other.likeness is ticket.likeness]
+            assert (alike or newest)[0] is member, (
+                "the newest idle member that is alike first, else the newest"
+            )
             assert member.key == ticket.key
         self.leave_idle(member)
         self.states[member] = LEASED
@@ -265,6 +270,7 @@ class PoolMachine(RuleBasedStateMachine):
                 self.done.remove(ticket)
             ticket.key, ticket.credential, ticket.wants_fresh = key, credential, wants_fresh
             ticket.deadline = self.now + patience
+            ticket.likeness = LIKENESSES[index % 3]
             ticket.payload = Payload(ticket)
             self.ask(ticket)
 
@@ -331,6 +337,7 @@ class PoolMachine(RuleBasedStateMachine):
         member = self.leases.pop(ticket)
         self.done.append(ticket)
         needs_reset = needs_reset and owner is None
+        member.likeness = LIKENESSES[(index + self.releases) % 3]
         self.released(member, owner, needs_reset)
         actions = self.core.release(member, self.now, key=key, parked_by=owner, needs_reset=needs_reset)
         assert key is None or member.key == key

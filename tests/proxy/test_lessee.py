@@ -121,6 +121,85 @@ def test_a_session_whose_residue_is_being_captured_waits_for_that(world: World) 
     assert world.counters.queries == 3
 
 
+SET_MANUAL = query("SET autocommit=0")
+MANUAL_NOW = ok(0, changes=SessionChanges(variables=[(b"autocommit", b"OFF")]))
+
+
+def set_manual(world: World, client: FakeClient) -> ServerEnd:
+    """The client has switched autocommit off, on the one backend that there may be."""
+    client.sends(SET_MANUAL)
+    server = world.backend()
+    server.gets(SET_MANUAL)
+    server.answers(MANUAL_NOW)
+    client.got()
+    return server
+
+
+def test_a_session_that_has_set_something_finds_its_backend_again(world: World) -> None:
+    client = world.client()
+    server = set_manual(world, client)
+    assert world.pool() == "1 parked"
+    client.sends(SELECT)
+    server.gets(SELECT)
+    server.answers(rows(b"1", status=0))
+    assert client.got()
+    assert world.counters.leases == 2
+    assert (world.counters.restores, world.counters.captures, world.pool()) == (0, 0, "1 idle")
+
+
+def test_a_backend_parked_without_residue_is_anybodys_at_once(world: World) -> None:
+    client, other = world.client(), world.client()
+    server = set_manual(world, client)
+    other.sends(SELECT)
+    (restored,) = server.got()
+    assert b"autocommit" in restored
+    assert world.counters.captures == 0
+
+
+def test_a_session_that_has_set_something_does_not_make_the_pool_grow(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=2)
+    client = world.client()
+    set_manual(world, client)
+    assert world.pool() == "1 idle"
+
+
+def test_of_two_idle_backends_a_session_gets_the_one_that_is_in_its_state(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=3)
+    plain, manual = world.client(), world.client()
+    plain.sends(BEGIN)
+    first = world.backend()
+    first.gets(BEGIN)
+    first.answers(ok(IN_TRANS))
+    second = set_manual(world, manual)
+    plain.sends(query("COMMIT"))
+    first.gets(query("COMMIT"))
+    first.answers(ok())
+    assert world.pool() == "2 idle"
+    manual.sends(SELECT)
+    second.gets(SELECT)
+    assert world.counters.restores == 0
+
+
+def test_commands_on_a_lease_that_a_pin_keeps_are_counted(world: World) -> None:
+    client = world.client()
+    client.sends(query("CREATE TEMPORARY TABLE t (a INT)"))
+    server = world.backend()
+    server.answers(ok())
+    assert world.counters.pinned_commands == 0
+    for text, answer in (("SELECT 1", rows(b"1")), ("BEGIN", ok(IN_TRANS)), ("SELECT 2", rows(b"2"))):
+        client.sends(query(text))
+        server.answers(answer)
+    assert world.counters.pinned_commands == 2
+
+
+def test_commands_of_a_transaction_do_not_count_as_pinned(world: World) -> None:
+    client = world.client()
+    server = in_transaction(world, client)
+    client.sends(SELECT)
+    server.answers(rows(b"1", status=IN_TRANS))
+    assert (world.counters.pinned_commands, world.counters.leases) == (0, 1)
+
+
 def test_a_session_that_waits_for_a_capture_may_leave(world: World) -> None:
     client, other = world.client(), world.client()
     server = inserted(world, client)

@@ -112,8 +112,8 @@ def test_the_oldest_parked_of_a_key_is_found_among_others() -> None:
     for member in (other, mine, newer):
         members.move(member, LEASED)
         members.move(member, PARKED)
-    assert members.oldest_parked(mine.pool) is mine
-    assert members.oldest_parked(members.pool_of("third", 0.0)) is None
+    assert members.best_parked(mine.pool, None) is mine
+    assert members.best_parked(members.pool_of("third", 0.0), None) is None
 
 
 @pytest.mark.parametrize("keeps_proven", [False, True])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.pool_states import NEVER
+from proxy.pool_states import MOST_LOOKS, NEVER
 from tests.fakes.pool import Play
 
 
@@ -167,6 +167,60 @@ def test_with_nothing_to_be_had_one_waits() -> None:
     play.leased("alice", key="app")
     assert play.acquire("bob", "other") == []
     assert play.release("m1") == ["close m1: evicted", "open m2 for m1 with payload of bob"]
+
+
+# Likeness: what state a member is in
+
+
+def test_of_the_idle_members_the_newest_of_the_right_likeness_is_leased() -> None:
+    play = Play(max_size=4)
+    play.leased("alice", "bob", "carol", "dave")
+    for member, likeness in (("m1", "on"), ("m2", "on"), ("m3", "off"), ("m4", "off")):
+        play.release(member, likeness=likeness)
+    play.acquire("alice", likeness="on")
+    play.acquire("bob", likeness="off")
+    play.acquire("carol", likeness="off")
+    assert [play.lease_of(name) for name in ("alice", "bob", "carol")] == ["m2", "m4", "m3"]
+
+
+def test_without_one_of_the_right_likeness_the_newest_idle_member_is_leased() -> None:
+    play = Play(max_size=2)
+    play.leased("alice", "bob")
+    play.release("m1", likeness="on")
+    play.release("m2", likeness="on")
+    play.acquire("carol", likeness="off")
+    assert play.lease_of("carol") == "m2"
+
+
+def test_only_the_newest_few_idle_members_are_looked_at() -> None:
+    play = Play(max_size=MOST_LOOKS + 1)
+    names = [f"client {number}" for number in range(MOST_LOOKS + 1)]
+    play.leased(*names)
+    play.release("m1", likeness="on")
+    for number in range(2, MOST_LOOKS + 2):
+        play.release(f"m{number}", likeness="off")
+    play.acquire("alice", likeness="on")
+    play.acquire("bob", likeness="on")
+    assert (play.lease_of("alice"), play.lease_of("bob")) == (f"m{MOST_LOOKS + 1}", "m1")
+
+
+def test_of_those_parked_longest_one_of_the_right_likeness_is_captured() -> None:
+    play = Play(max_size=3)
+    play.leased("alice", "bob", "carol")
+    for member, likeness in (("m1", "off"), ("m2", "on"), ("m3", "on")):
+        play.release(member, parked_by="session", likeness=likeness)
+    assert play.acquire("dave", likeness="on") == ["capture m2 of session"]
+    assert play.acquire("erin", likeness="none") == ["capture m1 of session"]
+
+
+def test_only_the_few_parked_longest_are_looked_at() -> None:
+    play = Play(max_size=MOST_LOOKS + 1)
+    play.leased(*[f"client {number}" for number in range(MOST_LOOKS + 1)])
+    for number in range(1, MOST_LOOKS + 2):
+        is_last = number == MOST_LOOKS + 1
+        play.release(f"m{number}", parked_by="session", likeness="on" if is_last else "off")
+    assert play.acquire("alice", likeness="on") == ["capture m1 of session"]
+    assert play.acquire("bob", likeness="on") == [f"capture m{MOST_LOOKS + 1} of session"]
 
 
 # 3. What may not be opened can be captured

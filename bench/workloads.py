@@ -1,0 +1,24 @@
+"""The workloads by their names."""
+
+from __future__ import annotations
+
+from bench.orm import Django, Mixture, Rails, SqlAlchemy
+from bench.workload import Idle, Rows, Shop, Workload
+
+NAMES = ("point", "rows100", "shop", "django", "sqlalchemy", "rails", "orm", "idle")
+
+
+def workload_of(name: str, prefix: str = "") -> Workload:
+    """The workload called ``name`` (one of NAMES); its tables' names begin with ``prefix``. Raises KeyError."""
+    match name:
+        case "point":
+            return Rows(name, per_query=1, per_turn=4, owners=20_000, prefix=prefix)
+        case "rows100":
+            return Rows(name, per_query=100, per_turn=1, owners=200, prefix=prefix)
+        case "shop":
+            return Shop(prefix)
+        case "idle":
+            return Idle()
+        case "orm":
+            return Mixture(prefix)
+    return {"django": Django, "sqlalchemy": SqlAlchemy, "rails": Rails}[name](prefix)
