@@ -4,7 +4,7 @@ BIN := .venv/bin
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-pure test-suite lint bench clean
+.PHONY: help setup demo test test-pure test-suite twin lint bench clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ test-pure:
 
 test-suite:
 	@$(BIN)/python -m pytest -n $${FANIN_TEST_PROCESSES:-2} --dist loadfile $(PYTEST_ARGS)
+
+twin: setup ## hunt for answers that differ from a direct connection: MINUTES=n [SERVER=mysql|mariadb] [SEED=n]
+	@$(BIN)/python -m tests.twin.hunt $${MINUTES:-1} "$(SERVER)" $(SEED)
 
 lint: setup ## ruff, ruff format, mypy --strict, import contracts
 	@tools/lint

@@ -201,7 +201,7 @@ class Lessee(Holder):
         backend, endpoint = self.parked, self.parked_endpoint
         assert backend is not None and endpoint is not None
         if not endpoint.claim(self, backend, ticket):
-            if backend.state == RESETTING_MEMBER:
+            if self.is_being_captured():
                 # it is being captured: nothing of ours may run before that is known
                 self.state = AWAITING_CAPTURE
                 return True
@@ -414,6 +414,10 @@ class Lessee(Holder):
         """A command runs on a lease that was kept for a pin; within a transaction it would have been kept anyway."""
         if not self.session.status & IN_TRANS:
             self.shared.counters.pinned_commands += 1
+
+    def is_being_captured(self) -> bool:
+        """Whether residue of the session is being read for it."""
+        return self.parked is not None and self.parked.state == RESETTING_MEMBER
 
     def is_held(self) -> bool:
         """Whether the session has something on its backend that no other has: a transaction or a pin."""

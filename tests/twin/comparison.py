@@ -1,0 +1,54 @@
+"""Compares what two connections answered: whole payloads, but for what differs for the servers' own reasons (`comparable`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tests.integration.test_compare import comparable, told
+from tests.twin.exceptions import KNOWN, without_ids
+from tests.twin.programs import Program
+from tests.twin.stage import Played
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first step whose answers differ; the number of steps when only the content afterwards does."""
+
+    position: int
+    wanted: list[str]
+    got: list[str]
+
+    def report(self, program: Program) -> str:
+        """For people: the program up to the difference, and the two answers."""
+        lines = [f"{program.name} ({program.server}, {program.client}, schema {program.schema})"]
+        for number, line in enumerate(program.lines[: self.position + 1]):
+            lines.append(f"  {number}. {line.kind}: {line.step}")
+        if self.position == len(program.lines):
+            lines.append("  the content afterwards:")
+        lines.append("  direct connection:")
+        lines += [f"    {each}" for each in self.wanted]
+        lines.append("  through Fanin:")
+        lines += [f"    {each}" for each in self.got]
+        return "\n".join(lines)
+
+
+def difference(program: Program, direct: Played, proxied: Played) -> Difference | None:
+    """The first one, None if there is none but known ones."""
+    capabilities = program.capabilities
+    for position, (wanted, got) in enumerate(zip(direct.answers, proxied.answers, strict=False)):
+        plain = [
+            [without_ids(comparable(payload, capabilities)) for payload in answer] for answer in (wanted, got)
+        ]
+        if plain[0] != plain[1]:
+            if any(known.holds(program, position, proxied.answers) for known in KNOWN):
+                return None
+            return Difference(position, *[[told(each, capabilities) for each in answer] for answer in plain])
+    if direct.dump != proxied.dump:
+        return Difference(len(program.lines), *_contents(direct, proxied))
+    return None
+
+
+def _contents(direct: Played, proxied: Played) -> tuple[list[str], list[str]]:
+    names = sorted({*direct.dump, *proxied.dump})
+    changed = [name for name in names if direct.dump.get(name) != proxied.dump.get(name)]
+    return tuple([f"{name}: {side.dump.get(name)!r}" for name in changed] for side in (direct, proxied))  # type: ignore[return-value]

@@ -1,0 +1,73 @@
+"""What may differ between a direct connection and Fanin, each with its reason. As few as possible; README, "Limits" has them too."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from protocol.packets import build_err, parse_err
+from tests.integration.steps import Prepare, Query, Step
+from tests.twin.programs import Program
+
+Answers = list[list[bytes]]
+
+_STATEMENT_ID: Final = re.compile(rb"\(\d+\)")
+NAMING_STATEMENTS: Final = frozenset([1243, 1421])
+
+
+def without_ids(payload: bytes) -> bytes:
+    """An error without the id of the prepared statement that it names: the ids of a session are its own."""
+    if payload[:1] == b"\xff" and payload[1] | payload[2] << 8 in NAMING_STATEMENTS:
+        error = parse_err(payload)
+        return build_err(error.code, error.sqlstate, _STATEMENT_ID.sub(b"(id)", error.message))
+    return payload
+
+
+@dataclass(frozen=True)
+class KnownDifference:
+    """Answers may differ where `holds(program, position, answers through Fanin)`; the rest of the program is not compared then, since it
+    may depend on it."""
+
+    reason: str
+    holds: Callable[[Program, int, Answers], bool]
+
+
+def text_of(step: Step) -> str:
+    """The statement of a step, if it has one."""
+    return step.text if isinstance(step, Query | Prepare) else ""
+
+
+def _gets_what_is_gone(program: Program, position: int, got: Answers) -> bool:
+    is_get = re.search(
+        r"\bGET\s+(CURRENT\s+)?DIAGNOSTICS\b", text_of(program.lines[position].step), re.IGNORECASE
+    )
+    return is_get is not None and got[position][0][:1] == b"\xff"
+
+
+def _counts_rows_of_nothing(program: Program, position: int, got: Answers) -> bool:
+    has_selected = any(answer and answer[0][:1] not in (b"\x00", b"\xff") for answer in got[:position])
+    return "FOUND_ROWS()" in text_of(program.lines[position].step) and not has_selected
+
+
+KNOWN: Final = (
+    KnownDifference(
+        "the first GET DIAGNOSTICS of a session whose backend has gone to another is refused; from then on warnings pin",
+        _gets_what_is_gone,
+    ),
+    KnownDifference(
+        "MariaDB says what another client's connection left in the thread that it uses again, until the first SELECT",
+        _counts_rows_of_nothing,
+    ),
+)
+
+NOT_GENERATED: Final = {
+    "CONNECTION_ID() inside larger statements, SHOW PROCESSLIST": "names the server's connections",
+    "SHOW STATUS, SHOW PROFILES, @@last_query_cost": "count what the server's connection did, whoever used it",
+    "NOW(), UUID(), RAND()": "differ between any two runs",
+    "SELECT ROW_COUNT() + 1 without a name": "the title of the column shows how the count was written in",
+    "FLUSH TABLES WITH READ LOCK": "stops the neighbours",
+    "MyISAM on MySQL": "after a write that failed, its next one to InnoDB warns of both (6414), whoever's it is",
+}
+"""Left out of the grammar, and why."""

@@ -1,0 +1,140 @@
+"""The oracle: session programs are answered by a paranoid Fanin as by a direct connection, byte for byte."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from bench.servers import Server
+from tests.integration.running import Shared
+from tests.integration.steps import Query
+from tests.twin import comparison
+from tests.twin.generator import kinds_for, seeded
+from tests.twin.hunt import found_difference, shrunk
+from tests.twin.programs import CLIENTS, Line, Program, corpus, read, regressions, written
+from tests.twin.stage import POOL, Played, Stage
+
+CORPUS = corpus()
+REGRESSIONS = regressions()
+
+
+@pytest.fixture(scope="module")
+def stages() -> Iterator[dict[int, Stage]]:
+    found: dict[int, Stage] = {}
+    yield found
+    for stage in found.values():
+        stage.__exit__()
+
+
+@pytest.fixture
+def stage(server: Server, stages: dict[int, Stage], shared_fanins: Shared) -> Stage:
+    """One for each of the run's servers."""
+    if server.port not in stages:
+        stages[server.port] = Stage(server, shared_fanins.fanin(server, pool=POOL))
+    return stages[server.port]
+
+
+@pytest.mark.parametrize("program", [*REGRESSIONS, *CORPUS], ids=lambda program: program.name)
+def test_nobody_can_tell(program: Program, server: Server, stage: Stage) -> None:
+    if not program.is_for(server.kind):
+        pytest.skip("not for this server")
+    difference = found_difference(stage, program)
+    assert difference is None, difference.report(program)
+
+
+def selecting(*texts: str) -> Program:
+    return Program("by hand", "both", "plain", "twin", tuple(Line("query", Query(text)) for text in texts))
+
+
+@pytest.mark.parametrize(
+    "leak",
+    [
+        "SET SESSION time_zone = '+04:00'",
+        "SET last_insert_id = 5",
+        "SET NAMES latin1",
+        "SET @a = 3",
+        "UPDATE twin.t SET s = 'changed'",
+    ],
+)
+def test_the_comparison_notices_a_state_that_is_not_the_sessions(
+    leak: str, server: Server, stage: Stage
+) -> None:
+    questions = ("SELECT s FROM t", "SELECT @@time_zone, LAST_INSERT_ID(), @a")
+    as_it_should_be, _ = stage.play(selecting("DO 1", *questions))
+    leaking, _ = stage.play(selecting(leak, *questions))
+    # the first answer is that to the leak itself
+    leaking.answers[0] = as_it_should_be.answers[0]
+    found = comparison.difference(selecting("DO 1", *questions), as_it_should_be, leaking)
+    assert found is not None and found.wanted != found.got
+
+
+def test_the_comparison_notices_what_only_the_content_shows(server: Server, stage: Stage) -> None:
+    direct, proxied = stage.play(selecting("DO 1"))
+    proxied.dump["SELECT * FROM twin.`t`"] = []
+    found = comparison.difference(selecting("DO 1"), direct, proxied)
+    assert found is not None and found.position == 1
+
+
+class Leaky(Stage):
+    """Answers the second of two statements wrongly when the first was there."""
+
+    def play(self, program: Program) -> tuple[Played, Played]:
+        texts = [str(line.step) for line in program.lines]
+        direct = Played([[text.encode()] for text in texts], {})
+        first, second = "SET @a = 9", "SELECT @a"
+        set_at = next((number for number, text in enumerate(texts) if first in text), len(texts))
+        proxied = [
+            [b"wrong"] if second in text and at > set_at else [text.encode()] for at, text in enumerate(texts)
+        ]
+        return direct, Played(proxied, {})
+
+
+def test_what_differs_is_shrunk_to_the_steps_that_matter() -> None:
+    leaky = object.__new__(Leaky)
+    program = selecting("SELECT 1", "SET @a = 9", "SELECT 2", "SELECT 3", "SELECT @a", "SELECT 4")
+    difference = found_difference(leaky, program)
+    assert difference is not None and difference.position == 4
+    small, difference = shrunk(leaky, program, difference)
+    assert small == selecting("SET @a = 9", "SELECT @a")
+    assert (difference.position, difference.got) == (1, ["b'wrong'"])
+
+
+# The grammar
+
+
+def test_the_corpus_has_every_kind_of_the_grammar() -> None:
+    for server in ("mysql", "mariadb"):
+        seen = {line.kind for program in CORPUS if program.is_for(server) for line in program.lines}
+        assert {rule.name for rule in kinds_for(server)} - seen == set()
+
+
+def test_the_corpus_has_300_programs_of_all_clients() -> None:
+    assert len(CORPUS) == 300
+    assert len({program.name for program in [*CORPUS, *REGRESSIONS]}) == len(CORPUS) + len(REGRESSIONS)
+    assert {program.client for program in CORPUS} == set(CLIENTS)
+    assert all(2 <= len(program.lines) <= 40 for program in CORPUS)
+
+
+@pytest.mark.parametrize("server", ["mysql", "mariadb", "both"])
+def test_a_number_always_gives_the_same_program(server: str) -> None:
+    assert [written(seeded(seed, server)) for seed in range(20)] == [
+        written(seeded(seed, server)) for seed in range(20)
+    ]
+
+
+def test_programs_can_be_written_down() -> None:
+    programs = [seeded(seed, "both") for seed in range(100)]
+    assert read("[" + ",".join(written(program) for program in programs) + "]") == programs
+
+
+def test_most_commands_succeed(server: Server, stage: Stage) -> None:
+    answers = [
+        answer
+        for program in CORPUS[:40]
+        if program.is_for(server.kind)
+        for answer in stage.play(program)[0].answers
+        if answer
+    ]
+    failed = [answer for answer in answers if answer[-1][:1] == b"\xff"]
+    assert len(failed) < len(answers) * 0.2
