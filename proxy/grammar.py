@@ -34,6 +34,7 @@ from proxy.statement import (
     KEPT_FOUND_ROWS,
     LOCAL_INFILE,
     MAY_RELEASE,
+    OWN_ID,
     READS_DIAGNOSTICS,
     READS_INSERT_ID,
     RELEASES,
@@ -446,7 +447,7 @@ def _kill(effects: Effects, tokens: list[Token]) -> None:
     if token.kind == NUMBER and token.text.isdigit() and len(tokens) == i + 1:
         effects.kill = (is_query, int(token.text))
     elif token.word == b"connection_id":
-        effects.kill = (is_query, 0)
+        effects.kill = (is_query, OWN_ID)
 
 
 def _load(effects: Effects, tokens: list[Token]) -> None:

@@ -17,7 +17,7 @@ from proxy.lessee import HOLDING, KILLING, KILLING_HELD, READY, WAITING
 from proxy.reasons import CloseReason
 from proxy.replies import Failure, lost, not_movable, ok, unknown_command
 from proxy.shared import FIRST_CONNECTION_ID, STATEMENT_POOLING
-from proxy.statement import BEGINS, MAY_RELEASE, MULTI, RELEASES
+from proxy.statement import BEGINS, MAY_RELEASE, MULTI, OWN_ID, RELEASES
 from proxy.tasks import spawn
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ COM_CHANGE_USER: Final = 0x11
 COM_SET_OPTION: Final = 0x1B
 MALFORMED: Final = 1835
 INTERRUPTED: Final = 1317
+CONNECTION_KILLED: Final = 1927
 NO_SUCH_THREAD: Final = 1094
 NOT_OWNER: Final = 1095
 NOT_SUPPORTED: Final = 1235
@@ -41,7 +42,9 @@ def start_special(frontend: Frontend, wire: bytes, statement: Statement) -> bool
     """A statement whose classification asks for more than passing it on; True when it has been dealt with."""
     if statement.kill is not None:
         is_query, connection_id = statement.kill
-        return start_kill(frontend, is_query, connection_id or frontend.connection_id)
+        return start_kill(
+            frontend, is_query, frontend.connection_id if connection_id == OWN_ID else connection_id
+        )
     if statement.flags & BEGINS and frontend.shared.pool_mode == STATEMENT_POOLING:
         text = "Fanin: transactions are refused because pool.mode is statement; use pool.mode = transaction"
         frontend.send(Failure(NOT_SUPPORTED, text, "42000").wire(1))
@@ -103,8 +106,8 @@ def start_rare(frontend: Frontend, wire: bytes) -> None:
     if frontend.command == COM_PROCESS_KILL and len(wire) >= 9:
         connection_id = int.from_bytes(wire[5:9], "little")
         if not start_kill(frontend, False, connection_id):
-            # a server's own id: the statement says the same and needs no command that newer servers lack
-            frontend.run_text(b"KILL %d" % connection_id)
+            # a server's own id, or nobody's
+            frontend.execute(wire)
     elif frontend.command == COM_CHANGE_USER:
         from proxy.login import ChangeUser
 
@@ -129,9 +132,7 @@ def start_kill(frontend: Frontend, is_query: bool, connection_id: int) -> bool:
         frontend.send(Failure(NO_SUCH_THREAD, f"Unknown thread id: {connection_id}").wire(1))
         return True
     if target is frontend:
-        frontend.send(_interrupted().wire(1))
-        if not is_query:
-            frontend.close(CloseReason.KILLED)
+        _kill_self(frontend, is_query)
         return True
     if target.identity.credential.user != frontend.identity.credential.user:
         return _kill_as_server_allows(frontend, target, is_query, connection_id)
@@ -174,6 +175,15 @@ async def _kill_query(frontend: Frontend, target: Frontend, backend: Backend, en
             frontend.state = READY if frontend.state == KILLING else HOLDING
             frontend.send(ok(frontend.session.status) if failure is None else failure.wire(1))
             frontend.start_waiting_commands()
+
+
+def _kill_self(frontend: Frontend, is_query: bool) -> None:
+    if is_query or not frontend.shared.facts.is_mariadb:
+        frontend.send(_interrupted().wire(1))
+    else:
+        frontend.send(Failure(CONNECTION_KILLED, "Connection was killed", "70100").wire(1))
+    if not is_query:
+        frontend.close(CloseReason.KILLED)
 
 
 def _interrupted() -> Failure:

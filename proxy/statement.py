@@ -63,6 +63,8 @@ AFTERMATH: Final = CHANGES_ACCOUNT | RELEASES | MAY_RELEASE | SETS_GLOBAL
 
 UNKNOWN_FOUND_ROWS: Final = -1
 KEPT_FOUND_ROWS: Final = -2
+OWN_ID: Final = -1
+"""In `Statement.kill`: CONNECTION_ID()."""
 ALL_NAMES: Final = b"\0*"
 """As a name in `Statement.lift_names`: every named holder of the reason, fixed ones excepted."""
 FIXED_NAME: Final = b"\0"
@@ -159,7 +161,7 @@ class Statement:
         self.question: int = question
         self.title: bytes = title
         self.limit: tuple[int, int] | None = limit
-        # KILL: (only the query, id); id 0 is CONNECTION_ID()
+        # KILL: (only the query, id or OWN_ID)
         self.kill: tuple[bool, int] | None = kill
         # PREPARE: names and what their text means (None: not known); EXECUTE: names
         self.prepares: tuple[tuple[bytes, Statement | None], ...] = prepares
@@ -181,7 +183,10 @@ class Statement:
         )
         # the shell has to look at it before it runs
         self.is_special: bool = bool(question) or kill is not None or bool(flags & SPECIAL)
-        self.reads_insert_id: bool = bool(flags & (READS_INSERT_ID | MULTI))
+        # a stored routine may ask for it unseen
+        self.reads_insert_id: bool = bool(
+            flags & (READS_INSERT_ID | MULTI | MAY_CALL | MAY_CALL_ON_MARIADB | MAY_CALL_ON_MYSQL)
+        )
         # the shell has something to do when it has run
         self.has_aftermath: bool = bool(flags & AFTERMATH)
         self.changes_account: bool = bool(flags & CHANGES_ACCOUNT)

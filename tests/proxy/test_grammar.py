@@ -6,7 +6,7 @@ from proxy import statement as flags
 from proxy.classify import classify
 from proxy.grammar import GRAMMARS, PLAIN, canonical
 from proxy.pins import PinReason
-from proxy.statement import FIXED_NAME, KEPT_FOUND_ROWS, Question, Statement
+from proxy.statement import FIXED_NAME, KEPT_FOUND_ROWS, OWN_ID, Question, Statement
 
 UNKNOWN = [("unknown-statement", b"")]
 CHARSETS = (b"character_set_client", b"character_set_connection", b"character_set_results")
@@ -419,8 +419,9 @@ def test_use_is_noted() -> None:
         ("KILL QUERY 5;", (True, 5)),
         ("KILL HARD QUERY 5", (True, 5)),
         ("KILL SOFT 5", (False, 5)),
-        ("KILL CONNECTION_ID()", (False, 0)),
-        ("KILL QUERY CONNECTION_ID()", (True, 0)),
+        ("KILL CONNECTION_ID()", (False, OWN_ID)),
+        ("KILL QUERY CONNECTION_ID()", (True, OWN_ID)),
+        ("KILL 0", (False, 0)),
         ("KILL QUERY ID 5", None),
         ("KILL USER bob", None),
         ("KILL 5 + 1", None),

@@ -264,6 +264,14 @@ def test_a_session_may_kill_itself(world: World) -> None:
     assert client.is_closed
 
 
+def test_a_session_that_kills_itself_is_told_in_the_servers_words(world: World) -> None:
+    world.facts.server_version = b"10.11.8-MariaDB"
+    client = world.client()
+    client.sends(query("KILL CONNECTION_ID()"))
+    client.gets_error(1927, "Connection was killed")
+    assert client.is_closed
+
+
 def test_an_id_of_ours_that_nobody_has_is_unknown(world: World) -> None:
     client = world.client()
     client.sends(query(f"KILL {UNKNOWN}"))
@@ -279,7 +287,15 @@ def test_the_id_of_a_server_is_the_servers_business(world: World) -> None:
     world.backend().got()
     world.backend().answers(ok())
     client.sends(frame(b"\x0c" + (98).to_bytes(4, "little")))
-    world.backend().gets(query("KILL 98"))
+    world.backend().gets(frame(b"\x0c" + (98).to_bytes(4, "little")))
+    world.backend().answers(error(1047))
+    client.gets(error(1047))
+
+
+def test_nobody_has_the_id_0(world: World) -> None:
+    client = world.client()
+    client.sends(query("KILL 0"))
+    world.backend().gets(query("KILL 0"))
 
 
 def test_the_session_of_another_user_is_killed_if_the_server_allows_it(make_world: MakeWorld) -> None:

@@ -5,6 +5,9 @@ from proxy.statement import (
     BEGINS,
     CHANGES_ACCOUNT,
     IS_SELECT,
+    MAY_CALL,
+    MAY_CALL_ON_MARIADB,
+    MAY_CALL_ON_MYSQL,
     MULTI,
     NOTHING,
     READS_INSERT_ID,
@@ -37,6 +40,8 @@ def test_questions_kills_and_beginnings_are_special() -> None:
 def test_several_statements_may_read_the_insert_id() -> None:
     assert Statement(READS_INSERT_ID).reads_insert_id
     assert Statement(MULTI).reads_insert_id
+    for may_call in (MAY_CALL, MAY_CALL_ON_MARIADB, MAY_CALL_ON_MYSQL):
+        assert Statement(may_call).reads_insert_id
     assert not Statement(IS_SELECT).reads_insert_id
 
 

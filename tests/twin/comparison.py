@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.integration.test_compare import comparable, told
+from tests.integration.answers import comparable, told
 from tests.twin.exceptions import KNOWN, without_ids
 from tests.twin.programs import Program
 from tests.twin.stage import Played
