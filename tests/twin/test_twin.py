@@ -131,7 +131,7 @@ def test_programs_can_be_written_down() -> None:
 def test_most_commands_succeed(server: Server, stage: Stage) -> None:
     answers = [
         answer
-        for program in CORPUS[:40]
+        for program in CORPUS[:25]
         if program.is_for(server.kind)
         for answer in stage.play(program)[0].answers
         if answer
