@@ -121,7 +121,6 @@ def test_a_session_whose_residue_is_being_captured_waits_for_that(world: World) 
     assert world.counters.queries == 3
 
 
-<<<<<<< HEAD
 SET_MANUAL = query("SET autocommit=0")
 MANUAL_NOW = ok(0, changes=SessionChanges(variables=[(b"autocommit", b"OFF")]))
 
@@ -199,7 +198,8 @@ def test_commands_of_a_transaction_do_not_count_as_pinned(world: World) -> None:
     client.sends(SELECT)
     server.answers(rows(b"1", status=IN_TRANS))
     assert (world.counters.pinned_commands, world.counters.leases) == (0, 1)
-=======
+
+
 def test_a_count_is_written_once_into_a_statement_that_waits_for_a_capture(world: World) -> None:
     client, other = world.client(), world.client()
     server = inserted(world, client)
@@ -213,7 +213,6 @@ def test_a_count_is_written_once_into_a_statement_that_waits_for_a_capture(world
     assert server.got() == [b"\x03SET last_insert_id=7"]
     server.answers(ok())
     server.gets(query("SELECT COALESCE(0,ROW_COUNT()) + 1, LAST_INSERT_ID() + 1 FROM t"))
->>>>>>> 81d31ac (Write a count once into a statement that waits for a capture)
 
 
 def test_a_session_that_waits_for_a_capture_may_leave(world: World) -> None:
