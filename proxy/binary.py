@@ -33,6 +33,7 @@ from proxy.prepared import (
 )
 from proxy.replies import SCHEMA_CODES, Failure, ok, refused_by_server
 from proxy.residue import ROW_COUNT
+from proxy.sources import LONG
 from proxy.statement import KEEPS_DIAGNOSTICS, USES_NO_TABLE, Statement
 from proxy.statement_errors import (
     MALFORMED,
@@ -167,21 +168,26 @@ def _start_execute(frontend: Frontend, wire: bytes, prepared: Prepared) -> None:
 def _choose_source(frontend: Frontend, wire: bytes, prepared: Prepared) -> None:
     """What this execution runs on a backend."""
     own, source, shared = prepared.own, prepared.source, frontend.shared
+    is_mariadb = shared.facts.is_mariadb
+    types = sent_types(wire, own.num_params)
+    if types:
+        # where its long data is, it is what it is
+        prepared.see_types(types, shared.sources, not (is_mariadb or prepared.is_streaming))
+    if prepared.is_streaming:
+        return
     number = 0
-    if wire[FLAGS_AT] & WANTS_CURSOR or prepared.is_streaming:
+    if wire[FLAGS_AT] & WANTS_CURSOR:
         statements = frontend.statements
         assert statements is not None
         number = statements.free_number(prepared)
     elif source.number and frontend.backend is not None:
         # a cursor is open: an execution closes it
         frontend.backend.statements.drop(source)
-    if source.number != number or source.text != own.text:
-        prepared.becomes(shared.sources, own.text, number)
-    types = sent_types(wire, own.num_params)
-    if types:
-        # where its long data is, it is what it is
-        has_shapes = not (shared.facts.is_mariadb or prepared.is_streaming)
-        prepared.see_types(types, shared.sources, has_shapes)
+    shape = prepared.source.shape
+    if is_mariadb:
+        shape = b"" if prepared.long_data is None else LONG + prepared.types
+    if source.number != number or source.shape != shape or source.text != own.text:
+        prepared.becomes(shared.sources, own.text, number, shape)
 
 
 def answer_residue(frontend: Frontend, wire: bytes) -> bool:
@@ -204,7 +210,8 @@ def answer_residue(frontend: Frontend, wire: bytes) -> bool:
             return True
     text = payload_of(session.rewritten(own.statement, as_query))[1:]
     if text != own.text:
-        prepared.becomes(frontend.shared.sources, text, prepared.source.number)
+        source = prepared.source
+        prepared.becomes(frontend.shared.sources, text, source.number, source.shape)
     return False
 
 
@@ -223,9 +230,8 @@ def run_on_backend(frontend: Frontend, backend: Backend, prepared: Prepared) -> 
     backend.statements.keep_up(endpoint.epoch)
     on_backend = _on_backend(prepared, backend)
     if on_backend is None:
-        shared = frontend.shared
-        if not shared.facts.is_mariadb and prepared.source.shape:
-            prepared.prepare_anew(shared.sources, True)
+        if prepared.source.shape:
+            prepared.prepare_anew(frontend.shared.sources)
             on_backend = _on_backend(prepared, backend)
         if on_backend is None:
             _prepare_on(frontend, backend, prepared)
@@ -336,7 +342,7 @@ def _executed(frontend: Frontend, backend: Backend, prepared: Prepared) -> None:
         _cursor_ended(frontend, prepared)
     elif prepared.source.number and not prepared.is_streaming:
         # it wanted a cursor, and had nothing to open one on
-        prepared.becomes(frontend.shared.sources, prepared.own.text, 0)
+        prepared.rests(frontend.shared.sources, not frontend.shared.facts.is_mariadb)
 
 
 # The other commands
@@ -385,6 +391,6 @@ def _with_cursor(frontend: Frontend, prepared: Prepared) -> OnBackend | None:
 def _cursor_ended(frontend: Frontend, prepared: Prepared) -> None:
     frontend.cursors.pop(prepared, None)
     if not prepared.is_streaming:
-        prepared.becomes(frontend.shared.sources, prepared.own.text, 0)
+        prepared.rests(frontend.shared.sources, not frontend.shared.facts.is_mariadb)
     if not frontend.cursors:
         frontend.session.lift(PinReason.CURSOR)

@@ -17,6 +17,7 @@ from proxy.backend import Backend
 from proxy.pins import PinReason
 from proxy.prepared import LongData, Prepared, renamed
 from proxy.replies import Failure
+from proxy.sources import LONG
 from proxy.statement_errors import MALFORMED, WRONG_ARGUMENTS, wrong_parameter
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def _start_streaming(frontend: Frontend, wire: bytes, prepared: Prepared) -> Non
     statements = frontend.statements
     assert statements is not None
     number = statements.free_number(prepared)
-    prepared.becomes(frontend.shared.sources, prepared.own.text, number)
+    prepared.becomes(frontend.shared.sources, prepared.own.text, number, LONG)
     frontend.executing = prepared
     frontend.execute(wire)
 
@@ -91,6 +92,7 @@ def end(frontend: Frontend, prepared: Prepared) -> None:
     if prepared.is_streaming:
         drop_now(frontend, prepared)
         _forget(frontend, prepared)
+        prepared.rests(frontend.shared.sources, not frontend.shared.facts.is_mariadb)
         frontend.reconsider_lease()
     prepared.long_data = None
 

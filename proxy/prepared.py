@@ -20,7 +20,7 @@ from protocol.framing import frame, payload_of
 from protocol.wire import lenenc_bytes, read_lenenc_bytes, read_lenenc_int
 from proxy.replies import Failure
 from proxy.results import packets, text_row
-from proxy.sources import Source, Sources, shape_after
+from proxy.sources import LONG, Source, Sources, shape_after
 
 LAST_PREPARED: Final = 0xFFFFFFFF
 """MariaDB's id -1: the statement that this connection prepared last."""
@@ -83,9 +83,16 @@ class Prepared:
         """Whether it has long data on the server."""
         return self.long_data is not None and self.long_data.is_streaming
 
-    def becomes(self, sources: Sources, text: bytes, number: int) -> None:
-        """What is executed next: this text, which has the parameters and columns of its own, with this number."""
-        self.source = sources.variant(self.own, text, number, self.source.shape)
+    def becomes(self, sources: Sources, text: bytes, number: int, shape: bytes) -> None:
+        """What is executed next: this text, which has the parameters and columns of its own, with this number and shape."""
+        self.source = sources.variant(self.own, text, number, shape)
+
+    def rests(self, sources: Sources, has_shapes: bool) -> None:
+        """What was executed last needs no statement of its own any more."""
+        shape = self.source.shape
+        if shape.startswith(LONG):
+            shape = shape_after(b"", self.types) if has_shapes else b""
+        self.becomes(sources, self.own.text, 0, shape)
 
     def see_types(self, types: bytes, sources: Sources, has_shapes: bool) -> None:
         """The client has sent types of parameters."""
@@ -95,9 +102,9 @@ class Prepared:
         if has_shapes:
             self._reshape(sources, shape_after(self.source.shape, types))
 
-    def prepare_anew(self, sources: Sources, has_shapes: bool) -> None:
+    def prepare_anew(self, sources: Sources) -> None:
         """It is about to be prepared on a backend that knows nothing of the executions before."""
-        if has_shapes:
+        if not self.source.shape.startswith(LONG):
             self._reshape(sources, shape_after(b"", self.types))
 
     def _reshape(self, sources: Sources, shape: bytes) -> None:

@@ -6,7 +6,8 @@ state vector of that moment. Two more things tell statements on one backend apar
 - A *number* other than 0: an open cursor, or long data on the server. That one belongs to one statement of one session, and MySQL 9.7
   answers every execution without a cursor that follows one with a cursor on the same statement in a way that no client can read.
 - The *shape*: MySQL keeps the types with which a statement was executed first. `SELECT ?` that was executed with a number gives a
-  number for the string of the next execution, 0 for 'abc'. MariaDB goes by the types of each execution, and needs no shapes.
+  number for the string of the next execution, 0 for 'abc'. MariaDB goes by the types of each execution, but takes long data for what
+  the parameter was in the execution before, a number for instance: statements with long data have shapes of their own (`LONG`).
 
 Sources are compared by identity: equal ones are the same object as long as somebody uses it.
 """
@@ -18,6 +19,9 @@ from weakref import WeakValueDictionary
 
 from proxy.statement import Statement
 from proxy.vector import Vector
+
+LONG: Final = b"L"
+"""What the shape of a statement begins with that is executed with long data."""
 
 _Key = tuple[Vector, bytes, int, bytes]
 

@@ -21,7 +21,7 @@ from proxy.prepared import (
 )
 from proxy.replies import Failure
 from proxy.results import packets
-from proxy.sources import Source, Sources
+from proxy.sources import LONG, Source, Sources
 from proxy.vector import Vector
 from tests.fakes.wire import close_statement, execute, long_data, params
 
@@ -78,10 +78,10 @@ def test_statements_of_one_text_get_numbers_where_they_need_them() -> None:
     sources, statements = Sources(), SessionStatements()
     source, other = source_of(sources=sources), source_of(b"other", sources=sources)
     first, second, third = (statements.add(each) for each in (source, source, other))
-    first.becomes(sources, source.text, statements.free_number(first))
-    second.becomes(sources, source.text, statements.free_number(second))
+    first.becomes(sources, source.text, statements.free_number(first), b"")
+    second.becomes(sources, source.text, statements.free_number(second), b"")
     assert [statements.free_number(each) for each in (first, second, third)] == [1, 2, 1]
-    first.becomes(sources, source.text, 0)
+    first.becomes(sources, source.text, 0, b"")
     assert statements.free_number(statements.add(source)) == 1
 
 
@@ -91,9 +91,9 @@ def test_statements_of_one_text_get_numbers_where_they_need_them() -> None:
 def test_a_statement_can_be_executed_with_another_text() -> None:
     sources = Sources()
     prepared = Prepared(1, source_of(sources=sources))
-    prepared.becomes(sources, b"SELECT 3", 0)
+    prepared.becomes(sources, b"SELECT 3", 0, b"")
     assert (prepared.source.text, prepared.own.text) == (b"SELECT 3", b"SELECT ?")
-    prepared.becomes(sources, b"SELECT ?", 0)
+    prepared.becomes(sources, b"SELECT ?", 0, b"")
     assert prepared.source is prepared.own
 
 
@@ -110,9 +110,24 @@ def test_types_decide_about_the_shape_where_there_are_shapes() -> None:
     prepared.see_types(STRING, sources, has_shapes=True)
     assert (prepared.types, prepared.source) == (STRING, numbers)
     # a backend that knows nothing of the numbers will go by the strings
-    prepared.prepare_anew(sources, has_shapes=False)
+    prepared.prepare_anew(sources)
+    assert prepared.source is prepared.own
+
+
+def test_a_statement_with_long_data_has_a_shape_while_it_needs_one() -> None:
+    sources = Sources()
+    prepared = Prepared(1, source_of(sources=sources))
+    prepared.see_types(NUMBER, sources, has_shapes=True)
+    numbers = prepared.source
+    prepared.rests(sources, has_shapes=True)
     assert prepared.source is numbers
-    prepared.prepare_anew(sources, has_shapes=True)
+    prepared.becomes(sources, prepared.own.text, 1, LONG + STRING)
+    prepared.prepare_anew(sources)
+    assert (prepared.source.number, prepared.source.shape) == (1, LONG + STRING)
+    prepared.rests(sources, has_shapes=True)
+    assert prepared.source is numbers
+    prepared.becomes(sources, prepared.own.text, 0, LONG)
+    prepared.rests(sources, has_shapes=False)
     assert prepared.source is prepared.own
 
 
