@@ -304,21 +304,6 @@ class Frontend(Lessee):
         """A question about what was lost with a backend: True when the session has ended for it."""
         return special.refuse_lost(self, statement)
 
-    def execute(self, wire: bytes) -> None:
-        """Run a command on the lease, or on a backend that is asked for now."""
-        self.wire = wire
-        backend = self.backend
-        if backend is None:
-            self.acquire()
-            return
-        if self.session.pinned:
-            self.count_pinned_command()
-        if self.statement.reads_insert_id:
-            # on a backend that is new to the session its insert id may still have to be restored
-            self.prepare(backend)
-        else:
-            self.run_command(backend)
-
     def run_command(self, backend: Backend) -> None:
         wire = self.wire
         if self.command != COM_QUERY and self.command in EXECUTING and self.executing is not None:

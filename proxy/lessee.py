@@ -174,6 +174,21 @@ class Lessee(Holder):
 
     # Getting a backend
 
+    def execute(self, wire: bytes) -> None:
+        """Run a command on the lease, or on a backend that is asked for now."""
+        self.wire = wire
+        backend = self.backend
+        if backend is None:
+            self.acquire()
+            return
+        if self.session.pinned:
+            self.count_pinned_command()
+        if self.statement.reads_insert_id:
+            # on a backend that is new to the session its insert id may still have to be restored
+            self.prepare(backend)
+        else:
+            self.run_command(backend)
+
     def acquire(self) -> None:
         """Get a backend for `wire`: now, or later through the ticket."""
         identity, session = self.identity, self.session
