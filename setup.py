@@ -31,6 +31,7 @@ HOT_PROXY = (
     "grammar",
     "statement",
     "classify",
+    "variables",
     "vector",
     "session",
     "residue",
@@ -44,6 +45,7 @@ HOT_PROXY = (
     "frontend",
     "backend",
     "endpoint",
+    "jobs",
 )
 # All in one shared library: calls between the modules stay native.
 GROUP = "fanin"

@@ -215,6 +215,14 @@ class Pool(Section):
         gt=0,
         description="A server that has not completed a login within this time counts as failed.",
     )
+    max_captured: Size = Field(
+        default=64 << 10,
+        ge=1024,
+        le=1 << 24,
+        description="Most warnings and user variables that are read off a session's backend when another session needs it, in bytes or "
+        "as `64K`; a session that has more keeps its backend.",
+        json_schema_extra={"default": "64K"},
+    )
     paranoid: bool = Field(
         default=False,
         description="For debugging, and slow: between any two commands a session's backend is taken away and made dirty, so that all "

@@ -129,6 +129,7 @@ class Process:
             login_timeout=settings.limits.login_timeout,
             max_login_delay=settings.limits.max_login_delay,
             acquire_timeout=settings.pool.acquire_timeout,
+            max_captured=settings.pool.max_captured,
             log=logs.get_logger("clients"),
         )
 

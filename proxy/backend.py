@@ -27,6 +27,7 @@ from protocol.framing import MAX_PAYLOAD, answer_id, frame
 from protocol.response import ResponseTracker, TrackFilter
 from proxy.pool import Member
 from proxy.prepared import BackendStatements
+from proxy.variables import UserVariables
 from proxy.vector import Vector
 
 OPENING: Final = 0
@@ -129,6 +130,7 @@ class Backend(Member):
         "statements",
         "tracker",
         "transport",
+        "variables",
         "vector",
     )
 
@@ -151,6 +153,8 @@ class Backend(Member):
         self.server_id: int = 0
         # the state that the session on the server really has
         self.vector: Vector | None = None
+        # the user variables that it has: None when it is certain that there are none
+        self.variables: UserVariables | None = None
         # KILLs for what it runs that are on their way to the server
         self.kills: int = 0
         # commands of our own that are still to be sent, in OURS

@@ -260,7 +260,11 @@ def _prepare(effects: Effects, tokens: list[Token]) -> None:
     effects.flags |= USES_NO_TABLE
     effects.pin(PinReason.PREPARED_TEXT, name)
     is_literal = source.kind == STRING and len(tokens) == 4
-    effects.prepares.append((name, _inner(effects.plain(source), effects.lexing) if is_literal else None))
+    inner = _inner(effects.plain(source), effects.lexing) if is_literal else None
+    effects.prepares.append((name, inner))
+    if inner is not None:
+        # it keeps the session on its backend, so that they need not be named by each EXECUTE
+        effects.user_variables.extend(inner.user_variables)
 
 
 def _execute(effects: Effects, tokens: list[Token]) -> None:
@@ -274,6 +278,7 @@ def _execute(effects: Effects, tokens: list[Token]) -> None:
     if source.kind == STRING and (len(tokens) == 3 or tokens[3].word == b"using"):
         effects.inner = _inner(effects.plain(source), effects.lexing)
         effects.flags |= effects.inner.flags
+        effects.user_variables.extend(effects.inner.user_variables)
     else:
         effects.flags |= CALLS
         effects.unknown()

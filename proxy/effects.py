@@ -34,6 +34,7 @@ class Effects:
         "temporary",
         "text",
         "title",
+        "user_variables",
         "variables",
     )
 
@@ -59,6 +60,7 @@ class Effects:
         self.executes: list[bytes] = []
         self.inner: Statement | None = None
         self.places: list[tuple[int, int, int, bool]] = []
+        self.user_variables: list[bytes] = []
 
     def pin(self, reason: PinReason, name: bytes = b"") -> None:
         """One thing more that pins."""
@@ -105,6 +107,7 @@ class Effects:
             executes=tuple(self.executes),
             inner=self.inner,
             places=tuple(self.places),
+            user_variables=tuple(dict.fromkeys(self.user_variables)),
         )
 
 

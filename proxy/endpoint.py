@@ -12,20 +12,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mypy_extensions import mypyc_attr
 
-from protocol.commands import reset_connection
 from proxy.backend import CLOSED, DYING, IDLE, Backend, LossListener, Owner
 from proxy.connector import Facts, Target, open_backend
 from proxy.counters import Counters
 from proxy.credentials import Credential, Credentials
 from proxy.identity import IGNORE_SPACE, Identity, PoolKey
+from proxy.jobs import Capturing, Cleaning
 from proxy.paranoid import Strangers
 from proxy.pool import Member, PoolCore, Ticket
 from proxy.pool_actions import CAPTURE, CLOSE, OPEN, RESET, WAKE, Action
 from proxy.pool_states import OPENING as MEMBER_OPENING
-from proxy.pool_states import RESETTING
+from proxy.pool_states import PARKED, RESETTING
 from proxy.reasons import CloseReason
 from proxy.replies import Failure, of_ticket, refused_by_server, unreachable
 from proxy.tasks import spawn
+from proxy.variables import CAPTURED
 from proxy.vector import Vector
 
 if TYPE_CHECKING:
@@ -61,10 +62,19 @@ class Holder(Owner):
         """Payloads that read the residue which this session left on a parked backend, in an order that destroys none."""
         return []
 
-    def captured(self, answers: list[bytes]) -> None:
-        """Their answers. The session's claim ends."""
+    def captured(self, backend: Backend, answers: list[bytes]) -> int:
+        """Their answers. CAPTURED: the session's claim ends. CAPTURING: there are more `capture_commands`. Anything else: it must not be
+        parted from the backend; `keeping_ticket` and `keeps` follow."""
+        return CAPTURED
 
-    def capture_failed(self) -> None:
+    def keeping_ticket(self) -> Ticket:
+        """The ticket for the lease that it gets instead."""
+        raise NotImplementedError
+
+    def keeps(self, backend: Backend) -> None:
+        """It has the lease."""
+
+    def capture_failed(self, backend: Backend) -> None:
         """The backend was lost with the residue on it. The session's claim ends."""
 
 
@@ -94,67 +104,6 @@ class EndpointRules:
         self.max_opening: int = pool.max_opening
         self.max_prepared: int = pool.max_prepared
         self.is_paranoid: bool = pool.paranoid
-
-
-class Cleaning(Owner):
-    """Resets a backend: COM_RESET_CONNECTION, then the trackers again (a reset switches them off)."""
-
-    __slots__ = ("backend", "endpoint")
-
-    def __init__(self, endpoint: Endpoint, backend: Backend) -> None:
-        self.endpoint: Endpoint = endpoint
-        self.backend: Backend = backend
-
-    def start(self) -> None:
-        """Send the commands."""
-        self.endpoint.watch(self.backend)
-        self.endpoint.counters.resets += 1
-        self.backend.run(self, [reset_connection(), COM_QUERY + self.backend.setup])
-
-    def ran(self, is_failed: bool) -> None:
-        if is_failed:
-            self.endpoint.discard(self.backend, CloseReason.RESET_FAILED)
-            return
-        self.endpoint.was_reset(self.backend)
-
-    def backend_lost(self, cause: str) -> None:
-        self.endpoint.discard(self.backend, CloseReason.LOST)
-
-
-class Capturing(Owner):
-    """Reads a session's residue off a parked backend that the pool needs for another session."""
-
-    __slots__ = ("backend", "endpoint", "holder")
-
-    def __init__(self, endpoint: Endpoint, backend: Backend, holder: Holder) -> None:
-        self.endpoint: Endpoint = endpoint
-        self.backend: Backend = backend
-        self.holder: Holder = holder
-
-    def start(self) -> None:
-        """Send the commands, if there are any."""
-        self.endpoint.watch(self.backend)
-        commands = self.holder.capture_commands()
-        if commands:
-            self.endpoint.counters.captures += 1
-            self.backend.run(self, commands, keeps_answers=True)
-        else:
-            self.backend.answers = []
-            self.ran(False)
-
-    def ran(self, is_failed: bool) -> None:
-        answers = self.backend.answers or []
-        self.backend.answers = None
-        if is_failed:
-            self.holder.capture_failed()
-            self.endpoint.discard(self.backend, CloseReason.RESET_FAILED)
-            return
-        self.holder.captured(answers)
-        self.endpoint.was_captured(self.backend)
-
-    def backend_lost(self, cause: str) -> None:
-        self.holder.capture_failed()
-        self.endpoint.discard(self.backend, CloseReason.LOST)
 
 
 class Endpoint(LossListener):
@@ -266,8 +215,15 @@ class Endpoint(LossListener):
             self._execute(self.core.steal(backend, self.loop.time()))
 
     def unpark(self, backend: Backend, owner: Holder) -> None:
-        """Its owner no longer cares for the residue."""
-        self._execute(self.core.unpark(backend, self.loop.time(), owner=owner))
+        """Its owner no longer cares for the residue. User variables nobody else may find."""
+        needs_reset = backend.variables is not None
+        key = backend.key
+        if needs_reset and isinstance(key, PoolKey) and key.capabilities & IGNORE_SPACE:
+            if backend.state == PARKED and backend.claim is owner:
+                self.discard(backend, CloseReason.DIRTY)
+            return
+        now = self.loop.time()
+        self._execute(self.core.unpark(backend, now, needs_reset=needs_reset, owner=owner))
 
     def release_dirty(self, backend: Backend, key: PoolKey) -> None:
         """Give a backend back that carries state of a session which is over: reset it first."""
@@ -338,15 +294,28 @@ class Endpoint(LossListener):
     # What jobs and backends call
 
     def was_reset(self, backend: Backend) -> None:
-        """A reset is over: what the session has now is known (measured.md, section 2)."""
+        """A reset is over."""
+        self.note_reset(backend)
+        backend.rest()
+        self._execute(self.core.was_reset(backend, self.loop.time()))
+
+    def note_reset(self, backend: Backend) -> None:
+        """What a session has after a reset is known (measured.md, section 2)."""
         vector = backend.vector
         schema = vector.schema if vector is not None else None
         fresh = Vector.fresh(schema, self.facts.charsets_after_reset(backend.collation))
         multi = vector is not None and vector.multi_statements
         backend.vector = fresh.with_multi_statements(multi)
+        backend.variables = None
         backend.statements.clear()
-        backend.rest()
-        self._execute(self.core.was_reset(backend, self.loop.time()))
+
+    def is_kept(self, backend: Backend, holder: Holder) -> None:
+        """What is on it cannot be captured: its session has it again, and who waits for it waits on."""
+        ticket = holder.keeping_ticket()
+        actions = self.core.declined(backend, ticket, self.loop.time())
+        assert ticket.member is backend, "a capture of a closed backend has no answer"
+        holder.keeps(backend)
+        self._execute(actions)
 
     def was_captured(self, backend: Backend) -> None:
         """The residue is read: the backend is free for the one who waits."""
@@ -363,7 +332,7 @@ class Endpoint(LossListener):
     def idle_backend_lost(self, backend: Backend, cause: str) -> None:
         claim = backend.claim
         if isinstance(claim, Holder):
-            claim.capture_failed()
+            claim.capture_failed(backend)
         self.last_failure = cause
         self._execute(self.core.lost(backend, self.loop.time(), CloseReason.LOST))
 

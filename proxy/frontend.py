@@ -24,6 +24,7 @@ from proxy.identity import Identity
 from proxy.lessee import (
     AWAITING_KILL,
     CHANGING,
+    CLEANING,
     CLOSED,
     HOLDING,
     PREPARING,
@@ -58,8 +59,8 @@ BACKLOG_LIMIT: Final = 65536
 PAUSED_BY_BACKLOG: Final = 1
 PAUSED_BY_SERVER: Final = 2
 PAUSED_BY_CLIENT: Final = 4
-_BEFORE_COMMAND: Final = frozenset({PREPARING, PREPARING_STATEMENT})
-_UNANSWERED: Final = frozenset({PREPARING, PREPARING_STATEMENT, RELAYING, RESETTING})
+_BEFORE_COMMAND: Final = frozenset({CLEANING, PREPARING, PREPARING_STATEMENT})
+_UNANSWERED: Final = frozenset({CLEANING, PREPARING, PREPARING_STATEMENT, RELAYING, RESETTING})
 OPEN_TRIES: Final = 3
 """Backends tried for one command when each turns out to be dead before the command was sent."""
 
@@ -373,6 +374,7 @@ class Frontend(Lessee):
             verdict = session.completed_command(self.command, payload_of(self.wire), tracker)
         if backend.vector is not session.vector:
             verdict = self.vector_changed(backend, verdict)
+        backend.variables = session.variables
         if self.statement.has_aftermath:
             self._aftermath(tracker.is_error)
             if self.state == CLOSED:
@@ -384,14 +386,15 @@ class Frontend(Lessee):
         assert backend is not None
         if self.state == PREPARING:
             if not is_failed:
-                backend.vector = self.session.vector
-                self.run_command(backend)
+                self.was_prepared(backend)
             elif self._is_schema_refused(backend):
                 self.schema_refused(backend)
             else:
                 self.restore_refused(backend)
         elif self.state == PREPARING_STATEMENT:
             binary.prepared_here(self, backend, is_failed)
+        elif self.state == CLEANING:
+            self.was_cleaned(backend, is_failed)
         elif self.state == PROBING:
             self.settle(self.session.probed(backend.tracker))
         elif self.state == RESETTING:

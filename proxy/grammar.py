@@ -41,6 +41,7 @@ from proxy.statement import (
     RENAMED,
     SETS,
     SETS_GLOBAL,
+    SETS_USER_VARIABLES,
     SHUTS_DOWN,
     USES,
     USES_NO_TABLE,
@@ -146,7 +147,7 @@ def _assignment(effects: Effects, tokens: list[Token], i: int, is_global: bool, 
     """One item of a SET; the index of the comma after it, or -1."""
     token, following = at(tokens, i), at(tokens, i + 1)
     if token.kind == VARIABLE:
-        effects.pin(PinReason.USER_VARIABLE)
+        effects.flags |= SETS_USER_VARIABLES
         return _value(effects, tokens, i + 1, b"")
     if token.kind == SYSTEM:
         return _system_assignment(effects, tokens, i)
@@ -211,9 +212,6 @@ def _value(effects: Effects, tokens: list[Token], i: int, name: bytes) -> int:
             effects.flags |= READS_INSERT_ID
         if len(value) == 1 and value[0].word == b"default":
             effects.defaults.append(name)
-    for j in range(1, len(value)):
-        if is_symbol(value[j], b":=") and value[j - 1].kind == VARIABLE:
-            effects.pin(PinReason.USER_VARIABLE)
     return end
 
 
@@ -427,10 +425,6 @@ _KILLERS: Final[dict[bytes, bool]] = {b"rds_kill": False, b"rds_kill_query": Tru
 def _call(effects: Effects, tokens: list[Token]) -> None:
     effects.flags |= CALLS | READS_INSERT_ID
     name, i = dotted(effects, tokens, 1)
-    for token in tokens:
-        if token.kind == VARIABLE:
-            effects.pin(PinReason.USER_VARIABLE)
-            break
     schema, _, routine = name.lower().partition(b".")
     number = at(tokens, i + 1)
     if schema == b"mysql" and routine in _KILLERS and number.kind == NUMBER:
@@ -454,14 +448,10 @@ def _load(effects: Effects, tokens: list[Token]) -> None:
     words = words_of(tokens[:5])
     if b"local" in words:
         effects.flags |= LOCAL_INFILE
-    for token in tokens:
-        if token.kind == VARIABLE:
-            effects.pin(PinReason.USER_VARIABLE)
-            break
 
 
 def _get(effects: Effects, tokens: list[Token]) -> None:
-    """GET DIAGNOSTICS @a = .., into user variables."""
+    """GET DIAGNOSTICS @a = .., into user variables. It pins: what it reads cannot be put back on another backend."""
     del tokens
     effects.flags |= READS_DIAGNOSTICS | GETS_DIAGNOSTICS | KEEPS_DIAGNOSTICS | USES_NO_TABLE
     effects.pin(PinReason.USER_VARIABLE)

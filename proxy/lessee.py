@@ -5,6 +5,7 @@ A session is always in one of these states:
     READY       no lease; waits for a command
     HOLDING     keeps its lease between commands (transaction, pin); waits for a command
     WAITING     has a ticket in the pool's queue
+    CLEANING    COM_RESET_CONNECTION takes another session's user variables off the backend
     PREPARING   our own commands bring the backend to the session's state
     PREPARING_STATEMENT  a statement that the client prepared elsewhere is being prepared on the backend
     RELAYING    a command runs, its answer goes to the client
@@ -28,16 +29,18 @@ from proxy.backend import Backend
 from proxy.classify import NOTHING, Statement
 from proxy.digest import READ, digest
 from proxy.endpoint import IN_TRANSACTION, PINNED, RUNNING, Endpoint, Holder, Waiter
-from proxy.identity import Identity
+from proxy.identity import IGNORE_SPACE, Identity, PoolKey
+from proxy.jobs import reset_commands
 from proxy.pin_records import SessionPins
 from proxy.pins import BITS, PinReason
 from proxy.pool_states import RESETTING as RESETTING_MEMBER
 from proxy.prepared import Prepared
 from proxy.reasons import CloseReason
-from proxy.replies import Failure, not_movable
+from proxy.replies import Failure, not_movable, refused_by_server
 from proxy.session import PARK, RELEASE, SessionState
 from proxy.shared import Shared
 from proxy.statement import CALLS, MULTI, SETS
+from proxy.variables import CAPTURED, KEEPS_VARIABLES, KEEPS_WARNINGS, overwrites, restore_command
 from proxy.vector import restore_commands
 
 READY: Final = 0
@@ -53,7 +56,8 @@ AWAITING_KILL: Final = 9
 KILLING_HELD: Final = 10
 AWAITING_CAPTURE: Final = 11
 PREPARING_STATEMENT: Final = 12
-CLOSED: Final = 13
+CLEANING: Final = 13
+CLOSED: Final = 14
 STATE_NAMES: Final = (
     "ready",
     "holding",
@@ -68,6 +72,7 @@ STATE_NAMES: Final = (
     "killing",
     "awaiting-capture",
     "preparing-statement",
+    "cleaning",
     "closed",
 )
 
@@ -280,8 +285,16 @@ class Lessee(Holder):
     def prepare(self, backend: Backend) -> None:
         """Bring the backend to the session's state: nothing to do in the steady state."""
         session = self.session
-        if backend.vector is session.vector and not self.statement.reads_insert_id:
+        if (
+            backend.vector is session.vector
+            and backend.variables is session.variables
+            and not self.statement.reads_insert_id
+        ):
             self.run_command(backend)
+            return
+        variables = session.variables
+        if backend.variables is not variables and not overwrites(variables, backend.variables):
+            self._clean(backend)
             return
         commands: list[bytes] | None = []
         if backend.vector is not session.vector:
@@ -290,6 +303,8 @@ class Lessee(Holder):
         if commands is None:
             self.failed_to_prepare(not_movable("its state cannot be restored by statements"))
             return
+        if variables is not None and backend.variables is not variables:
+            commands.append(restore_command(variables))
         if self.statement.reads_insert_id:
             commands.extend(session.restore_residue(self.statement))
         if not commands:
@@ -298,6 +313,38 @@ class Lessee(Holder):
         self.state = PREPARING
         self.shared.counters.restores += 1
         backend.run(self, commands)
+
+    def was_prepared(self, backend: Backend) -> None:
+        """The backend has the session's state."""
+        backend.vector = self.session.vector
+        backend.variables = self.session.variables
+        self.run_command(backend)
+
+    def _clean(self, backend: Backend) -> None:
+        """The backend has user variables of another session. No statement makes them as if they had never been."""
+        endpoint, key = self.endpoint, backend.key
+        assert endpoint is not None and isinstance(key, PoolKey)
+        if key.capabilities & IGNORE_SPACE:
+            # a reset would end that
+            self.backend = self.endpoint = None
+            self.state = READY
+            endpoint.discard(backend, CloseReason.DIRTY)
+            self.acquire()
+            self.start_waiting_commands()
+            return
+        self.state = CLEANING
+        self.shared.counters.resets += 1
+        backend.run(self, reset_commands(backend))
+
+    def was_cleaned(self, backend: Backend, is_failed: bool) -> None:
+        """The backend has answered."""
+        endpoint = self.endpoint
+        assert endpoint is not None
+        if is_failed:
+            self.failed_to_prepare(refused_by_server(backend.tracker))
+            return
+        endpoint.note_reset(backend)
+        self.prepare(backend)
 
     def failed_to_prepare(self, failure: Failure) -> None:
         """The session cannot be continued on the backend: the client gets the error, and the backend is closed. So is the connection of
@@ -448,15 +495,43 @@ class Lessee(Holder):
         return RUNNING
 
     def capture_commands(self) -> list[bytes]:
-        return self.session.capture_commands()
+        return self.session.capture_commands(self.shared.max_captured)
 
-    def captured(self, answers: list[bytes]) -> None:
-        self.parked = None
-        self.parked_endpoint = None
-        self.session.captured_residue(answers)
-        self._capture_ended()
+    def captured(self, backend: Backend, answers: list[bytes]) -> int:
+        if self.parked is not backend:
+            return CAPTURED
+        session = self.session
+        result = session.captured_residue(answers, self.shared.max_captured)
+        if result == CAPTURED:
+            backend.variables = session.variables
+            self.parked = None
+            self.parked_endpoint = None
+            self._capture_ended()
+        elif result == KEEPS_WARNINGS:
+            session.pin(PinReason.DIAGNOSTICS)
+        elif result == KEEPS_VARIABLES:
+            session.pin(PinReason.USER_VARIABLE)
+        return result
 
-    def capture_failed(self) -> None:
+    def keeping_ticket(self) -> LeaseTicket:
+        assert self.ticket is not None
+        return self.ticket
+
+    def keeps(self, backend: Backend) -> None:
+        state = self.state
+        self.endpoint = self.parked_endpoint
+        self._begin_lease(backend)
+        self.shared.counters.leases += 1
+        backend.hold()
+        self.state = KILLING_HELD if state == KILLING else HOLDING
+        self.count_pins()
+        if state == AWAITING_CAPTURE:
+            self.restart_command()
+            self.start_waiting_commands()
+
+    def capture_failed(self, backend: Backend) -> None:
+        if self.parked is not backend:
+            return
         self.parked = None
         self.parked_endpoint = None
         self.session.residue_lost()

@@ -19,6 +19,7 @@ from proxy.statement import (
     MAY_CALL_ON_MARIADB,
     MAY_CALL_ON_MYSQL,
     MULTI,
+    NAMES_USER_VARIABLES,
     READS_CONNECTION_ID,
     READS_DIAGNOSTICS,
     READS_FOUND_ROWS,
@@ -29,10 +30,12 @@ from proxy.statement import (
     UNKNOWN_FOUND_ROWS,
     Question,
 )
+from proxy.variables import name_of
 
 QUERIES: Final = frozenset([b"select", b"with", b"table", b"values"])
 """First words of statements that leave a FOUND_ROWS() of their own. (MariaDB has no TABLE.)"""
 
+_READERS: Final = QUERIES | {b"show", b"explain", b"describe", b"desc"}
 _MOST_DIGITS: Final = 18
 _AFTER_LIMIT: Final = b");ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _EMPTY_CALL: Final = re.compile(rb"\s*\(\s*\)")
@@ -86,7 +89,7 @@ class Marks:
         """All of them."""
         effects, marks, text = self.effects, self.marks, self.effects.text
         codes = marks[0::MARK_SIZE]
-        if self.word not in (b"set", b"call", b"load"):
+        if lexer.USER_VARIABLE in codes:
             self._user_variables(codes)
         for i in range(0, len(marks), MARK_SIZE):
             code, end = marks[i], marks[i + 2]
@@ -129,17 +132,20 @@ class Marks:
             self._question()
 
     def _user_variables(self, codes: list[int]) -> None:
-        """Reading @x is harmless: a backend that has user variables is never shared. Assigning pins."""
-        if lexer.USER_VARIABLE not in codes:
+        """Queries only read, unless they say otherwise. All else may assign: servers do so even when INSERT reads what never was."""
+        effects = self.effects
+        effects.flags |= NAMES_USER_VARIABLES
+        if self.word in _READERS and lexer.ASSIGNMENT not in codes and lexer.INTO not in codes:
             return
-        if lexer.ASSIGNMENT in codes:
-            self.effects.pin(PinReason.USER_VARIABLE)
-            return
-        if self.word in (b"insert", b"replace") or lexer.INTO not in codes:
-            return
-        first, last = codes.index(lexer.INTO), len(codes) - 1 - codes[::-1].index(lexer.USER_VARIABLE)
-        if first < last:
-            self.effects.pin(PinReason.USER_VARIABLE)
+        is_escaping = not effects.lexing & lexer.NO_BACKSLASH_ESCAPES
+        for i in range(len(codes)):
+            if codes[i] == lexer.USER_VARIABLE:
+                begin, end = self.marks[i * MARK_SIZE + 1], self.marks[i * MARK_SIZE + 2]
+                name = name_of(effects.text[begin:end], is_escaping)
+                if name is None:
+                    effects.pin(PinReason.USER_VARIABLE)
+                elif name:
+                    effects.user_variables.append(name)
 
     def _system_variable(self, i: int) -> None:
         effects = self.effects

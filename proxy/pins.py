@@ -52,9 +52,9 @@ _RESET: Final = "a reset"
 
 MEANINGS: Final[dict[PinReason, PinMeaning]] = {
     PinReason.USER_VARIABLE: PinMeaning(
-        "a user variable (@x) was assigned",
+        "user variables (@x) were assigned that cannot be moved exactly: too large or too many, with unusual names, or spatial",
         _RESET,
-        "keep the value in the program and send it as a parameter",
+        "keep large values in the program and send them as parameters",
     ),
     PinReason.TEMPORARY_TABLE: PinMeaning(
         "a temporary table exists",

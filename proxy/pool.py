@@ -53,6 +53,7 @@ __all__ = ["NO_ACTIONS", "Member", "PoolCore", "PoolStateError", "Ticket"]
 #             --> IDLE        unpark: nobody will ask for the residue
 #             --> RESETTING   settle, tick or steal (Capture), unpark with needs_reset (Reset)
 #     RESETTING > IDLE        was_reset, captured
+#             --> LEASED      declined: what is on it cannot be captured, so that its owner has it again
 #     any ------> CLOSED      open_failed, discard, lost; or decided here: too old, idle for too long, evicted, drained
 #
 # Tickets. Done -> waiting (in exactly one queue) -> granted -> done, or waiting -> done with an error. A grant happens inside
@@ -258,6 +259,19 @@ class PoolCore(Settling):
     def captured(self, member: Member, now: float) -> list[Action]:
         """A Capture is done: the residue is saved, and none is left on the member."""
         return self._refreshed(member, now)
+
+    def declined(self, member: Member, ticket: Ticket, now: float) -> list[Action]:
+        """A Capture is not possible: the member's owner has it again, leased to `ticket`, its residue as it was left, even while the pool
+        is paused. Who waits goes on waiting, for another."""
+        if member.state == CLOSED:
+            return NO_ACTIONS
+        if not ticket.is_done:
+            raise PoolStateError("declined with a ticket that waits or holds a lease")
+        _expect(member, RESETTING)
+        if member.claim is None:
+            raise PoolStateError("declined a Reset")
+        self._lease(member, ticket, now)
+        return self._settled(now)
 
     def discard(self, member: Member, now: float, reason: CloseReason) -> list[Action]:
         """Give a member back by closing it, from any state; a lease on it ends. While OPENING this counts as a failure to open."""

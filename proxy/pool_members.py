@@ -27,7 +27,7 @@ _LEGAL: Final = (
     1 << LEASED | 1 << CLOSED,  # IDLE
     1 << LEASED | 1 << IDLE | 1 << RESETTING | 1 << CLOSED,  # PARKED
     1 << IDLE | 1 << PARKED | 1 << RESETTING | 1 << CLOSED,  # LEASED
-    1 << IDLE | 1 << CLOSED,  # RESETTING
+    1 << IDLE | 1 << LEASED | 1 << CLOSED,  # RESETTING
     0,  # CLOSED
 )
 

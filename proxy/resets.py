@@ -50,6 +50,7 @@ def was_reset(frontend: Frontend, backend: Backend, is_failed: bool) -> None:
         return
     _become_fresh(frontend)
     backend.vector = frontend.session.vector
+    backend.variables = None
     backend.statements.clear()
     frontend.send(ok(frontend.session.status))
     frontend.settle(frontend.session.verdict())

@@ -7,6 +7,10 @@
   is what servers do after most of them (not: DO, UPDATE and DELETE on MySQL).
 - LAST_INSERT_ID(): the id in an OK is not always it (an explicit value is not), so after an insert only the backend knows.
 - Warnings and errors: when there are any, only the backend has their texts.
+- User variables: after any statement that may have assigned one, only the backend has their values (see `variables.py`).
+
+What is captured is bounded (`pool.max_captured`). What is too much, or cannot be written back exactly, stays where it is: the capture
+is declined, and the session pinned.
 
 What remains inexact: the insert id, when a session inserts an explicit id on a backend which has, by chance, the same insert id from a
 session that ended while it had the backend parked; GET DIAGNOSTICS as the first such statement of a session after its backend was
@@ -30,6 +34,7 @@ from proxy.statement import (
     KEEPS_DIAGNOSTICS,
     KEPT_FOUND_ROWS,
     MULTI,
+    NAMES_USER_VARIABLES,
     READS_DIAGNOSTICS,
     READS_FOUND_ROWS,
     READS_INSERT_ID,
@@ -39,6 +44,13 @@ from proxy.statement import (
     Question,
     Statement,
 )
+from proxy.variables import (
+    CAPTURED,
+    CAPTURING,
+    KEEPS_WARNINGS,
+    VariablesKeeper,
+    capture_command,
+)
 from proxy.vector import RESULTS_COLLATION, Vector
 
 # Bits of SessionState.residue and SessionState.native.
@@ -46,6 +58,14 @@ INSERT_ID: Final = 1
 ROW_COUNT: Final = 2
 FOUND_ROWS: Final = 4
 DIAGNOSTICS: Final = 8
+USER_VARIABLES: Final = 16  # never in `native`: that a backend has them says its own `variables`
+
+MAX_CAPTURED: Final = 65536
+"""Bytes of warnings and user variables that are captured of one session, unless the settings say otherwise."""
+
+_LONGEST_WARNING: Final = 2100
+_SHORTEST_WARNING: Final = 11
+"""Bytes of a row of SHOW WARNINGS."""
 
 BIT_OF: Final[dict[int, int]] = {
     Question.LAST_INSERT_ID: INSERT_ID,
@@ -67,7 +87,7 @@ _EOF_HEADER: Final = 0xFE
 class Captured:
     """Warnings and errors that were read off a parked backend."""
 
-    __slots__ = ("error_count", "rows", "warning_count")
+    __slots__ = ("error_count", "rows", "size", "warning_count")
 
     def __init__(self, rows: list[bytes], warning_count: int) -> None:
         # payloads of the rows of SHOW WARNINGS
@@ -75,6 +95,8 @@ class Captured:
         # all there were: SHOW WARNINGS has max_error_count of them at most
         self.warning_count: int = max(warning_count, len(rows))
         self.error_count: int = sum([1 for row in rows if _is_error(row)])
+        # bytes
+        self.size: int = sum([len(row) for row in rows])
 
 
 def _is_error(row: bytes) -> bool:
@@ -261,7 +283,12 @@ _CHARSETS: Final[dict[bytes, tuple[int, int]]] = {
 _MAX_INSERT_IDS: Final = 64
 
 
-class ResidueKeeper:
+def _is_blind(statement: Statement) -> bool:
+    """Whether it cannot read a user variable, not even through a trigger, a view or a routine."""
+    return statement.is_plain and statement.flags & (USES_NO_TABLE | NAMES_USER_VARIABLES) == USES_NO_TABLE
+
+
+class ResidueKeeper(VariablesKeeper):
     """The part of a session that is residue: what is known of it, and where the rest is.
 
     The base of `SessionState`, which the shells talk to.
@@ -283,6 +310,7 @@ class ResidueKeeper:
     )
 
     def __init__(self, vector: Vector, status: int, is_mariadb: bool) -> None:
+        super().__init__()
         self.vector: Vector = vector
         # status flags for replies that we make ourselves: those that last from statement to statement
         self.status: int = status
@@ -299,7 +327,7 @@ class ResidueKeeper:
         self.found_rows: int = 0
         # warnings and errors that were captured; None when there are none
         self.captured: Captured | None = None
-        # how many they were, by the response
+        # how many they were, by the response; 0: it did not say
         self._warning_count: int = 0
         # insert ids that OKs had on a backend whose insert id was not restored before: they tell ours from another session's
         self._insert_ids: list[int] = []
@@ -318,7 +346,7 @@ class ResidueKeeper:
         """MariaDB clears the warnings of the statement before only when a statement uses a table."""
         if response.is_error or response.warnings:
             self.captured = None
-            self._warning_count = response.warnings or 1
+            self._warning_count = response.warnings
             self.residue |= DIAGNOSTICS
             self.native |= DIAGNOSTICS
         elif flags & KEEPS_DIAGNOSTICS or (self.is_mariadb and flags & USES_NO_TABLE):
@@ -477,26 +505,65 @@ class ResidueKeeper:
             return 0
         if self.captured is not None:
             return self.captured.warning_count
-        return self._warning_count if self.residue & DIAGNOSTICS else 0
+        return (self._warning_count or 1) if self.residue & DIAGNOSTICS else 0
 
-    def capture_commands(self) -> list[bytes]:
+    def capture_commands(self, limit: int = MAX_CAPTURED) -> list[bytes]:
         """Payloads that read the residue off the parked backend, in an order that destroys nothing before it is read."""
-        return capture_commands(self.residue)
+        if self._zeros:
+            return self.zeros_commands()
+        if self._may_be_long(limit):
+            return [b"\x03SHOW WARNINGS LIMIT %d" % (limit // _SHORTEST_WARNING + 1)]
+        commands = capture_commands(self.residue)
+        if self.residue & USER_VARIABLES and self.variables is not None:
+            commands.append(capture_command(self.variables, limit))
+        return commands
 
-    def captured_residue(self, answers: list[bytes]) -> None:
-        """The answers to `capture_commands`, each in wire form as CLIENT_DEPRECATE_EOF says. The backend is no longer this session's."""
+    def _may_be_long(self, limit: int) -> bool:
+        """Whether there may be more warnings than are captured, so that nothing must destroy them before they are measured."""
+        count = self._warning_count
+        return bool(self.residue & DIAGNOSTICS and (count == 0 or count * _LONGEST_WARNING > limit))
+
+    def captured_residue(self, answers: list[bytes], limit: int = MAX_CAPTURED) -> int:
+        """The answers to `capture_commands`, each in wire form as CLIENT_DEPRECATE_EOF says. The backend is no longer this session's if
+        the result is CAPTURED."""
+        if self._zeros:
+            self.signs_known(answers[0])
+        elif self._may_be_long(limit):
+            captured = Captured(_rows(answers[0]), self._warning_count)
+            if captured.size > limit:
+                return KEEPS_WARNINGS
+            self.captured = captured
+            self.residue &= ~DIAGNOSTICS
+            if self.residue:
+                return CAPTURING
+        else:
+            self._counts_captured(answers)
+            if self.residue & USER_VARIABLES:
+                # all else is known now, and no longer on the backend
+                self.moved()
+                self.residue = USER_VARIABLES
+                size = 0 if self.captured is None else self.captured.size
+                result = self.variables_captured(answers[-1], limit - size, self.is_mariadb)
+                if result != CAPTURED:
+                    return result
+        self.moved()
+        return CAPTURED
+
+    def _counts_captured(self, answers: list[bytes]) -> None:
         if self.residue & DIAGNOSTICS:
             self.captured = Captured(_rows(answers[0]), self._warning_count)
         if self.residue & (FOUND_ROWS | INSERT_ID):
-            found_rows, insert_id, _ = [int(value or 0) for value in text_rows(answers[-1])[0]]
+            answer = answers[1 if self.residue & DIAGNOSTICS else 0]
+            found_rows, insert_id, _ = [int(value or 0) for value in text_rows(answer)[0]]
             if self.residue & FOUND_ROWS:
                 self.found_rows = found_rows
             if self.residue & INSERT_ID and (self.native & INSERT_ID or insert_id in self._insert_ids):
                 self.insert_id = insert_id
-        self.moved()
 
     def residue_lost(self) -> None:
         """The parked backend is gone, and what only it knew."""
+        if self.residue & USER_VARIABLES:
+            self.variables = None
         self.lost = (self.lost & ~self.native) | self.residue
         self.moved()
 
@@ -513,6 +580,7 @@ class ResidueKeeper:
             (lost & INSERT_ID and flags & READS_INSERT_ID)
             or (lost & FOUND_ROWS and flags & READS_FOUND_ROWS)
             or (lost & DIAGNOSTICS and flags & READS_DIAGNOSTICS)
+            or (lost & USER_VARIABLES and not _is_blind(statement))
         )
 
     def lacks_diagnostics(self, statement: Statement) -> bool:
@@ -524,4 +592,5 @@ class ResidueKeeper:
         """The session has no backend any more that knows anything of it."""
         self.residue = 0
         self.native = 0
+        self._zeros = []
         self._insert_ids.clear()

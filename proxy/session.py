@@ -20,8 +20,8 @@ Nobody sees SELECT .. INTO @x and GET_LOCK() in a stored routine, nor MariaDB's 
 not the server's own pin, whether they succeed or fail. Limit: triggers, and views that use stored functions, are not recognized. What
 they leave in the session without the trackers' knowledge (user variables by INTO, user locks) stays on the backend until its reset.
 
-What a statement leaves behind for the next one to ask for is residue: the insert id, warnings, FOUND_ROWS() and ROW_COUNT(). Its bits
-are in two sets:
+What a statement leaves behind for the next one to ask for is residue: the insert id, warnings, FOUND_ROWS() and ROW_COUNT(), and user
+variables by the names in the texts that may have assigned them. Its bits are in two sets:
 
 - ``residue``: the value is only on the backend. Then the verdict is PARK: the backend stays claimed until the pool needs it.
 - ``native``: the backend would give this session the right answer by itself. Not so on a backend that others have used since.
@@ -43,6 +43,7 @@ from proxy.residue import (
     FOUND_ROWS,
     INSERT_ID,
     ROW_COUNT,
+    USER_VARIABLES,
     ResidueKeeper,
 )
 from proxy.statement import (
@@ -58,10 +59,12 @@ from proxy.statement import (
     RENAMED,
     SETS,
     SETS_FOR_ITSELF,
+    SETS_USER_VARIABLES,
     USES,
     USES_NO_TABLE,
     Statement,
 )
+from proxy.variables import MOST_NAMES, assigned
 from proxy.vector import CHARSET_VARIABLES, DENIED, NEUTRAL, RESULTS_COLLATION, Vector, is_restorable
 
 # Verdicts.
@@ -102,6 +105,7 @@ _TEMPORARY_TABLE_BIT: Final = BITS[PinReason.TEMPORARY_TABLE]
 _TABLE_LOCK_BIT: Final = BITS[PinReason.TABLE_LOCK]
 # COM_RESET_CONNECTION undoes none of them: the first two on either server; after XA PREPARE and a reset MariaDB refuses writes
 _UNRESETTABLE: Final = BITS[PinReason.RESOURCE_GROUP] | BITS[PinReason.ROLE] | BITS[PinReason.XA]
+_USER_VARIABLE_BIT: Final = BITS[PinReason.USER_VARIABLE]
 _NEXT_TRANSACTION_BIT: Final = BITS[PinReason.NEXT_TRANSACTION]
 
 
@@ -208,7 +212,7 @@ class SessionState(ResidueKeeper):
                 self.row_count = -1
                 self.found_rows = response.rows
                 self.native |= ROW_COUNT | FOUND_ROWS
-                self.residue &= INSERT_ID
+                self.residue &= INSERT_ID | USER_VARIABLES
             else:
                 self.row_count = response.affected_rows
                 self.native |= ROW_COUNT
@@ -253,6 +257,8 @@ class SessionState(ResidueKeeper):
             self.lost &= ~(self.native | self.residue)
         if self._gets_diagnostics and self.residue & DIAGNOSTICS:
             self.pin(PinReason.DIAGNOSTICS)
+        if statement.user_variables and not self.pinned & _USER_VARIABLE_BIT:
+            self._may_have_assigned(statement.user_variables)
         if not self.pinned & _ROUTINE_BIT and self._runs_routine(statement):
             self.pin(PinReason.ROUTINE)
         changes = response.changes
@@ -265,6 +271,13 @@ class SessionState(ResidueKeeper):
         self._see_status(response.status, statement)
         self._see_text(statement, changes)
         return self.verdict()
+
+    def _may_have_assigned(self, names: tuple[bytes, ...]) -> None:
+        """A statement has run, or failed half-way, that assigns these user variables."""
+        self.variables = assigned(self.variables, names)
+        self.residue |= USER_VARIABLES
+        if len(self.variables.names) > MOST_NAMES:
+            self.pin(PinReason.USER_VARIABLE)
 
     def _runs_routine(self, statement: Statement) -> bool:
         """Whether it may run stored routines, by itself or by the texts that it executes."""
@@ -347,7 +360,7 @@ class SessionState(ResidueKeeper):
         for reason, name in zip(statement.pins, statement.pin_names, strict=True):
             if is_multi or reason in _IN_PASSING:
                 self._pin_by_text(reason, name)
-        if is_multi or len(statement.variables) > 1:
+        if is_multi or len(statement.variables) + len(statement.user_variables) > 1:
             self._confirm(statement, changes)
         for name in statement.executes:
             if self._texts.get(name, NOTHING) is not NOTHING or name not in self._texts:
@@ -416,7 +429,7 @@ class SessionState(ResidueKeeper):
         if flags & self._routine_flags:
             return False
         if (
-            flags & (SETS | USES | SETS_FOR_ITSELF)
+            flags & (SETS | USES | SETS_FOR_ITSELF | SETS_USER_VARIABLES)
             or statement.pins
             or statement.lifts
             or statement.temporary
@@ -518,6 +531,7 @@ class SessionState(ResidueKeeper):
         self._is_locked = self._gets_diagnostics = False
         self.insert_id = self.row_count = self.found_rows = 0
         self.captured = None
+        self.variables = None
         self.moved()
         self.lost = 0
         self._watch_charset()

@@ -11,6 +11,7 @@ from proxy.counters import Counters
 from proxy.credentials import PROOF_LIFETIME, Credentials, LoginDelays
 from proxy.identity import KeyTable
 from proxy.pin_records import PinBook
+from proxy.residue import MAX_CAPTURED
 from proxy.rsa import KeyPair
 from proxy.sources import Sources
 
@@ -48,6 +49,7 @@ class Shared:
         "login_timeout",
         "logins",
         "loop",
+        "max_captured",
         "max_clients",
         "max_packet",
         "next_id",
@@ -75,6 +77,7 @@ class Shared:
         login_timeout: float,
         max_login_delay: float,
         acquire_timeout: float,
+        max_captured: int = MAX_CAPTURED,
         log: Any,
     ) -> None:
         self.loop: asyncio.AbstractEventLoop = loop
@@ -91,6 +94,8 @@ class Shared:
         # limit of one command after login
         self.max_packet: int = max_packet
         self.max_clients: int = max_clients
+        # bytes of residue that are captured of one session
+        self.max_captured: int = max_captured
         # seconds
         self.login_timeout: float = login_timeout
         self.acquire_timeout: float = acquire_timeout

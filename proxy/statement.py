@@ -42,6 +42,8 @@ MAY_CALL_ON_MARIADB: Final = (
 )  # uses functions that are MySQL's own, so on MariaDB they may be stored ones
 MAY_CALL_ON_MYSQL: Final = 1 << 28  # and the other way round
 MAY_RELEASE: Final = 1 << 29  # COMMIT or ROLLBACK without [NO] RELEASE: completion_type decides
+SETS_USER_VARIABLES: Final = 1 << 30  # SET @x = ..: the one form that servers report (as "something changed")
+NAMES_USER_VARIABLES: Final = 1 << 31  # has an @x somewhere
 
 NOT_PLAIN: Final = (
     SETS
@@ -57,6 +59,7 @@ NOT_PLAIN: Final = (
     | KEEPS_DIAGNOSTICS
     | ENDS
     | GETS_DIAGNOSTICS
+    | SETS_USER_VARIABLES
 )
 SPECIAL: Final = READS_ROW_COUNT | READS_FOUND_ROWS | READS_DIAGNOSTICS | BEGINS | SHUTS_DOWN
 AFTERMATH: Final = CHANGES_ACCOUNT | RELEASES | MAY_RELEASE | SETS_GLOBAL
@@ -116,6 +119,7 @@ class Statement:
         "reads_insert_id",
         "temporary",
         "title",
+        "user_variables",
         "variables",
     )
 
@@ -140,6 +144,7 @@ class Statement:
         executes: tuple[bytes, ...] = (),
         inner: Statement | None = None,
         places: tuple[tuple[int, int, int, bool], ...] = (),
+        user_variables: tuple[bytes, ...] = (),
     ) -> None:
         self.flags: int = flags
         # reasons that hold once it has run, and for each the name of the thing (b"" where there is only one)
@@ -170,6 +175,8 @@ class Statement:
         self.inner: Statement | None = inner
         # where it reads counts: (Question, start, end, is a select item by itself without an alias)
         self.places: tuple[tuple[int, int, int, bool], ...] = places
+        # user variables that it may assign, whatever comes of it, in lower case
+        self.user_variables: tuple[bytes, ...] = user_variables
         # nothing but rows, counts and warnings to look at when it has run
         self.is_plain: bool = not (
             pins
@@ -179,6 +186,7 @@ class Statement:
             or executes
             or inner is not None
             or found_rows
+            or user_variables
             or flags & NOT_PLAIN
         )
         # the shell has to look at it before it runs

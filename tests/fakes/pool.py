@@ -101,6 +101,10 @@ class Play:
     def captured(self, member: str) -> list[str]:
         return self.words(self.core.captured(self.members[member], self.now))
 
+    def declined(self, member: str, name: str) -> list[str]:
+        ticket = self.tickets.setdefault(name, Ticket("app"))
+        return self.words(self.core.declined(self.members[member], ticket, self.now))
+
     def discard(self, member: str, reason: CloseReason = CloseReason.DIRTY) -> list[str]:
         return self.words(self.core.discard(self.members[member], self.now, reason))
 

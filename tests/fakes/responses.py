@@ -59,12 +59,14 @@ def rows(
     status: int = AUTOCOMMIT,
     warnings: int = 0,
     changes: SessionChanges | None = None,
+    columns: Sequence[Column] = (),
 ) -> list[bytes]:
-    """A result set that ends as CLIENT_DEPRECATE_EOF says."""
+    """A result set that ends as CLIENT_DEPRECATE_EOF says; by default its columns are of some string type."""
     width = len(values[0]) if values else 1
+    columns = columns or [Column(b"c%d" % i) for i in range(width)]
     return [
-        lenenc_int(width),
-        *[Column(b"c%d" % i).build() for i in range(width)],
+        lenenc_int(len(columns)),
+        *[column.build() for column in columns],
         *[text_row(list(row)) for row in values],
         build_ok(status=status, warnings=warnings, header=0xFE, changes=changes),
     ]

@@ -93,9 +93,12 @@ def ok(
     *,
     sequence_id: int = 1,
     insert_id: int = 0,
+    warnings: int = 0,
     changes: SessionChanges | None = None,
 ) -> bytes:
-    return frame(build_ok(status=status, insert_id=insert_id, changes=changes), sequence_id)
+    return frame(
+        build_ok(status=status, insert_id=insert_id, warnings=warnings, changes=changes), sequence_id
+    )
 
 
 def error(code: int, text: str = "no", sqlstate: str | None = None, *, sequence_id: int = 1) -> bytes:

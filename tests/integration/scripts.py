@@ -19,6 +19,7 @@ from tests.integration.steps import (
     ResetStatement,
     script,
 )
+from tests.integration.variable_scripts import VARIABLE_SCRIPTS
 
 CONTENT: Final = (
     "DROP DATABASE IF EXISTS compared",
@@ -30,6 +31,11 @@ CONTENT: Final = (
     "CREATE TABLE compared.child (id INT PRIMARY KEY, parent INT, FOREIGN KEY (parent) REFERENCES parent (id))",
     "CREATE TABLE compared.old (id INT PRIMARY KEY, v INT) ENGINE=MyISAM",
     "CREATE TABLE other.t (id INT AUTO_INCREMENT PRIMARY KEY, w INT)",
+    "CREATE TABLE compared.audited (id INT AUTO_INCREMENT PRIMARY KEY, v INT, s VARCHAR(20))",
+    "CREATE TABLE compared.counted (id INT AUTO_INCREMENT PRIMARY KEY, v INT)",
+    "CREATE TRIGGER compared.audit BEFORE INSERT ON compared.audited FOR EACH ROW SET NEW.s = @app_user",
+    "CREATE TRIGGER compared.count BEFORE INSERT ON compared.counted FOR EACH ROW SET @seen = NEW.v",
+    "CREATE TRIGGER compared.log AFTER INSERT ON compared.counted FOR EACH ROW INSERT INTO compared.audited (v) VALUES (@app_user)",
     "CREATE PROCEDURE compared.two_results() BEGIN SELECT 1 AS a; SELECT 2 AS b, 3 AS c; END",
     "CREATE PROCEDURE compared.counts(IN low INT, OUT found INT, INOUT total INT)"
     " BEGIN SELECT COUNT(*) INTO found FROM compared.t WHERE v >= low; SET total = total + found; END",
@@ -47,6 +53,8 @@ CLEAN: Final = (
     "DELETE FROM compared.parent",
     "DELETE FROM compared.old",
     "TRUNCATE other.t",
+    "TRUNCATE compared.audited",
+    "TRUNCATE compared.counted",
     "INSERT INTO compared.t (id, v, s) VALUES (1, 10, 'one'), (2, 20, 'two'), (3, 30, NULL)",
     "DROP TABLE IF EXISTS compared.made",
 )
@@ -624,4 +632,6 @@ SCRIPTS: Final = (
         "latin1 client", "SELECT @@character_set_client, @@collation_connection", "SELECT 'x'", collation=8
     ),
     script("binary client", "SELECT @@character_set_client", "SELECT s FROM t WHERE id = 1", collation=63),
+    # --- user variables
+    *VARIABLE_SCRIPTS,
 )

@@ -57,7 +57,7 @@ def test_write_of_a_client_that_is_gone_is_undone(
 def test_waiting_client_that_is_gone_frees_its_place(fanin: MakeFanin, server: Server) -> None:
     one = fanin(server, pool_size=1)
     with WireClient(one.port) as holder, WireClient(one.port) as last:
-        holder.ok("SET @x = 1")
+        holder.ok("DO GET_LOCK('x', 1)")
         with WireClient(one.port) as gone:
             gone.send_query("SELECT 1")
             eventually(lambda: one.endpoint()["waiting"] == 1)

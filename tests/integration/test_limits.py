@@ -103,7 +103,7 @@ def test_empty_command_is_unknown(one: Fanin, server: Server) -> None:
 
 def test_waiters_are_served_in_order(one: Fanin) -> None:
     with WireClient(one.port) as holder, contextlib.ExitStack() as exits:
-        holder.ok("SET @x = 1")
+        holder.ok("DO GET_LOCK('x', 1)")
         waiters = [exits.enter_context(WireClient(one.port)) for _ in range(5)]
         for number, waiter in enumerate(waiters, 1):
             waiter.send_query("SET @order := COALESCE(@order, 0) + 1")

@@ -40,10 +40,13 @@ def pinning(
 
 
 PINNINGS: Final = (
-    pinning("SET of a user variable", "SET @x = 5", reason="user-variable"),
-    pinning("SELECT that assigns", "SELECT @y := 7", reason="user-variable"),
-    pinning("SELECT INTO", "SELECT 1 INTO @z", reason="user-variable"),
-    pinning("out parameter", "CALL app.gives(@out)", reason="user-variable routine"),
+    pinning("user variable with an unusual name", "SET @`x\u00e4` = 5", reason="user-variable"),
+    pinning(
+        "more than 64 user variables",
+        "SET " + ", ".join(f"@v{n} = {n}" for n in range(65)),
+        reason="user-variable",
+    ),
+    pinning("out parameter", "CALL app.gives(@out)", reason="routine"),
     pinning(
         "temporary table",
         "CREATE TEMPORARY TABLE app.temporary_one (id INT)",
@@ -241,10 +244,15 @@ def test_nothing_is_left_when_a_pinned_client_goes(
 
 def test_pinned_state_is_there_for_the_next_statement(one: Fanin, connect: Connect, table: str) -> None:
     client = connect(one)
-    run(client, "SET @x = 5", "CREATE TEMPORARY TABLE app.temporary_one AS SELECT 1 AS id")
+    run(
+        client,
+        "SET @x = 5",
+        "SELECT GET_LOCK('pins', 1)",
+        "CREATE TEMPORARY TABLE app.temporary_one AS SELECT 1 AS id",
+    )
     assert value(client, "SELECT @x") == 5
     assert rows(client, "SELECT * FROM app.temporary_one") == [(1,)]
-    assert set(one.pins(client)) == {"user-variable", "temporary-table"}
+    assert set(one.pins(client)) == {"user-lock", "temporary-table"}
 
 
 def test_two_reasons_are_lifted_one_by_one(one: Fanin, connect: Connect, table: str) -> None:
@@ -260,7 +268,7 @@ def test_two_reasons_are_lifted_one_by_one(one: Fanin, connect: Connect, table: 
 def test_waiting_too_long_says_who_has_the_pool(server: Server, fanin: MakeFanin, connect: Connect) -> None:
     impatient = fanin(server, pool_size=1, pool={"acquire_timeout": 0.3})
     holder, other = connect(impatient), connect(impatient)
-    run(holder, "SET @x = 1")
+    run(holder, "SET @x = 1", "SELECT GET_LOCK('pins', 1)")
     with pytest.raises(
         Exception, match=r"pool of primary has 1 of 1 leased: 0 in transaction, 1 pinned, 0 running.*oldest"
     ) as caught:

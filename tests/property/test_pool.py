@@ -437,6 +437,20 @@ class PoolMachine(RuleBasedStateMachine):
         self.become_idle(member)
         self.perform(report(member, self.now))
 
+    @precondition(lambda self: any(self.states[member] == RESETTING for member in self.residue))
+    @rule(index=INDEX)
+    def declined(self, index: int) -> None:
+        captured = [member for member in self.residue if self.states[member] == RESETTING]
+        member = captured[index % len(captured)]
+        owner = self.residue[member]
+        ticket = Ticket(member.key, None, "good", NEVER)
+        ticket.payload = Payload(ticket)
+        self.states[member] = LEASED
+        self.leases[ticket] = member
+        actions = self.core.declined(member, ticket, self.now)
+        assert ticket.member is member and member.claim == owner, "its owner has it again"
+        self.perform(actions)
+
     def discard(self, index: int, is_lost: bool) -> None:
         member = self.pick(index, OPENING, IDLE, PARKED, LEASED, RESETTING, CLOSED)
         call = self.core.lost if is_lost else self.core.discard
@@ -456,6 +470,9 @@ class PoolMachine(RuleBasedStateMachine):
         report: Callable[..., Any] = getattr(self.core, call)
         assert report(self.pick(index, CLOSED), self.now) is NO_ACTIONS
         assert self.core.open_failed(self.pick(index, CLOSED), self.now, "late") is NO_ACTIONS
+        ticket = Ticket("app")
+        assert self.core.declined(self.pick(index, CLOSED), ticket, self.now) is NO_ACTIONS
+        assert ticket.is_done and ticket.member is None
 
     # Time, and the pool's own states
 

@@ -290,7 +290,7 @@ def test_the_drain_closes_idle_clients_and_lets_transactions_finish(make: Make) 
 def test_the_drain_does_not_wait_for_a_pin(make: Make) -> None:
     running = make().starts()
     client = running.client()
-    client.sends(query("SET @x = 1"))
+    client.sends(query("SELECT GET_LOCK('a', 1)"))
     server = running.server.last
     server.answers(ok())
     client.gets(ok())

@@ -276,24 +276,46 @@ def test_sequences_leave_a_value(text: str, pinned: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "pinned"),
+    ("text", "names"),
     [
-        ("SELECT @a", False),
-        ("SELECT @a := 1", True),
-        ("SELECT a INTO @a FROM t", True),
-        ("SELECT a FROM t INTO @a, @b", True),
-        ("SELECT @a INTO OUTFILE 'x' FROM t", False),
-        ("INSERT INTO t VALUES (@a)", False),
-        ("UPDATE t SET a=@a, b=1", False),
-        ("UPDATE t SET a=(@a := @a + 1)", True),
-        ("CREATE TABLE t SELECT @a := 1", True),
-        ("CREATE DEFINER=a@b VIEW v AS SELECT 1", False),
-        ("SHOW CREATE USER 'a'@'b'", False),
-        ("PREPARE s FROM @a", False),
+        ("SELECT @a", ""),
+        ("SELECT @a := 1", "a"),
+        ("SELECT a INTO @a FROM t", "a"),
+        ("SELECT a FROM t INTO @a, @b", "a b"),
+        ("SELECT @a INTO OUTFILE 'x' FROM t", "a"),
+        ("INSERT INTO t VALUES (@a)", "a"),
+        ("UPDATE t SET a=@a, b=1", "a"),
+        ("UPDATE t SET a=(@a := @A + 1)", "a"),
+        ("CREATE TABLE t SELECT @a := 1", "a"),
+        ("SHOW CREATE USER 'a'@'b'", ""),
+        ("SELECT 1; SET @a=1; SELECT @b", "a"),
+        ("SELECT @", ""),
+        ("PREPARE s FROM 'SELECT @a := ?'", "a"),
+        ("PREPARE s FROM @a", "a"),
+        ("EXECUTE s USING @a, @b", "a b"),
+        ("EXECUTE IMMEDIATE 'SET @a=1'", "a"),
+        ("CREATE PROCEDURE p() SET @a=1", ""),
+        ("/*!80000 SET @a=1 */", "a"),
     ],
 )
-def test_assigned_user_variables_pin(text: str, pinned: bool) -> None:
-    assert (("user-variable", b"") in pins(classify(text.encode(), 0))) is pinned
+def test_user_variables_that_a_statement_may_assign(text: str, names: str) -> None:
+    statement = classify(text.encode(), 0)
+
+    assert statement.user_variables == tuple(names.encode().split())
+    assert "user-variable" not in [reason for reason, _ in pins(statement)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["SET @ä=1", "SELECT 1 INTO @`a\\b`", "SELECT @'a ' := 1", "SET @" + "x" * 65 + "=1", "SET @`a``b`=1"],
+)
+def test_user_variables_with_unusual_names_pin(text: str) -> None:
+    assert ("user-variable", b"") in pins(classify(text.encode(), 0))
+
+
+def test_a_statement_that_only_reads_a_user_variable_says_so() -> None:
+    assert classify(b"SELECT @a", 0).flags & flags.NAMES_USER_VARIABLES
+    assert not classify(b"SELECT @@a", 0).flags & flags.NAMES_USER_VARIABLES
 
 
 # Several statements, comments that are executed, hints
@@ -444,7 +466,7 @@ def test_what_explain_analyze_runs_counts(word: str) -> None:
 def test_explain_into_assigns() -> None:
     text = b"EXPLAIN FORMAT=JSON INTO @a SELECT 1 FROM t"
 
-    assert pins(classify(text, 0)) == [("user-variable", b"")]
+    assert classify(text, 0).user_variables == (b"a",)
 
 
 def test_an_explain_that_reads_a_count_uses_no_table() -> None:
@@ -466,7 +488,7 @@ def test_rows_of_a_delete_come_without_an_insert_id() -> None:
 def test_values_of_set_statement_may_assign_user_variables() -> None:
     statement = classify(b"SET STATEMENT sort_buffer_size=(@a:=262144) FOR SELECT 1", 0)
 
-    assert ("user-variable", b"") in pins(statement)
+    assert statement.user_variables == (b"a",)
 
 
 # Routines

@@ -80,10 +80,19 @@ def test_global_variables_are_no_business_of_the_session(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["SET @a=1", "SET @'a b' := 1, c=2", "SET c=1, @a=2", "SET c=(@a := 1)"],
+    ["SET @a=1", "SET @'A' := 1, c=2", "SET c=1, @a=2", "SET @a=1, @a=@A+1"],
 )
-def test_user_variables_pin(text: str) -> None:
-    assert ("user-variable", b"") in pins(classify(text.encode(), 0))
+def test_assigned_user_variables_are_named_and_do_not_pin(text: str) -> None:
+    statement = classify(text.encode(), 0)
+
+    assert statement.user_variables == (b"a",)
+    assert statement.flags & flags.SETS_USER_VARIABLES
+    assert not statement.is_plain
+    assert pins(statement) == []
+
+
+def test_a_user_variable_that_a_value_assigns_is_named() -> None:
+    assert classify(b"SET c=(@a := 1)", 0).user_variables == (b"a",)
 
 
 @pytest.mark.parametrize(
@@ -442,19 +451,20 @@ def test_kill(text: str, kill: tuple[bool, int] | None) -> None:
 
 def test_calls_may_read_the_insert_id_and_set_arguments() -> None:
     assert classify(b"CALL p(1)", 0).flags == flags.CALLS | flags.READS_INSERT_ID
-    assert pins(classify(b"CALL p(1, @a)", 0)) == [("user-variable", b"")]
+    assert classify(b"CALL p(1, @a)", 0).user_variables == (b"a",)
 
 
 def test_loads() -> None:
     assert classify(b"LOAD DATA LOCAL INFILE 'a' INTO TABLE t", 0).flags & flags.LOCAL_INFILE
     assert not classify(b"LOAD DATA INFILE 'a' INTO TABLE local", 0).flags & flags.LOCAL_INFILE
-    assert pins(classify(b"LOAD DATA INFILE 'a' INTO TABLE t (b, @c)", 0)) == [("user-variable", b"")]
+    assert classify(b"LOAD DATA INFILE 'a' INTO TABLE t (b, @c)", 0).user_variables == (b"c",)
 
 
 def test_get_diagnostics_sets_user_variables() -> None:
     statement = classify(b"GET DIAGNOSTICS @a = NUMBER", 0)
 
     assert statement.flags & flags.GETS_DIAGNOSTICS
+    assert statement.user_variables == (b"a",)
     assert pins(statement) == [("user-variable", b"")]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from protocol.constants import Capability
 from protocol.framing import frame
 from protocol.packets import Column, build_ok, text_resultset
 from protocol.session_track import SessionChanges
@@ -13,6 +14,7 @@ from tests.fakes.server import ServerEnd
 from tests.fakes.wire import (
     AUTOCOMMIT,
     IN_TRANS,
+    OLD_CLIENT,
     PING,
     RESET,
     error,
@@ -749,3 +751,345 @@ def test_the_end_of_the_lease_ends_its_pins(world: World, ending: str) -> None:
         server.breaks()
     world.loop.advance(4)
     assert records(world) == [("SELECT GET_LOCK(?, ?)", "user-lock", 0, 4.0)]
+
+
+# User variables
+
+SET_A = query("SET @a=1")
+READ_A = query("SELECT @a FROM t")
+RESTORED = query("SET @`a`=1")
+
+
+def assigns(world: World, client: FakeClient, text: bytes = SET_A) -> ServerEnd:
+    """The client assigns a user variable on a backend that has its state already."""
+    client.sends(text)
+    server = world.backend()
+    server.gets(text)
+    server.answers(ok())
+    client.gets(ok())
+    return server
+
+
+def variables_read(server: ServerEnd, *values: bytes | None) -> None:
+    """The server is asked for the user variables, and tells of integers; without values that they are too much."""
+    (asked,) = server.got()
+    assert asked.startswith(b"\x03SELECT @`") and b"HAVING" in asked
+    columns: list[Column] = []
+    row: list[bytes | None] = []
+    for value in values or (None,):
+        columns += [Column(b"@a", 8, collation=63), Column(b"collation"), Column(b"hex")]
+        row += [value, b"binary", None]
+    server.answers(text_resultset(columns, [row] if values else [], status=AUTOCOMMIT, deprecate_eof=True))
+
+
+def cleaned(world: World, server: ServerEnd) -> None:
+    """The backend is made as new."""
+    server.gets(RESET)
+    server.answers(ok())
+    server.gets(frame(b"\x03" + world.setup))
+    server.answers(ok())
+
+
+def test_a_session_finds_its_user_variables_on_the_backend_that_it_parked(world: World) -> None:
+    client = world.client()
+    server = assigns(world, client)
+    assert world.pool() == "1 parked"
+    client.sends(READ_A)
+    server.gets(READ_A)
+
+
+def test_user_variables_of_one_session_are_gone_before_another_gets_the_backend(world: World) -> None:
+    client, other = world.client(), world.client()
+    server = assigns(world, client)
+    other.sends(SELECT)
+    variables_read(server, b"1")
+    assert state(world, other) == "cleaning"
+    cleaned(world, server)
+    server.gets(SELECT)
+    server.answers(rows(b"1"))
+    # the first one's come back for whatever it does: triggers and views may read them
+    client.sends(SELECT)
+    server.gets(RESTORED)
+    server.answers(ok())
+    server.gets(SELECT)
+    server.answers(rows(b"1"))
+    assert world.pool() == "1 idle"
+    # and are still there
+    client.sends(READ_A)
+    server.gets(READ_A)
+
+
+def test_user_variables_that_all_get_another_value_need_no_reset(world: World) -> None:
+    client, other = world.client(), world.client()
+    server = assigns(world, client)
+    other.sends(SELECT)
+    variables_read(server, b"1")
+    cleaned(world, server)
+    server.gets(SELECT)
+    server.answers(ok())
+    other.got()
+    assigns(world, other)
+    client.sends(READ_A)
+    variables_read(server, b"2")
+    server.gets(RESTORED)
+    server.answers(ok())
+    server.gets(READ_A)
+
+
+def test_a_stale_copy_of_the_user_variables_is_not_taken_for_the_present_one(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=1)
+    client, other = world.client(), world.client()
+    server = assigns(world, client)
+    other.sends(SELECT)
+    variables_read(server, b"1")
+    cleaned(world, server)
+    server.gets(SELECT)
+    server.answers(ok())
+    client.sends(SET_A)
+    server.gets(RESTORED)
+    server.answers(ok())
+    server.gets(SET_A)
+    server.answers(ok())
+    other.sends(SELECT)
+    variables_read(server, b"7")
+    cleaned(world, server)
+    server.gets(SELECT)
+    server.answers(ok())
+    client.sends(READ_A)
+    server.gets(query("SET @`a`=7"))
+
+
+def test_a_backend_that_cannot_be_cleaned_is_closed_and_the_client_told(world: World) -> None:
+    client, other = world.client(), world.client()
+    server = assigns(world, client)
+    other.sends(SELECT)
+    variables_read(server, b"1")
+    server.gets(RESET)
+    server.answers(error(1317))
+    other.gets_error(1317)
+    assert server.is_closed
+    assert state(world, other) == "ready"
+
+
+def test_a_backend_that_dies_while_it_is_cleaned_is_replaced(world: World) -> None:
+    client, other = world.client(), world.client()
+    server = assigns(world, client)
+    other.sends(SELECT)
+    variables_read(server, b"1")
+    server.breaks()
+    world.backend().gets(SELECT)
+
+
+def test_a_client_that_leaves_while_its_backend_is_cleaned_closes_it(world: World) -> None:
+    client, other = world.client(), world.client()
+    server = assigns(world, client)
+    other.sends(SELECT)
+    variables_read(server, b"1")
+    other.leaves()
+    assert server.is_closed
+
+
+def test_where_a_reset_would_end_ignore_space_the_backend_is_replaced(world: World) -> None:
+    spaced = OLD_CLIENT | int(Capability.IGNORE_SPACE)
+    client, other = world.client(capabilities=spaced), world.client(capabilities=spaced)
+    server = assigns(world, client)
+    other.sends(SELECT)
+    variables_read(server, b"1")
+    assert server.is_closed
+    world.backend().gets(SELECT)
+
+
+def test_a_session_that_ends_leaves_no_user_variables(world: World) -> None:
+    client, other = world.client(), world.client()
+    server = assigns(world, client)
+    client.leaves()
+    assert world.pool() == "1 resetting"
+    other.sends(SELECT)
+    cleaned(world, server)
+    server.gets(SELECT)
+
+
+def test_a_reset_leaves_no_user_variables(world: World) -> None:
+    client = world.client()
+    server = assigns(world, client)
+    client.sends(RESET)
+    client.gets(ok())
+    client.sends(READ_A)
+    cleaned(world, server)
+    server.gets(READ_A)
+
+
+def test_with_ignore_space_a_session_that_ends_leaves_no_backend(world: World) -> None:
+    client = world.client(capabilities=OLD_CLIENT | int(Capability.IGNORE_SPACE))
+    server = assigns(world, client)
+    client.leaves()
+    assert server.is_closed
+    assert world.pool() == ""
+
+
+def test_a_session_that_resets_while_it_is_captured_leaves_no_user_variables(world: World) -> None:
+    client, other = world.client(), world.client()
+    server = assigns(world, client)
+    other.sends(SELECT)
+    client.sends(RESET)
+    assert state(world, client) == "ready"
+    variables_read(server, b"1")
+    cleaned(world, server)
+    server.gets(SELECT)
+    server.answers(ok())
+    client.sends(READ_A)
+    server.gets(READ_A)
+
+
+def test_with_ignore_space_a_session_may_end_while_it_is_captured(world: World) -> None:
+    spaced = OLD_CLIENT | int(Capability.IGNORE_SPACE)
+    client, other = world.client(capabilities=spaced), world.client(capabilities=spaced)
+    server = assigns(world, client)
+    other.sends(SELECT)
+    client.leaves()
+    variables_read(server, b"1")
+    assert server.is_closed
+    world.backend().gets(SELECT)
+
+
+def test_a_session_that_ended_does_not_hear_of_the_loss_of_what_it_parked(world: World) -> None:
+    client, other = world.client(), world.client()
+    server = assigns(world, client)
+    other.sends(SELECT)
+    client.sends(RESET)
+    server.breaks()
+    world.backend().gets(SELECT)
+    assert world.frontend(client).session.lost == 0
+
+
+def test_user_variables_that_died_with_their_backend_end_the_session(world: World) -> None:
+    client = world.client()
+    assigns(world, client).closes()
+    client.sends(SELECT)
+    world.backend().gets(SELECT)
+    world.backend().answers(ok())
+    client.got()
+    client.sends(READ_A)
+    client.gets_error(2013)
+    assert client.is_closed
+
+
+# Captures that are declined
+
+
+def test_what_cannot_be_captured_keeps_its_backend(world: World) -> None:
+    client, other = world.client(), world.client()
+    server = assigns(world, client)
+    other.sends(SELECT)
+    variables_read(server)
+    assert state(world, client) == "holding"
+    assert world.pool() == "1 leased, 1 waiting"
+    assert world.counters.pins == {"user-variable": 1}
+    client.sends(READ_A)
+    server.gets(READ_A)
+    server.answers(rows(b"1"))
+    client.got()
+    # until a reset
+    client.sends(RESET)
+    server.gets(RESET)
+    server.answers(ok())
+    server.gets(frame(b"\x03" + world.setup))
+    server.answers(ok())
+    client.gets(ok())
+    server.gets(SELECT)
+
+
+def test_a_session_that_waits_for_a_capture_goes_on_when_it_is_declined(world: World) -> None:
+    client, other = world.client(), world.client()
+    server = assigns(world, client)
+    other.sends(SELECT)
+    client.sends(READ_A)
+    assert state(world, client) == "awaiting-capture"
+    variables_read(server)
+    server.gets(READ_A)
+    server.answers(rows(b"1"))
+    assert state(world, client) == "holding"
+    assert world.pool() == "1 leased, 1 waiting"
+
+
+def test_who_waits_gets_another_backend_when_a_capture_is_declined(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=2)
+    first, second, other = world.client(), world.client(), world.client()
+    one = assigns(world, first)
+    second.sends(INSERT)
+    two = world.backend()
+    two.gets(INSERT)
+    two.answers(ok(insert_id=7))
+    assert one is not two
+    other.sends(SELECT)
+    variables_read(one)
+    captured(two, 7)
+    two.gets(SELECT)
+
+
+def test_warnings_that_are_too_many_keep_their_backend_until_the_next_statement(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world(pool_size=1)
+    world.shared.max_captured = 1024
+    client, other = world.client(), world.client()
+    client.sends(INSERT)
+    server = world.backend()
+    server.gets(INSERT)
+    server.answers(ok(warnings=9))
+    other.sends(SELECT)
+    server.gets(query("SHOW WARNINGS LIMIT 94"))
+    warning: list[bytes | None] = [b"Warning", b"1265", b"x" * 500]
+    columns = [Column(b"Level"), Column(b"Code"), Column(b"Message")]
+    server.answers(text_resultset(columns, [warning] * 9, status=AUTOCOMMIT, deprecate_eof=True))
+    assert state(world, client) == "holding"
+    assert world.counters.pins == {"diagnostics": 1}
+    client.sends(SELECT)
+    server.gets(SELECT)
+    server.answers(rows(b"1"))
+    server.gets(SELECT)
+
+
+def test_a_capture_may_need_several_questions(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=1)
+    client, other = world.client(), world.client()
+    client.sends(query("SELECT nosuch"))
+    server = world.backend()
+    server.got()
+    server.answers(error(1054))
+    server.gets(PING)
+    server.answers(ok())
+    assigns_later = query("SET @a=(SELECT 1 UNION SELECT 2)")
+    client.sends(assigns_later)
+    server.gets(assigns_later)
+    server.answers(error(1242))
+    server.gets(PING)
+    server.answers(ok())
+    other.sends(SELECT)
+    server.gets(query("SHOW WARNINGS LIMIT 5958"))
+    columns = [Column(b"Level"), Column(b"Code"), Column(b"Message")]
+    server.answers(
+        text_resultset(columns, [[b"Error", b"1242", b"no"]], status=AUTOCOMMIT, deprecate_eof=True)
+    )
+    variables_read(server, b"1")
+    cleaned(world, server)
+    server.gets(SELECT)
+
+
+def test_a_capture_can_be_declined_while_the_session_kills_another(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=2)
+    client, victim, other = world.client(), world.client(), world.client()
+    server = assigns(world, client)
+    victim.sends(query("SELECT SLEEP(9)"))
+    busy = world.backend()
+    busy.got()
+    other.sends(SELECT)
+    client.sends(query(f"KILL QUERY {victim.connection_id}"))
+    assert state(world, client) == "killing"
+    variables_read(server)
+    killer = world.backend()
+    killer.gets(query(f"KILL QUERY {busy.server_id}"))
+    killer.answers(ok())
+    client.gets(ok())
+    assert state(world, client) == "holding"
+    busy.answers(error(1317))

@@ -195,6 +195,53 @@ def test_a_member_that_is_being_captured_cannot_be_claimed() -> None:
     assert play.members["m1"].claim is None
 
 
+def test_a_member_that_cannot_be_captured_is_its_owners_again() -> None:
+    play = Play(max_size=1)
+    play.leased("alice")
+    play.release("m1", parked_by="session")
+    play.acquire("bob")
+    assert play.declined("m1", "alice") == []
+    assert play.states() == {"m1": "leased"}
+    assert play.lease_of("alice") == "m1"
+    assert play.members["m1"].claim == "session"
+    assert play.release("m1") == ["bob gets m1"]
+
+
+def test_who_waits_for_a_member_that_cannot_be_captured_gets_another() -> None:
+    play = Play(max_size=2)
+    play.leased("alice")
+    play.leased("carol")
+    play.release("m1", parked_by="alice's session")
+    play.release("m2", parked_by="carol's session")
+    assert play.acquire("bob") == ["capture m1 of alice's session"]
+    assert play.declined("m1", "alice") == ["capture m2 of carol's session"]
+    assert play.captured("m2") == ["bob gets m2"]
+
+
+def test_a_capture_is_declined_also_while_paused() -> None:
+    play = Play(max_size=1)
+    play.leased("alice")
+    play.release("m1", parked_by="session")
+    play.acquire("bob")
+    play.pause()
+    assert play.declined("m1", "alice") == []
+    assert play.lease_of("alice") == "m1"
+
+
+def test_only_a_capture_can_be_declined_and_with_a_ticket_that_is_free() -> None:
+    play = Play(max_size=2)
+    play.leased("alice")
+    play.leased("carol")
+    play.release("m1", needs_reset=True)
+    with pytest.raises(PoolStateError, match="declined a Reset"):
+        play.declined("m1", "alice")
+    with pytest.raises(PoolStateError, match="waits or holds"):
+        play.declined("m1", "carol")
+    with pytest.raises(PoolStateError, match="expected a member that is resetting"):
+        play.declined("m2", "alice")
+    assert play.states() == {"m1": "resetting", "m2": "leased"}
+
+
 def test_a_member_that_waiters_could_use_is_captured_instead_of_parked() -> None:
     play = Play(max_size=1)
     play.leased("alice")

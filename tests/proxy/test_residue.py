@@ -20,6 +20,7 @@ from proxy.residue import (
 )
 from proxy.results import packets, text_rows
 from proxy.statement import Question
+from proxy.variables import CAPTURED, CAPTURING
 from proxy.vector import RESULTS_COLLATION, Vector
 from tests.fakes.responses import AUTOCOMMIT, MORE_RESULTS, err, ok, response, rows, wire
 
@@ -62,9 +63,15 @@ class Story:
 
     def lose_backend(self, *answers: list[bytes]) -> list[bytes]:
         """The pool takes the backend away; what is read off it before."""
-        commands = self.keeper.capture_commands()
-        self.keeper.captured_residue([wire(answer) for answer in answers])
-        return commands
+        asked: list[bytes] = []
+        result = CAPTURING
+        while result == CAPTURING:
+            commands = self.keeper.capture_commands()
+            given = answers[len(asked) : len(asked) + len(commands)]
+            result = self.keeper.captured_residue([wire(answer) for answer in given])
+            asked += commands
+        assert result == CAPTURED
+        return asked
 
 
 @pytest.fixture
@@ -253,9 +260,11 @@ def test_errors_are_captured_together_with_all_the_rest(story: Story) -> None:
     story.run("INSERT INTO t VALUES (NULL)", ok(1, insert_id=7))
     story.run("SELECT nosuch", err(1054))
 
-    assert story.lose_backend(rows(WARNING, ERROR), rows([b"0", b"7", b"0"])) == capture_commands(
-        DIAGNOSTICS | INSERT_ID
-    )
+    # an ERR does not say how many warnings there are
+    assert story.lose_backend(rows(WARNING, ERROR), rows([b"0", b"7", b"0"])) == [
+        b"\x03SHOW WARNINGS LIMIT 5958",
+        *capture_commands(INSERT_ID),
+    ]
     answer = story.ask("SHOW ERRORS")
     assert answer is not None
     assert text_rows(answer) == [ERROR]

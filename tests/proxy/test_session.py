@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import pytest
 
+from protocol.packets import Column
 from protocol.session_track import SessionChanges
 from proxy.classify import classify
 from proxy.lexer import ANSI_QUOTES, NO_BACKSLASH_ESCAPES
 from proxy.pins import PinReason
+from proxy.residue import DIAGNOSTICS, INSERT_ID, MAX_CAPTURED, USER_VARIABLES
 from proxy.session import HOLD, PARK, PROBE, RELEASE, SessionState
+from proxy.variables import CAPTURED, CAPTURING, KEEPS_VARIABLES, KEEPS_WARNINGS
 from proxy.vector import CHARSET_VARIABLES, RESULTS_COLLATION, Vector
 from tests.fakes.responses import (
     AUTOCOMMIT,
@@ -377,9 +380,7 @@ def test_changes_that_nothing_explains_pin(story: Story, text: str, changes: Ses
         assert "opaque-state-change" in story.pins()
 
 
-@pytest.mark.parametrize(
-    "text", ["CREATE TEMPORARY TABLE x (a INT)", "PREPARE s FROM 'SELECT 1'", "SET @a=1"]
-)
+@pytest.mark.parametrize("text", ["CREATE TEMPORARY TABLE x (a INT)", "PREPARE s FROM 'SELECT 1'"])
 def test_what_the_text_explains_has_its_own_reason(story: Story, text: str) -> None:
     story.run(text, ok(changes=changed()))
 
@@ -641,8 +642,8 @@ def test_executed_text_that_is_not_known_pins(story: Story) -> None:
 def test_text_executed_at_once_counts(story: Story) -> None:
     story.run("EXECUTE IMMEDIATE 'SET unique_checks=0'", ok(changes=changed(("unique_checks", "OFF"))))
     assert story.pins() == []
-    story.run("EXECUTE IMMEDIATE 'SET @a=1'", ok(changes=changed()))
-    assert story.pins() == ["user-variable"]
+    assert story.run("EXECUTE IMMEDIATE 'SET @a=1'", ok(changes=changed())) == PARK
+    assert story.pins() == []
 
 
 # GET DIAGNOSTICS
@@ -674,7 +675,7 @@ def test_the_probe_tells_whether_the_transaction_goes_on(story: Story) -> None:
 
 
 def test_a_pinned_session_needs_no_probe(story: Story) -> None:
-    story.run("SET @a=1", ok(changes=changed()))
+    story.run("SELECT GET_LOCK('a', 1)", rows([b"1"]))
 
     assert story.run("SELECT nosuch FROM t", err(1054)) == HOLD
 
@@ -720,14 +721,14 @@ def test_a_statement_that_was_not_run_does_not_pin(story: Story, text: str) -> N
     [
         ("CREATE TEMPORARY TABLE x (a INT) SELECT 1", []),
         ("SAVEPOINT a", []),
-        ("SELECT @a := a FROM t", ["user-variable"]),
+        ("SELECT @ä := a FROM t", ["user-variable"]),
         ("SELECT GET_LOCK('a', 1) FROM t", ["user-lock"]),
         ("SET unique_checks=(SELECT 1 UNION SELECT 2)", []),
-        ("SET unique_checks=0, @a=(SELECT 1 UNION SELECT 2)", ["user-variable"]),
+        ("SET unique_checks=0, @a=(SELECT 1 UNION SELECT 2)", ["untracked-variable"]),
         ("SET unique_checks=0, sql_notes=0", ["untracked-variable"]),
         ("SELECT 1; CREATE TEMPORARY TABLE x (a INT)", ["temporary-table"]),
         ("SET unique_checks=0; SELECT 1", ["untracked-variable"]),
-        ("EXECUTE IMMEDIATE 'SELECT @a := a FROM t'", ["user-variable"]),
+        ("EXECUTE IMMEDIATE 'SELECT @ä := a FROM t'", ["user-variable"]),
         ("EXECUTE s", ["opaque-state-change"]),
     ],
 )
@@ -845,3 +846,174 @@ def test_the_shell_pins_and_lifts(story: Story) -> None:
     story.session.lift(PinReason.CURSOR)
     story.session.lift(PinReason.CURSOR)
     assert story.session.verdict() == RELEASE
+
+
+# User variables
+
+NEVER = Column(b"@a", 253, collation=63)
+NUMBER = Column(b"@a", 8, collation=63)
+
+
+def tell(story: Story, *found: tuple[Column, bytes | None], limit: int = MAX_CAPTURED) -> int:
+    """The pool takes the backend away; these are the variables on it."""
+    commands = story.session.capture_commands(limit)
+    columns: list[Column] = []
+    row: list[bytes | None] = []
+    for column, value in found:
+        columns += [column, Column(b"collation"), Column(b"hex")]
+        row += [value, b"binary", None]
+    answers = [wire(rows([b"0", b"0", b"0"])) for _ in commands[:-1]]
+    answers.append(wire(rows(row, columns=columns)))
+    return story.session.captured_residue(answers, limit)
+
+
+def test_a_user_variable_parks_and_does_not_pin(story: Story) -> None:
+    assert story.run("SET @a=5", ok(changes=changed())) == PARK
+    assert story.pins() == []
+    assert story.run("SELECT a FROM t", rows([b"1"])) == PARK
+    assert story.run("SELECT @a", rows([b"5"])) == PARK
+
+
+def test_captured_user_variables_are_known_until_they_may_be_assigned_again(story: Story) -> None:
+    story.run("SET @a=5", ok(changes=changed()))
+    assert tell(story, (NUMBER, b"5")) == CAPTURED
+    known = story.session.variables
+    assert known is not None
+    assert known.values == {b"a": b"@`a`=5"}
+
+    assert story.run("SELECT @a FROM t", rows([b"5"])) == RELEASE
+    assert story.session.variables is known
+    assert story.session.capture_commands() == []
+    assert story.run("SELECT @b := 1", rows([b"1"])) == PARK
+    assert story.session.variables.names == (b"a", b"b")
+
+
+def test_names_count_whatever_becomes_of_the_statement(story: Story) -> None:
+    assert story.run("SET @a=1, @b=(SELECT 1 UNION SELECT 2)", err(1242)) == PROBE
+    assert story.probe(ok()) == PARK
+    assert story.session.variables is not None and story.session.variables.names == (b"a", b"b")
+
+
+def test_names_that_were_never_assigned_are_forgotten(story: Story) -> None:
+    story.run("INSERT INTO t VALUES (@a)", ok(1))
+    assert tell(story, (NEVER, None)) == CAPTURED
+    assert story.session.variables is None
+    assert story.run("SELECT 1", rows([b"1"])) == RELEASE
+
+
+def test_more_than_64_user_variables_pin(story: Story) -> None:
+    for n in range(64):
+        story.run(f"SET @v{n}=1", ok(changes=changed()))
+    assert story.pins() == []
+    assert story.run("SET @one_more=1", ok(changes=changed())) == HOLD
+    assert story.pins() == ["user-variable"]
+    names = story.session.variables
+    story.run("SET @another=1", ok(changes=changed()))
+    assert story.session.variables is names
+
+
+def test_the_counts_are_captured_before_the_user_variables(story: Story) -> None:
+    story.run("SET @a=1", ok(changes=changed()))
+    story.run("INSERT INTO t VALUES (NULL)", ok(1, insert_id=5, warnings=1))
+
+    commands = story.session.capture_commands()
+    assert [command[1:].split()[0] for command in commands] == [b"SHOW", b"SELECT", b"SELECT"]
+    assert b"FOUND_ROWS()" in commands[1] and b"@`a`" in commands[2]
+
+
+def test_user_variables_that_cannot_be_captured_are_kept_and_the_rest_is_known(story: Story) -> None:
+    story.run("SET @a=1", ok(changes=changed()))
+    story.run("INSERT INTO t VALUES (NULL)", ok(1, insert_id=5))
+    commands = story.session.capture_commands()
+    answers = [wire(rows([b"0", b"5", b"0"])), wire(rows(columns=[NUMBER]))]
+    assert len(commands) == 2
+
+    assert story.session.captured_residue(answers) == KEEPS_VARIABLES
+    assert story.session.insert_id == 5
+    assert story.session.residue == USER_VARIABLES
+
+
+def test_warnings_that_are_too_much_stay_where_they_are(story: Story) -> None:
+    story.run("INSERT INTO t VALUES (NULL)", ok(1, insert_id=5, warnings=2))
+    assert story.session.capture_commands(1024) == [b"\x03SHOW WARNINGS LIMIT 94"]
+    warning = [b"Warning", b"1365", b"x" * 600]
+
+    assert story.session.captured_residue([wire(rows(warning, warning))], 1024) == KEEPS_WARNINGS
+    assert story.session.residue == DIAGNOSTICS | INSERT_ID
+    assert story.session.captured is None
+
+
+def test_warnings_that_may_be_too_much_are_read_before_all_else(story: Story) -> None:
+    story.run("INSERT INTO t VALUES (NULL)", ok(1, insert_id=5, warnings=2))
+    story.session.capture_commands(1024)
+
+    assert story.session.captured_residue([wire(rows([b"Note", b"1", b"x"]))], 1024) == CAPTURING
+    assert [b"FOUND_ROWS()" in command for command in story.session.capture_commands(1024)] == [True]
+    assert story.session.captured_residue([wire(rows([b"0", b"5", b"0"]))], 1024) == CAPTURED
+
+
+def test_warnings_and_user_variables_are_bounded_together(story: Story) -> None:
+    story.run("SET @a=1", ok(changes=changed()))
+    story.run("INSERT INTO t VALUES (NULL)", ok(1, warnings=1))
+    warning = [b"Warning", b"1365", b"x" * 500]
+    value = rows([b"1", b"binary", None], columns=[NUMBER, Column(b"b"), Column(b"c")])
+
+    story.session.capture_commands(505)
+    assert story.session.captured_residue([wire(rows(warning))], 520) == CAPTURING
+    assert story.session.captured_residue([wire(value)], 520) == KEEPS_VARIABLES
+
+
+def test_the_signs_of_zeros_are_asked_for_on_mariadb(maria: Story) -> None:
+    maria.run("SET @a=-0e0", ok(changes=changed()))
+    assert tell(maria, (Column(b"@a", 5, collation=63), b"0")) == CAPTURING
+    assert maria.session.capture_commands() == [b"\x03SELECT ATAN2(@`a`,-1)<0 LIMIT 1"]
+    assert maria.session.captured_residue([wire(rows([b"1"]))]) == CAPTURED
+    assert maria.session.variables is not None
+    assert maria.session.variables.values == {b"a": b"@`a`=-0e0"}
+    assert maria.session.residue == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "is_refused"),
+    [
+        ("SELECT 1", False),
+        ("BEGIN", True),
+        ("SELECT @a", True),
+        ("SET @b=1", True),
+        ("SELECT a FROM t", True),
+        ("INSERT INTO t VALUES (1)", True),
+        ("CALL p()", True),
+        ("SELECT f()", True),
+    ],
+)
+def test_what_may_read_user_variables_that_were_lost_is_refused(
+    story: Story, text: str, is_refused: bool
+) -> None:
+    story.run("SET @a=1", ok(changes=changed()))
+    story.session.residue_lost()
+
+    assert story.session.reads_lost(classify(text.encode(), 0)) is is_refused
+    assert story.session.variables is None
+
+
+def test_user_variables_that_are_known_are_not_lost_with_a_backend(story: Story) -> None:
+    story.run("SET @a=5", ok(changes=changed()))
+    tell(story, (NUMBER, b"5"))
+    story.session.residue_lost()
+
+    assert story.session.variables is not None
+    assert not story.session.reads_lost(classify(b"SELECT @a", 0))
+
+
+def test_a_reset_ends_user_variables(story: Story) -> None:
+    story.run("SET @a=5", ok(changes=changed()))
+    story.session.was_reset((b"utf8mb4",) * len(CHARSET_VARIABLES), AUTOCOMMIT)
+
+    assert story.session.variables is None
+    assert story.session.verdict() == RELEASE
+
+
+def test_a_state_change_beside_a_user_variable_that_is_only_read_pins(story: Story) -> None:
+    story.run("INSERT INTO t VALUES (@a)", ok(1, changes=changed()))
+
+    assert story.pins() == ["opaque-state-change"]
