@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 import re
+from itertools import takewhile
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.digest import CUT, LONGEST, digest
-from proxy.lexer import ANSI_QUOTES, NO_BACKSLASH_ESCAPES
+from proxy.lexer import ANSI_QUOTES, NO_BACKSLASH_ESCAPES, STRING, tokenize
 
 MARK = "Secret"
 """In every string; the templates below have neither it nor a digit."""
@@ -81,6 +82,14 @@ def test_no_literal_remains_of_a_text_that_ends_anywhere(text: bytes, end: int) 
     found = digest(text[:end])
     assert MARK not in found
     assert re.search(r"[0-9]", found) is None
+
+
+@given(st.lists(st.sampled_from([*SOUP, b"Secret"]), max_size=25).map(b"".join), st.integers(0, 3))
+def test_what_is_in_no_name_under_the_true_sql_mode_is_not_in_the_digest(text: bytes, lexing: int) -> None:
+    tokens = tokenize(text, 0, len(text), lexing, is_conditional=b"/*!" in text or b"/*M!" in text)
+    names = takewhile(lambda token: token.text not in (b"'", b'"', b"`"), tokens)
+    if not any(b"Secret" in token.text for token in names if token.kind != STRING):
+        assert MARK not in digest(text)
 
 
 @given(
