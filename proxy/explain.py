@@ -19,6 +19,7 @@ from proxy.lexer import (
     ANSI_QUOTES,
     HEAD_SIZE,
     NO_BACKSLASH_ESCAPES,
+    NUMBER,
     SYSTEM,
     VARIABLE,
     Token,
@@ -29,7 +30,7 @@ from proxy.lexer import (
 from proxy.pins import MEANINGS, PinReason, advice_for
 from proxy.session import UNSAFE_CHARSETS
 from proxy.statement import FIXED_NAME, RENAMED, UNKNOWN_FOUND_ROWS, Statement
-from proxy.vector import DENIED
+from proxy.vector import DENIED, is_restorable
 
 READ: Final = "read"
 WRITE: Final = "write"
@@ -220,12 +221,24 @@ class _Explaining:
         if statement.flags & (flags.CALLS | flags.MAY_CALL | own):
             self.pins.setdefault(PinReason.ROUTINE, [])
         denied = [name for name in statement.variables if name in DENIED and name not in statement.defaults]
+        denied += [name for name in self._out_of_range() if name in statement.variables]
         if denied:
             self.pins.setdefault(PinReason.UNSAFE_VARIABLE, []).extend(_shown(name) for name in denied)
         if statement.variables:
             self._pin_variables(statement)
         if statement.inner is not None:
             self._pin(statement.inner)
+
+    def _out_of_range(self) -> list[bytes]:
+        """Variables that could be restored, but not with the number that they get."""
+        return [
+            token.word
+            for i, token in enumerate(self.tokens)
+            if is_assignment(at(self.tokens, i + 1))
+            and at(self.tokens, i + 2).kind == NUMBER
+            and token.word not in DENIED
+            and not is_restorable(token.word, self.tokens[i + 2].text)
+        ]
 
     def _pin_variables(self, statement: Statement) -> None:
         """What of SET the server does not report, and character sets with odd bytes."""
@@ -279,7 +292,10 @@ class _Explaining:
             found.append("answered without a backend when the answer is known")
         if statement.flags & flags.READS_INSERT_ID:
             found.append("may read LAST_INSERT_ID(): restored first on a backend that does not have it")
-        lost = self.pins.get(PinReason.UNTRACKED_VARIABLE, [])
+        lost = {
+            *self.pins.get(PinReason.UNTRACKED_VARIABLE, []),
+            *self.pins.get(PinReason.UNSAFE_VARIABLE, []),
+        }
         settable = [name for name in statement.variables if name not in DENIED and _shown(name) not in lost]
         if settable:
             found.append(f"sets session variables, restored on the next backend: {_list(settable)}")

@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 
 from bench.servers import Server
+from proxy.explain import explain
 from tests.integration.fixtures import Connect, MakeFanin
 from tests.integration.running import Fanin, eventually, rows, run, value
 from tests.integration.wire import WireClient
@@ -214,6 +215,23 @@ def test_pinned_session_keeps_the_others_out_until_it_is_free(
         assert other.response(0x03)[0] == b"\x01"
         assert one.pins(client.thread_id) == []
         assert one.endpoint()["leased"] == 0
+
+
+@pytest.mark.parametrize("is_mariadb", [False, True], ids=["mysql", "mariadb"])
+@pytest.mark.parametrize("pinning", PINNINGS, ids=str)
+def test_the_explanation_of_a_statement_says_what_the_text_tells_of_its_pins(
+    pinning: Pinning, is_mariadb: bool
+) -> None:
+    if pinning.only not in ("", "mariadb" if is_mariadb else "mysql"):
+        pytest.skip("not a statement of this server")
+    explained = {
+        pin.reason
+        for statement in pinning.begins
+        for each in explain(statement.format(t="app.t").encode(), is_mariadb=is_mariadb)
+        for pin in each.pins
+    }
+    # only a server can tell what a routine does
+    assert explained == pinning.reasons - {"opaque-state-change"}
 
 
 @pytest.mark.parametrize("pinning", PINNINGS, ids=str)

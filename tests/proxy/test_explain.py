@@ -75,6 +75,10 @@ def test_statements_have_a_class(text: str, kind: str) -> None:
         ("EXECUTE IMMEDIATE 'CREATE TEMPORARY TABLE t (a INT)'", {"temporary-table": ["t"]}),
         ("SET profiling = 1, profiling = 0, time_zone = '+00:00'", {"unsafe-variable": ["profiling"]}),
         ("SET timestamp = DEFAULT", {}),
+        (
+            "SET default_master_connection = 5, time_zone = 5",
+            {"unsafe-variable": ["default_master_connection"]},
+        ),
         ("SET NAMES 'GBK'", {"unsafe-charset": ["gbk"]}),
         ("SET NAMES utf8mb4, @@time_zone = 'gbk'", {"unsafe-charset": ["gbk"]}),
         ("SET time_zone = 'gbk'", {}),
