@@ -18,8 +18,10 @@ from proxy.grammar import ROUTINES
 from proxy.lexer import (
     ANSI_QUOTES,
     HEAD_SIZE,
+    NAME,
     NO_BACKSLASH_ESCAPES,
     NUMBER,
+    STRING,
     SYSTEM,
     VARIABLE,
     Token,
@@ -265,8 +267,7 @@ class _Explaining:
                 self.pins.setdefault(PinReason.UNSAFE_CHARSET, []).extend(_shown(name) for name in charsets)
 
     def _value(self, token: Token) -> bytes:
-        text = token.text if token.word else unquoted(token.text, False)
-        return text.lower()
+        return (unquoted(token.text, False) if token.kind in (STRING, NAME) else token.word).lower()
 
     def _explained(self) -> list[ExplainedPin]:
         return [
