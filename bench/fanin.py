@@ -37,6 +37,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--workload", choices=NAMES, default="shop")
     parser.add_argument(
+        "--statements", type=int, default=0, metavar="K", help="prepared by each client of the workload idle"
+    )
+    parser.add_argument(
         "--kind", choices=sorted(KINDS), default="mariadb", help="of the server that is started"
     )
     parser.add_argument(
@@ -111,7 +114,7 @@ def own_place(options: Namespace, stack: ExitStack) -> tuple[Place, FaninProcess
 
 async def measure(place: Place, options: Namespace, out: Console) -> Outcome:
     """One trial, with its tables made before it and, in a database that is not ours, dropped after it."""
-    workload = workload_of(options.workload, place.prefix)
+    workload = workload_of(options.workload, place.prefix, options.statements)
     active = 0 if workload.name == "idle" else options.active
     async with AsyncExitStack() as stack:
         ask = await stack.enter_async_context(control(place.server))

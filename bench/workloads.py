@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from bench.idle import IdleWithStatements
 from bench.orm import Django, Mixture, Rails, SqlAlchemy
 from bench.workload import Idle, Rows, Shop, Workload
 
 NAMES = ("point", "rows100", "shop", "django", "sqlalchemy", "rails", "orm", "idle")
 
 
-def workload_of(name: str, prefix: str = "") -> Workload:
-    """The workload called ``name`` (one of NAMES); its tables' names begin with ``prefix``. Raises KeyError."""
+def workload_of(name: str, prefix: str = "", statements: int = 0) -> Workload:
+    """The workload called ``name`` (one of NAMES); its tables' names begin with ``prefix``. Idle clients have so many ``statements``
+    prepared. Raises KeyError.
+    """
     match name:
         case "point":
             return Rows(name, per_query=1, per_turn=4, owners=20_000, prefix=prefix)
@@ -18,7 +21,7 @@ def workload_of(name: str, prefix: str = "") -> Workload:
         case "shop":
             return Shop(prefix)
         case "idle":
-            return Idle()
+            return IdleWithStatements(statements) if statements else Idle()
         case "orm":
             return Mixture(prefix)
     return {"django": Django, "sqlalchemy": SqlAlchemy, "rails": Rails}[name](prefix)

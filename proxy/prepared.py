@@ -229,6 +229,11 @@ class BackendStatements:
             self.drop(source)
         return bool(oldest)
 
+    @property
+    def closes_due(self) -> int:
+        """How many `take_closes` would close."""
+        return len(self._to_close)
+
     def take_closes(self) -> bytes:
         """COM_STMT_CLOSE packets that are due, in wire form."""
         if not self._to_close:

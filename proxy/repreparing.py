@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from proxy.frontend import Frontend
 
 NEED_REPREPARE: Final = 1615
+MOST_CLOSES_DUE: Final = 8
+"""Statements of a backend that wait to be closed with the next execution."""
 EVICTED_SHARE: Final = 4
 """One in so many statements of a backend makes room for others."""
 
@@ -36,7 +38,11 @@ def prepared(frontend: Frontend, backend: Backend, source: Source) -> None:
     endpoint = frontend.endpoint
     assert endpoint is not None
     backend.statements.keep_up(endpoint.epoch)
-    backend.statements.add(source, backend.tracker.statement_id, endpoint.statement_limit())
+    statements = backend.statements
+    statements.add(source, backend.tracker.statement_id, endpoint.statement_limit())
+    if statements.closes_due >= MOST_CLOSES_DUE:
+        # many sessions prepare, and nobody executes yet
+        backend.transport.write(statements.take_closes())
 
 
 def is_curable(frontend: Frontend, tracker: ResponseTracker) -> bool:

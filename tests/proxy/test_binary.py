@@ -501,6 +501,15 @@ def test_sessions_that_prepared_the_same_text_share_its_statement(world: World) 
     assert len(world.shared.sources) == 1
 
 
+def test_sessions_that_only_prepare_leave_no_more_than_a_few_statements(world: World) -> None:
+    client = client_of(world)
+    for number in range(1, 10):
+        client.sends(prepare(TEXT))
+        server = world.backend()
+        server.answers(prepared(40 + number))
+    assert server.got()[-8:] == [close_statement(40 + number)[4:] for number in range(1, 9)]
+
+
 def test_mysql_does_not_take_a_string_for_the_number_of_another_session(world: World) -> None:
     client, other = client_of(world), client_of(world)
     server = prepared_by(world, client, num_params=1)

@@ -170,6 +170,7 @@ def test_a_dropped_statement_is_closed_at_the_next_opportunity() -> None:
     statements.add(source, 41, MANY)
     statements.drop(source)
     statements.drop(source)
+    assert statements.closes_due == 1
     assert statements.take_closes() == close_statement(41)
 
 
