@@ -22,7 +22,7 @@ from protocol.response import ResponseTracker
 from proxy import rsa
 from proxy.backend import OPENING, Backend
 from proxy.credentials import Credential
-from proxy.identity import IGNORE_SPACE, PoolKey
+from proxy.identity import IGNORE_SPACE, MULTI_RESULTS, PoolKey
 from proxy.replies import SCHEMA_CODES, Failure, unreachable
 from proxy.results import text_rows
 from proxy.vector import CHARSET_VARIABLES, NAMES_QUERY, Vector, setup_statement
@@ -33,6 +33,8 @@ MEASURE: Final = (
     b"@@session.collation_connection, @@session.sql_mode, @@global.max_allowed_packet, @@global.max_prepared_stmt_count"
 )
 TLS_BROKEN: Final = 2026
+_OF_CLIENTS: Final = int(Capability.MULTI_STATEMENTS | Capability.MULTI_RESULTS | Capability.PS_MULTI_RESULTS)
+"""Capabilities that a backend has only for clients that have them."""
 KEEPALIVE: Final = (
     ((socket.SOL_SOCKET, socket.SO_KEEPALIVE), 1),
     ((socket.IPPROTO_TCP, socket.TCP_KEEPIDLE), 30),
@@ -156,7 +158,9 @@ async def _log_in(
     collation: int,
     attributes: dict[bytes, bytes],
 ) -> Connected:
-    wanted = (WANTED_CAPABILITIES & ~int(Capability.MULTI_STATEMENTS)) | key.capabilities
+    wanted = (WANTED_CAPABILITIES & ~_OF_CLIENTS) | key.capabilities
+    if key.capabilities & MULTI_RESULTS:
+        wanted |= int(Capability.PS_MULTI_RESULTS)
     if vector is not None and vector.multi_statements:
         wanted |= int(Capability.MULTI_STATEMENTS)
     login = ClientLogin(

@@ -11,9 +11,12 @@ from proxy.vector import Vector
 FOUND_ROWS: Final = int(Capability.FOUND_ROWS)
 LOCAL_FILES: Final = int(Capability.LOCAL_FILES)
 IGNORE_SPACE: Final = int(Capability.IGNORE_SPACE)
-KEY_CAPABILITIES: Final = FOUND_ROWS | LOCAL_FILES | IGNORE_SPACE
+MULTI_STATEMENTS: Final = int(Capability.MULTI_STATEMENTS)
+MULTI_RESULTS: Final = int(Capability.MULTI_RESULTS)
+KEY_CAPABILITIES: Final = FOUND_ROWS | LOCAL_FILES | IGNORE_SPACE | MULTI_RESULTS
 """What a server fixes at login and acts upon: part of the pool key (design.md, Capabilities). IGNORE_SPACE becomes part of sql_mode
-at login and is lost at a reset, so a backend that has it is never reset but closed."""
+at login and is lost at a reset, so a backend that has it is never reset but closed. Without MULTI_RESULTS, which old clients lack, a
+procedure that gives rows is refused."""
 
 
 class PoolKey:
@@ -41,6 +44,9 @@ class KeyTable:
 
     def key(self, user: bytes, capabilities: int, has_schema: bool) -> PoolKey:
         """The key of a user's sessions with these client capabilities."""
+        if capabilities & MULTI_STATEMENTS:
+            # a server understands it to include that
+            capabilities |= MULTI_RESULTS
         wanted = (user, capabilities & KEY_CAPABILITIES, has_schema)
         key = self._keys.get(wanted)
         if key is None:

@@ -131,6 +131,14 @@ def test_a_session_that_is_in_a_schema_is_logged_in_there(loop: StepLoop, fake: 
     assert (opening.backend.vector.schema, opening.backend.vector.multi_statements) == (b"shop", True)
 
 
+def test_results_are_several_only_for_clients_that_take_them(loop: StepLoop, fake: FakeServer) -> None:
+    several = int(Capability.MULTI_RESULTS | Capability.PS_MULTI_RESULTS)
+    for wanted, expected in ((0, 0), (int(Capability.MULTI_RESULTS), several)):
+        Opening(loop, fake, capabilities=wanted).runs()
+        login = fake.last.login
+        assert login is not None and login.capabilities & several == expected
+
+
 def test_mariadb_is_told_by_its_version(loop: StepLoop, fake: FakeServer) -> None:
     fake.version = b"5.5.5-10.11.19-MariaDB"
     opening = Opening(loop, fake).runs()

@@ -22,8 +22,15 @@ def test_user_capabilities_and_having_a_schema_make_different_keys() -> None:
         keys.key(b"root", 0, True),
         keys.key(b"app", int(Capability.LOCAL_FILES), True),
         keys.key(b"app", int(Capability.IGNORE_SPACE), True),
+        keys.key(b"app", int(Capability.MULTI_RESULTS), True),
     }
-    assert len(made) == 5
+    assert len(made) == 6
+
+
+def test_multi_statements_include_multi_results() -> None:
+    keys = KeyTable()
+    both = int(Capability.MULTI_STATEMENTS | Capability.MULTI_RESULTS)
+    assert keys.key(b"app", both & ~int(Capability.MULTI_RESULTS), True) is keys.key(b"app", both, True)
 
 
 def test_a_session_has_a_key_for_each_case_of_having_a_schema() -> None:
