@@ -56,6 +56,11 @@ class Relay:
         """What has this word never arrives: the line is cut instead."""
         self._word, self._before = word, True
 
+    @property
+    def pieces(self) -> list[bytes]:
+        """What came from clients, as it came."""
+        return list(self._sent)
+
     def seen(self, word: bytes) -> int:
         """How often clients have sent it."""
         return sum(piece.count(word) for piece in self._sent)
