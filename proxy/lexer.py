@@ -472,7 +472,8 @@ def _unescape(match: re.Match[bytes]) -> bytes:
 def unquoted(written: bytes, is_escaping: bool) -> bytes:
     """The string or name that a quoted token stands for."""
     quote = written[:1]
-    inner = written[1:-1]
+    # compiled code fails at a slice that ends before it begins, and a name may be missing where one has to be
+    inner = written[1:-1] if len(written) > 1 else b""
     if is_escaping and b"\\" in inner and quote != b"`":
         return b"".join(
             part if i % 2 else _ESCAPE.sub(_unescape, part)

@@ -663,3 +663,10 @@ def test_split_commands_are_read_whole() -> None:
     text = b"SELECT '" + b"x" * (1 << 24) + b"', GET_LOCK('a', 1)"
 
     assert StatementCache(1 << 20).lookup(frame(b"\x03" + text), 0).pins
+
+
+@pytest.mark.parametrize(
+    "text", [b"EXECUTE =", b"PREPARE = FROM 1", b"DEALLOCATE PREPARE =", b"EXECUTE", b"SET NAMES ="]
+)
+def test_a_name_that_is_missing_is_the_servers_business(text: bytes) -> None:
+    assert not classify(text, 0).is_plain

@@ -271,3 +271,8 @@ def test_tokens_of_a_part() -> None:
 )
 def test_strings_stand_for_what_they_stand_for(written: bytes, is_escaping: bool, expected: bytes) -> None:
     assert unquoted(written, is_escaping) == expected
+
+
+@pytest.mark.parametrize("written", [b"=", b"", b"'"])
+def test_what_is_not_quoted_stands_for_nothing(written: bytes) -> None:
+    assert unquoted(written, True) == unquoted(written, False) == b""
