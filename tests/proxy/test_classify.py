@@ -290,6 +290,7 @@ def test_sequences_leave_a_value(text: str, pinned: bool) -> None:
         ("SHOW CREATE USER 'a'@'b'", ""),
         ("SELECT 1; SET @a=1; SELECT @b", "a"),
         ("SELECT @", ""),
+        ("INSERT INTO t VALUES (@)", ""),
         ("PREPARE s FROM 'SELECT @a := ?'", "a"),
         ("PREPARE s FROM @a", "a"),
         ("EXECUTE s USING @a, @b", "a b"),
