@@ -330,15 +330,19 @@ def _is_no_function(text: bytes, begin: int, name: int, end: int) -> bool:
 
 
 def offset_of(text: bytes, after: i64) -> i64:
-    """The offset of the LIMIT whose word ends at ``after``; UNKNOWN_FOUND_ROWS when it is no literal."""
+    """The offset of the LIMIT whose word ends at ``after``; UNKNOWN_FOUND_ROWS when it is no literal. The number of rows may be a
+    parameter: without an offset FOUND_ROWS() is what was sent, whatever the LIMIT."""
     begin = _skip_space(text, after)
     end = _skip_digits(text, begin)
-    if end == begin or end - begin > _MOST_DIGITS:
+    size: i64 = len(text)
+    is_parameter = end == begin and begin < size and text[begin] == 63
+    if is_parameter:
+        end = begin + 1
+    elif end == begin or end - begin > _MOST_DIGITS:
         return UNKNOWN_FOUND_ROWS
     pos = _skip_space(text, end)
-    size: i64 = len(text)
     if pos < size and text[pos] == 44:  # LIMIT offset, rows
-        return int(text[begin:end])
+        return UNKNOWN_FOUND_ROWS if is_parameter else int(text[begin:end])
     if text[pos : pos + 6].lower() != b"offset":
         # another clause or the end may follow; anything else is an expression
         return 0 if pos == size or text[pos] in _AFTER_LIMIT else UNKNOWN_FOUND_ROWS

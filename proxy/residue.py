@@ -1,7 +1,7 @@
 """Residue: what a statement leaves behind for the next one to ask for. Capturing it, answering from it, restoring it.
 
 - ROW_COUNT() is known from every OK: affected rows, -1 after a result set or an error.
-- FOUND_ROWS() is the number of rows sent plus the offset of the LIMIT, except with SQL_CALC_FOUND_ROWS, with LIMITs that are no literals,
+- FOUND_ROWS() is the number of rows sent plus the offset of the LIMIT, except with SQL_CALC_FOUND_ROWS, with offsets that are no literals,
   with LIMIT beside UNION, and with an offset when no row came: then only the backend knows. SHOW WARNINGS leaves it alone. After
   statements without a result set it is not meant to be asked for (manual, "Information Functions"); the last known value is kept, which
   is what servers do after most of them (not: DO, UPDATE and DELETE on MySQL).

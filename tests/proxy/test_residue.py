@@ -152,7 +152,7 @@ def test_found_rows_is_kept_by_show_warnings(story: Story) -> None:
     [
         ("SELECT SQL_CALC_FOUND_ROWS a FROM t LIMIT 1", rows([b"1"])),
         ("SELECT a FROM t LIMIT 5, 1", rows()),
-        ("SELECT a FROM t LIMIT ?", rows([b"1"])),
+        ("SELECT a FROM t LIMIT ?, 1", rows([b"1"])),
     ],
 )
 def test_found_rows_that_only_the_backend_knows(story: Story, text: str, result: list[bytes]) -> None:
