@@ -26,6 +26,7 @@ class Relay:
         self._before = False
         self._sent: list[bytes] = []
         self._open: list[socket.socket] = []
+        self._servers: list[socket.socket] = []
 
     def start(self) -> Self:
         """Begin to accept."""
@@ -61,6 +62,12 @@ class Relay:
         """What came from clients, as it came."""
         return list(self._sent)
 
+    def inject(self, content: bytes) -> None:
+        """Send the server something of our own on every connection: commands that have no answer, while nothing runs."""
+        for server in self._servers:
+            with contextlib.suppress(OSError):
+                server.sendall(content)
+
     def seen(self, word: bytes) -> int:
         """How often clients have sent it."""
         return sum(piece.count(word) for piece in self._sent)
@@ -73,6 +80,7 @@ class Relay:
                 for each in (client, server):
                     each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._open += [client, server]
+                self._servers.append(server)
                 threading.Thread(target=self._relay, args=(client, server), daemon=True).start()
 
     def _relay(self, client: socket.socket, server: socket.socket) -> None:

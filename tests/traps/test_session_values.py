@@ -366,24 +366,37 @@ def test_resource_group(trap: Trap) -> None:
 
 
 def test_user_variables(trap: Trap) -> None:
-    trap.play(
-        "SET @a = 5, @b = 'x', @c = NULL, @d = 1.50",
-        "SELECT @a, @b, @c, @d, @e",
-        "SELECT @a := @a + 1",
-        "SELECT @a",
-    )
-    trap.play("SELECT v, s FROM t WHERE id = 1 INTO @v, @s", "SELECT @v, @s", b"\x1f", "SELECT @v")
-    trap.play(
+    for program in (
+        (
+            "SET @a = 5, @b = 'x', @c = NULL, @d = 1.50, @e = 0x61, @f = 1e3",
+            "SELECT @a, @b, @c, @d, @e, @f, @g",
+        ),
+        ("SET @a = 5", "SELECT @a := @a + 1", "SELECT @a", "SELECT @A + 1"),
+        ("SELECT v, s FROM t WHERE id = 1 INTO @v, @s", "SELECT @v, @s", b"\x1f", "SELECT @v"),
+        (
+            "SET @q = (SELECT MAX(v) FROM t)",
+            "INSERT INTO t (v) VALUES (@q + 1)",
+            "SELECT v FROM t ORDER BY v",
+        ),
+        (
+            Prepare("p", "SET @a = ?"),
+            Execute("p", (4,)),
+            "SELECT @a",
+            "UPDATE t SET s = @a",
+            "SELECT s FROM t",
+        ),
+        ("SET @a = 1", "USE other", "SET NAMES latin1, sql_mode = 'ANSI_QUOTES'", "SELECT @a, @b"),
+        ("SET @a = 18446744073709551615, @b = -9223372036854775808, @c = ''", "SELECT @a, @b, @c, @a - 1"),
+    ):
+        assert trap.play(*program) == [""] * len(program), program
+    kept = trap.play(
         "SET @x = 4",
         "PREPARE p FROM 'SELECT ? + 1'",
         "EXECUTE p USING @x",
         "DEALLOCATE PREPARE p",
         "SELECT @x",
     )
-    trap.play(Prepare("p", "SET @a = ?"), Execute("p", (4,)), "SELECT @a")
-    trap.play(
-        "SET @q = (SELECT MAX(v) FROM t)", "INSERT INTO t (v) VALUES (@q + 1)", "SELECT v FROM t ORDER BY v"
-    )
+    assert kept == ["", *["prepared-text"] * 2, "", ""]
     # nobody else's
     with trap.through() as client:
         client.ok("SET @mine = 'secret'")
