@@ -33,6 +33,8 @@ HOT_PROXY = (
     "classify",
     "variables",
     "vector",
+    "kept",
+    "keeping",
     "session",
     "residue",
     "restore",

@@ -59,8 +59,8 @@ from protocol.packets import OkPacket, parse_ok
 from protocol.rewrite import Rewriter
 from protocol.scan import walk
 from protocol.session_track import DEFAULT_TRACK_FILTER as DEFAULT_TRACK_FILTER
+from protocol.session_track import EVERYTHING, filter_changes
 from protocol.session_track import TrackFilter as TrackFilter
-from protocol.session_track import filter_changes
 from protocol.wire import malformed, read_lenenc_int
 
 # States.
@@ -517,12 +517,14 @@ class ResponseTracker(Outcome):
     def _translate_ok(self, ok: OkPacket, chunk: bytes, pos: i64, end: i64) -> None:
         """An OK with 0x4000: the client gets of its session-track block what it asked for."""
         block = b""
+        is_told = False
         if ok.block is not None and self._client_track is not None:
             block = filter_changes(ok.block, self._client_track)
-            if block and block == ok.block:
+            if block == ok.block and (block or self._client_track is EVERYTHING):
                 return
+            is_told = bool(block) or self._client_track.tells(ok.block)
         ok.block = block
-        if not block:
+        if not is_told:
             ok.status &= ~_STATE_CHANGED
         self._rewriter.replace(chunk, pos, end, ok.build())
 

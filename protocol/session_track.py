@@ -162,11 +162,11 @@ def build_changes(changes: SessionChanges) -> bytes:
 class TrackFilter:
     """What a client that negotiated CLIENT_SESSION_TRACK has asked to be told.
 
-    ``variables`` holds names in lower case, or b"*" for all. ``transaction`` stands for both the state and the
-    characteristics.
+    ``variables`` holds names in lower case, or b"*" for all. ``transaction`` stands for the state, and for the characteristics
+    unless those are off.
     """
 
-    __slots__ = ("gtids", "schema", "state_change", "transaction", "variables")
+    __slots__ = ("characteristics", "gtids", "schema", "state_change", "transaction", "variables")
 
     def __init__(
         self,
@@ -175,12 +175,14 @@ class TrackFilter:
         state_change: bool,
         transaction: bool,
         gtids: bool,
+        characteristics: bool = True,
     ) -> None:
         self.variables: frozenset[bytes] = variables
         self.schema: bool = schema
         self.state_change: bool = state_change
         self.transaction: bool = transaction
         self.gtids: bool = gtids
+        self.characteristics: bool = transaction and characteristics
 
     def passes(self, kind: int, content: bytes) -> bool:
         """Whether the client is to be sent this entry of a session-track block."""
@@ -194,7 +196,18 @@ class TrackFilter:
             return self.state_change
         if kind == _GTIDS:
             return self.gtids
-        return self.transaction and kind in (_TRANSACTION_CHARACTERISTICS, _TRANSACTION_STATE)
+        if kind == _TRANSACTION_CHARACTERISTICS:
+            return self.characteristics
+        return self.transaction and kind == _TRANSACTION_STATE
+
+    def tells(self, block: bytes) -> bool:
+        """Whether an OK has SESSION_STATE_CHANGED though nothing of its block passes: where only the state of transactions is tracked,
+        both servers say so of their characteristics."""
+        return (
+            self.transaction
+            and not self.characteristics
+            and any([kind == _TRANSACTION_CHARACTERISTICS for kind, _ in split_changes(block)])
+        )
 
 
 # What a server tells a session that set nothing: the default of session_track_system_variables, which is the same
@@ -213,6 +226,11 @@ DEFAULT_TRACK_FILTER: Final = TrackFilter(
     state_change=False,
     transaction=False,
     gtids=False,
+)
+
+# For a client whose own choice the server connection tracks.
+EVERYTHING: Final = TrackFilter(
+    frozenset([_ANY_VARIABLE]), schema=True, state_change=True, transaction=True, gtids=True
 )
 
 

@@ -7,8 +7,8 @@ Pure:
 - the pool core: `pool` (what one endpoint's pool does), `pool_settle`, `pool_members`, `pool_waiters`, `pool_backoff` (its parts),
   `pool_states` (members, tickets, their lists), `pool_actions` (what it asks of its shell)
 - session state: `lexer`, `grammar`, `effects`, `classify` (what a statement's text means), `statement` (the result), `session` (the one
-  predicate: may the lease end?), `vector` (state vector and restoring it), `residue` (insert id, warnings, counts),
-  `variables` (user variables), `pins`
+  predicate: may the lease end?), `vector` (state vector and restoring it), `kept` and `keeping` (variables of the client's side), `idle`
+  (wait_timeout), `residue` (insert id, warnings, counts), `variables` (user variables), `pins`
 - what pins cost: `digest` (a statement without its literals), `pin_records` (who is pinned, and was, for how long), `pin_report` (/pins),
   `explain` (how a statement would be treated)
 - `prepared`, `sources`, `statement_errors` (binary statements on shared backends), `credentials`, `identity` (who a session is to
@@ -16,7 +16,7 @@ Pure:
 
 Shells:
 - the data path: `listeners` -> `login` and `admission` (connection phase) -> `frontend` (one client; `special`, `binary`, `long_data`,
-  `repreparing`, `resets`: its rarer commands) on top of `lessee` (its dealings with pools) -> `endpoint` (one server's pool; `jobs`: resets and captures) -> `backend` (one connection to it)
+  `repreparing`, `resets`, `tidying`, `idling`: what is rarer) on top of `lessee` (its dealings with pools) -> `endpoint` (one server's pool; `jobs`: resets and captures) -> `backend` (one connection to it)
 - the slow path: `connector` (opens backends), `tls`, `rsa`, `tasks`, `paranoid` (dirties backends, for debugging)
 - the process: `cli` -> `app`, `shared` (what all sessions use), `snapshot`, `admin`, `metrics`, `logs`, `version`
 

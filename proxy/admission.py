@@ -25,6 +25,7 @@ from protocol.server import (
     TlsRequested,
     Verified,
 )
+from proxy import idling
 from proxy.backend import Backend, Owner
 from proxy.credentials import Credential
 from proxy.endpoint import Endpoint, Waiter
@@ -219,6 +220,7 @@ class Admission:
         session = SessionState(
             self._vector(), shared.facts.status, shared.facts.sql_mode, shared.facts.is_mariadb
         )
+        idling.begin(session, shared.facts, login.capabilities, is_reset=False)
         self.door.admitted(login, identity, session)
 
     def _identity(self, credential: Credential) -> Identity:

@@ -25,7 +25,7 @@ from protocol.errors import ProtocolError
 from protocol.framing import PacketReader
 from protocol.handshake import HandshakeV10
 from protocol.packets import parse_err
-from proxy import logs, tls
+from proxy import idling, logs, tls
 from proxy.admin import Admin
 from proxy.classify import StatementCache
 from proxy.connector import Facts, Target
@@ -228,9 +228,10 @@ class Process:
     def _tick(self) -> None:
         shared = self.shared
         assert shared is not None
-        now = shared.loop.time()
+        now = shared.now = shared.loop.time()
         for endpoint in shared.endpoints():
             endpoint.tick()
+        idling.look(shared, now)
         while shared.logins:
             login = next(iter(shared.logins))
             if login.deadline > now:

@@ -49,6 +49,9 @@ class Owner:
     def relay(self, chunk: bytes) -> None:
         """A piece of the answer, as the client must see it."""
 
+    def told_unasked(self, chunk: bytes) -> None:
+        """The server sends something although no command runs. `backend_lost` follows."""
+
     def answered(self) -> None:
         """The answer to the relayed command is complete; the tracker has its end."""
 
@@ -283,6 +286,8 @@ class Backend(Member):
             if self.inbox is not None:
                 self.inbox.put(chunk)
         elif mode == IDLE:
+            if self.owner is not None:
+                self.owner.told_unasked(chunk)
             self._lost(f"{self.peer} sent something unasked")
 
     def eof_received(self) -> bool:

@@ -15,6 +15,7 @@ from typing import Final
 from protocol.framing import payload_of
 from proxy.effects import Effects, at, is_symbol, tokens_of, words_of
 from proxy.grammar import GRAMMARS, PLAIN, ROUTINES, assignments
+from proxy.kept import LIMITS, may_read
 from proxy.lexer import (
     FUNCTION,
     HEAD_SIZE,
@@ -122,8 +123,11 @@ def _compose(text: bytes, lexing: int, found: Survey) -> Statement:
     if found.is_conditional:
         effects.flags |= IS_CONDITIONAL
     count = len(heads) // HEAD_SIZE
+    effects.kept = may_read(text)
     if count > 1:
         effects.flags |= MULTI
+        # the trackers may be needed for another of the statements
+        effects.kept &= LIMITS
     kept = _OF_ALL
     i = 0
     while i < count:

@@ -30,7 +30,8 @@ from proxy.vector import CHARSET_VARIABLES, NAMES_QUERY, Vector, setup_statement
 COM_QUERY: Final = b"\x03"
 MEASURE: Final = (
     b"SELECT @@session.character_set_client, @@session.character_set_results, @@session.character_set_connection, "
-    b"@@session.collation_connection, @@session.sql_mode, @@global.max_allowed_packet, @@global.max_prepared_stmt_count"
+    b"@@session.collation_connection, @@session.sql_mode, @@global.max_allowed_packet, @@global.max_prepared_stmt_count, "
+    b"@@global.wait_timeout, @@global.interactive_timeout"
 )
 TLS_BROKEN: Final = 2026
 _OF_CLIENTS: Final = int(Capability.MULTI_STATEMENTS | Capability.MULTI_RESULTS | Capability.PS_MULTI_RESULTS)
@@ -77,6 +78,9 @@ class Facts:
     max_allowed_packet: int = 64 << 20
     max_prepared: int = 16382
     """max_prepared_stmt_count: statements that all connections together may have prepared"""
+    wait_timeout: int = 0
+    """seconds, globally; 0: not known"""
+    interactive_timeout: int = 0
     setups: dict[bytes, bytes] = field(default_factory=dict)
     """server version -> the statement that sets the trackers there"""
     charsets: dict[int, tuple[bytes, ...]] = field(default_factory=dict)
@@ -264,6 +268,8 @@ async def _measure(backend: Backend, key: PoolKey, collation: int, facts: Facts)
     facts.sql_mode = row[4]
     facts.max_allowed_packet = int(row[5])
     facts.max_prepared = int(row[6])
+    facts.wait_timeout = int(row[7])
+    facts.interactive_timeout = int(row[8])
     facts.charsets[collation] = charsets
     if key.capabilities & IGNORE_SPACE:
         # a reset would spoil it; assume what holds for others

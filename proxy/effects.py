@@ -21,6 +21,7 @@ class Effects:
         "found_rows",
         "inner",
         "is_conditional",
+        "kept",
         "kill",
         "lexing",
         "lift_names",
@@ -52,6 +53,7 @@ class Effects:
         self.temporary: list[bytes] = []
         self.collation: bytes | None = None
         self.found_rows: int = 0
+        self.kept: int = 0
         self.question: int = 0
         self.title: bytes = b""
         self.limit: tuple[int, int] | None = None
@@ -108,6 +110,7 @@ class Effects:
             inner=self.inner,
             places=tuple(self.places),
             user_variables=tuple(dict.fromkeys(self.user_variables)),
+            kept=self.kept,
         )
 
 

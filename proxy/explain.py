@@ -15,6 +15,7 @@ from proxy.classify import classify
 from proxy.digest import digest
 from proxy.effects import at, is_assignment
 from proxy.grammar import ROUTINES
+from proxy.kept import KEPT, is_unmovable
 from proxy.lexer import (
     ANSI_QUOTES,
     HEAD_SIZE,
@@ -167,6 +168,8 @@ class _Explaining:
         self.tokens = tokenize(text, 0, len(text), lexing, is_conditional, 10000)
         self.words = [token.word for token in self.tokens if token.word]
         self.pins: dict[PinReason, list[str]] = {}
+        # variables that the server does not report
+        self.asked: list[str] = []
 
     def explanation(self) -> Explanation:
         self._pin(self.statement)
@@ -224,6 +227,7 @@ class _Explaining:
             self.pins.setdefault(PinReason.ROUTINE, [])
         denied = [name for name in statement.variables if name in DENIED and name not in statement.defaults]
         denied += [name for name in self._out_of_range() if name in statement.variables]
+        denied += [name for name in statement.variables if name in KEPT and self._is_unmovable(name)]
         if denied:
             self.pins.setdefault(PinReason.UNSAFE_VARIABLE, []).extend(_shown(name) for name in denied)
         if statement.variables:
@@ -239,13 +243,22 @@ class _Explaining:
             if is_assignment(at(self.tokens, i + 1))
             and at(self.tokens, i + 2).kind == NUMBER
             and token.word not in DENIED
+            and token.word not in KEPT
             and not is_restorable(token.word, self.tokens[i + 2].text)
         ]
 
+    def _is_unmovable(self, name: bytes) -> bool:
+        """Whether a kept variable gets a value that pins."""
+        return any(
+            token.text.lower().removeprefix(b"@@").rpartition(b".")[2] == name
+            and is_assignment(at(self.tokens, i + 1))
+            and is_unmovable(name, self._value(at(self.tokens, i + 2)), self.is_mariadb)
+            for i, token in enumerate(self.tokens)
+        )
+
     def _pin_variables(self, statement: Statement) -> None:
-        """What of SET the server does not report, and character sets with odd bytes."""
-        tokens = self.tokens
-        unreported: list[str] = []
+        """What of SET the server does not report and is asked for, and character sets with odd bytes."""
+        tokens, unreported = self.tokens, self.asked
         for i, token in enumerate(tokens):
             following = at(tokens, i + 1)
             if token.word == b"charset" or (
@@ -259,8 +272,6 @@ class _Explaining:
                 and b"." not in token.text
             ):
                 unreported.append(_shown(token.text[2:].lower()))
-        if unreported:
-            self.pins.setdefault(PinReason.UNTRACKED_VARIABLE, []).extend(unreported)
         if b"character_set_client" in statement.variables:
             charsets = [name for name in map(self._value, tokens) if name in UNSAFE_CHARSETS]
             if charsets:
@@ -293,13 +304,19 @@ class _Explaining:
             found.append("answered without a backend when the answer is known")
         if statement.flags & flags.READS_INSERT_ID:
             found.append("may read LAST_INSERT_ID(): restored first on a backend that does not have it")
-        lost = {
-            *self.pins.get(PinReason.UNTRACKED_VARIABLE, []),
-            *self.pins.get(PinReason.UNSAFE_VARIABLE, []),
-        }
-        settable = [name for name in statement.variables if name not in DENIED and _shown(name) not in lost]
+        lost = {*self.pins.get(PinReason.UNSAFE_VARIABLE, [])}
+        settable = [
+            name
+            for name in statement.variables
+            if name not in DENIED and name not in KEPT and _shown(name) not in lost
+        ]
         if settable:
             found.append(f"sets session variables, restored on the next backend: {_list(settable)}")
+        if self.asked:
+            found.append(f"the server is asked for what it does not report: {', '.join(self.asked)}")
+        kept = [name for name in statement.variables if name in KEPT and _shown(name) not in lost]
+        if kept:
+            found.append(f"kept for the client, and never left on a backend: {_list(kept)}")
         if statement.temporary:
             found.append(f"sets for itself only: {_list(statement.temporary)}")
         variables = [token.text for token in self.tokens if token.kind == VARIABLE]

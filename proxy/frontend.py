@@ -14,15 +14,17 @@ from protocol.commands import ping
 from protocol.errors import ProtocolError
 from protocol.framing import MAX_PAYLOAD, CommandReader, FileReader, answer_id, frame, payload_of
 from protocol.response import DEFAULT_TRACK_FILTER, TrackFilter
-from proxy import binary, long_data, resets, special
+from proxy import binary, idling, long_data, resets, special, tidying
 from proxy.backend import Backend
 from proxy.binary import AGAIN, COM_STMT_SEND_LONG_DATA, EXECUTING, HELD_BACK, STATEMENT_COMMANDS
 from proxy.classify import NOTHING, Statement
 from proxy.endpoint import COM_QUERY as COM_QUERY_BYTE
 from proxy.endpoint import IN_TRANSACTION
 from proxy.identity import Identity
+from proxy.kept import NOTHING_KEPT
 from proxy.lessee import (
     AWAITING_KILL,
+    CAPTURING,
     CHANGING,
     CLEANING,
     CLOSED,
@@ -33,6 +35,7 @@ from proxy.lessee import (
     READY,
     RELAYING,
     RESETTING,
+    TIDYING,
     WAITING,
     Lessee,
 )
@@ -42,7 +45,6 @@ from proxy.reasons import CloseReason
 from proxy.replies import SCHEMA_CODES, Failure, lost, ok, refused_by_server, shutting_down, unknown_command
 from proxy.session import HOLD, PARK, PROBE, SessionState
 from proxy.shared import SESSION_POOLING, Shared
-from proxy.statement import CHANGES_ACCOUNT, SETS_GLOBAL
 
 COM_QUIT: Final = 0x01
 COM_QUERY: Final = 0x03
@@ -59,8 +61,8 @@ BACKLOG_LIMIT: Final = 65536
 PAUSED_BY_BACKLOG: Final = 1
 PAUSED_BY_SERVER: Final = 2
 PAUSED_BY_CLIENT: Final = 4
-_BEFORE_COMMAND: Final = frozenset({CLEANING, PREPARING, PREPARING_STATEMENT})
-_UNANSWERED: Final = frozenset({CLEANING, PREPARING, PREPARING_STATEMENT, RELAYING, RESETTING})
+_BEFORE_COMMAND: Final = frozenset({CAPTURING, CLEANING, PREPARING, PREPARING_STATEMENT})
+_UNANSWERED: Final = frozenset({CAPTURING, CLEANING, PREPARING, PREPARING_STATEMENT, RELAYING, RESETTING})
 OPEN_TRIES: Final = 3
 """Backends tried for one command when each turns out to be dead before the command was sent."""
 
@@ -73,9 +75,11 @@ class Frontend(Lessee):
         "client_deprecate_eof",
         "connection_id",
         "cursors",
+        "due_tick",
         "file",
         "greeting_nonce",
         "held_answer",
+        "idle_since",
         "is_draining_reader",
         "is_relayed",
         "is_repeated",
@@ -119,6 +123,9 @@ class Frontend(Lessee):
         self.peer: str = peer
         self.program: str = program
         self.transport: Any = None
+        # when its last command began or ended, by the tick, and its bucket in `Shared.idle`
+        self.idle_since: float = shared.now
+        self.due_tick: int = 0
         # commands that are not complete or not started; None when there are none
         self.reader: CommandReader | None = None
         self.is_draining_reader: bool = False
@@ -143,6 +150,7 @@ class Frontend(Lessee):
         self.transport = transport
         self.shared.frontends[self.connection_id] = self
         transport.set_protocol(self)
+        idling.watch(self)
         if self.shared.pool_mode == SESSION_POOLING:
             self.session.pin(PinReason.SESSION_MODE)
 
@@ -165,7 +173,7 @@ class Frontend(Lessee):
                 self._start(chunk)
                 return
         elif state == RELAYING and self.backend is not None and self.backend.tracker.is_infile:
-            self._relay_file(chunk)
+            special.relay_file(self, chunk)
             return
         elif state == CHANGING:
             self.login.data_received(chunk)
@@ -267,6 +275,7 @@ class Frontend(Lessee):
             return
         command = wire[4]
         self.command = command
+        self.idle_since = self.shared.now
         self.tries = 0
         self.is_relayed = False
         if command == COM_QUERY:
@@ -312,9 +321,10 @@ class Frontend(Lessee):
             if not wire:
                 return
         self.state = RELAYING
-        backend.start_relay(
-            self, wire, self.command, self.client_deprecate_eof, self.track, self.session.status
-        )
+        session, track = self.session, self.track
+        if session.placed:
+            wire, track = tidying.rewritten(self, wire), tidying.track_of(self)
+        backend.start_relay(self, wire, self.command, self.client_deprecate_eof, track, session.status)
         if len(wire) > MAX_PAYLOAD:
             backend.tracker.count_on(answer_id(wire), answer_id(self.wire))
         if self.is_write_paused:
@@ -322,27 +332,6 @@ class Frontend(Lessee):
         if backend.tracker.is_complete:
             # COM_STMT_CLOSE and SEND_LONG_DATA have no answer
             self.answered()
-
-    def _relay_file(self, chunk: bytes) -> None:
-        """LOAD DATA LOCAL: the client's packets go to the server until the empty one ("LOCAL INFILE Request")."""
-        backend = self.backend
-        assert backend is not None
-        tracker = backend.tracker
-        if self.file is None:
-            self.file = FileReader(tracker.client_sequence_id, tracker.sequence_id)
-        file = self.file
-        try:
-            out = file.feed(chunk)
-        except ProtocolError as error:
-            self.bad_input(error)
-            return
-        if out:
-            backend.transport.write(out)
-        if file.is_complete:
-            self.file = None
-            tracker.infile_sent(file.server_sequence_id)
-            if file.rest:
-                self._read(file.rest)
 
     # What the backend tells its owner
 
@@ -358,7 +347,7 @@ class Frontend(Lessee):
             self.reader = None
             self._resume_reading(PAUSED_BY_BACKLOG)
             if early:
-                self._relay_file(early)
+                special.relay_file(self, early)
 
     def answered(self) -> None:
         backend = self.backend
@@ -376,7 +365,7 @@ class Frontend(Lessee):
             verdict = self.vector_changed(backend, verdict)
         backend.variables = session.variables
         if self.statement.has_aftermath:
-            self._aftermath(tracker.is_error)
+            special.aftermath(self, tracker.is_error)
             if self.state == CLOSED:
                 return
         self.settle(verdict)
@@ -399,6 +388,15 @@ class Frontend(Lessee):
             self.settle(self.session.probed(backend.tracker))
         elif self.state == RESETTING:
             resets.was_reset(self, backend, is_failed)
+        elif self.state == TIDYING:
+            tidying.ran(self, backend, is_failed)
+        elif self.state == CAPTURING:
+            self.captured_here(backend, is_failed)
+
+    def told_unasked(self, chunk: bytes) -> None:
+        # 4031, 1053 and the like, before the server closes
+        if self.state == HOLDING and chunk[4:5] == b"\xff":
+            self._send(chunk)
 
     def backend_lost(self, cause: str) -> None:
         state = self.state
@@ -414,6 +412,8 @@ class Frontend(Lessee):
             self.send_failure(lost(cause, was_held))
         if was_held or (state == RELAYING and self.is_relayed):
             # what the session had on that connection is gone, or half an answer was sent: as a direct connection would
+            if state == HOLDING and self.shared.facts.is_mariadb:
+                idling.reset_at_close(self)
             self.close(CloseReason.BACKEND_LOST)
             return
         self.start_waiting_commands()
@@ -435,7 +435,15 @@ class Frontend(Lessee):
             self.state = PROBING
             backend.run(self, [ping()])
             return
-        if verdict == HOLD and (self.session.pinned or self.counted_pins):
+        session = self.session
+        if (
+            (session.placed or session.kept is not NOTHING_KEPT)
+            and not (backend.kills and verdict != HOLD)
+            and tidying.starts(self, backend)
+        ):
+            return
+        self.idle_since = self.shared.now
+        if verdict == HOLD and (session.pinned or self.counted_pins):
             self.count_pins()
         self.wire = b""
         if verdict == HOLD:
@@ -466,20 +474,6 @@ class Frontend(Lessee):
         tracker = backend.tracker
         self.failed_to_prepare(refused_by_server(tracker))
 
-    def _aftermath(self, is_error: bool) -> None:
-        """What a statement means beyond its session."""
-        if is_error:
-            return
-        flags = self.statement.flags
-        if flags & CHANGES_ACCOUNT:
-            self.shared.credentials.forget_all()
-        if flags & SETS_GLOBAL:
-            self.shared.forget_baseline()
-        if special.closes_connection(self.session, flags):
-            # the server has closed the connection after its OK, so the client's is over, too ("COMMIT .. RELEASE")
-            self.discard(CloseReason.DIRTY)
-            self.close(CloseReason.CLIENT_QUIT)
-
     # Ending
 
     def close(self, reason: CloseReason) -> None:
@@ -491,6 +485,7 @@ class Frontend(Lessee):
         self.reader = None
         shared = self.shared
         shared.frontends.pop(self.connection_id, None)
+        shared.idle.forget(self)
         shared.counters.count_close("frontend", reason.value)
         shared.counters.frontends_open -= 1
         if state == WAITING and self.ticket is not None and self.endpoint is not None:
@@ -568,6 +563,7 @@ class Frontend(Lessee):
         if self.shared.pool_mode == SESSION_POOLING:
             session.pin(PinReason.SESSION_MODE)
         self.state = READY
+        tidying.know(self)
 
     def go_on(self, rest: bytes) -> None:
         """Take bytes that were read before they were due."""

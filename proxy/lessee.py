@@ -14,6 +14,8 @@ A session is always in one of these states:
     KILLING     a KILL for another session is under way on a side connection; KILLING_HELD: with a lease
     AWAITING_CAPTURE  the residue that it left on a backend is being read for it, because another session needs the backend
     AWAITING_KILL  the statement is over, a KILL aimed at it is still under way
+    CAPTURING   the residue on its lease is being read, because commands of ours have to run there before the client's
+    TIDYING     the command is over, commands of ours ask for variables and put the backend back (`tidying`)
     CHANGING    COM_CHANGE_USER: the new user is being authenticated
     CLOSED
 
@@ -31,6 +33,7 @@ from proxy.digest import READ, digest
 from proxy.endpoint import IN_TRANSACTION, PINNED, RUNNING, Endpoint, Holder, Waiter
 from proxy.identity import IGNORE_SPACE, Identity, PoolKey
 from proxy.jobs import reset_commands
+from proxy.keeping import commands_before_ours, lease_lost, ours_may_run, place, reads_kept
 from proxy.pin_records import SessionPins
 from proxy.pins import BITS, PinReason
 from proxy.pool_states import RESETTING as RESETTING_MEMBER
@@ -57,7 +60,9 @@ KILLING_HELD: Final = 10
 AWAITING_CAPTURE: Final = 11
 PREPARING_STATEMENT: Final = 12
 CLEANING: Final = 13
-CLOSED: Final = 14
+CAPTURING: Final = 14
+TIDYING: Final = 15
+CLOSED: Final = 16
 STATE_NAMES: Final = (
     "ready",
     "holding",
@@ -73,6 +78,8 @@ STATE_NAMES: Final = (
     "awaiting-capture",
     "preparing-statement",
     "cleaning",
+    "capturing",
+    "tidying",
     "closed",
 )
 
@@ -188,8 +195,8 @@ class Lessee(Holder):
             return
         if self.session.pinned:
             self.count_pinned_command()
-        if self.statement.reads_insert_id:
-            # on a backend that is new to the session its insert id may still have to be restored
+        if self.statement.needs_prepare:
+            # its insert id may still have to be restored, or kept variables have to be put there
             self.prepare(backend)
         else:
             self.run_command(backend)
@@ -288,13 +295,16 @@ class Lessee(Holder):
         if (
             backend.vector is session.vector
             and backend.variables is session.variables
-            and not self.statement.reads_insert_id
+            and not self.statement.needs_prepare
         ):
             self.run_command(backend)
             return
         variables = session.variables
         if backend.variables is not variables and not overwrites(variables, backend.variables):
             self._clean(backend)
+            return
+        reads = reads_kept(session, self.statement)
+        if reads and self._captures_first(backend):
             return
         commands: list[bytes] | None = []
         if backend.vector is not session.vector:
@@ -307,6 +317,8 @@ class Lessee(Holder):
             commands.append(restore_command(variables))
         if self.statement.reads_insert_id:
             commands.extend(session.restore_residue(self.statement))
+        if reads:
+            commands.append(place(session, reads))
         if not commands:
             self.run_command(backend)
             return
@@ -346,6 +358,26 @@ class Lessee(Holder):
         endpoint.note_reset(backend)
         self.prepare(backend)
 
+    def _captures_first(self, backend: Backend) -> bool:
+        """Commands of ours are to run before the client's: what they would destroy is read first. False when that is nothing."""
+        commands = commands_before_ours(self.session)
+        if commands:
+            self.state = CAPTURING
+            backend.run(self, commands, keeps_answers=True)
+            return True
+        ours_may_run(self.session, [])
+        return False
+
+    def captured_here(self, backend: Backend, is_failed: bool) -> None:
+        """The answers have come."""
+        answers = backend.answers or []
+        backend.answers = None
+        if is_failed:
+            self.failed_to_prepare(not_movable("what its last statement left behind could not be read"))
+            return
+        ours_may_run(self.session, answers)
+        self.prepare(backend)
+
     def failed_to_prepare(self, failure: Failure) -> None:
         """The session cannot be continued on the backend: the client gets the error, and the backend is closed. So is the connection of
         a session that held something on it."""
@@ -365,6 +397,7 @@ class Lessee(Holder):
         assert schema is not None and backend.vector is not None and endpoint is not None
         self.shared.proven_schemas.pop((self.identity.credential.user, schema), None)
         session.vector = session.vector.with_schema(None)
+        lease_lost(session)
         if backend.vector.schema is None:
             self.prepare(backend)
             return
@@ -410,6 +443,7 @@ class Lessee(Holder):
         if self.pins is not None:
             self.end_pins()
         self.session.residue_lost()
+        lease_lost(self.session)
         self.lease_ended()
         if self.state != CLOSED:
             self.state = READY

@@ -51,6 +51,7 @@ FUNCTION: Final = (
 )
 RETURNING: Final = 20
 LOCK_WAIT: Final = 21  # NOWAIT, WAIT
+VARIABLES: Final = 22  # tables that show session variables, and where they are
 
 WORDS: Final[dict[bytes, int]] = {
     b"limit": LIMIT,
@@ -74,6 +75,11 @@ WORDS: Final[dict[bytes, int]] = {
     b"except": UNION,
     b"intersect": UNION,
     b"returning": RETURNING,
+    b"information_schema": VARIABLES,
+    b"performance_schema": VARIABLES,
+    b"session_variables": VARIABLES,
+    b"system_variables": VARIABLES,
+    b"variables_by_thread": VARIABLES,
     b"nowait": LOCK_WAIT,
     b"wait": LOCK_WAIT,
 }

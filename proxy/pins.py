@@ -132,7 +132,7 @@ MEANINGS: Final[dict[PinReason, PinMeaning]] = {
         "set it in the server's parameter group (the baseline of all connections), or not at all",
     ),
     PinReason.UNTRACKED_VARIABLE: PinMeaning(
-        "a session variable was set and the server did not report its value",
+        "a session variable was set whose value the server neither reported nor told when it was asked",
         "SET SESSION of the same variable in a form that the server reports, or a reset",
         "write SET SESSION name = value (SET NAMES for character sets), or set it in the server's parameter group",
     ),
@@ -209,14 +209,9 @@ _ADVICE: Final[tuple[tuple[PinReason, re.Pattern[str], str], ...]] = tuple(
                 "load into the columns of a staging table and compute there",
             ),
             (
-                PinReason.UNTRACKED_VARIABLE,
-                r"set (character set|charset)\b",
-                "SET NAMES in its place, which is restored",
-            ),
-            (
                 PinReason.UNSAFE_VARIABLE,
-                r"set .*\b(wait_timeout|interactive_timeout)\b",
-                "leave it out: Fanin closes idle server connections itself; one hour or more does not pin",
+                r"set .*\bsession_track_\w+",
+                "name the variables that the program reads instead of '*'; leave GTIDs to connections of their own",
             ),
             (
                 PinReason.UNSAFE_VARIABLE,

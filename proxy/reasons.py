@@ -27,6 +27,7 @@ class CloseReason(enum.Enum):
     LOGIN_FAILED = "login-failed"
     LOGIN_TIMEOUT = "login-timeout"
     TOO_MANY_CLIENTS = "too-many-clients"
+    WAIT_TIMEOUT = "wait-timeout"  # idle for longer than its wait_timeout
     KILLED = "killed"  # KILL of its connection id
 
     # either

@@ -15,6 +15,7 @@ from protocol.response import ResponseTracker
 from proxy.pool_actions import AcquireTimeout, OpenFailed, PoolClosed, PoolDraining
 
 PREFIX: Final = "Fanin: "
+CLIENT_INTERACTION_TIMEOUT: Final = 4031
 
 
 class Failure(Exception):
@@ -96,6 +97,15 @@ def too_many_clients() -> Failure:
 def unknown_command() -> Failure:
     """1047 in MySQL's own words."""
     return Failure(ErrorCode.UNKNOWN_COM_ERROR, "Unknown command")
+
+
+def inactive() -> Failure:
+    """4031: the client was idle for too long. MySQL's own text."""
+    return Failure(
+        CLIENT_INTERACTION_TIMEOUT,
+        "The client was disconnected by the server because of inactivity."
+        " See wait_timeout and interactive_timeout for configuring this behavior.",
+    )
 
 
 def shutting_down() -> Failure:

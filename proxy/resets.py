@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from protocol.commands import reset_connection
+from proxy import idling, tidying
 from proxy.backend import Backend
 from proxy.endpoint import COM_QUERY
 from proxy.identity import IGNORE_SPACE
@@ -61,6 +62,8 @@ def _become_fresh(frontend: Frontend) -> None:
     charsets = facts.charsets_after_reset(frontend.identity.collation)
     frontend.session.was_reset(tuple(charsets.values()), facts.status)
     frontend.forget_statements()
+    idling.begin(frontend.session, facts, frontend.capabilities, is_reset=True)
+    tidying.know(frontend)
     if facts.is_mariadb and frontend.identity.key.capabilities & IGNORE_SPACE:
         frontend.identity.lose_ignore_space(shared.keys)
     if shared.pool_mode == SESSION_POOLING:

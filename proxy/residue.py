@@ -549,6 +549,10 @@ class ResidueKeeper(VariablesKeeper):
         self.moved()
         return CAPTURED
 
+    def warnings_captured(self, answer: bytes) -> None:
+        """The answer to SHOW WARNINGS."""
+        self.captured = Captured(_rows(answer), self._warning_count)
+
     def _counts_captured(self, answers: list[bytes]) -> None:
         if self.residue & DIAGNOSTICS:
             self.captured = Captured(_rows(answers[0]), self._warning_count)

@@ -16,8 +16,9 @@ that could see it agrees.
 A change of state that the text does not explain pins: "something changed" may be a user variable or a temporary table next to the
 variables that were reported, so only SET, USE and the like explain it.
 
-Nobody sees SELECT .. INTO @x and GET_LOCK() in a stored routine, nor MariaDB's ``SET @@x = ..``, so CALL and every function that is
-not the server's own pin, whether they succeed or fail. Limit: triggers, and views that use stored functions, are not recognized. What
+Nobody sees SELECT .. INTO @x and GET_LOCK() in a stored routine, nor MariaDB's ``SET @@x = ..`` there, so CALL and every function that
+is not the server's own pin, whether they succeed or fail. A variable that the text assigns and the server does not report is asked for
+(`keeping`). Limit: triggers, and views that use stored functions, are not recognized. What
 they leave in the session without the trackers' knowledge (user variables by INTO, user locks) stays on the backend until its reset.
 
 What a statement leaves behind for the next one to ask for is residue: the insert id, warnings, FOUND_ROWS() and ROW_COUNT(), and user
@@ -36,6 +37,8 @@ from typing import Final
 from protocol.response import ResponseTracker
 from protocol.session_track import SessionChanges
 from proxy.grammar import canonical
+from proxy.keeping import ask, keep, lease_lost
+from proxy.kept import KEPT, NOTHING_KEPT
 from proxy.lexer import ANSI_QUOTES, NO_BACKSLASH_ESCAPES
 from proxy.pins import BITS, REASONS, PinReason
 from proxy.residue import (
@@ -98,6 +101,8 @@ _NOT_RUN: Final = frozenset([
 _IN_PASSING: Final = frozenset(
     [PinReason.USER_VARIABLE, PinReason.USER_LOCK, PinReason.SEQUENCE_VALUE, PinReason.UNKNOWN_STATEMENT]
 )
+# MariaDB with a binlog reports last_gtid, read-only, after every transaction that wrote something; MySQL the other to who tracks '*'
+_REPORTED_UNASKED: Final = frozenset([b"last_gtid", b"statement_id"])
 UNSAFE_CHARSETS: Final = frozenset([b"gbk", b"big5", b"sjis", b"cp932", b"gb18030", b"gb2312"])
 _DIAGNOSTICS_BIT: Final = BITS[PinReason.DIAGNOSTICS]
 _ROUTINE_BIT: Final = BITS[PinReason.ROUTINE]
@@ -120,8 +125,12 @@ class SessionState(ResidueKeeper):
         "_is_locked",
         "_routine_flags",
         "_texts",
+        "idle_limit",
+        "kept",
         "lexing",
         "pinned",
+        "placed",
+        "questions",
     )
 
     def __init__(self, vector: Vector, status: int, sql_mode: bytes, is_mariadb: bool = False) -> None:
@@ -145,6 +154,14 @@ class SessionState(ResidueKeeper):
         # the statement that ended in the last ERR
         self._failed: Statement = NOTHING
         self._fresh_sql_mode: bytes = sql_mode
+        # the values of kept variables that the session has set; never changed, but replaced
+        self.kept: dict[bytes, bytes] = NOTHING_KEPT
+        # seconds that the client may be idle; 0: for ever
+        self.idle_limit: int = 0
+        # bits of kept variables that the lease has from this session, and ASKING: it has to be tidied (`keeping`)
+        self.placed: int = 0
+        # variables that were assigned and not reported
+        self.questions: tuple[bytes, ...] = ()
         self._watch_charset()
 
     # What the shell asks
@@ -186,6 +203,10 @@ class SessionState(ResidueKeeper):
         if not names:
             del self._holders[reason]
             self.pinned &= ~BITS[reason]
+
+    def text_of(self, name: bytes) -> Statement | None:
+        """What the text statement prepared by this name means, if that is known."""
+        return self._texts.get(name)
 
     # The predicate
 
@@ -349,8 +370,13 @@ class SessionState(ResidueKeeper):
         for name in statement.variables:
             if name == b"timestamp" and name in statement.defaults:
                 self.lift(PinReason.UNSAFE_VARIABLE, name)
+            elif name == b"last_insert_id" and name not in reported:
+                # residue like any other
+                self.residue |= INSERT_ID
+                self.native |= INSERT_ID
             elif name not in reported:
                 self.pin(PinReason.UNTRACKED_VARIABLE, name)
+                ask(self, name)
 
     def _see_failure(self, statement: Statement, code: int, changes: SessionChanges | None) -> None:
         """What the lexer says of a statement that failed: what it may have done before."""
@@ -407,7 +433,7 @@ class SessionState(ResidueKeeper):
         if changes.state_changed and not self._explains(statement, changes):
             self.pin(PinReason.OPAQUE_STATE_CHANGE)
         if changes.variables:
-            self._see_variables(statement, changes.variables)
+            self.see_variables(statement, changes.variables)
         if changes.schema is not None:
             self.vector = self.vector.with_schema(changes.schema or None)
         state = changes.transaction_state
@@ -445,14 +471,17 @@ class SessionState(ResidueKeeper):
         # MariaDB reports the schema, unchanged, when a statement opens a system table first
         return changes.schema is not None and changes.schema == self.vector.schema and not changes.variables
 
-    def _see_variables(self, statement: Statement, reported: list[tuple[bytes, bytes]]) -> None:
+    def see_variables(self, statement: Statement, reported: list[tuple[bytes, bytes]]) -> None:
+        """The server says that these variables have these values now."""
         kept: list[tuple[bytes, bytes]] = []
         for name, value in reported:
             name = name.lower()
             if statement.temporary and canonical(name) in statement.temporary:
                 continue
-            if name == b"last_gtid":
-                # MariaDB with a binlog reports it, read-only, after every transaction that wrote something
+            if name in _REPORTED_UNASKED:
+                continue
+            if name in KEPT:
+                keep(self, name, value)
                 continue
             if name in (b"last_insert_id", b"identity"):
                 self.insert_id = int(value)
@@ -534,6 +563,8 @@ class SessionState(ResidueKeeper):
         self.variables = None
         self.moved()
         self.lost = 0
+        self.kept = NOTHING_KEPT
+        lease_lost(self)
         self._watch_charset()
         for reason in kept:
             self.pin(reason)

@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 from proxy.counters import Counters
 from proxy.credentials import PROOF_LIFETIME, Credentials, LoginDelays
 from proxy.identity import KeyTable
+from proxy.idle import IdleWatch
 from proxy.pin_records import PinBook
 from proxy.residue import MAX_CAPTURED
 from proxy.rsa import KeyPair
@@ -42,6 +43,7 @@ class Shared:
         "facts",
         "facts_known",
         "frontends",
+        "idle",
         "is_draining",
         "key_pair",
         "keys",
@@ -53,6 +55,7 @@ class Shared:
         "max_clients",
         "max_packet",
         "next_id",
+        "now",
         "pins",
         "pool_mode",
         "proof_locks",
@@ -114,6 +117,10 @@ class Shared:
         self.readers: list[Endpoint] = []
         # sessions by their connection id
         self.frontends: dict[int, Frontend] = {}
+        # the clock, as of the last tick
+        self.now: float = loop.time()
+        # clients by the time at which their wait_timeout may be up
+        self.idle: IdleWatch[Frontend] = IdleWatch(self.now)
         self.is_draining: bool = False
         self.next_id: int = 0
 

@@ -1,4 +1,4 @@
-"""Commands and statements that are not simply passed on: KILL, questions about residue, COM_CHANGE_USER, what is refused.
+"""Commands and statements that are not simply passed on: KILL, questions about residue, COM_CHANGE_USER, LOAD DATA LOCAL, what is refused.
 
 Functions on a `Frontend`, off the common path.
 
@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from protocol.framing import payload_of
+from protocol.errors import ProtocolError
+from protocol.framing import FileReader, payload_of
 from proxy import binary
 from proxy.binary import COM_STMT_EXECUTE
 from proxy.classify import Statement
+from proxy.keeping import reads_kept
 from proxy.lessee import HOLDING, KILLING, KILLING_HELD, READY, WAITING
 from proxy.reasons import CloseReason
 from proxy.replies import Failure, lost, not_movable, ok, unknown_command
 from proxy.shared import FIRST_CONNECTION_ID, STATEMENT_POOLING
-from proxy.statement import BEGINS, MAY_RELEASE, MULTI, OWN_ID, RELEASES
+from proxy.statement import BEGINS, CHANGES_ACCOUNT, MAY_RELEASE, MULTI, OWN_ID, RELEASES, SETS_GLOBAL
 from proxy.tasks import spawn
 
 if TYPE_CHECKING:
@@ -77,6 +79,9 @@ def _answer_residue(frontend: Frontend, wire: bytes, statement: Statement) -> bo
     """A question about the previous statement whose backend has gone to somebody else: what was captured answers it, or is
     written into the statement that asks."""
     session = frontend.session
+    if statement.kept and reads_kept(session, statement):
+        # commands of ours come first, and after them nothing is on the lease (`tidying.rewritten`)
+        return False
     if session.lacks_diagnostics(statement):
         text = "GET DIAGNOSTICS is about a statement whose server connection has gone to another session; use a transaction around both"
         frontend.send(not_movable(text).wire(1))
@@ -198,3 +203,40 @@ def _kill_as_server_allows(frontend: Frontend, target: Frontend, is_query: bool,
         return True
     frontend.run_text(b"KILL %s%d" % (b"QUERY " if is_query else b"", backend.server_id))
     return True
+
+
+def relay_file(frontend: Frontend, chunk: bytes) -> None:
+    """LOAD DATA LOCAL: the client's packets go to the server until the empty one ("LOCAL INFILE Request")."""
+    backend = frontend.backend
+    assert backend is not None
+    tracker = backend.tracker
+    if frontend.file is None:
+        frontend.file = FileReader(tracker.client_sequence_id, tracker.sequence_id)
+    file = frontend.file
+    try:
+        out = file.feed(chunk)
+    except ProtocolError as error:
+        frontend.bad_input(error)
+        return
+    if out:
+        backend.transport.write(out)
+    if file.is_complete:
+        frontend.file = None
+        tracker.infile_sent(file.server_sequence_id)
+        if file.rest:
+            frontend.go_on(file.rest)
+
+
+def aftermath(frontend: Frontend, is_error: bool) -> None:
+    """What a statement means beyond its session."""
+    if is_error:
+        return
+    flags = frontend.statement.flags
+    if flags & CHANGES_ACCOUNT:
+        frontend.shared.credentials.forget_all()
+    if flags & SETS_GLOBAL:
+        frontend.shared.forget_baseline()
+    if closes_connection(frontend.session, flags):
+        # the server has closed the connection after its OK, so the client's is over, too ("COMMIT .. RELEASE")
+        frontend.discard(CloseReason.DIRTY)
+        frontend.close(CloseReason.CLIENT_QUIT)

@@ -107,10 +107,12 @@ class Statement:
         "inner",
         "is_plain",
         "is_special",
+        "kept",
         "kill",
         "lift_names",
         "lifts",
         "limit",
+        "needs_prepare",
         "pin_names",
         "pins",
         "places",
@@ -145,6 +147,7 @@ class Statement:
         inner: Statement | None = None,
         places: tuple[tuple[int, int, int, bool], ...] = (),
         user_variables: tuple[bytes, ...] = (),
+        kept: int = 0,
     ) -> None:
         self.flags: int = flags
         # reasons that hold once it has run, and for each the name of the thing (b"" where there is only one)
@@ -195,6 +198,10 @@ class Statement:
         self.reads_insert_id: bool = bool(
             flags & (READS_INSERT_ID | MULTI | MAY_CALL | MAY_CALL_ON_MARIADB | MAY_CALL_ON_MYSQL)
         )
+        # bits of the kept variables that it may read (`kept`), by its own text
+        self.kept: int = kept
+        # the backend may have to be prepared for it although that has the session's state
+        self.needs_prepare: bool = self.reads_insert_id or kept != 0
         # the shell has something to do when it has run
         self.has_aftermath: bool = bool(flags & AFTERMATH)
         self.changes_account: bool = bool(flags & CHANGES_ACCOUNT)

@@ -11,13 +11,15 @@ those for which it does not work or must not be done, with the reasons.
 Facts about reports (both servers): a SET to the same value is reported, too. SET NAMES reports three variables but no collation,
 whatever its COLLATE says: `with_variables` forgets the old ones then, and the session adds the one that the lexer saw. MySQL's `'*'`
 adds statement_id to every OK; naming the variables instead avoids that, without warnings, for 6 KB of names and 0.3 ms per reset.
-MariaDB reports nothing for ``SET @@x = ..`` without a scope, so we never write that.
+MariaDB reports nothing for ``SET @@x = ..`` without a scope, so we never write that; when a client does, it is asked for (`keeping`).
 """
 
 from __future__ import annotations
 
 import re
 from typing import Final
+
+from proxy.kept import KEPT
 
 CHARSET_VARIABLES: Final = (
     b"character_set_client",
@@ -68,11 +70,6 @@ DENIED: Final[dict[bytes, str]] = {
     b"resultset_metadata": "changes the protocol of one connection",
     b"character_set_database": "follows the schema",
     b"collation_database": "follows the schema",
-    b"session_track_gtids": "the proxy tracks sessions with it",
-    b"session_track_schema": "the proxy tracks sessions with it",
-    b"session_track_state_change": "the proxy tracks sessions with it",
-    b"session_track_system_variables": "the proxy tracks sessions with it",
-    b"session_track_transaction_info": "the proxy tracks sessions with it",
     b"proxy_user": "read-only",
     b"external_user": "read-only",
     b"system_versioning_asof": "its default cannot be set by its value",
@@ -82,7 +79,7 @@ DENIED: Final[dict[bytes, str]] = {
     b"use_secondary_engine": "for the server's own use",
     b"transaction_allow_batching": "for the server's own use",
 }
-"""Session variables that are not restored on another backend, and why. Setting one pins (`unsafe-variable`)."""
+"""Session variables that are not restored on another backend, and why. Setting one pins (`unsafe-variable`). Nor are those of `kept`."""
 
 NEUTRAL: Final[dict[bytes, bytes]] = {
     b"sql_log_bin": b"ON",
@@ -94,10 +91,6 @@ NEUTRAL: Final[dict[bytes, bytes]] = {
     b"skip_parallel_replication": b"OFF",
 }
 """Values of denied variables with which a session is like any other."""
-
-IDLE_LIMITS: Final = frozenset([b"wait_timeout", b"interactive_timeout"])
-SHORTEST_IDLE_LIMIT: Final = 3600
-"""Seconds. A backend with a shorter wait_timeout could be closed by the server while it waits in the pool, so setting one pins."""
 
 # Reported as empty when they are NULL.
 _NULLABLE: Final = frozenset(
@@ -123,10 +116,8 @@ _NAME: Final = re.compile(rb"[a-z0-9_.]+\Z")
 
 def is_restorable(name: bytes, value: bytes) -> bool:
     """Whether a backend can be given this reported value by `restore_commands`."""
-    if name in DENIED or _NAME.match(name) is None or _SAFE.match(value) is None:
+    if name in DENIED or name in KEPT or _NAME.match(name) is None or _SAFE.match(value) is None:
         return False
-    if name in IDLE_LIMITS:
-        return value.isdigit() and int(value) >= SHORTEST_IDLE_LIMIT
     return not (name in _FREE_TEXT and _NUMBER.match(value) is not None)
 
 

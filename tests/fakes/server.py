@@ -28,7 +28,7 @@ from tests.fakes.wire import AUTOCOMMIT, ok, packets
 
 KEY_PAIR = KeyPair()
 CHARSETS = (b"utf8mb4", b"utf8mb4", b"utf8mb4", b"utf8mb4_0900_ai_ci")
-MEASURED = (*CHARSETS, b"STRICT_TRANS_TABLES", b"67108864", b"16382")
+MEASURED = (*CHARSETS, b"STRICT_TRANS_TABLES", b"67108864", b"16382", b"28800", b"28800")
 
 
 class ServerEnd(Peer):

@@ -9,7 +9,7 @@ from typing import Any
 from config.sections import Pool, Role, Upstream
 from config.settings import Settings
 from protocol.auth import Verifier
-from proxy import tasks
+from proxy import idling, tasks
 from proxy.classify import StatementCache
 from proxy.connector import Facts, Target
 from proxy.counters import Counters
@@ -172,8 +172,10 @@ class World:
         return self.server.last
 
     def tick(self, seconds: float = 0.0) -> None:
-        """Let time pass, and the endpoints have their tick."""
+        """Let time pass, and the process have its tick."""
         self.loop.advance(seconds)
+        self.shared.now = self.loop.time()
+        self.loop.call(idling.look, self.shared, self.shared.now)
         for endpoint in self.shared.endpoints():
             self.loop.call(endpoint.tick)
 

@@ -15,10 +15,13 @@ from bench.servers import Server
 from tests.integration.answers import comparable, told
 from tests.integration.fixtures import MakeFanin
 from tests.integration.running import Fanin, Shared, run
-from tests.integration.scripts import CLEAN, CONTENT, SCRIPTS
+from tests.integration.scripts import CLEAN, CONTENT
+from tests.integration.scripts import SCRIPTS as OTHER_SCRIPTS
+from tests.integration.setting_scripts import SETTING_SCRIPTS
 from tests.integration.steps import Script
 from tests.integration.wire import NEWEST, PLAIN, WireClient
 
+SCRIPTS = (*OTHER_SCRIPTS, *SETTING_SCRIPTS)
 KINDS = {"plain": PLAIN, "newest": NEWEST}
 RIVAL_STATE = (
     "SET NAMES latin1 COLLATE latin1_german1_ci",

@@ -24,6 +24,7 @@ from protocol.packets import (
     text_row,
 )
 from protocol.response import DEFAULT_TRACK_FILTER, ResponseTracker, TrackFilter
+from protocol.session_track import EVERYTHING as EVERYTHING_ITS_OWN
 
 EVERYTHING = TrackFilter(frozenset([b"*"]), schema=True, state_change=True, transaction=True, gtids=True)
 AUTOCOMMIT = int(ServerStatus.AUTOCOMMIT)
@@ -835,3 +836,18 @@ def test_the_constants_are_those_of_the_documentation() -> None:
     assert {name: int(number, 16) for name, number in named} == {
         name: Command[name].value for name, _ in named
     }
+
+
+def test_a_client_whose_choice_the_server_tracks_gets_blocks_untouched_also_empty_ones() -> None:
+    tracker = ResponseTracker(deprecate_eof=True, session_track=True)
+    wire = frame(b"\0\0\0\x02\x40\0\0\0\0", 1)
+    tracker.begin(Command.COM_QUERY, True, EVERYTHING_ITS_OWN, 2)
+    assert tracker.feed(wire) is wire
+
+
+def test_an_empty_block_tells_that_characteristics_changed_where_only_the_state_is_tracked() -> None:
+    tracker = ResponseTracker(deprecate_eof=True, session_track=True)
+    track = TrackFilter(frozenset(), False, False, True, False, characteristics=False)
+    changes = SessionChanges(transaction_characteristics=b"SET TRANSACTION READ ONLY;")
+    tracker.begin(Command.COM_QUERY, True, track, 2)
+    assert tracker.feed(frame(build_ok(status=2, changes=changes), 1)) == frame(b"\0\0\0\x02\x40\0\0\0\0", 1)

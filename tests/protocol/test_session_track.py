@@ -132,3 +132,20 @@ def test_names_of_variables_are_compared_in_lower_case() -> None:
 
 def test_unknown_entries_are_dropped() -> None:
     assert filter_changes(entry(9, b"?"), only(b"*", transaction=True)) == b""
+
+
+def state_only() -> TrackFilter:
+    return TrackFilter(frozenset(), False, False, True, False, characteristics=False)
+
+
+def test_where_only_the_state_of_transactions_is_tracked_their_characteristics_show_as_nothing() -> None:
+    block = build_changes(SessionChanges(transaction_characteristics=b"SET TRANSACTION READ ONLY;"))
+    assert filter_changes(block, state_only()) == b""
+    assert state_only().tells(block)
+    assert not state_only().tells(build_changes(SessionChanges(schema=b"shop")))
+    assert not only().tells(block)
+    assert not only(transaction=True).tells(block)
+
+
+def test_characteristics_are_not_tracked_without_transactions() -> None:
+    assert not only().passes(4, b"")

@@ -5,6 +5,7 @@ import pytest
 from protocol.framing import frame
 from proxy import statement as flags
 from proxy.classify import NOTHING, StatementCache, classify
+from proxy.kept import LIMITS, TRACKING
 from proxy.lexer import ANSI_QUOTES, NO_BACKSLASH_ESCAPES
 from proxy.statement import ALL_NAMES, FIXED_NAME, UNKNOWN_FOUND_ROWS, Question, Statement
 
@@ -677,3 +678,22 @@ def test_split_commands_are_read_whole() -> None:
 )
 def test_a_name_that_is_missing_is_the_servers_business(text: bytes) -> None:
     assert not classify(text, 0).is_plain
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"SELECT * FROM performance_schema.session_variables",
+        b"SELECT * FROM variables_by_thread",
+        b"SELECT * FROM information_schema.SYSTEM_VARIABLES",
+        b"SHOW VARIABLES",
+    ],
+)
+def test_tables_that_show_variables_may_show_those_of_the_client(text: bytes) -> None:
+    assert classify(text, 0).kept == LIMITS | TRACKING
+    assert classify(text, 0).needs_prepare
+
+
+def test_of_several_statements_the_trackers_have_to_see_all() -> None:
+    assert classify(b"SHOW VARIABLES; SELECT 1", 0).kept == LIMITS
+    assert classify(b"SELECT * FROM information_schema.tables", 0).kept == 0

@@ -82,8 +82,14 @@ def test_statements_have_a_class(text: str, kind: str) -> None:
         ("SET NAMES 'GBK'", {"unsafe-charset": ["gbk"]}),
         ("SET NAMES utf8mb4, @@time_zone = 'gbk'", {"unsafe-charset": ["gbk"]}),
         ("SET time_zone = 'gbk'", {}),
-        ("SET CHARACTER SET latin1", {"untracked-variable": ["collation_connection"]}),
-        ("SET CHARSET latin1", {"untracked-variable": ["collation_connection"]}),
+        ("SET CHARACTER SET latin1", {}),
+        ("SET wait_timeout = 5, session_track_schema = 0", {}),
+        ("SET session_track_gtids = OFF", {}),
+        ("SET session_track_gtids = OWN_GTID", {"unsafe-variable": ["session_track_gtids"]}),
+        (
+            "SET @@session.session_track_system_variables = '*'",
+            {"unsafe-variable": ["session_track_system_variables"]},
+        ),
         ("ALTER TABLE t RENAME TO u", {"temporary-table": []}),
         ("FROBNICATE 5", {"unknown-statement": []}),
     ],
@@ -94,9 +100,8 @@ def test_pins_are_told_with_names_but_no_literals(text: str, expected: dict[str,
 
 def test_servers_differ() -> None:
     assert pins("SET @@sql_safe_updates = 1, @@session.sql_mode = ''") == {}
-    assert pins("SET @@sql_safe_updates = 1, @@session.sql_mode = ''", is_mariadb=True) == {
-        "untracked-variable": ["sql_safe_updates"]
-    }
+    assert pins("SET @@sql_safe_updates = 1, @@session.sql_mode = ''", is_mariadb=True) == {}
+    assert pins("SET session_track_system_variables = '*'", is_mariadb=True) == {}
     assert pins("SELECT UUID_TO_BIN('x')") == {}
     assert pins("SELECT UUID_TO_BIN('x')", is_mariadb=True) == {"routine": []}
     assert pins("SELECT NATURAL_SORT_KEY('x')") == {"routine": []}
@@ -148,7 +153,6 @@ def test_effects_are_told(text: str, expected: str) -> None:
 
 def test_what_is_not_restored_is_not_told_to_be() -> None:
     assert one("SET profiling = 1").effects == []
-    assert one("SET @@sql_safe_updates = 1", is_mariadb=True).effects == []
 
 
 @pytest.mark.parametrize("text", ["SELECT SQL_CALC_FOUND_ROWS a FROM t LIMIT 5", "SELECT FOUND_ROWS()"])
@@ -225,3 +229,9 @@ def test_json_has_the_same() -> None:
             "advice": meaning.advice,
         }
     ]
+
+
+def test_kept_variables_and_those_that_are_asked_for_are_told() -> None:
+    (explained,) = explain(b"SET CHARSET latin1, wait_timeout = 5")
+    assert "kept for the client, and never left on a backend: wait_timeout" in explained.effects
+    assert "the server is asked for what it does not report: collation_connection" in explained.effects

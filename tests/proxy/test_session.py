@@ -219,11 +219,6 @@ def test_variables_that_must_not_be_moved_pin(story: Story) -> None:
     assert story.variable("sql_log_bin") is None
 
 
-def test_a_short_idle_limit_pins_until_it_is_long(story: Story) -> None:
-    assert story.run("SET wait_timeout=9", ok(changes=changed(("wait_timeout", "9")))) == HOLD
-    assert story.run("SET wait_timeout=9999", ok(changes=changed(("wait_timeout", "9999")))) == RELEASE
-
-
 def test_time_stands_still_until_it_is_set_to_default(story: Story) -> None:
     report = changed(("timestamp", "5.000000"))
 
