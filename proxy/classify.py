@@ -155,7 +155,8 @@ def _compose(text: bytes, lexing: int, found: Survey) -> Statement:
         # only what the last one says would count, and it may not be reached
         effects.question = 0
         effects.kill = None
-        effects.places.clear()
+        # the first one still asks about the command before
+        effects.places = [place for place in effects.places if place[2] <= heads[HEAD_SIZE]]
         effects.found_rows = UNKNOWN_FOUND_ROWS
     return effects.statement()
 

@@ -460,8 +460,12 @@ class ResidueKeeper(VariablesKeeper):
         They are written so that the definition of the column stays what it is.
         """
         text = b""
+        known = self.native | self.residue
+        if statement.reads_insert_id and not self.native & INSERT_ID:
+            # what restores the insert id has a ROW_COUNT() of its own
+            known &= ~ROW_COUNT
         for question, begin, end, is_item in reversed(statement.places):
-            if (self.native | self.residue) & BIT_OF[question]:
+            if known & BIT_OF[question]:
                 continue
             text = text or payload_of(wire)
             original = text[1 + begin : 1 + end]

@@ -223,7 +223,8 @@ def test_reading_residue(text: str, expected: int) -> None:
             [(Question.FOUND_ROWS, "FOUND_ROWS()", True), (Question.WARNING_COUNT, "@@warning_count", True)],
         ),
         ("SELECT row_count FROM t", []),
-        ("SELECT ROW_COUNT(); SELECT 1", []),
+        ("SELECT ROW_COUNT(); SELECT 1", [(Question.ROW_COUNT, "ROW_COUNT()", True)]),
+        ("SELECT 1; SELECT ROW_COUNT()", []),
     ],
 )
 def test_places_of_counts(text: str, expected: list[tuple[int, str, bool]]) -> None:

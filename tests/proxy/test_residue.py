@@ -543,6 +543,21 @@ def test_counts_are_written_in_where_the_backend_does_not_have_them(story: Story
     assert story.rewrite("SELECT @@`error_count`, 1") == ("SELECT NULLIF(0|0,-1) AS `@@``error_count```, 1")
 
 
+def test_a_count_is_written_in_where_restoring_the_insert_id_would_spoil_it(story: Story) -> None:
+    story.run("UPDATE t SET a=1", ok(3))
+    assert story.rewrite("SELECT ROW_COUNT(), 1") == "SELECT ROW_COUNT(), 1"
+    assert story.rewrite("SELECT ROW_COUNT(), LAST_INSERT_ID()") == (
+        "SELECT COALESCE(3,ROW_COUNT()) AS `ROW_COUNT()`, LAST_INSERT_ID()"
+    )
+
+
+def test_of_several_statements_the_first_asks_about_the_one_before(story: Story) -> None:
+    story.keeper.row_count = 3
+    assert story.rewrite("SELECT ROW_COUNT() AS n; SELECT ROW_COUNT()") == (
+        "SELECT COALESCE(3,ROW_COUNT()) AS n; SELECT ROW_COUNT()"
+    )
+
+
 def test_other_statements_stay_the_same_object(story: Story) -> None:
     wired = frame(b"\x03SELECT 1")
     assert story.rewritten(classify(b"SELECT 1", 0), wired) is wired
