@@ -187,6 +187,8 @@ class ResponseTracker(Outcome):
         self._command = command
         self.is_complete = self._state == _DONE
         self._clear(status)
+        # the rows of a cursor come without their definitions
+        self.has_result_set = command == _COM_STMT_FETCH
         self._sequence_id = 1
         self._inserts_eof = self._server_deprecate_eof and not client_deprecate_eof
         self._removes_eof = client_deprecate_eof and not self._server_deprecate_eof

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Final
 from proxy.backend import Backend, Owner
 from proxy.identity import PoolKey
 from proxy.reasons import CloseReason
+from proxy.variables import assigned
 from proxy.vector import RESULTS_COLLATION, Vector, is_restorable, restore_commands
 
 if TYPE_CHECKING:
     from proxy.endpoint import Endpoint
 
+_COM_QUERY: Final = b"\x03"
 STRANGE_SCHEMA: Final = b"information_schema"
 """Every user may choose it."""
 
@@ -64,9 +66,12 @@ STRANGERS: Final[list[list[tuple[bytes, bytes]]]] = [
 ]
 """Session variables of other sessions, in the order in which those come: (name, value) as servers report them."""
 
+USER_VARIABLES: Final = (b"a", b"note", b"stranger")
+SETS_VARIABLES: Final = _COM_QUERY + b"SET @a=-7.5,@note='strange',@stranger=0x00"
+"""What every fourth of them leaves besides. Not all, because a reset is what removes them, and everything else with them."""
+
 ISOLATION_LEVELS: Final = (b"READ COMMITTED", b"SERIALIZABLE", b"READ UNCOMMITTED")
 
-_COM_QUERY: Final = b"\x03"
 TRACES: Final = (
     _COM_QUERY + b"SET last_insert_id=987654321",
     _COM_QUERY + b"PREPARE fanin_stranger FROM 'SELECT 2'",
@@ -139,7 +144,11 @@ class Dirtying(Owner):
             [(name.lower(), value) for name, value in reported if is_restorable(name.lower(), value)]
         )
         self.vector = None
-        backend.run(self, [*TRACES, WARNING if self.turn % 2 else ERROR])
+        commands = [*TRACES, WARNING if self.turn % 2 else ERROR]
+        if self.turn % 4 == 0:
+            backend.variables = assigned(backend.variables, USER_VARIABLES)
+            commands.insert(0, SETS_VARIABLES)
+        backend.run(self, commands)
 
     def backend_lost(self, cause: str) -> None:
         self.endpoint.discard(self.backend, CloseReason.LOST)

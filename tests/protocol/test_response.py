@@ -555,6 +555,7 @@ def test_fetching(cut: Callable[[bytes], Iterator[bytes]]) -> None:
         sent = wire_of(row, row, build_ok(status=status | MORE, header=0xFE))
         assert relayed(tracker, sent, cut) == wire_of(row, row, build_eof(status | MORE))
         assert tracker.is_complete and tracker.rows == 2 and tracker.cursor_open is is_open
+        assert tracker.has_result_set
 
 
 def prepare_ok(columns: int, params: int, warnings: int = 0) -> bytes:

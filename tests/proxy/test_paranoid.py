@@ -6,7 +6,15 @@ import pytest
 
 from protocol.packets import Column, SessionChanges, text_resultset
 from proxy.backend import Backend
-from proxy.paranoid import ERROR, STRANGE_SCHEMA, STRANGERS, TRACES, WARNING
+from proxy.paranoid import (
+    ERROR,
+    SETS_VARIABLES,
+    STRANGE_SCHEMA,
+    STRANGERS,
+    TRACES,
+    USER_VARIABLES,
+    WARNING,
+)
 from proxy.vector import Vector, is_restorable
 from tests.fakes.client import FakeClient
 from tests.fakes.server import ServerEnd
@@ -139,6 +147,22 @@ def test_strangers_take_turns(world: World) -> None:
         server.answers(rows(b"1"))
         seen.append(dirtied(server)[-1])
     assert seen == [WARNING, ERROR]
+
+
+def test_every_fourth_leaves_user_variables(world: World) -> None:
+    client = world.client(schema=b"shop")
+    seen = []
+    for _ in range(4):
+        client.sends(SELECT)
+        server = world.backend()
+        while server.got() != [b"\x03SELECT 1 FROM t"]:
+            server.answers(ok())
+        server.answers(rows(b"1"))
+        seen.append(SETS_VARIABLES in dirtied(server))
+    assert seen == [False, False, False, True]
+    (member,) = world.writer.core.members()
+    assert isinstance(member, Backend) and member.variables is not None
+    assert member.variables.names == USER_VARIABLES
 
 
 def test_what_is_held_is_left_alone(world: World) -> None:

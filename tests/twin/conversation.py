@@ -497,7 +497,7 @@ def field_list(d: Draft) -> bool:
 
 @kind(2)
 def unknown_command(d: Draft) -> None:
-    d.add(Command(d.one((b"\x21", b"\x7f", b"\x1b\x09\x00", b"\x0c\x00\x00\x00\x00"))))
+    d.add(Command(d.one((b"\x7e", b"\x7f", b"\x1b\x09\x00", b"\x0c\x00\x00\x00\x00"))))
 
 
 @kind(3)
