@@ -312,6 +312,7 @@ def answered(frontend: Frontend, backend: Backend) -> int:
         return AGAIN
     if command == COM_STMT_PREPARE:
         _prepare_answered(frontend, backend)
+        return frontend.session.completed_prepare(tracker)
     elif command == COM_STMT_SEND_LONG_DATA:
         assert prepared is not None
         long_data.started(frontend, prepared)

@@ -88,6 +88,7 @@ _QUIET: Final = _IN_TRANS | _DB_DROPPED
 
 _COM_INIT_DB: Final = 0x02
 _COM_PING: Final = 0x0E
+_COM_FIELD_LIST: Final = 0x04
 _COM_SET_OPTION: Final = 0x1B
 
 # Errors of parsing, name resolution, privileges and checking of values: nothing of a single statement was executed.
@@ -542,9 +543,24 @@ class SessionState(ResidueKeeper):
             self.pinged()
         elif command == _COM_SET_OPTION:
             self.vector = self.vector.with_multi_statements(payload[1] == 0)
+        if command == _COM_SET_OPTION or command == _COM_FIELD_LIST:
+            # their answers end in EOF packets, as those of queries do
+            self.row_count = -1
+            self.native |= ROW_COUNT
         if response.changes is not None:
             self._see_changes(_NAMES_SCHEMA if command == _COM_INIT_DB else NOTHING, response.changes)
         return self.verdict()
+
+    def completed_prepare(self, response: ResponseTracker) -> int:
+        """The same for COM_STMT_PREPARE: a success leaves ROW_COUNT() and FOUND_ROWS() as they were."""
+        if response.is_error:
+            return self._completed(NOTHING, response)
+        counts = (self.row_count, self.native & ROW_COUNT)
+        verdict = self._completed(NOTHING, response)
+        self.row_count = counts[0]
+        if not counts[1]:
+            self.native &= ~ROW_COUNT
+        return verdict
 
     def was_reset(self, charsets: tuple[bytes, ...], status: int) -> None:
         """COM_RESET_CONNECTION or COM_CHANGE_USER: the session is as fresh, with these values of CHARSET_VARIABLES."""

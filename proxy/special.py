@@ -123,9 +123,9 @@ def start_rare(frontend: Frontend, wire: bytes) -> None:
     elif frontend.command == COM_SET_OPTION and len(wire) >= 7:
         frontend.execute(wire)
     elif frontend.command == COM_SET_OPTION:
-        frontend.send(Failure(MALFORMED, "Malformed communication packet").wire(1))
+        binary.refuse(frontend, wire, Failure(MALFORMED, "Malformed communication packet"))
     else:
-        frontend.send(unknown_command().wire(1))
+        binary.refuse(frontend, wire, unknown_command())
 
 
 def start_kill(frontend: Frontend, is_query: bool, connection_id: int) -> bool:
@@ -134,7 +134,7 @@ def start_kill(frontend: Frontend, is_query: bool, connection_id: int) -> bool:
         return False
     target = frontend.shared.frontends.get(connection_id)
     if target is None:
-        frontend.send(Failure(NO_SUCH_THREAD, f"Unknown thread id: {connection_id}").wire(1))
+        _refuse(frontend, Failure(NO_SUCH_THREAD, f"Unknown thread id: {connection_id}"))
         return True
     if target is frontend:
         _kill_self(frontend, is_query)
@@ -182,9 +182,14 @@ async def _kill_query(frontend: Frontend, target: Frontend, backend: Backend, en
             frontend.start_waiting_commands()
 
 
+def _refuse(frontend: Frontend, failure: Failure) -> None:
+    frontend.session.refused(failure.code, failure.message)
+    frontend.send(failure.wire(1))
+
+
 def _kill_self(frontend: Frontend, is_query: bool) -> None:
     if is_query or not frontend.shared.facts.is_mariadb:
-        frontend.send(_interrupted().wire(1))
+        _refuse(frontend, _interrupted())
     else:
         frontend.send(Failure(CONNECTION_KILLED, "Connection was killed", "70100").wire(1))
     if not is_query:
@@ -199,7 +204,7 @@ def _kill_as_server_allows(frontend: Frontend, target: Frontend, is_query: bool,
     """Another user's session: the server decides about the privilege, on the connection id that it knows."""
     backend = target.backend
     if backend is None:
-        frontend.send(Failure(NOT_OWNER, f"You are not owner of thread {connection_id}").wire(1))
+        _refuse(frontend, Failure(NOT_OWNER, f"You are not owner of thread {connection_id}"))
         return True
     frontend.run_text(b"KILL %s%d" % (b"QUERY " if is_query else b"", backend.server_id))
     return True

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from protocol.packets import Column
+from protocol.packets import Column, build_ok
 from protocol.session_track import SessionChanges
 from proxy.classify import classify
 from proxy.lexer import ANSI_QUOTES, NO_BACKSLASH_ESCAPES
 from proxy.pins import PinReason
-from proxy.residue import DIAGNOSTICS, INSERT_ID, MAX_CAPTURED, USER_VARIABLES
+from proxy.residue import DIAGNOSTICS, INSERT_ID, MAX_CAPTURED, ROW_COUNT, USER_VARIABLES
 from proxy.session import HOLD, PARK, PROBE, RELEASE, SessionState
 from proxy.variables import CAPTURED, CAPTURING, KEEPS_VARIABLES, KEEPS_WARNINGS
 from proxy.vector import CHARSET_VARIABLES, RESULTS_COLLATION, Vector
@@ -776,6 +776,25 @@ def test_set_option_changes_the_vector(story: Story) -> None:
     assert story.session.vector.multi_statements
     story.command(COM_SET_OPTION, b"\x01\x00")
     assert not story.session.vector.multi_statements
+
+
+@pytest.mark.parametrize(("command", "payload"), [(COM_SET_OPTION, b"\x00\x00"), (0x04, b"t\0")])
+def test_answers_that_end_in_eof_count_as_rows(story: Story, command: int, payload: bytes) -> None:
+    story.run("UPDATE t SET a=1", ok(3))
+    story.command(command, payload, [build_ok(status=AUTOCOMMIT, header=0xFE)])
+    assert story.session.row_count == -1
+
+
+def test_preparing_leaves_the_counts_alone(story: Story) -> None:
+    story.run("UPDATE t SET a=1", ok(3))
+    assert story.session.completed_prepare(response(ok())) == RELEASE
+    assert story.session.row_count == 3
+    story.run("BEGIN", ok(status=AUTOCOMMIT | IN_TRANS))
+    story.run("UPDATE t SET a=1", ok(4, status=AUTOCOMMIT | IN_TRANS))
+    story.session.completed_prepare(response(ok(status=AUTOCOMMIT | IN_TRANS)))
+    assert (story.session.row_count, story.session.native & ROW_COUNT) == (4, ROW_COUNT)
+    assert story.session.completed_prepare(response(err(1064))) == PROBE
+    assert story.session.row_count == -1
 
 
 def test_a_probe_tells_how_many_warnings_an_error_came_with(story: Story) -> None:

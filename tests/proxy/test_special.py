@@ -292,6 +292,17 @@ def test_the_id_of_a_server_is_the_servers_business(world: World) -> None:
     client.gets(error(1047))
 
 
+@pytest.mark.parametrize("refused", [query(f"KILL {UNKNOWN}"), frame(b"\x7f"), frame(b"\x1b")])
+def test_what_the_proxy_refuses_is_in_the_warnings(world: World, refused: bytes) -> None:
+    client = world.client()
+    client.sends(refused)
+    client.got()
+    client.sends(query("SELECT @@error_count"))
+    assert b"\x011" in client.got()
+    client.sends(query("SELECT ROW_COUNT()"))
+    assert b"\x02-1" in client.got()
+
+
 def test_nobody_has_the_id_0(world: World) -> None:
     client = world.client()
     client.sends(query("KILL 0"))
