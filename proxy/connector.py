@@ -25,7 +25,7 @@ from proxy.credentials import Credential
 from proxy.identity import IGNORE_SPACE, MULTI_RESULTS, PoolKey
 from proxy.replies import SCHEMA_CODES, Failure, unreachable
 from proxy.results import text_rows
-from proxy.vector import CHARSET_VARIABLES, NAMES_QUERY, Vector, setup_statement
+from proxy.vector import CHARSET_VARIABLES, NAMES_QUERY, SPOILT_SCHEMA, Vector, setup_statement
 
 COM_QUERY: Final = b"\x03"
 MEASURE: Final = (
@@ -229,12 +229,15 @@ async def _set_up(
     backend.server_id = connected.connection_id
     facts.status = connected.status & ~int(ServerStatus.SESSION_STATE_CHANGED)
     backend.setup = await _setup_of(backend, connected, facts)
+    schema = vector.schema if vector is not None and key.has_schema else None
     charsets = facts.charsets.get(collation)
     if charsets is None:
+        if schema is not None and not key.capabilities & IGNORE_SPACE:
+            # measuring resets it
+            schema = SPOILT_SCHEMA
         charsets = await _measure(backend, key, collation, facts)
     await _ask(backend, backend.setup)
     backend.collation = collation
-    schema = vector.schema if vector is not None and key.has_schema else None
     fresh = Vector.fresh(schema, dict(zip(CHARSET_VARIABLES, charsets, strict=True)))
     backend.vector = fresh.with_multi_statements(vector is not None and vector.multi_statements)
     if backend.mode != OPENING:

@@ -27,7 +27,7 @@ from proxy.reasons import CloseReason
 from proxy.replies import Failure, of_ticket, refused_by_server, unreachable
 from proxy.tasks import spawn
 from proxy.variables import CAPTURED
-from proxy.vector import Vector
+from proxy.vector import SPOILT_SCHEMA, Vector
 
 if TYPE_CHECKING:
     from config.settings import Settings
@@ -302,7 +302,7 @@ class Endpoint(LossListener):
     def note_reset(self, backend: Backend) -> None:
         """What a session has after a reset is known (measured.md, section 2)."""
         vector = backend.vector
-        schema = vector.schema if vector is not None else None
+        schema = None if vector is None or vector.schema is None else SPOILT_SCHEMA
         fresh = Vector.fresh(schema, self.facts.charsets_after_reset(backend.collation))
         multi = vector is not None and vector.multi_statements
         backend.vector = fresh.with_multi_statements(multi)

@@ -38,6 +38,10 @@ RESULTS_COLLATION: Final = b"collation_results"
 """Not a variable of the server's, but it has one: the collation that came with character_set_results, by the handshake or by SET NAMES
 .. COLLATE. Definitions of columns name it. Only SET NAMES can set it."""
 
+SPOILT_SCHEMA: Final = b""
+"""The schema of a backend after a reset. It stays the same, but character_set_database, by which LOAD DATA reads, is then that of the server:
+it has to be chosen again."""
+
 # Must precede the character sets: they decide which collation a character set brings.
 _FIRST: Final = (b"default_collation_for_utf8mb4", b"character_set_collations")
 

@@ -16,7 +16,7 @@ from proxy.credentials import Credential
 from proxy.identity import IGNORE_SPACE, KeyTable
 from proxy.replies import Failure
 from proxy.tasks import spawn
-from proxy.vector import NAMES_QUERY, Vector
+from proxy.vector import NAMES_QUERY, SPOILT_SCHEMA, Vector
 from tests.fakes.loop import StepLoop
 from tests.fakes.server import CHARSETS, TLS_ERROR, FakeServer
 from tests.fakes.wire import error, ok
@@ -129,6 +129,15 @@ def test_a_session_that_is_in_a_schema_is_logged_in_there(loop: StepLoop, fake: 
     assert login.capabilities & Capability.MULTI_STATEMENTS and login.capabilities & Capability.IGNORE_SPACE
     assert opening.backend.vector is not None
     assert (opening.backend.vector.schema, opening.backend.vector.multi_statements) == (b"shop", True)
+
+
+def test_measuring_spoils_the_schema(loop: StepLoop, fake: FakeServer) -> None:
+    opening = Opening(loop, fake, vector=Vector.fresh(b"shop", {})).runs()
+    assert opening.backend.vector is not None and opening.backend.vector.schema == SPOILT_SCHEMA
+    again = Opening(loop, fake, vector=Vector.fresh(b"shop", {}))
+    again.facts = opening.facts
+    opening = again.runs()
+    assert opening.backend.vector is not None and opening.backend.vector.schema == b"shop"
 
 
 def test_results_are_several_only_for_clients_that_take_them(loop: StepLoop, fake: FakeServer) -> None:

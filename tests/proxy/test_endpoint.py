@@ -188,7 +188,7 @@ def test_kills_go_one_after_the_other_on_one_side_connection(make_world: MakeWor
 # Resetting
 
 
-def test_a_reset_backend_is_in_the_baseline_of_its_schema(make_world: MakeWorld) -> None:
+def test_a_reset_backend_is_in_the_baseline_but_for_its_schema(make_world: MakeWorld) -> None:
     world = make_world()
     client, other = world.client(schema=b"shop"), world.client(schema=b"shop", capabilities=NEW_CLIENT)
     server = in_transaction(world, client)
@@ -199,6 +199,9 @@ def test_a_reset_backend_is_in_the_baseline_of_its_schema(make_world: MakeWorld)
     server.answers(ok())
     assert (world.pool(), world.counters.resets) == ("1 idle", 1)
     other.sends(SELECT)
+    # it is the same, but character_set_database is not
+    assert server.got() == [b"\x02shop"]
+    server.answers(ok())
     server.gets(SELECT)
     server.answers(rows(b"1"))
     other.gets(rows(b"1"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tests.integration.answers import comparable, told
-from tests.twin.exceptions import KNOWN, without_ids
+from tests.twin.exceptions import KNOWN, neutral
 from tests.twin.programs import Program
 from tests.twin.stage import Played
 
@@ -37,7 +37,7 @@ def difference(program: Program, direct: Played, proxied: Played) -> Difference 
     capabilities = program.capabilities
     for position, (wanted, got) in enumerate(zip(direct.answers, proxied.answers, strict=False)):
         plain = [
-            [without_ids(comparable(payload, capabilities)) for payload in answer] for answer in (wanted, got)
+            [neutral(comparable(payload, capabilities)) for payload in answer] for answer in (wanted, got)
         ]
         if plain[0] != plain[1]:
             if any(known.holds(program, position, proxied.answers) for known in KNOWN):

@@ -17,8 +17,11 @@ _STATEMENT_ID: Final = re.compile(rb"\(\d+\)")
 NAMING_STATEMENTS: Final = frozenset([1243, 1421])
 
 
-def without_ids(payload: bytes) -> bytes:
-    """An error without the id of the prepared statement that it names: the ids of a session are its own."""
+def neutral(payload: bytes) -> bytes:
+    """A payload without what means nothing: the id of the prepared statement that an error names, which is the session's own, and the bit
+    of MariaDB's EOF packets that says the session has changed, since they cannot say in what."""
+    if payload[:1] == b"\xfe" and len(payload) == 5:
+        return payload[:4] + bytes([payload[4] & 0xBF])
     if payload[:1] == b"\xff" and payload[1] | payload[2] << 8 in NAMING_STATEMENTS:
         error = parse_err(payload)
         return build_err(error.code, error.sqlstate, _STATEMENT_ID.sub(b"(id)", error.message))
