@@ -10,6 +10,7 @@ the servers' own (`functions`) are noted; of triggers and views nothing is known
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from protocol.framing import payload_of
@@ -22,6 +23,7 @@ from proxy.lexer import (
     INTO,
     LIMIT,
     MARK_SIZE,
+    ODD_BYTES,
     STRING,
     UNION,
     Survey,
@@ -36,9 +38,12 @@ from proxy.statement import (
     IS_CONDITIONAL,
     IS_SELECT,
     KEEPS_DIAGNOSTICS,
+    MAY_CALL,
     MULTI,
     NOTHING,
     READS_INSERT_ID,
+    SETS,
+    SETS_INSERT_ID,
     UNKNOWN_FOUND_ROWS,
     USES_NO_TABLE,
     Question,
@@ -61,8 +66,21 @@ _OFFSETS: Final[dict[int, Statement]] = {}
 _MOST_OFFSETS: Final = 4096
 
 
+# A character whose second byte the lexer takes for a variable's, an escape, a quote; by itself, the first is harmless in any character set.
+_ODD: Final = re.compile(rb"[\x80-\xff][@\\`]")
+# So where strings, names and statements begin and end is not known: it may have done anything, and lifts and answers nothing.
+_NOT_BELIEVED: Final = Statement(
+    MULTI | MAY_CALL | READS_INSERT_ID | SETS_INSERT_ID | SETS,
+    pins=(PinReason.UNKNOWN_STATEMENT,),
+    pin_names=(b"",),
+    found_rows=UNKNOWN_FOUND_ROWS,
+)
+
+
 def classify(text: bytes, lexing: int) -> Statement:
     """What ``text`` does to a session. ``lexing`` has the bits of the session's sql_mode that change how text is read."""
+    if lexing & ODD_BYTES and _ODD.search(text) is not None:
+        return _NOT_BELIEVED
     found = survey(text, lexing)
     heads = found.heads
     if len(heads) == HEAD_SIZE and not found.is_conditional and not found.is_broken:
@@ -295,6 +313,7 @@ _RECURSIVE: Final = {b"prepare": _prepare, b"execute": _execute}
 # The cache
 
 _LONGEST_KEPT: Final = 4096
+_LEXINGS: Final = 8
 _ENTRY_OVERHEAD: Final = 200
 
 
@@ -309,8 +328,8 @@ class StatementCache:
     def __init__(self, max_bytes: int) -> None:
         self._size: int = max_bytes // 2
         self._left: int = self._size
-        self._young: list[dict[bytes, Statement]] = [{} for _ in range(4)]
-        self._old: list[dict[bytes, Statement]] = [{} for _ in range(4)]
+        self._young: list[dict[bytes, Statement]] = [{} for _ in range(_LEXINGS)]
+        self._old: list[dict[bytes, Statement]] = [{} for _ in range(_LEXINGS)]
 
     def lookup(self, wire: bytes, lexing: int) -> Statement:
         """The statement of a COM_QUERY, given as the wire form of one unsplit command (or of a split one: then its text is joined)."""
@@ -329,7 +348,7 @@ class StatementCache:
         cost = len(wire) + _ENTRY_OVERHEAD
         if self._left < cost:
             self._old = self._young
-            self._young = [{} for _ in range(4)]
+            self._young = [{} for _ in range(_LEXINGS)]
             self._left = self._size
         self._left -= cost
         self._young[lexing][wire] = statement

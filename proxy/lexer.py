@@ -12,7 +12,7 @@ Rules (MySQL Reference Manual, "Comments", "String Literals", "Schema Object Nam
   executing it, :attr:`Survey.is_ambiguous` is set. All other comments are skipped; hints that set variables are marked.
 - A backslash escapes within strings unless NO_BACKSLASH_ESCAPES; never within quoted names. ``"`` quotes a string unless ANSI_QUOTES.
 - Every byte from 0x80 up belongs to a word. That is wrong for client character sets whose second byte can be ASCII (gbk, big5,
-  sjis, cp932, gb18030): their sessions are pinned (``unsafe-charset``).
+  sjis, cp932, gb18030): their sessions are pinned (``unsafe-charset``), and where the difference may matter text is not believed (`classify`).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from proxy.functions import COMMON
 
 ANSI_QUOTES: Final = 1
 NO_BACKSLASH_ESCAPES: Final = 2
+ODD_BYTES: Final = 4  # the client's character set has characters whose second byte looks like something else
 
 # Codes of marks.
 USER_VARIABLE: Final = 1  # @x

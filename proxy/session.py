@@ -39,7 +39,7 @@ from protocol.session_track import SessionChanges
 from proxy.grammar import canonical
 from proxy.keeping import ask, keep, lease_lost
 from proxy.kept import KEPT, NOTHING_KEPT
-from proxy.lexer import ANSI_QUOTES, NO_BACKSLASH_ESCAPES
+from proxy.lexer import ANSI_QUOTES, NO_BACKSLASH_ESCAPES, ODD_BYTES
 from proxy.pins import BITS, REASONS, PinReason
 from proxy.residue import (
     DIAGNOSTICS,
@@ -518,6 +518,7 @@ class SessionState(ResidueKeeper):
     def _watch_charset(self) -> None:
         charset = self.vector.variables.get(b"character_set_client", b"").lower()
         bit = BITS[PinReason.UNSAFE_CHARSET]
+        self._set_lexing(ODD_BYTES, charset in UNSAFE_CHARSETS)
         if charset in UNSAFE_CHARSETS:
             if not self.pinned & bit:
                 self.pin(PinReason.UNSAFE_CHARSET)

@@ -6,7 +6,7 @@ from protocol.framing import frame
 from proxy import statement as flags
 from proxy.classify import NOTHING, StatementCache, classify
 from proxy.kept import LIMITS, TRACKING
-from proxy.lexer import ANSI_QUOTES, NO_BACKSLASH_ESCAPES
+from proxy.lexer import ANSI_QUOTES, NO_BACKSLASH_ESCAPES, ODD_BYTES
 from proxy.statement import ALL_NAMES, FIXED_NAME, UNKNOWN_FOUND_ROWS, Question, Statement
 
 
@@ -698,3 +698,17 @@ def test_tables_that_show_variables_may_show_those_of_the_client(text: bytes) ->
 def test_of_several_statements_the_trackers_have_to_see_all() -> None:
     assert classify(b"SHOW VARIABLES; SELECT 1", 0).kept == LIMITS
     assert classify(b"SELECT * FROM information_schema.tables", 0).kept == 0
+
+
+@pytest.mark.parametrize(
+    "text", [b"SELECT '\xbf\\', RELEASE_LOCK('a'), '", b"KILL 5 /* \xbf` */", b"UNLOCK TABLES -- \xbf@"]
+)
+def test_text_is_not_believed_where_a_second_byte_looks_like_something_else(text: bytes) -> None:
+    statement = classify(text, ODD_BYTES)
+    assert pins(statement) == [("unknown-statement", b"")]
+    assert (statement.lifts, statement.kill, statement.question) == ((), None, 0)
+    assert statement.flags & flags.MULTI
+
+
+def test_other_text_in_such_a_character_set_is_read_as_ever() -> None:
+    assert classify("SELECT RELEASE_LOCK('a') -- ü".encode(), ODD_BYTES).lifts != ()

@@ -5,7 +5,7 @@ import pytest
 from protocol.packets import Column, build_ok
 from protocol.session_track import SessionChanges
 from proxy.classify import classify
-from proxy.lexer import ANSI_QUOTES, NO_BACKSLASH_ESCAPES
+from proxy.lexer import ANSI_QUOTES, NO_BACKSLASH_ESCAPES, ODD_BYTES
 from proxy.pins import PinReason
 from proxy.residue import DIAGNOSTICS, INSERT_ID, MAX_CAPTURED, ROW_COUNT, USER_VARIABLES
 from proxy.session import HOLD, PARK, PROBE, RELEASE, SessionState
@@ -1031,3 +1031,19 @@ def test_a_state_change_beside_a_user_variable_that_is_only_read_pins(story: Sto
     story.run("INSERT INTO t VALUES (@a)", ok(1, changes=changed()))
 
     assert story.pins() == ["opaque-state-change"]
+
+
+def test_text_with_odd_bytes_lifts_nothing_for_good(story: Story) -> None:
+    names = [
+        ("character_set_client", "gbk"),
+        ("character_set_results", "gbk"),
+        ("character_set_connection", "gbk"),
+    ]
+    story.run("SELECT GET_LOCK('a', 1)", rows([b"1"]))
+    story.run("SET NAMES gbk", ok(changes=changed(*names)))
+    assert story.session.lexing == ODD_BYTES
+    statement = classify(b"SELECT '\xbf\\' OR '', RELEASE_LOCK('a') -- '", story.session.lexing)
+    story.session.completed(statement, response(rows([b"1"])))
+    story.run("SET NAMES utf8mb4", ok(changes=changed(*[(name, "utf8mb4") for name, _ in names])))
+    assert story.session.lexing == 0
+    assert {"user-lock", "unknown-statement"} <= set(story.pins())
