@@ -30,6 +30,7 @@ class Outcome:
         "has_result_set",
         "insert_id",
         "is_error",
+        "message",
         "num_columns",
         "num_params",
         "results",
@@ -59,6 +60,8 @@ class Outcome:
         # Of the last OK, those at the end of rows included.
         self.affected_rows: int = 0
         self.insert_id: int = 0
+        # Its text for people, if it has one.
+        self.message: bytes = b""
         # Any OK of the response had an insert id.
         self.any_insert_id: bool = False
         # All session-track blocks of the response, merged; None when there was none. The bit alone, which is
@@ -87,6 +90,7 @@ class Outcome:
         self.warnings = 0
         self.affected_rows = 0
         self.insert_id = 0
+        self.message = b""
         self.any_insert_id = False
         self.changes = None
         self.statement_id = 0
@@ -110,6 +114,7 @@ class Outcome:
             # Two short numbers, status and warnings: by far the most frequent form.
             self.affected_rows = chunk[pos + 5]
             self.insert_id = chunk[pos + 6]
+            self.message = b""
             self.status = chunk[pos + 7] | chunk[pos + 8] << 8
             self.warnings = chunk[pos + 9] | chunk[pos + 10] << 8
             if self.insert_id:
@@ -118,6 +123,7 @@ class Outcome:
         ok = parse_ok(chunk[pos + 4 : end], session_track)
         self.affected_rows = ok.affected_rows
         self.insert_id = ok.insert_id
+        self.message = ok.message
         self.status = ok.status & ~_STATE_CHANGED
         self.warnings = ok.warnings
         if ok.insert_id:

@@ -31,10 +31,10 @@ from proxy.prepared import (
     renamed,
     sent_types,
 )
-from proxy.replies import SCHEMA_CODES, Failure, ok, refused_by_server
+from proxy.replies import GONE, SCHEMA_CODES, Failure, not_movable, ok, refused_by_server
 from proxy.residue import ROW_COUNT
 from proxy.sources import LONG
-from proxy.statement import KEEPS_DIAGNOSTICS, USES_NO_TABLE, Statement
+from proxy.statement import GETS_DIAGNOSTICS, KEEPS_DIAGNOSTICS, USES_NO_TABLE, Statement
 from proxy.statement_errors import (
     MALFORMED,
     WRONG_ARGUMENTS,
@@ -201,6 +201,15 @@ def answer_residue(frontend: Frontend, wire: bytes) -> bool:
         # preparing it there would spoil the count, which is known here
         session.native &= ~ROW_COUNT
     as_query = frame(COM_QUERY + own.text)
+    if own.statement.flags & GETS_DIAGNOSTICS:
+        written = session.get_diagnostics(own.statement, as_query)
+        if not written:
+            frontend.send(not_movable(GONE).wire(1) if written is None else session.invalid_condition())
+            return True
+        if written is not as_query:
+            source, text = prepared.source, payload_of(written)[1:]
+            prepared.becomes(frontend.shared.sources, text, source.number, source.shape)
+        return False
     if wire[FLAGS_AT] == 0:
         deprecate_eof = frontend.client_deprecate_eof
         is_mariadb = frontend.shared.facts.is_mariadb
@@ -322,7 +331,14 @@ def answered(frontend: Frontend, backend: Backend) -> int:
             frontend.send(b"".join(frontend.held_answer))
             frontend.held_answer = []
         _executed(frontend, backend, prepared)
-    return frontend.session.completed(frontend.statement, tracker)
+    session = frontend.session
+    row_count, is_native = session.row_count, session.native & ROW_COUNT
+    verdict = session.completed(frontend.statement, tracker)
+    if command == COM_STMT_PREPARE and not tracker.is_error:
+        # that leaves ROW_COUNT() as it was
+        session.row_count = row_count
+        session.native &= ~ROW_COUNT | is_native
+    return verdict
 
 
 def _executed(frontend: Frontend, backend: Backend, prepared: Prepared) -> None:

@@ -15,6 +15,7 @@ from typing import Final
 
 from protocol.framing import payload_of
 from proxy.effects import Effects, at, is_symbol, tokens_of, words_of
+from proxy.found_rows import DESCRIBES, EXPLAINING, EXPLAINS, MAINTAINS, WATCHED, explained, found_rows_after
 from proxy.grammar import GRAMMARS, PLAIN, ROUTINES, assignments
 from proxy.kept import LIMITS, may_read
 from proxy.lexer import (
@@ -56,11 +57,13 @@ _SELECT: Final = Statement(IS_SELECT)
 _SELECT_WITHOUT_TABLE: Final = Statement(IS_SELECT | USES_NO_TABLE)
 _EXPLAIN: Final = Statement()
 _EXPLAIN_WITHOUT_TABLE: Final = Statement(USES_NO_TABLE)
+_DESCRIBE: Final = Statement(IS_SELECT)
+_UNKNOWN_ROWS: Final = Statement(found_rows=UNKNOWN_FOUND_ROWS)
 _ORDINARY: Final[dict[bytes, Statement]] = {
     **{word: Statement(flags) for word, flags in PLAIN.items()},
     **dict.fromkeys(QUERIES, _SELECT),
     **{word: NOTHING for word, flags in PLAIN.items() if not flags},
-    b"explain": _EXPLAIN,
+    **dict.fromkeys(EXPLAINING, _EXPLAIN),
 }
 _OFFSETS: Final[dict[int, Statement]] = {}
 _MOST_OFFSETS: Final = 4096
@@ -84,21 +87,35 @@ def classify(text: bytes, lexing: int) -> Statement:
     found = survey(text, lexing)
     heads = found.heads
     if len(heads) == HEAD_SIZE and not found.is_conditional and not found.is_broken:
-        ordinary = _ORDINARY.get(text[heads[0] : heads[1]].lower())
+        word = text[heads[0] : heads[1]].lower()
+        ordinary = _ORDINARY.get(word)
         if ordinary is not None:
             marks = found.marks
             if ordinary is _EXPLAIN and _is_harmless(text, marks):
-                return _EXPLAIN if found.has_from else _EXPLAIN_WITHOUT_TABLE
+                return _explanation(word, text, heads[1], found.has_from)
             if ordinary is _SELECT:
                 if not marks:
                     return _SELECT if found.has_from else _SELECT_WITHOUT_TABLE
                 if found.has_from and len(marks) == MARK_SIZE and marks[0] == LIMIT:
                     return _limited(text, marks[2], marks[3])
-            elif ordinary is not _EXPLAIN and _is_harmless(text, marks):
+            elif (
+                ordinary is not _EXPLAIN
+                and _is_harmless(text, marks)
+                and (word not in WATCHED or not found_rows_after(word, text, heads[0], found.has_select))
+            ):
                 return ordinary
     elif not heads and not found.is_ambiguous:
         return NOTHING
     return _compose(text, lexing, found)
+
+
+def _explanation(word: bytes, text: bytes, end: int, has_from: bool) -> Statement:
+    kind = explained(word, text, end)
+    if kind == EXPLAINS:
+        return _EXPLAIN if has_from else _EXPLAIN_WITHOUT_TABLE
+    if kind == DESCRIBES:
+        return _DESCRIBE
+    return NOTHING if kind == MAINTAINS else _UNKNOWN_ROWS
 
 
 def _limited(text: bytes, after: int, depth: int) -> Statement:
@@ -162,7 +179,7 @@ def _compose(text: bytes, lexing: int, found: Survey) -> Statement:
         last_mark = heads[i * HEAD_SIZE + 2] if i < count else len(marks)
         before = effects.flags
         effects.flags &= ~_OF_ALL
-        _one(effects, word, begin, end, marks[first_mark:last_mark], found.has_from)
+        _one(effects, word, begin, head_end, end, marks[first_mark:last_mark], found, i == 1)
         kept &= effects.flags
         effects.flags |= before & _OF_ALL
     if count > 1:
@@ -173,22 +190,32 @@ def _compose(text: bytes, lexing: int, found: Survey) -> Statement:
         # only what the last one says would count, and it may not be reached
         effects.question = 0
         effects.kill = None
-        # the first one still asks about the command before
-        effects.places = [place for place in effects.places if place[2] <= heads[HEAD_SIZE]]
         effects.found_rows = UNKNOWN_FOUND_ROWS
     return effects.statement()
 
 
-def _one(effects: Effects, word: bytes, begin: int, end: int, marks: list[int], has_from: bool) -> None:
+def _one(
+    effects: Effects,
+    word: bytes,
+    begin: int,
+    head_end: int,
+    end: int,
+    marks: list[int],
+    found: Survey,
+    is_first: bool,
+) -> None:
     """One statement of the text."""
     is_query = word in QUERIES
+    has_from = found.has_from
     if is_query:
         effects.flags |= IS_SELECT if has_from else IS_SELECT | USES_NO_TABLE
     flags = PLAIN.get(word)
     if flags is not None:
         effects.flags |= flags
-        if word == b"explain" and not has_from:
-            effects.flags |= USES_NO_TABLE
+        if word in EXPLAINING:
+            explanation = _explanation(word, effects.text, head_end, has_from)
+            effects.flags |= explanation.flags
+            effects.found_rows = explanation.found_rows
     elif not is_query:
         tokens = tokens_of(effects, begin, end)
         recursive = _RECURSIVE.get(word)
@@ -201,8 +228,14 @@ def _one(effects: Effects, word: bytes, begin: int, end: int, marks: list[int], 
             grammar(effects, tokens)
         else:
             effects.unknown()
+    if word == b"set" and effects.inner is not None:
+        effects.found_rows = effects.inner.found_rows
+    elif word in WATCHED:
+        effects.found_rows = found_rows_after(word, effects.text, begin, found.has_select)
+        if has_from and word in (b"do", b"set"):
+            effects.flags &= ~USES_NO_TABLE
     if marks:
-        Marks(effects, word, begin, end, marks).apply()
+        Marks(effects, word, begin, end, marks, is_first).apply()
 
 
 def _end_of_routine(effects: Effects, begin: int) -> int:

@@ -61,7 +61,7 @@ class Effects:
         self.prepares: list[tuple[bytes, Statement | None]] = []
         self.executes: list[bytes] = []
         self.inner: Statement | None = None
-        self.places: list[tuple[int, int, int, bool]] = []
+        self.places: list[tuple[int, int, int]] = []
         self.user_variables: list[bytes] = []
 
     def pin(self, reason: PinReason, name: bytes = b"") -> None:

@@ -25,6 +25,7 @@ from proxy.pool_states import OPENING as MEMBER_OPENING
 from proxy.pool_states import PARKED, RESETTING
 from proxy.reasons import CloseReason
 from proxy.replies import Failure, of_ticket, refused_by_server, unreachable
+from proxy.residue import INSERT_ID, capture_commands
 from proxy.tasks import spawn
 from proxy.variables import CAPTURED
 from proxy.vector import SPOILT_SCHEMA, Vector
@@ -76,6 +77,15 @@ class Holder(Owner):
 
     def capture_failed(self, backend: Backend) -> None:
         """The backend was lost with the residue on it. The session's claim ends."""
+
+
+class Leaver(Holder):
+    """In place of a session that has left an insert id behind and will never ask for it."""
+
+    __slots__ = ()
+
+    def capture_commands(self) -> list[bytes]:
+        return capture_commands(INSERT_ID)
 
 
 class EndpointRules:
@@ -214,8 +224,9 @@ class Endpoint(LossListener):
         if self.strangers is not None:
             self._execute(self.core.steal(backend, self.loop.time()))
 
-    def unpark(self, backend: Backend, owner: Holder) -> None:
-        """Its owner no longer cares for the residue. User variables nobody else may find."""
+    def unpark(self, backend: Backend, owner: Holder, has_insert_id: bool) -> None:
+        """Its owner no longer cares for the residue. User variables nobody else may find, nor an insert id
+        (`residue.capture_commands`)."""
         needs_reset = backend.variables is not None
         key = backend.key
         if needs_reset and isinstance(key, PoolKey) and key.capabilities & IGNORE_SPACE:
@@ -223,6 +234,8 @@ class Endpoint(LossListener):
                 self.discard(backend, CloseReason.DIRTY)
             return
         now = self.loop.time()
+        if has_insert_id and not needs_reset:
+            self._execute(self.core.steal(backend, now, _LEAVER, owner=owner))
         self._execute(self.core.unpark(backend, now, needs_reset=needs_reset, owner=owner))
 
     def release_dirty(self, backend: Backend, key: PoolKey) -> None:
@@ -545,4 +558,5 @@ class SideJob(Owner):
 
 _NOBODY: Final = LossListener()
 _NOBODYS_RESIDUE: Final = Holder()
+_LEAVER: Final = Leaver()
 _KILLED: Final = Owner()

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from protocol.commands import ping
 from protocol.errors import ProtocolError
 from protocol.framing import MAX_PAYLOAD, CommandReader, FileReader, answer_id, frame, payload_of
 from protocol.response import DEFAULT_TRACK_FILTER, TrackFilter
@@ -43,6 +42,7 @@ from proxy.pins import PinReason
 from proxy.prepared import Prepared, SessionStatements
 from proxy.reasons import CloseReason
 from proxy.replies import SCHEMA_CODES, Failure, lost, ok, refused_by_server, shutting_down, unknown_command
+from proxy.residue import probe_command
 from proxy.session import HOLD, PARK, PROBE, SessionState
 from proxy.shared import SESSION_POOLING, Shared
 
@@ -291,8 +291,7 @@ class Frontend(Lessee):
         self.statement = NOTHING
         if command == COM_PING:
             if self.backend is None:
-                warnings = self.session.pinged()
-                self._send(ok(self.session.status, warnings=warnings))
+                self._send(ok(self.session.status, warnings=self.session.pinged()))
             else:
                 self.execute(wire)
         elif command == COM_QUIT:
@@ -433,7 +432,7 @@ class Frontend(Lessee):
         if verdict == PROBE:
             # `wire` stays: what the probe finds is of that command
             self.state = PROBING
-            backend.run(self, [ping()])
+            backend.run(self, [probe_command(self.session.vector.multi_statements)])
             return
         session = self.session
         if (

@@ -30,6 +30,7 @@ from proxy.statement import (
     ENDS,
     FIXED_NAME,
     GETS_DIAGNOSTICS,
+    IS_SELECT,
     KEEPS_DIAGNOSTICS,
     KEPT_FOUND_ROWS,
     LOCAL_INFILE,
@@ -43,6 +44,9 @@ from proxy.statement import (
     SETS_GLOBAL,
     SETS_USER_VARIABLES,
     SHUTS_DOWN,
+    SIGNALS,
+    UNKNOWN_FOUND_ROWS,
+    UPDATES,
     USES,
     USES_NO_TABLE,
     Question,
@@ -51,7 +55,7 @@ from proxy.statement import (
 PLAIN: Final[dict[bytes, int]] = {
     b"insert": 0,
     b"replace": 0,
-    b"update": 0,
+    b"update": UPDATES,
     b"delete": 0,
     b"truncate": 0,
     b"describe": 0,
@@ -62,7 +66,7 @@ PLAIN: Final[dict[bytes, int]] = {
     b"check": 0,
     b"checksum": 0,
     b"repair": 0,
-    b"help": 0,
+    b"help": USES_NO_TABLE,
     b"cache": 0,
     b"import": 0,
     b"install": 0,
@@ -73,8 +77,8 @@ PLAIN: Final[dict[bytes, int]] = {
     b"reset": 0,
     b"clone": 0,
     b"do": USES_NO_TABLE,
-    b"signal": USES_NO_TABLE,
-    b"resignal": USES_NO_TABLE,
+    b"signal": USES_NO_TABLE | SIGNALS,
+    b"resignal": USES_NO_TABLE | SIGNALS,
     b"restart": SHUTS_DOWN,
     b"shutdown": SHUTS_DOWN,
     b"grant": CHANGES_ACCOUNT,
@@ -457,6 +461,36 @@ def _get(effects: Effects, tokens: list[Token]) -> None:
     effects.pin(PinReason.USER_VARIABLE)
 
 
+# What follows SHOW [FULL | SESSION ..], where that is a SELECT inside, so that it leaves a FOUND_ROWS(); and where it is none.
+_SHOWS_ROWS: Final = frozenset(
+    b"tables databases schemas columns fields index indexes keys table status variables engines storage collation character charset"
+    b" function procedure package triggers events plugins open profile".split()
+)
+_SHOWS_OTHER: Final = frozenset(
+    b"grants processlist privileges binary master engine profiles replica replicas slave relaylog binlog contributors authors"
+    b" all".split()
+)
+_WITH_TABLE: Final = frozenset([b"table", b"view", b"trigger", b"sequence"])
+_SHOW_SCOPES: Final = frozenset([b"full", b"extended", b"session", b"global", b"local"])
+
+
+def _show_kind(effects: Effects, tokens: list[Token]) -> None:
+    """What SHOW of anything but warnings leaves behind."""
+    i = 1
+    while at(tokens, i).word in _SHOW_SCOPES:
+        i += 1
+    word, second = at(tokens, i).word, at(tokens, i + 1).word
+    if word == b"create":
+        if second not in _WITH_TABLE:
+            effects.flags |= USES_NO_TABLE
+    elif word in _SHOWS_OTHER:
+        effects.flags |= USES_NO_TABLE
+    elif word in _SHOWS_ROWS and second != b"code":
+        effects.flags |= IS_SELECT
+    else:
+        effects.found_rows = UNKNOWN_FOUND_ROWS
+
+
 _SHOWN: Final[dict[bytes, tuple[int, int]]] = {
     b"warnings": (Question.SHOW_WARNINGS, Question.COUNT_WARNINGS),
     b"errors": (Question.SHOW_ERRORS, Question.COUNT_ERRORS),
@@ -470,9 +504,11 @@ def _show(effects: Effects, tokens: list[Token]) -> None:
         (texts[4:5] if is_count else texts[:1] or [b""])[0] if texts[4:5] or not is_count else b""
     )
     if kinds is None:
+        _show_kind(effects, tokens)
         return
     effects.flags |= READS_DIAGNOSTICS | KEEPS_DIAGNOSTICS | USES_NO_TABLE
     if is_count:
+        effects.flags |= IS_SELECT
         if len(texts) == 5:
             effects.question = kinds[1]
         return

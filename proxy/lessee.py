@@ -40,6 +40,7 @@ from proxy.pool_states import RESETTING as RESETTING_MEMBER
 from proxy.prepared import Prepared
 from proxy.reasons import CloseReason
 from proxy.replies import Failure, not_movable, refused_by_server
+from proxy.residue import INSERT_ID
 from proxy.session import PARK, RELEASE, SessionState
 from proxy.shared import Shared
 from proxy.statement import CALLS, MULTI, SETS
@@ -583,4 +584,4 @@ class Lessee(Holder):
         if backend is not None and endpoint is not None:
             self.parked = None
             self.parked_endpoint = None
-            endpoint.unpark(backend, self)
+            endpoint.unpark(backend, self, self.session.residue & INSERT_ID != 0)

@@ -53,11 +53,13 @@ FUNCTION: Final = (
 RETURNING: Final = 20
 LOCK_WAIT: Final = 21  # NOWAIT, WAIT
 VARIABLES: Final = 22  # tables that show session variables, and where they are
+SELECT: Final = 23  # no mark of its own: Survey.has_select
 
 WORDS: Final[dict[bytes, int]] = {
     b"limit": LIMIT,
     b"into": INTO,
     b"from": FROM,
+    b"select": SELECT,
     b"sql_calc_found_rows": CALC_FOUND_ROWS,
     b"get_lock": GET_LOCK,
     b"release_lock": RELEASE_LOCK,
@@ -136,7 +138,7 @@ HEAD_SIZE: Final = 3
 class Survey:
     """What :func:`survey` found."""
 
-    __slots__ = ("has_from", "heads", "is_ambiguous", "is_broken", "is_conditional", "marks")
+    __slots__ = ("has_from", "has_select", "heads", "is_ambiguous", "is_broken", "is_conditional", "marks")
 
     def __init__(self) -> None:
         self.heads: list[
@@ -144,6 +146,7 @@ class Survey:
         ] = []  # three a statement: start and end of its first word, index of its first mark in marks
         self.marks: list[int] = []  # four a mark: code, start, end, depth of parentheses
         self.has_from = False  # the word FROM stands somewhere
+        self.has_select = False  # and SELECT, not as the first word of a statement
         self.is_broken = False  # a string, quoted name or comment does not end
         self.is_conditional = False  # there is a /*! or /*M! comment
         self.is_ambiguous = False  # whether such a comment is executed changes how the rest is read
@@ -223,6 +226,8 @@ def survey(text: bytes, lexing: int) -> Survey:
                 code = WORDS.get(text[begin:pos].lower(), 0)
                 if code == FROM:
                     found.has_from = True
+                elif code == SELECT:
+                    found.has_select = True
                 elif code != 0:
                     _mark(marks, code, begin, pos, depth)
         elif kind == _DIGIT:

@@ -43,8 +43,6 @@ _CALL: Final = re.compile(rb"\s*\(")
 _NUMBER: Final = re.compile(rb"\s+[0-9]")
 _LOCK_TIMEOUTS: Final = (b"innodb_lock_wait_timeout", b"lock_wait_timeout")
 _VALUE_FOR: Final = re.compile(rb"\s+value\s+for\b", re.IGNORECASE)
-_BEFORE_ITEM: Final = re.compile(rb"(?:,|\bselect|\bSELECT|\bSelect)\s*\Z")
-_AFTER_ITEM: Final = re.compile(rb"\s*(?:,|;|\Z|from\b)", re.IGNORECASE)
 _COUNTS: Final[dict[bytes, int]] = {
     b"warning_count": Question.WARNING_COUNT,
     b"error_count": Question.ERROR_COUNT,
@@ -76,14 +74,18 @@ _LONGEST_QUESTION: Final = 256
 class Marks:
     """Applies the marks of one statement to the effects of its text."""
 
-    __slots__ = ("begin", "effects", "end", "marks", "word")
+    __slots__ = ("begin", "effects", "end", "is_first", "marks", "word")
 
-    def __init__(self, effects: Effects, word: bytes, begin: int, end: int, marks: list[int]) -> None:
+    def __init__(
+        self, effects: Effects, word: bytes, begin: int, end: int, marks: list[int], is_first: bool = True
+    ) -> None:
         self.effects: Effects = effects
         self.word: bytes = word
         self.begin: int = begin
         self.end: int = end
         self.marks: list[int] = marks
+        # the counts that the later statements of a text read are those of its earlier ones
+        self.is_first: bool = is_first
 
     def apply(self) -> None:
         """All of them."""
@@ -180,19 +182,14 @@ class Marks:
     def _place(self, i: int, question: int) -> None:
         """Note where a count is read, so that its value can be written there."""
         text = self.effects.text
-        begin, end, depth = self.marks[i + 1], self.marks[i + 2], self.marks[i + 3]
+        begin, end = self.marks[i + 1], self.marks[i + 2]
         if self.marks[i] != lexer.SYSTEM_VARIABLE:
             call = _EMPTY_CALL.match(text, end)
             if call is None:
                 return
             end = call.end()
-        is_item = (
-            depth == 0
-            and self.word == b"select"
-            and _BEFORE_ITEM.search(text, max(self.begin, begin - 64), begin) is not None
-            and _AFTER_ITEM.match(text, end) is not None
-        )
-        self.effects.places.append((question, begin, end, is_item))
+        if not self.effects.flags & MULTI or self.is_first:
+            self.effects.places.append((question, begin, end))
 
     def _lock(self, code: int) -> None:
         effects = self.effects

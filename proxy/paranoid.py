@@ -74,6 +74,8 @@ ISOLATION_LEVELS: Final = (b"READ COMMITTED", b"SERIALIZABLE", b"READ UNCOMMITTE
 
 TRACES: Final = (
     _COM_QUERY + b"SET last_insert_id=987654321",
+    # no session leaves its insert id behind (`residue.capture_commands`)
+    _COM_QUERY + b"SELECT LAST_INSERT_ID(0)",
     _COM_QUERY + b"PREPARE fanin_stranger FROM 'SELECT 2'",
 )
 WARNING: Final = _COM_QUERY + b"SELECT CAST('x' AS SIGNED) UNION SELECT 2 UNION SELECT 3"

@@ -245,10 +245,17 @@ class PoolCore(Settling):
             self._rest(member, now)
         return self._settled(now)
 
-    def steal(self, member: Member, now: float) -> list[Action]:
-        """Capture a parked member although nobody needs it. Nothing if it is not parked, or the pool is not open."""
+    def steal(
+        self, member: Member, now: float, successor: object = None, owner: object = None
+    ) -> list[Action]:
+        """Capture a parked member although nobody needs it, for `successor` if its owner is gone. Nothing if it is not parked (for
+        `owner`, if given), or the pool is not open."""
         if member.state != PARKED or self._state != POOL_OPEN:
             return NO_ACTIONS
+        if owner is not None and member.claim is not owner:
+            return NO_ACTIONS
+        if successor is not None:
+            member.claim = successor
         self._capture(member, member.pool)
         return self._settled(now)
 

@@ -16,6 +16,7 @@ from proxy.pool_actions import AcquireTimeout, OpenFailed, PoolClosed, PoolDrain
 
 PREFIX: Final = "Fanin: "
 CLIENT_INTERACTION_TIMEOUT: Final = 4031
+GONE: Final = "GET DIAGNOSTICS is about a statement whose server connection has gone to another session; use a transaction around both, or write the condition's number as a literal"
 
 
 class Failure(Exception):
@@ -86,7 +87,8 @@ def access_denied(user: bytes, host: str, has_password: bool, hint: str = "") ->
 
 def refused_by_server(tracker: ResponseTracker) -> Failure:
     """The server's own error, on its way to the client that it is meant for."""
-    return Failure(tracker.error_code, tracker.error_message.decode("utf-8", "replace"))
+    state = tracker.error_sqlstate.decode("ascii", "replace")
+    return Failure(tracker.error_code, tracker.error_message.decode("utf-8", "replace"), state)
 
 
 def too_many_clients() -> Failure:

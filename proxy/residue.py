@@ -20,26 +20,37 @@ functions and triggers (before a CALL the insert id is restored).
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from protocol.framing import frame, payload_of
-from protocol.packets import Column, build_eof, build_ok
 from protocol.response import ResponseTracker
-from protocol.wire import lenenc_bytes, lenenc_int, read_lenenc_bytes, read_lenenc_int
+from protocol.wire import read_lenenc_int
+from proxy import diagnostics, rewriting
+from proxy.answers import diagnostics_answer, diagnostics_rows, number_answer, warned_ok
+from proxy.diagnostics import Captured, deprecated_found_rows
+from proxy.found_rows import matched_rows
+from proxy.lexer import SYMBOL, tokenize
 from proxy.results import packets, text_rows
+from proxy.sqlstates import sqlstate_of
 from proxy.statement import (
     CALLS,
     GETS_DIAGNOSTICS,
+    IS_CONDITIONAL,
     IS_SELECT,
     KEEPS_DIAGNOSTICS,
     KEPT_FOUND_ROWS,
     MULTI,
     NAMES_USER_VARIABLES,
+    ONE_ON_MYSQL,
     READS_DIAGNOSTICS,
     READS_FOUND_ROWS,
     READS_INSERT_ID,
     SETS_INSERT_ID,
+    SIGNALS,
     UNKNOWN_FOUND_ROWS,
+    UNKNOWN_ON_MARIADB,
+    UPDATES,
     USES_NO_TABLE,
     Question,
     Statement,
@@ -81,26 +92,9 @@ BIT_OF: Final[dict[int, int]] = {
 }
 """Which residue a question is about; 0: none, only the proxy knows."""
 
-_EOF_HEADER: Final = 0xFE
-
-
-class Captured:
-    """Warnings and errors that were read off a parked backend."""
-
-    __slots__ = ("error_count", "rows", "size", "warning_count")
-
-    def __init__(self, rows: list[bytes], warning_count: int) -> None:
-        # payloads of the rows of SHOW WARNINGS
-        self.rows: list[bytes] = rows
-        # all there were: SHOW WARNINGS has max_error_count of them at most
-        self.warning_count: int = max(warning_count, len(rows))
-        self.error_count: int = sum([1 for row in rows if _is_error(row)])
-        # bytes
-        self.size: int = sum([len(row) for row in rows])
-
-
-def _is_error(row: bytes) -> bool:
-    return read_lenenc_bytes(row, 0)[0] == b"Error"
+_COM_PING: Final = b"\x0e"
+# What may ask for the diagnostics or counts that an earlier statement of the same text has left as they were.
+_READS_MORE: Final = re.compile(rb"\bdiagnostics\b|\bwarnings\b|\berrors\b|_count|found_rows", re.IGNORECASE)
 
 
 def capture_commands(residue: int) -> list[bytes]:
@@ -109,7 +103,7 @@ def capture_commands(residue: int) -> list[bytes]:
     if residue & DIAGNOSTICS:
         commands.append(b"\x03SHOW WARNINGS")
     if residue & (FOUND_ROWS | INSERT_ID):
-        # LAST_INSERT_ID(0) leaves nothing behind that the next session could mistake for its own
+        # with LAST_INSERT_ID(0), which no INSERT leaves, so that the next session can tell its own insert id from ours
         commands.append(b"\x03SELECT FOUND_ROWS(), LAST_INSERT_ID(), LAST_INSERT_ID(0)")
     return commands
 
@@ -121,166 +115,35 @@ def _rows(answer: bytes) -> list[bytes]:
     return payloads[1 + count : -1]
 
 
-def insert_id_command(insert_id: int, seen: list[int]) -> bytes:
-    """The payload that makes LAST_INSERT_ID() this session's.
+def is_signalled(statement: Statement, response: ResponseTracker, is_mariadb: bool) -> bool:
+    """Whether SIGNAL has raised what was answered, in the text or, as its SQLSTATE shows, in a trigger: GET DIAGNOSTICS may have more to
+    say of it than can be captured."""
+    if not response.is_error:
+        return bool(response.warnings and statement.flags & SIGNALS)
+    code = response.error_code
+    is_own = code not in diagnostics.SIGNALLED and sqlstate_of(code, is_mariadb) == response.error_sqlstate
+    return bool(statement.flags & SIGNALS) or not is_own
 
-    ``seen``: insert ids of its own OKs on this backend. If the backend has one of them it is the session's and stays.
-    """
-    if not seen:
+
+def probe_command(multi_statements: bool) -> bytes:
+    """The payload of a COM_SET_OPTION that changes nothing. Its answer has status flags and trackers, and it leaves everything that
+    a failed statement has left: ROW_COUNT() is -1 after it. (COM_PING makes that 0.)"""
+    return b"\x1b\x00\x00" if multi_statements else b"\x1b\x01\x00"
+
+
+def row_count_command(row_count: int, multi_statements: bool) -> bytes:
+    """The payload of a command that leaves this ROW_COUNT(), -1 or 0, and diagnostics as they are."""
+    return probe_command(multi_statements) if row_count < 0 else _COM_PING
+
+
+def insert_id_command(insert_id: int, may_be_newer: bool) -> bytes:
+    """The payload that makes LAST_INSERT_ID() this session's. A backend comes to a session with 0 (`capture_commands`), so what it has
+    if it ``may_be_newer`` is the session's, and stays."""
+    if not may_be_newer:
         return b"\x03SET last_insert_id=%d" % insert_id
-    listed = b",".join([b"%d" % number for number in seen])
     # CAST, because on MySQL IF of an unsigned and a signed number is a DECIMAL, which the variable does not take
-    choice = b"IF(LAST_INSERT_ID() IN (%s),LAST_INSERT_ID(),%d)" % (listed, insert_id)
+    choice = b"IF(LAST_INSERT_ID()=0,%d,LAST_INSERT_ID())" % insert_id
     return b"\x03SET last_insert_id=CAST(%s AS UNSIGNED)" % choice
-
-
-# Answering
-
-
-def deprecated_found_rows() -> Captured:
-    """What MySQL (8.0.17 and later) warns of when FOUND_ROWS() is used."""
-    text = b"FOUND_ROWS() is deprecated and will be removed in a future release. Consider using COUNT(*) instead."
-    return Captured([lenenc_bytes(b"Warning") + lenenc_bytes(b"1287") + lenenc_bytes(text)], 1)
-
-
-def number_answer(
-    statement: Statement, number: int, *, status: int, warnings: int, deprecate_eof: bool, is_mariadb: bool
-) -> bytes:
-    """The wire form of the one-row answer to a bare question about a number, as the server would give it."""
-    title, flags, kind, length = statement.title, 0xA1, _LONGLONG, 21
-    question = statement.question
-    if question in (Question.ROW_COUNT, Question.FOUND_ROWS):
-        flags = 0x81
-    elif question == Question.CONNECTION_ID:
-        if is_mariadb:
-            kind, length = _LONG, 10
-    elif question != Question.LAST_INSERT_ID:
-        flags = 0xA0
-        title = _COUNT_TITLES.get(question, title)
-    column = Column(title, kind, length=length, collation=_BINARY, flags=flags)
-    row = lenenc_bytes(b"%d" % number)
-    return _result_set([column], [row], status, warnings, deprecate_eof)
-
-
-def diagnostics_rows(statement: Statement, captured: Captured | None) -> list[bytes]:
-    """The rows of SHOW WARNINGS or SHOW ERRORS, its LIMIT applied."""
-    rows = [] if captured is None else captured.rows
-    if statement.question == Question.SHOW_ERRORS:
-        rows = [row for row in rows if _is_error(row)]
-    if statement.limit is not None:
-        offset, count = statement.limit
-        rows = rows[offset : offset + count]
-    return rows
-
-
-def diagnostics_answer(
-    rows: list[bytes], *, charset: bytes, collation: bytes, status: int, deprecate_eof: bool, is_mariadb: bool
-) -> bytes:
-    """The wire form of the answer to SHOW WARNINGS or SHOW ERRORS.
-
-    ``charset``, ``collation``: the session's character_set_results and the collation that came with it, if it is not its own.
-    """
-    own_id, width = _CHARSETS.get(charset.lower(), (8, 1))
-    if charset == b"utf8mb4" and is_mariadb:
-        own_id = 45
-    collation_id = _COLLATIONS.get(collation, own_id)
-    decimals = 39 if is_mariadb else 31
-    columns = [
-        Column(b"Level", length=7 * width, collation=collation_id, flags=1, decimals=decimals),
-        Column(b"Code", _LONG, length=4 if is_mariadb else 5, collation=_BINARY, flags=0xA1),
-        Column(b"Message", length=512 * width, collation=collation_id, flags=1, decimals=decimals),
-    ]
-    return _result_set(columns, rows, status, 0, deprecate_eof)
-
-
-def _result_set(
-    columns: list[Column], rows: list[bytes], status: int, warnings: int, deprecate_eof: bool
-) -> bytes:
-    payloads = [lenenc_int(len(columns))]
-    payloads.extend([column.build() for column in columns])
-    if not deprecate_eof:
-        payloads.append(build_eof(status, warnings))
-    payloads.extend(rows)
-    if deprecate_eof:
-        payloads.append(build_ok(status=status, warnings=warnings, header=_EOF_HEADER))
-    else:
-        payloads.append(build_eof(status, warnings))
-    return b"".join([frame(payload, (i + 1) & 0xFF) for i, payload in enumerate(payloads)])
-
-
-_LONG: Final = 3
-_LONGLONG: Final = 8
-_BINARY: Final = 63
-_COUNT_TITLES: Final[dict[int, bytes]] = {
-    Question.COUNT_WARNINGS: b"@@session.warning_count",
-    Question.COUNT_ERRORS: b"@@session.error_count",
-}
-# Ids of collations that clients ask for by name or by their handshake's id. Others are shown as the character set's own.
-_COLLATIONS: Final[dict[bytes, int]] = {
-    b"utf8mb4_general_ci": 45,
-    b"utf8mb4_bin": 46,
-    b"utf8mb4_unicode_ci": 224,
-    b"utf8mb4_unicode_520_ci": 246,
-    b"utf8mb4_0900_ai_ci": 255,
-    b"utf8mb4_0900_as_cs": 278,
-    b"utf8mb4_0900_as_ci": 305,
-    b"utf8mb4_0900_bin": 309,
-    b"utf8mb3_general_ci": 33,
-    b"utf8_general_ci": 33,
-    b"utf8mb3_bin": 83,
-    b"utf8_bin": 83,
-    b"utf8mb3_unicode_ci": 192,
-    b"utf8_unicode_ci": 192,
-    b"latin1_swedish_ci": 8,
-    b"latin1_bin": 47,
-    b"latin1_general_ci": 48,
-    b"latin1_general_cs": 49,
-    b"latin1_german1_ci": 5,
-    b"latin1_german2_ci": 31,
-    b"ascii_general_ci": 11,
-    b"ascii_bin": 65,
-}
-# Character set -> (id of the collation that definitions of columns name, bytes of its longest character). b"": NULL.
-_CHARSETS: Final[dict[bytes, tuple[int, int]]] = {
-    b"": (33, 3),
-    b"utf8mb4": (255, 4),
-    b"utf8mb3": (33, 3),
-    b"utf8": (33, 3),
-    b"latin1": (8, 1),
-    b"ascii": (11, 1),
-    b"binary": (63, 1),
-    b"latin2": (9, 1),
-    b"latin5": (30, 1),
-    b"latin7": (41, 1),
-    b"cp1250": (26, 1),
-    b"cp1251": (51, 1),
-    b"cp1256": (57, 1),
-    b"cp1257": (59, 1),
-    b"cp850": (4, 1),
-    b"cp852": (40, 1),
-    b"cp866": (36, 1),
-    b"greek": (25, 1),
-    b"hebrew": (16, 1),
-    b"koi8r": (7, 1),
-    b"koi8u": (22, 1),
-    b"tis620": (18, 1),
-    b"gbk": (28, 2),
-    b"gb2312": (24, 2),
-    b"gb18030": (248, 4),
-    b"big5": (1, 2),
-    b"sjis": (13, 2),
-    b"cp932": (95, 2),
-    b"ujis": (12, 3),
-    b"eucjpms": (97, 3),
-    b"euckr": (19, 2),
-    b"utf16": (54, 4),
-    b"utf16le": (56, 4),
-    b"utf32": (60, 4),
-    b"ucs2": (35, 2),
-}
-
-
-_MAX_INSERT_IDS: Final = 64
 
 
 def _is_blind(statement: Statement) -> bool:
@@ -295,12 +158,14 @@ class ResidueKeeper(VariablesKeeper):
     """
 
     __slots__ = (
-        "_insert_ids",
         "_warning_count",
         "captured",
+        "error_code",
+        "error_sqlstate",
         "found_rows",
         "insert_id",
         "is_mariadb",
+        "lexing",
         "lost",
         "native",
         "residue",
@@ -315,6 +180,8 @@ class ResidueKeeper(VariablesKeeper):
         # status flags for replies that we make ourselves: those that last from statement to statement
         self.status: int = status
         self.is_mariadb: bool = is_mariadb
+        # how the lexer must read text: bits of lexer
+        self.lexing: int = 0
         # bits of residue whose value only the backend has
         self.residue: int = 0
         # bits of residue that the backend in use, or parked, answers rightly by itself
@@ -324,29 +191,42 @@ class ResidueKeeper(VariablesKeeper):
         # the values, for the bits that are not in `residue`
         self.insert_id: int = 0
         self.row_count: int = 0
-        self.found_rows: int = 0
+        # that of a new connection
+        self.found_rows: int = 1 if is_mariadb else 0
         # warnings and errors that were captured; None when there are none
         self.captured: Captured | None = None
         # how many they were, by the response; 0: it did not say
         self._warning_count: int = 0
-        # insert ids that OKs had on a backend whose insert id was not restored before: they tell ours from another session's
-        self._insert_ids: list[int] = []
+        # code and SQLSTATE of the error among them, if there is one
+        self.error_code: int = 0
+        self.error_sqlstate: bytes = b""
 
     def see_residue(self, statement: Statement, response: ResponseTracker) -> None:
         """A statement was answered: what it left behind."""
         self._see_diagnostics(statement.flags, response)
         self._see_counts(statement, response)
-        if response.any_insert_id or statement.flags & (SETS_INSERT_ID | CALLS) or statement.executes:
+        if (
+            response.any_insert_id
+            or statement.flags & (SETS_INSERT_ID | CALLS)
+            or statement.executes
+            # an INSERT that fails at its second row has an insert id, too
+            or (
+                response.is_error
+                and not statement.flags & (IS_SELECT | UPDATES)
+                and response.error_code not in diagnostics.NOT_RUN
+            )
+        ):
             self.residue |= INSERT_ID
-            if not self.native & INSERT_ID and response.insert_id:
-                self._insert_ids.append(response.insert_id)
-                del self._insert_ids[:-_MAX_INSERT_IDS]
 
     def _see_diagnostics(self, flags: int, response: ResponseTracker) -> None:
         """MariaDB clears the warnings of the statement before only when a statement uses a table."""
+        if flags & GETS_DIAGNOSTICS and not flags & MULTI and self._keeps_diagnostics(response):
+            return
         if response.is_error or response.warnings:
             self.captured = None
             self._warning_count = response.warnings
+            self.error_code = response.error_code if response.is_error else 0
+            self.error_sqlstate = response.error_sqlstate if response.is_error else b""
             self.residue |= DIAGNOSTICS
             self.native |= DIAGNOSTICS
         elif flags & KEEPS_DIAGNOSTICS or (self.is_mariadb and flags & USES_NO_TABLE):
@@ -356,30 +236,82 @@ class ResidueKeeper(VariablesKeeper):
             self.residue &= ~DIAGNOSTICS
             self.native |= DIAGNOSTICS
 
+    def keeps_diagnostics(self, statement: Statement, response: ResponseTracker) -> bool:
+        """Whether the statement has left the diagnostics as they were."""
+        if statement.flags & GETS_DIAGNOSTICS:
+            return not response.is_error or response.error_code == diagnostics.NOT_IN_HANDLER
+        if response.is_error or response.warnings:
+            return False
+        kept = KEEPS_DIAGNOSTICS | USES_NO_TABLE if self.is_mariadb else KEEPS_DIAGNOSTICS
+        return bool(statement.flags & kept)
+
+    def _keeps_diagnostics(self, response: ResponseTracker) -> bool:
+        """GET DIAGNOSTICS ran: whether the diagnostics are as before, but for a condition more, and where they were."""
+        if response.is_error:
+            return response.error_code == diagnostics.NOT_IN_HANDLER
+        if response.warnings:
+            self._warning_count += response.warnings
+            self.residue |= DIAGNOSTICS
+            self.native |= DIAGNOSTICS
+        return True
+
     def _see_counts(self, statement: Statement, response: ResponseTracker) -> None:
-        self.native |= ROW_COUNT
         if response.is_error:
             self.row_count = -1
-        elif not response.has_result_set:
+            self.native |= ROW_COUNT
+            # what had run before it failed may have left another value, which only the backend knows
+            self.residue |= FOUND_ROWS & self.native
+            return
+        if statement.flags & GETS_DIAGNOSTICS and not statement.flags & MULTI:
+            return
+        self.native |= ROW_COUNT
+        if not response.has_result_set:
             self.row_count = response.affected_rows
-            if statement.flags & IS_SELECT:  # SELECT .. INTO
-                self.found_rows = response.affected_rows
-                self._found_rows_known()
         else:
             # the last result of a CALL is an OK; that of several statements may be one
             is_last_ok = statement.flags & CALLS or (statement.flags & MULTI and response.affected_rows)
             self.row_count = response.affected_rows if is_last_ok else -1
-            offset = statement.found_rows
-            if offset == KEPT_FOUND_ROWS:
-                pass
-            elif offset == UNKNOWN_FOUND_ROWS or (offset and not response.rows):
-                self.residue |= FOUND_ROWS
-                self.native |= FOUND_ROWS
-            else:
-                self.found_rows = offset + response.rows
-                self._found_rows_known()
+        self._see_found_rows(statement, response)
 
-    def _found_rows_known(self) -> None:
+    def _see_found_rows(self, statement: Statement, response: ResponseTracker) -> None:
+        """What servers do, statement by statement, was measured: see `grammar` and `marks`."""
+        offset = statement.found_rows
+        if offset == UNKNOWN_ON_MARIADB:
+            offset = UNKNOWN_FOUND_ROWS if self.is_mariadb else KEPT_FOUND_ROWS
+        if offset == UNKNOWN_FOUND_ROWS:
+            self._found_rows_unknown()
+        elif offset == ONE_ON_MYSQL:
+            if not self.is_mariadb:
+                self._found_rows_are(1)
+        elif statement.flags & IS_SELECT and offset != KEPT_FOUND_ROWS:
+            if not response.has_result_set:  # SELECT .. INTO
+                is_empty = self.is_mariadb and statement.flags & USES_NO_TABLE
+                self._found_rows_are(0 if is_empty else response.affected_rows)
+            elif offset and not response.rows:
+                self._found_rows_unknown()
+            else:
+                self._found_rows_are(offset + response.rows)
+        elif statement.flags & UPDATES and not self.is_mariadb:
+            self.see_update(response)
+        elif statement.flags & CALLS and (response.has_result_set or self.native & FOUND_ROWS):
+            self._found_rows_unknown()
+
+    def see_update(self, response: ResponseTracker) -> None:
+        """MySQL: FOUND_ROWS() after an UPDATE of one table is what it matched, and as before when a constant condition rules all out."""
+        matched = matched_rows(response)
+        if matched:
+            self._found_rows_are(matched)
+        elif self.native & FOUND_ROWS:
+            self._found_rows_unknown()
+        else:
+            self._found_rows_are(0)
+
+    def _found_rows_unknown(self) -> None:
+        self.residue |= FOUND_ROWS
+        self.native |= FOUND_ROWS
+
+    def _found_rows_are(self, number: int) -> None:
+        self.found_rows = number
         self.residue &= ~FOUND_ROWS
         self.native |= FOUND_ROWS
 
@@ -398,16 +330,15 @@ class ResidueKeeper(VariablesKeeper):
         rows: list[bytes] = []
         number = 0
         if question in (Question.SHOW_WARNINGS, Question.SHOW_ERRORS):
-            rows = diagnostics_rows(statement, self.captured)
+            rows = diagnostics_rows(statement, self.captured, self._results_charset(), is_mariadb)
         else:
             number = connection_id if question == Question.CONNECTION_ID else self._number(question)
             rows = [b""]
         warnings = self._answered(statement, len(rows))
         if question in (Question.SHOW_WARNINGS, Question.SHOW_ERRORS):
-            charset = self.vector.variables.get(b"character_set_results", b"utf8mb4")
             return diagnostics_answer(
                 rows,
-                charset=charset,
+                charset=self._results_charset(),
                 collation=self.vector.variables.get(RESULTS_COLLATION, b""),
                 status=self.status,
                 deprecate_eof=deprecate_eof,
@@ -430,9 +361,12 @@ class ResidueKeeper(VariablesKeeper):
         if question == Question.FOUND_ROWS:
             return self.found_rows
         captured = self.captured
+        is_errors = question in (Question.COUNT_ERRORS, Question.ERROR_COUNT)
+        if captured is None and self.residue & DIAGNOSTICS:
+            # they are on the backend, and will not be when this is read
+            return min(self.error_code, 1) if is_errors else self._warning_count or 1
         if captured is None:
             return 0
-        is_errors = question in (Question.COUNT_ERRORS, Question.ERROR_COUNT)
         return captured.error_count if is_errors else captured.warning_count
 
     def _answered(self, statement: Statement, rows: int) -> int:
@@ -454,48 +388,92 @@ class ResidueKeeper(VariablesKeeper):
             return 0 if self.captured is None else 1
         return 0
 
+    def _results_charset(self) -> bytes:
+        return self.vector.variables.get(b"character_set_results", b"utf8mb4")
+
     def rewritten(self, statement: Statement, wire: bytes) -> bytes:
         """The COM_QUERY with the counts that no backend of this session has written in; mostly the same object.
 
         They are written so that the definition of the column stays what it is.
         """
-        text = b""
         known = self.native | self.residue
-        if statement.reads_insert_id and not self.native & INSERT_ID:
-            # what restores the insert id has a ROW_COUNT() of its own
-            known &= ~ROW_COUNT
-        for question, begin, end, is_item in reversed(statement.places):
-            if known & BIT_OF[question]:
-                continue
-            text = text or payload_of(wire)
-            original = text[1 + begin : 1 + end]
+        if self._needs_insert_id(statement):
+            # restoring it is a SET: it leaves FOUND_ROWS() only
+            known &= FOUND_ROWS
+        places = [place for place in statement.places if not known & BIT_OF[place[0]]]
+        if statement.flags & READS_FOUND_ROWS and not self.is_mariadb:
+            # it warns of itself before @@warning_count is read
+            places = [place for place in places if BIT_OF[place[0]] != DIAGNOSTICS]
+        if not places:
+            return wire
+        text = payload_of(wire)[1:]
+        edits = []
+        for question, begin, end in places:
             number = self._number(question)
             if BIT_OF[question] == DIAGNOSTICS:
                 written = b"NULLIF(%d|0,-1)" % number
             else:
-                written = b"COALESCE(%d,%s)" % (number, original)
-            if is_item:
-                written += b" AS `" + original.replace(b"`", b"``") + b"`"
-            text = text[: 1 + begin] + written + text[1 + end :]
-        return frame(text) if text else wire
+                written = b"COALESCE(%d,%s)" % (number, text[begin:end])
+            edits.append((begin, end, written))
+        return frame(b"\x03" + rewriting.rewritten(text, statement, self.lexing, edits))
+
+    def get_diagnostics(self, statement: Statement, wire: bytes) -> bytes | None:
+        """For GET DIAGNOSTICS: the COM_QUERY that does the same where the backend does not know what is asked for, `wire` itself where
+        it does. None when that cannot be said: a condition's number that is not written as one, or several statements."""
+        if (self.native | self.residue) & DIAGNOSTICS:
+            return wire
+        text = payload_of(wire)[1:]
+        tokens = tokenize(text, 0, len(text), self.lexing, bool(statement.flags & IS_CONDITIONAL))
+        ends = [i for i, token in enumerate(tokens) if token.kind == SYMBOL and token.text == b";"]
+        end = ends[0] if ends else len(tokens)
+        rest = text[tokens[end].start :] if ends else b""
+        tokens = tokens[:end]
+        if statement.flags & MULTI and (not tokens or tokens[0].word != b"get"):
+            return wire
+        captured = self.captured or diagnostics.EMPTY
+        asked = diagnostics.parse_get(tokens, self.is_mariadb)
+        if asked is None:
+            is_dynamic = b"condition" in [token.word for token in tokens] and b"stacked" not in [
+                token.word for token in tokens
+            ]
+            return None if is_dynamic else wire
+        written = diagnostics.assignments(asked, captured, self.row_count, self.is_mariadb)
+        if statement.flags & MULTI and (written is None or _READS_MORE.search(rest) is not None):
+            return None
+        if written is None:
+            self.captured = captured.with_invalid_condition()
+            return b""
+        # SET has a ROW_COUNT() of its own, GET DIAGNOSTICS leaves it
+        self.native &= ~ROW_COUNT
+        return frame(b"\x03" + written + rest)
+
+    def invalid_condition(self) -> bytes:
+        """The answer to a GET DIAGNOSTICS about a condition that there is not."""
+        return warned_ok(self.status, 1)
 
     def restore_residue(self, statement: Statement) -> list[bytes]:
         """Payloads to be run before this statement so that it finds this session's LAST_INSERT_ID(); [] when it does so anyway.
 
         For statements with ``reads_insert_id``, on whatever backend they are about to run, held ones included. Assumes that they succeed.
         """
-        if not statement.reads_insert_id or self.native & INSERT_ID:
-            return []
-        command = insert_id_command(self.insert_id, self._insert_ids if self.residue & INSERT_ID else [])
+        commands: list[bytes] = []
+        flags = statement.flags
+        if flags & GETS_DIAGNOSTICS and not flags & MULTI:
+            # it asks for the diagnostics, which the backend has, and maybe for ROW_COUNT(), which it may not have
+            if self.residue & DIAGNOSTICS and not self.native & ROW_COUNT:
+                commands.append(row_count_command(self.row_count, self.vector.multi_statements))
+                self.native |= ROW_COUNT
+            return commands
+        if not self._needs_insert_id(statement):
+            return commands
+        commands.append(insert_id_command(self.insert_id, may_be_newer=self.residue & INSERT_ID != 0))
         self.residue |= INSERT_ID  # so that no session after this one finds it
         self.native = INSERT_ID
-        self._insert_ids.clear()
-        return [command]
+        return commands
 
     def refused(self, code: int, message: str) -> None:
         """The proxy has answered a command with an error in the server's place: it is what SHOW WARNINGS shows now."""
-        row = [b"Error", b"%d" % code, message.encode()]
-        self.captured = Captured([b"".join([lenenc_bytes(value) for value in row])], 1)
+        self.captured = diagnostics.raised(code, sqlstate_of(code, self.is_mariadb), message.encode())
         self.row_count = -1
         self.residue &= ~DIAGNOSTICS
         self.native &= ~(DIAGNOSTICS | ROW_COUNT)
@@ -510,6 +488,12 @@ class ResidueKeeper(VariablesKeeper):
         if self.captured is not None:
             return self.captured.warning_count
         return (self._warning_count or 1) if self.residue & DIAGNOSTICS else 0
+
+    def _needs_insert_id(self, statement: Statement) -> bool:
+        """Whether `restore_residue` will restore the insert id for it."""
+        if self.native & INSERT_ID or not statement.reads_insert_id:
+            return False
+        return not statement.flags & GETS_DIAGNOSTICS or statement.flags & MULTI != 0
 
     def capture_commands(self, limit: int = MAX_CAPTURED) -> list[bytes]:
         """Payloads that read the residue off the parked backend, in an order that destroys nothing before it is read."""
@@ -533,7 +517,7 @@ class ResidueKeeper(VariablesKeeper):
         if self._zeros:
             self.signs_known(answers[0])
         elif self._may_be_long(limit):
-            captured = Captured(_rows(answers[0]), self._warning_count)
+            captured = self._captured(answers[0])
             if captured.size > limit:
                 return KEEPS_WARNINGS
             self.captured = captured
@@ -555,17 +539,21 @@ class ResidueKeeper(VariablesKeeper):
 
     def warnings_captured(self, answer: bytes) -> None:
         """The answer to SHOW WARNINGS."""
-        self.captured = Captured(_rows(answer), self._warning_count)
+        self.captured = self._captured(answer)
+
+    def _captured(self, answer: bytes) -> Captured:
+        charset = self._results_charset()
+        return Captured(_rows(answer), self._warning_count, charset, self.error_code, self.error_sqlstate)
 
     def _counts_captured(self, answers: list[bytes]) -> None:
         if self.residue & DIAGNOSTICS:
-            self.captured = Captured(_rows(answers[0]), self._warning_count)
+            self.captured = self._captured(answers[0])
         if self.residue & (FOUND_ROWS | INSERT_ID):
             answer = answers[1 if self.residue & DIAGNOSTICS else 0]
             found_rows, insert_id, _ = [int(value or 0) for value in text_rows(answer)[0]]
             if self.residue & FOUND_ROWS:
                 self.found_rows = found_rows
-            if self.residue & INSERT_ID and (self.native & INSERT_ID or insert_id in self._insert_ids):
+            if self.residue & INSERT_ID and (self.native & INSERT_ID or insert_id):
                 self.insert_id = insert_id
 
     def residue_lost(self) -> None:
@@ -591,14 +579,8 @@ class ResidueKeeper(VariablesKeeper):
             or (lost & USER_VARIABLES and not _is_blind(statement))
         )
 
-    def lacks_diagnostics(self, statement: Statement) -> bool:
-        """Whether this GET DIAGNOSTICS is about warnings that were captured, and are on no backend any more."""
-        is_get = statement.flags & GETS_DIAGNOSTICS
-        return bool(is_get and self.captured is not None and not (self.native | self.residue) & DIAGNOSTICS)
-
     def moved(self) -> None:
         """The session has no backend any more that knows anything of it."""
         self.residue = 0
         self.native = 0
         self._zeros = []
-        self._insert_ids.clear()

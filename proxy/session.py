@@ -36,6 +36,7 @@ from typing import Final
 
 from protocol.response import ResponseTracker
 from protocol.session_track import SessionChanges
+from proxy.diagnostics import NOT_RUN
 from proxy.grammar import canonical
 from proxy.keeping import ask, keep, lease_lost
 from proxy.kept import KEPT, NOTHING_KEPT
@@ -48,12 +49,13 @@ from proxy.residue import (
     ROW_COUNT,
     USER_VARIABLES,
     ResidueKeeper,
+    is_signalled,
 )
 from proxy.statement import (
     ALL_NAMES,
     CALLS,
     FIXED_NAME,
-    GETS_DIAGNOSTICS,
+    IS_SELECT,
     MAY_CALL,
     MAY_CALL_ON_MARIADB,
     MAY_CALL_ON_MYSQL,
@@ -63,6 +65,7 @@ from proxy.statement import (
     SETS,
     SETS_FOR_ITSELF,
     SETS_USER_VARIABLES,
+    UPDATES,
     USES,
     USES_NO_TABLE,
     Statement,
@@ -74,7 +77,7 @@ from proxy.vector import CHARSET_VARIABLES, DENIED, NEUTRAL, RESULTS_COLLATION, 
 RELEASE: Final = 0  # any session may have the backend
 PARK: Final = 1  # so may others, but only after the residue was captured
 HOLD: Final = 2  # the lease goes on
-PROBE: Final = 3  # send COM_PING and call `probed`
+PROBE: Final = 3  # send `probe_command` and call `probed`
 
 _IN_TRANS: Final = 0x0001
 _AUTOCOMMIT: Final = 0x0002
@@ -91,13 +94,6 @@ _COM_PING: Final = 0x0E
 _COM_FIELD_LIST: Final = 0x04
 _COM_SET_OPTION: Final = 0x1B
 
-# Errors of parsing, name resolution, privileges and checking of values: nothing of a single statement was executed.
-# fmt: off
-_NOT_RUN: Final = frozenset([
-    1044, 1045, 1046, 1049, 1052, 1054, 1064, 1065, 1109, 1115, 1142, 1143, 1146, 1149, 1193, 1227, 1228, 1229, 1231,
-    1232, 1235, 1238, 1243, 1253, 1273, 1295, 1298, 1305, 1370, 1621, 1792, 1820, 1836,
-])
-# fmt: on
 # What a single statement may have done although it failed. All else it either did or did not do.
 _IN_PASSING: Final = frozenset(
     [PinReason.USER_VARIABLE, PinReason.USER_LOCK, PinReason.SEQUENCE_VALUE, PinReason.UNKNOWN_STATEMENT]
@@ -121,14 +117,12 @@ class SessionState(ResidueKeeper):
     __slots__ = (
         "_failed",
         "_fresh_sql_mode",
-        "_gets_diagnostics",
         "_holders",
         "_is_locked",
         "_routine_flags",
         "_texts",
         "idle_limit",
         "kept",
-        "lexing",
         "pinned",
         "placed",
         "questions",
@@ -137,15 +131,13 @@ class SessionState(ResidueKeeper):
     def __init__(self, vector: Vector, status: int, sql_mode: bytes, is_mariadb: bool = False) -> None:
         """``vector``, ``status`` and ``sql_mode``: those of a fresh connection of this client."""
         super().__init__(vector, status & _LASTING, is_mariadb)
-        # how the lexer must read text: bits of lexer
-        self.lexing: int = _lexing_of(sql_mode)
+        self.lexing = _lexing_of(sql_mode)
         # bits of the reasons (in the order of pins.REASONS) that hold; 0 when the session is not pinned
         self.pinned: int = 0
         # what holds, where it is counted: reason -> name -> count
         self._holders: dict[PinReason, dict[bytes, int]] = {}
         # the tracker of transaction state says LOCK TABLES is in force
         self._is_locked: bool = False
-        self._gets_diagnostics: bool = False
         # flags of statements that may run stored routines on this kind of server
         self._routine_flags: int = (
             CALLS | MAY_CALL | (MAY_CALL_ON_MARIADB if is_mariadb else MAY_CALL_ON_MYSQL)
@@ -232,12 +224,16 @@ class SessionState(ResidueKeeper):
                 self.native |= DIAGNOSTICS
             if response.has_result_set:
                 self.row_count = -1
-                self.found_rows = response.rows
-                self.native |= ROW_COUNT | FOUND_ROWS
-                self.residue &= INSERT_ID | USER_VARIABLES
+                self.native |= ROW_COUNT
+                if statement.flags & IS_SELECT:
+                    self.found_rows = response.rows
+                    self.native |= FOUND_ROWS
+                    self.residue &= INSERT_ID | USER_VARIABLES
             else:
                 self.row_count = response.affected_rows
                 self.native |= ROW_COUNT
+                if statement.flags & UPDATES and not self.is_mariadb:
+                    self.see_update(response)
             if self.residue:
                 return PARK
             self.native = 0
@@ -245,8 +241,7 @@ class SessionState(ResidueKeeper):
         return self._completed(statement, response)
 
     def probed(self, response: ResponseTracker) -> int:
-        """COM_PING after an ERR was answered. Its warnings are those of the statement before; ROW_COUNT() it sets to 0."""
-        self.native &= ~ROW_COUNT
+        """The probe after an ERR was answered. It leaves the warnings of the statement before, and ROW_COUNT() is -1 as after an error."""
         if response.is_error:
             self.pin(PinReason.OPAQUE_STATE_CHANGE)
             return HOLD
@@ -272,12 +267,13 @@ class SessionState(ResidueKeeper):
     # A response
 
     def _completed(self, statement: Statement, response: ResponseTracker) -> int:
-        if self.pinned & _DIAGNOSTICS_BIT:
-            self.lift(PinReason.DIAGNOSTICS)
+        was_signalled = self.pinned & _DIAGNOSTICS_BIT != 0
         self.see_residue(statement, response)
         if self.lost:
             self.lost &= ~(self.native | self.residue)
-        if self._gets_diagnostics and self.residue & DIAGNOSTICS:
+        if was_signalled and not (self.residue & DIAGNOSTICS and self.keeps_diagnostics(statement, response)):
+            self.lift(PinReason.DIAGNOSTICS)
+        if is_signalled(statement, response, self.is_mariadb) and not self.pinned & _DIAGNOSTICS_BIT:
             self.pin(PinReason.DIAGNOSTICS)
         if statement.user_variables and not self.pinned & _USER_VARIABLE_BIT:
             self._may_have_assigned(statement.user_variables)
@@ -332,8 +328,6 @@ class SessionState(ResidueKeeper):
                     self._see_text(text, changes)
         if statement.inner is not None:
             self._see_text(statement.inner, changes)
-        if statement.flags & GETS_DIAGNOSTICS:
-            self._gets_diagnostics = True
 
     def _lift_by_text(self, reason: PinReason, name: bytes) -> None:
         if reason is PinReason.TABLE_LOCK and self._is_locked:
@@ -382,7 +376,7 @@ class SessionState(ResidueKeeper):
     def _see_failure(self, statement: Statement, code: int, changes: SessionChanges | None) -> None:
         """What the lexer says of a statement that failed: what it may have done before."""
         is_multi = statement.flags & MULTI
-        if not is_multi and code in _NOT_RUN:
+        if not is_multi and code in NOT_RUN:
             return
         for reason, name in zip(statement.pins, statement.pin_names, strict=True):
             if is_multi or reason in _IN_PASSING:
@@ -488,7 +482,6 @@ class SessionState(ResidueKeeper):
                 self.insert_id = int(value)
                 self.residue |= INSERT_ID
                 self.native |= INSERT_ID
-                self._insert_ids.clear()
             elif is_restorable(name, value):
                 kept.append((name, value))
                 if self.pinned:
@@ -537,11 +530,11 @@ class SessionState(ResidueKeeper):
         self._see_status(response.status, NOTHING)
         if command == _COM_INIT_DB:
             self.vector = self.vector.with_schema(payload[1:])
-            self.row_count = self.found_rows = 0
-            self.residue &= ~FOUND_ROWS
-            self.native |= FOUND_ROWS
+            self.row_count = 0
+            self.native |= ROW_COUNT
         elif command == _COM_PING:
-            self.pinged()
+            self.row_count = 0
+            self.native |= ROW_COUNT
         elif command == _COM_SET_OPTION:
             self.vector = self.vector.with_multi_statements(payload[1] == 0)
         if command == _COM_SET_OPTION or command == _COM_FIELD_LIST:
@@ -574,8 +567,8 @@ class SessionState(ResidueKeeper):
         self.pinned = 0
         self._holders.clear()
         self._texts.clear()
-        self._is_locked = self._gets_diagnostics = False
-        self.insert_id = self.row_count = self.found_rows = 0
+        self._is_locked = False
+        self.insert_id = self.row_count = 0
         self.captured = None
         self.variables = None
         self.moved()

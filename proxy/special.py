@@ -17,9 +17,18 @@ from proxy.classify import Statement
 from proxy.keeping import reads_kept
 from proxy.lessee import HOLDING, KILLING, KILLING_HELD, READY, WAITING
 from proxy.reasons import CloseReason
-from proxy.replies import Failure, lost, not_movable, ok, unknown_command
+from proxy.replies import GONE, Failure, lost, not_movable, ok, unknown_command
 from proxy.shared import FIRST_CONNECTION_ID, STATEMENT_POOLING
-from proxy.statement import BEGINS, CHANGES_ACCOUNT, MAY_RELEASE, MULTI, OWN_ID, RELEASES, SETS_GLOBAL
+from proxy.statement import (
+    BEGINS,
+    CHANGES_ACCOUNT,
+    GETS_DIAGNOSTICS,
+    MAY_RELEASE,
+    MULTI,
+    OWN_ID,
+    RELEASES,
+    SETS_GLOBAL,
+)
 from proxy.tasks import spawn
 
 if TYPE_CHECKING:
@@ -82,10 +91,8 @@ def _answer_residue(frontend: Frontend, wire: bytes, statement: Statement) -> bo
     if statement.kept and reads_kept(session, statement):
         # commands of ours come first, and after them nothing is on the lease (`tidying.rewritten`)
         return False
-    if session.lacks_diagnostics(statement):
-        text = "GET DIAGNOSTICS is about a statement whose server connection has gone to another session; use a transaction around both"
-        frontend.send(not_movable(text).wire(1))
-        return True
+    if statement.flags & GETS_DIAGNOSTICS:
+        return _get_diagnostics(frontend, wire, statement)
     answer = session.answer(
         statement,
         wire,
@@ -103,6 +110,20 @@ def _answer_residue(frontend: Frontend, wire: bytes, statement: Statement) -> bo
     if rewritten is wire:
         return False
     frontend.execute(rewritten)
+    return True
+
+
+def _get_diagnostics(frontend: Frontend, wire: bytes, statement: Statement) -> bool:
+    """About what is on no backend any more: a SET does the same."""
+    written = frontend.session.get_diagnostics(statement, wire)
+    if written is wire:
+        return False
+    if written is None:
+        frontend.send(not_movable(GONE).wire(1))
+    elif not written:
+        frontend.send(frontend.session.invalid_condition())
+    else:
+        frontend.execute(written)
     return True
 
 
@@ -191,7 +212,7 @@ def _kill_self(frontend: Frontend, is_query: bool) -> None:
     if is_query or not frontend.shared.facts.is_mariadb:
         _refuse(frontend, _interrupted())
     else:
-        frontend.send(Failure(CONNECTION_KILLED, "Connection was killed", "70100").wire(1))
+        _refuse(frontend, Failure(CONNECTION_KILLED, "Connection was killed", "70100"))
     if not is_query:
         frontend.close(CloseReason.KILLED)
 

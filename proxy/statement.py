@@ -27,7 +27,7 @@ READS_FOUND_ROWS: Final = 1 << 15
 READS_DIAGNOSTICS: Final = 1 << 16  # SHOW WARNINGS and the like, GET DIAGNOSTICS, @@warning_count
 READS_CONNECTION_ID: Final = 1 << 17
 CHANGES_ACCOUNT: Final = 1 << 18  # SET PASSWORD, ALTER USER, GRANT, FLUSH PRIVILEGES ...
-IS_SELECT: Final = 1 << 19  # leaves a FOUND_ROWS() of its own
+IS_SELECT: Final = 1 << 19  # leaves a FOUND_ROWS() of its own: SELECT, and SHOW where it is one inside
 SHUTS_DOWN: Final = 1 << 20  # SHUTDOWN, RESTART
 KEEPS_DIAGNOSTICS: Final = (
     1 << 21
@@ -44,6 +44,8 @@ MAY_CALL_ON_MYSQL: Final = 1 << 28  # and the other way round
 MAY_RELEASE: Final = 1 << 29  # COMMIT or ROLLBACK without [NO] RELEASE: completion_type decides
 SETS_USER_VARIABLES: Final = 1 << 30  # SET @x = ..: the one form that servers report (as "something changed")
 NAMES_USER_VARIABLES: Final = 1 << 31  # has an @x somewhere
+UPDATES: Final = 1 << 32  # an UPDATE: MySQL leaves a FOUND_ROWS() of its own
+SIGNALS: Final = 1 << 33  # SIGNAL: what it raises may have more to it than SHOW WARNINGS tells
 
 NOT_PLAIN: Final = (
     SETS
@@ -68,6 +70,9 @@ UNKNOWN_FOUND_ROWS: Final = -1
 KEPT_FOUND_ROWS: Final = -2
 OWN_ID: Final = -1
 """In `Statement.kill`: CONNECTION_ID()."""
+ONE_ON_MYSQL: Final = -3
+UNKNOWN_ON_MARIADB: Final = -4
+"""As `Statement.found_rows`. On the other server they are kept."""
 ALL_NAMES: Final = b"\0*"
 """As a name in `Statement.lift_names`: every named holder of the reason, fixed ones excepted."""
 FIXED_NAME: Final = b"\0"
@@ -145,7 +150,7 @@ class Statement:
         prepares: tuple[tuple[bytes, Statement | None], ...] = (),
         executes: tuple[bytes, ...] = (),
         inner: Statement | None = None,
-        places: tuple[tuple[int, int, int, bool], ...] = (),
+        places: tuple[tuple[int, int, int], ...] = (),
         user_variables: tuple[bytes, ...] = (),
         kept: int = 0,
     ) -> None:
@@ -163,7 +168,7 @@ class Statement:
         self.temporary: tuple[bytes, ...] = temporary
         # the collation of SET NAMES, which no server reports: b"" for the character set's own, None when there is no SET NAMES
         self.collation: bytes | None = collation
-        # FOUND_ROWS() after it: so many more than the rows sent, or UNKNOWN_FOUND_ROWS, or KEPT_FOUND_ROWS: as before
+        # FOUND_ROWS() after it, if it IS_SELECT: so many more than the rows sent; or one of the constants above. Otherwise it is as before.
         self.found_rows: int = found_rows
         # the bare question that it is, with the title of the column or LIMIT (offset, rows) of SHOW WARNINGS and SHOW ERRORS
         self.question: int = question
@@ -176,8 +181,8 @@ class Statement:
         self.executes: tuple[bytes, ...] = executes
         # EXECUTE IMMEDIATE of a literal, SET STATEMENT .. FOR: what is really run
         self.inner: Statement | None = inner
-        # where it reads counts: (Question, start, end, is a select item by itself without an alias)
-        self.places: tuple[tuple[int, int, int, bool], ...] = places
+        # where it reads counts, in the first statement of the text: (Question, start, end)
+        self.places: tuple[tuple[int, int, int], ...] = places
         # user variables that it may assign, whatever comes of it, in lower case
         self.user_variables: tuple[bytes, ...] = user_variables
         # nothing but rows, counts and warnings to look at when it has run
@@ -194,9 +199,17 @@ class Statement:
         )
         # the shell has to look at it before it runs
         self.is_special: bool = bool(question) or kill is not None or bool(flags & SPECIAL)
-        # a stored routine may ask for it unseen
+        # a backend that is new to the session may have to be given residue first; a stored routine may ask for it unseen
         self.reads_insert_id: bool = bool(
-            flags & (READS_INSERT_ID | MULTI | MAY_CALL | MAY_CALL_ON_MARIADB | MAY_CALL_ON_MYSQL)
+            flags
+            & (
+                READS_INSERT_ID
+                | MULTI
+                | GETS_DIAGNOSTICS
+                | MAY_CALL
+                | MAY_CALL_ON_MARIADB
+                | MAY_CALL_ON_MYSQL
+            )
         )
         # bits of the kept variables that it may read (`kept`), by its own text
         self.kept: int = kept

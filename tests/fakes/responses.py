@@ -9,6 +9,7 @@ from protocol.packets import Column, build_err, build_ok, text_row
 from protocol.response import ResponseTracker
 from protocol.session_track import SessionChanges
 from protocol.wire import lenenc_int
+from proxy.sqlstates import sqlstate_of
 
 AUTOCOMMIT = 0x0002
 IN_TRANS = 0x0001
@@ -72,9 +73,9 @@ def rows(
     ]
 
 
-def err(code: int) -> list[bytes]:
-    """An ERR."""
-    return [build_err(code, b"HY000", b"no")]
+def err(code: int, sqlstate: bytes | None = None) -> list[bytes]:
+    """An ERR; by default with the SQLSTATE that belongs to its code."""
+    return [build_err(code, sqlstate_of(code, False) if sqlstate is None else sqlstate, b"no")]
 
 
 def wire(payloads: list[bytes]) -> bytes:

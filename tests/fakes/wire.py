@@ -5,6 +5,7 @@ from __future__ import annotations
 from protocol.constants import Capability, ServerStatus
 from protocol.framing import frame
 from protocol.packets import Column, SessionChanges, build_eof, build_err, build_ok, text_resultset
+from proxy.sqlstates import sqlstate_of
 
 AUTOCOMMIT = int(ServerStatus.AUTOCOMMIT)
 IN_TRANS = AUTOCOMMIT | int(ServerStatus.IN_TRANS)
@@ -49,6 +50,8 @@ def init_db(schema: str) -> bytes:
 
 
 PING = frame(b"\x0e")
+PROBE = frame(b"\x1b\x01\x00")
+"""COM_SET_OPTION that changes nothing."""
 QUIT = frame(b"\x01")
 RESET = frame(b"\x1f")
 
@@ -103,7 +106,8 @@ def ok(
 
 def error(code: int, text: str = "no", sqlstate: str | None = None, *, sequence_id: int = 1) -> bytes:
     return frame(
-        build_err(code, sqlstate.encode() if sqlstate is not None else None, text.encode()), sequence_id
+        build_err(code, sqlstate.encode() if sqlstate else sqlstate_of(code, False), text.encode()),
+        sequence_id,
     )
 
 

@@ -17,6 +17,7 @@ from tests.fakes.wire import (
     NEW_CLIENT,
     OLD_CLIENT,
     PING,
+    PROBE,
     RESET,
     close_statement,
     cursor,
@@ -137,14 +138,14 @@ def test_a_count_within_a_statement_is_written_into_its_text(world: World) -> No
     client.got()
     command = execute(1, params=params(b"1", types=STRING))
     client.sends(command)
-    server.gets(prepare("SELECT COALESCE(3,FOUND_ROWS()) + ?"))
+    server.gets(prepare("SELECT COALESCE(3,FOUND_ROWS()) + ? AS `FOUND_ROWS() + ?`"))
     server.answers(prepared(42, num_params=1))
     server.gets(execute(42, params=params(b"1", types=STRING)))
     server.answers(rows(b"4"))
     client.gets(rows(b"4"))
     # the types are remembered for the next one, whose text has another count
     client.sends(execute(1, params=params(b"1")))
-    server.gets(prepare("SELECT COALESCE(1,FOUND_ROWS()) + ?"))
+    server.gets(prepare("SELECT COALESCE(1,FOUND_ROWS()) + ? AS `FOUND_ROWS() + ?`"))
     server.answers(prepared(43, num_params=1))
     server.gets(execute(43, params=params(b"1", types=STRING)))
 
@@ -283,7 +284,7 @@ def test_a_preparation_that_another_backend_refuses_is_the_answer(make_world: Ma
     second.gets(prepare(TEXT))
     second.answers(error(1146))
     # the transaction goes on
-    second.gets(PING)
+    second.gets(PROBE)
     second.answers(ok(IN_TRANS))
     second.gets(PING)
     second.answers(ok(IN_TRANS))
@@ -329,7 +330,7 @@ def test_a_statement_whose_schema_was_dropped_costs_no_backend(make_world: MakeW
     second = world.backend()
     second.gets(init_db("shop"))
     second.answers(error(1049))
-    second.gets(PING)
+    second.gets(PROBE)
     second.answers(ok())
     client.gets(error(1049))
     assert (second.is_closed, world.pool()) == (False, "1 parked, 1 leased")

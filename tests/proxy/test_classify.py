@@ -7,7 +7,15 @@ from proxy import statement as flags
 from proxy.classify import NOTHING, StatementCache, classify
 from proxy.kept import LIMITS, TRACKING
 from proxy.lexer import ANSI_QUOTES, NO_BACKSLASH_ESCAPES, ODD_BYTES
-from proxy.statement import ALL_NAMES, FIXED_NAME, UNKNOWN_FOUND_ROWS, Question, Statement
+from proxy.statement import (
+    ALL_NAMES,
+    FIXED_NAME,
+    ONE_ON_MYSQL,
+    UNKNOWN_FOUND_ROWS,
+    UNKNOWN_ON_MARIADB,
+    Question,
+    Statement,
+)
 
 
 def pins(statement: Statement) -> list[tuple[str, bytes]]:
@@ -29,11 +37,9 @@ def lifts(statement: Statement) -> list[tuple[str, bytes]]:
         "SELECT * FROM (SELECT 1 LIMIT 5, 6) x",
         "WITH x AS (SELECT 1 FROM t) SELECT * FROM x",
         "INSERT INTO t VALUES (1)",
-        "INSERT INTO t SELECT 1 UNION SELECT 2 LIMIT 1",
         "UPDATE t SET a=1 LIMIT 1",
         "DELETE FROM t",
         "EXPLAIN SELECT 1 FROM t",
-        "DO 1",
         "TRUNCATE t",
         "HELP 'x'",
         "SELECT @a, @@version FROM t",
@@ -197,7 +203,10 @@ def test_what_is_more_than_a_question(text: str) -> None:
         ("INSERT INTO t VALUES (LAST_INSERT_ID(), 1)", flags.READS_INSERT_ID),
         ("SELECT @@identity FROM t", flags.READS_INSERT_ID | flags.IS_SELECT),
         ("SELECT @@session.last_insert_id FROM t", flags.READS_INSERT_ID | flags.IS_SELECT),
-        ("UPDATE t SET a=LAST_INSERT_ID(a + 1)", flags.READS_INSERT_ID | flags.SETS_INSERT_ID),
+        (
+            "UPDATE t SET a=LAST_INSERT_ID(a + 1)",
+            flags.READS_INSERT_ID | flags.SETS_INSERT_ID | flags.UPDATES,
+        ),
         ("SELECT 1 + ROW_COUNT() FROM t", flags.READS_ROW_COUNT | flags.IS_SELECT),
         ("SELECT 1 + FOUND_ROWS() FROM t", flags.READS_FOUND_ROWS | flags.IS_SELECT),
         ("SELECT @@error_count + 1 FROM t", flags.READS_DIAGNOSTICS | flags.IS_SELECT),
@@ -212,25 +221,102 @@ def test_reading_residue(text: str, expected: int) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("SELECT a, ROW_COUNT( ), b FROM t", [(Question.ROW_COUNT, "ROW_COUNT( )", True)]),
-        ("SELECT ROW_COUNT() FROM t", [(Question.ROW_COUNT, "ROW_COUNT()", True)]),
-        ("SELECT 1 + ROW_COUNT() FROM t", [(Question.ROW_COUNT, "ROW_COUNT()", False)]),
-        ("SELECT ROW_COUNT() + 1 FROM t", [(Question.ROW_COUNT, "ROW_COUNT()", False)]),
-        ("SELECT f(ROW_COUNT()) FROM t", [(Question.ROW_COUNT, "ROW_COUNT()", False)]),
-        ("INSERT INTO t VALUES (FOUND_ROWS())", [(Question.FOUND_ROWS, "FOUND_ROWS()", False)]),
+        ("SELECT a, ROW_COUNT( ), b FROM t", [(Question.ROW_COUNT, "ROW_COUNT( )")]),
+        ("SELECT f(ROW_COUNT()) FROM t", [(Question.ROW_COUNT, "ROW_COUNT()")]),
+        ("INSERT INTO t VALUES (FOUND_ROWS())", [(Question.FOUND_ROWS, "FOUND_ROWS()")]),
         (
             "SELECT FOUND_ROWS(),@@warning_count;",
-            [(Question.FOUND_ROWS, "FOUND_ROWS()", True), (Question.WARNING_COUNT, "@@warning_count", True)],
+            [(Question.FOUND_ROWS, "FOUND_ROWS()"), (Question.WARNING_COUNT, "@@warning_count")],
         ),
         ("SELECT row_count FROM t", []),
-        ("SELECT ROW_COUNT(); SELECT 1", [(Question.ROW_COUNT, "ROW_COUNT()", True)]),
+        ("SELECT ROW_COUNT(); SELECT 1", [(Question.ROW_COUNT, "ROW_COUNT()")]),
         ("SELECT 1; SELECT ROW_COUNT()", []),
+        ("SELECT ROW_COUNT() FROM t; SELECT FOUND_ROWS() FROM t", [(Question.ROW_COUNT, "ROW_COUNT()")]),
     ],
 )
-def test_places_of_counts(text: str, expected: list[tuple[int, str, bool]]) -> None:
+def test_places_of_counts(text: str, expected: list[tuple[int, str]]) -> None:
     places = classify(text.encode(), 0).places
 
-    assert [(question, text[begin:end], is_item) for question, begin, end, is_item in places] == expected
+    assert [(question, text[begin:end]) for question, begin, end in places] == expected
+
+
+# FOUND_ROWS()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("INSERT INTO t VALUES (1)", 0),
+        ("INSERT INTO t SELECT 1", UNKNOWN_FOUND_ROWS),
+        ("REPLACE INTO t SELECT * FROM u", UNKNOWN_FOUND_ROWS),
+        ("UPDATE t SET a = 1", 0),
+        ("UPDATE LOW_PRIORITY `s`.`t` AS x SET a = (SELECT 1)", 0),
+        ("UPDATE t x SET a = 1", 0),
+        ("UPDATE t, u SET t.a = 1", UNKNOWN_FOUND_ROWS),
+        ("UPDATE t JOIN u SET t.a = 1", UNKNOWN_FOUND_ROWS),
+        ("DELETE FROM t", 0),
+        ("DELETE QUICK FROM t WHERE a IN (SELECT 1)", 0),
+        ("DELETE t FROM t JOIN u", UNKNOWN_FOUND_ROWS),
+        ("DELETE FROM t USING t JOIN u", UNKNOWN_FOUND_ROWS),
+        ("DO 1", ONE_ON_MYSQL),
+        ("DO (SELECT 1)", UNKNOWN_FOUND_ROWS),
+        ("SET sql_notes = 1", 0),
+        ("SET sql_notes = (SELECT 1)", UNKNOWN_ON_MARIADB),
+        ("SET STATEMENT sql_notes=0 FOR SELECT 1 LIMIT 2, 1", 2),
+        ("CREATE TABLE t (a INT)", 0),
+        ("CREATE OR REPLACE TABLE t SELECT 1", UNKNOWN_ON_MARIADB),
+        ("CREATE VIEW v AS SELECT 1", 0),
+        ("EXPLAIN SELECT 1", 0),
+        ("EXPLAIN ANALYZE SELECT 1", UNKNOWN_FOUND_ROWS),
+        ("ANALYZE SELECT 1", UNKNOWN_FOUND_ROWS),
+        ("ANALYZE TABLE t", 0),
+        ("EXPLAIN ANALYZE SELECT LAST_INSERT_ID()", UNKNOWN_FOUND_ROWS),
+        ("CHECK TABLE t", 0),
+        ("SHOW CREATE TABLE t", 0),
+        ("SHOW WHATEVER", UNKNOWN_FOUND_ROWS),
+    ],
+)
+def test_what_found_rows_is_after_statements_that_are_no_select(text: str, expected: int) -> None:
+    assert classify(text.encode(), 0).found_rows == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("DESCRIBE t", True),
+        ("EXPLAIN t", True),
+        ("DESC t a", True),
+        ("DESCRIBE SELECT 1", False),
+        ("EXPLAIN UPDATE t SET a = 1", False),
+        ("ANALYZE TABLE t", False),
+        ("SHOW FULL TABLES", True),
+        ("SHOW SESSION VARIABLES", True),
+        ("SHOW COUNT(*) WARNINGS", True),
+        ("SHOW CREATE TABLE t", False),
+        ("SHOW GRANTS", False),
+        ("SHOW FUNCTION CODE f", False),
+        ("INSERT INTO t VALUES (1)", False),
+    ],
+)
+def test_what_is_a_select_inside(text: str, expected: bool) -> None:
+    assert bool(classify(text.encode(), 0).flags & flags.IS_SELECT) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("DO 1", True),
+        ("DO (SELECT COUNT(*) FROM t)", False),
+        ("SET sql_notes = (SELECT a FROM t)", False),
+        ("SHOW CREATE PROCEDURE p", True),
+        ("SHOW CREATE TABLE t", False),
+        ("HELP 'x'", True),
+        ("DESCRIBE SELECT 1", True),
+        ("DESCRIBE t", False),
+    ],
+)
+def test_what_uses_no_table(text: str, expected: bool) -> None:
+    assert bool(classify(text.encode(), 0).flags & flags.USES_NO_TABLE) == expected
 
 
 # Locks

@@ -14,6 +14,7 @@ from tests.fakes.wire import (
     IN_TRANS,
     NEW_CLIENT,
     PING,
+    PROBE,
     QUIT,
     error,
     init_db,
@@ -207,7 +208,7 @@ def test_after_an_error_the_server_is_asked_for_its_status(world: World) -> None
     server = running(world, client, "SELEKT")
     server.answers(error(1064, "You have an error"))
     client.gets(error(1064, "You have an error"))
-    server.gets(PING)
+    server.gets(PROBE)
     assert world.pool() == "1 leased"
     server.answers(ok())
     client.gets_nothing()
@@ -221,7 +222,7 @@ def test_an_error_in_a_transaction_leaves_the_transaction(world: World) -> None:
     client.sends(query("SELEKT"))
     server.gets(query("SELEKT"))
     server.answers(error(1064))
-    server.gets(PING)
+    server.gets(PROBE)
     server.answers(ok(IN_TRANS))
     assert world.pool() == "1 leased"
     client.got()
@@ -237,7 +238,7 @@ def test_a_command_that_comes_during_the_probe_waits_for_it(world: World) -> Non
     server = running(world, client, "SELEKT")
     server.answers(error(1064))
     client.got()
-    server.gets(PING)
+    server.gets(PROBE)
     client.sends(SELECT)
     server.gets_nothing()
     server.answers(ok())
@@ -448,7 +449,7 @@ def test_an_error_at_the_end_is_probed_although_the_client_does_not_read(world: 
     number = packets(partial)[-2][0]
     whole = b"".join(frame(payload, each) for each, payload in packets(partial)[:-1])
     server.answers(whole, error(1317, sequence_id=number + 1 & 0xFF))
-    server.gets(PING)
+    server.gets(PROBE)
     server.answers(ok())
     assert world.pool() == "1 parked"
 

@@ -499,7 +499,7 @@ def test_show_warnings_keeps_the_count_of_rows() -> None:
     assert classify(b"SHOW COUNT(*) WARNINGS", 0).found_rows == 0
 
 
-@pytest.mark.parametrize("text", ["SHOW", "SHOW TABLES", "SHOW COUNT(*)", "SHOW COUNT(*) TABLES"])
+@pytest.mark.parametrize("text", ["SHOW TABLES", "SHOW GRANTS", "SHOW CREATE TABLE t"])
 def test_other_shows_are_ordinary(text: str) -> None:
     assert classify(text.encode(), 0).is_plain
 

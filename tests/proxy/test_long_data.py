@@ -10,7 +10,7 @@ from tests.fakes.client import FakeClient
 from tests.fakes.server import ServerEnd
 from tests.fakes.wire import (
     NEW_CLIENT,
-    PING,
+    PROBE,
     close_statement,
     cursor,
     error,
@@ -117,7 +117,7 @@ def test_no_other_statement_of_the_text_gets_long_data_that_was_refused(world: W
     client.sends(long_data(1, 0, b"abc"), execute(1, params=b"\0"))
     server.gets(long_data(41, 0, b"abc"), execute(41, params=b"\0"))
     server.answers(error(1835))
-    server.gets(PING)
+    server.gets(PROBE)
     server.answers(ok())
     client.got()
     prepared_by(world, client, real_id=42, own_id=2)
@@ -135,7 +135,7 @@ def test_long_data_is_used_up_by_an_execution_that_fails_for_another_reason(worl
     client.sends(long_data(1, 0, b"abc"), execute(1, params=EXECUTION))
     server.got()
     server.answers(error(1062))
-    server.gets(PING)
+    server.gets(PROBE)
     server.answers(ok())
     client.sends(execute(1, params=params(b"x", types=STRING)))
     server.gets(execute(41, params=params(b"x", types=STRING)))

@@ -11,6 +11,7 @@ from tests.fakes.wire import (
     IN_TRANS,
     NEW_CLIENT,
     PING,
+    PROBE,
     close_statement,
     cursor,
     error,
@@ -130,7 +131,7 @@ def test_a_session_that_has_lost_its_transaction_is_told(world: World) -> None:
     server.answers(unknown(41))
     client.gets(unknown(41))
     assert world.writer.epoch == 1
-    server.gets(PING)
+    server.gets(PROBE)
     server.answers(ok())
     # it is closed when the error has been read off it
     assert world.pool() == "1 resetting"
@@ -260,7 +261,7 @@ def test_a_full_server_gets_room_from_idle_backends(make_world: MakeWorld) -> No
     # not from the one that is leased
     second.gets_nothing()
     first.gets(close_statement(41))
-    third.gets(PING)
+    third.gets(PROBE)
     third.answers(ok())
     third.gets(prepare("SELECT 1"))
     third.answers(prepared(43))

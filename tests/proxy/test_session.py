@@ -53,7 +53,7 @@ class Story:
         )
 
     def probe(self, result: list[bytes]) -> int:
-        return self.session.probed(response(result, command=COM_PING))
+        return self.session.probed(response(result, command=COM_SET_OPTION))
 
     def pins(self) -> list[str]:
         return [reason.value for reason in self.session.pin_reasons()]
@@ -644,12 +644,22 @@ def test_text_executed_at_once_counts(story: Story) -> None:
 # GET DIAGNOSTICS
 
 
-def test_a_session_that_gets_diagnostics_is_pinned_while_it_has_some(story: Story) -> None:
-    story.run("GET DIAGNOSTICS @a = NUMBER")
-    story.run("DO 1/0", ok(warnings=1))
+def test_what_signal_raises_keeps_the_backend_until_it_is_cleared(story: Story) -> None:
+    story.run("SIGNAL SQLSTATE '01000'", ok(warnings=1))
+    assert "diagnostics" in story.pins()
+    story.run("SHOW WARNINGS", rows([b"Warning"]))
     assert "diagnostics" in story.pins()
     story.run("DO 1")
-    assert "diagnostics" not in story.pins()
+    assert story.pins() == []
+
+
+def test_an_error_that_a_trigger_signals_keeps_the_backend(story: Story) -> None:
+    story.run("INSERT INTO t VALUES (1)", err(1644, b"45000"))
+    assert "diagnostics" in story.pins()
+    story.run("INSERT INTO t VALUES (1)", err(1062, b"45001"))
+    assert "diagnostics" in story.pins()
+    story.run("INSERT INTO t VALUES (1)", err(1062))
+    assert story.pins() == []
 
 
 # Errors
@@ -688,12 +698,13 @@ def test_what_happened_before_the_error_comes_with_the_probe(story: Story) -> No
     assert story.pins() == ["opaque-state-change"]
 
 
-def test_row_count_after_a_probe_is_not_what_the_server_says(story: Story) -> None:
+def test_row_count_after_a_probe_is_what_the_server_says(story: Story) -> None:
     story.run("BEGIN", ok(status=IN_TRANSACTION))
     story.run("INSERT INTO t VALUES (1)", err(1062))
     story.probe(ok(status=IN_TRANSACTION))
 
-    assert story.session.answer(classify(b"SELECT ROW_COUNT()", 0), b"", 1, True, False) is not None
+    assert story.session.row_count == -1
+    assert story.session.answer(classify(b"SELECT ROW_COUNT()", 0), b"", 1, True, False) is None
 
 
 @pytest.mark.parametrize(

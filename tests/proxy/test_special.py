@@ -8,7 +8,7 @@ from protocol.framing import frame
 from proxy.shared import FIRST_CONNECTION_ID, STATEMENT_POOLING
 from tests.fakes.client import FakeClient
 from tests.fakes.server import ServerEnd
-from tests.fakes.wire import IN_TRANS, PING, error, execute, ok, prepare, prepared, query, rows
+from tests.fakes.wire import IN_TRANS, PING, PROBE, error, execute, ok, prepare, prepared, query, rows
 from tests.fakes.world import World
 from tests.proxy.conftest import MakeWorld
 
@@ -51,7 +51,7 @@ def test_a_statement_is_killed_on_a_side_connection(world: World) -> None:
     other.gets(ok(), ok())
     assert (killer.is_closed, client.is_closed) == (True, False)
     # its status is asked for as after any error
-    server.gets(PING)
+    server.gets(PROBE)
 
 
 def test_the_id_may_be_killed_by_its_command(world: World) -> None:

@@ -1,0 +1,77 @@
+"""What FOUND_ROWS() is after statements that are no SELECT, by their text. Pure.
+
+Measured on both servers: most leave it as it was. DO makes it 1 on MySQL; an UPDATE of one table, what it matched, on MySQL; an INSERT
+.. SELECT, an UPDATE or DELETE of several tables, and what EXPLAIN ANALYZE runs, something that only the backend knows; DESCRIBE of a
+table is a SELECT inside. A subquery in SET, or in CREATE TABLE, counts on MariaDB.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from protocol.response import ResponseTracker
+from proxy.statement import ONE_ON_MYSQL, UNKNOWN_FOUND_ROWS, UNKNOWN_ON_MARIADB
+
+EXPLAINS: Final = 0
+DESCRIBES: Final = 1  # a table, as SHOW COLUMNS does
+RUNS: Final = 2  # the statement is executed to be explained
+MAINTAINS: Final = 3  # ANALYZE TABLE
+
+EXPLAINING: Final = frozenset([b"explain", b"describe", b"desc", b"analyze"])
+"""First words for `explained`."""
+WATCHED: Final = frozenset([b"insert", b"replace", b"update", b"delete", b"do", b"set", b"create"])
+"""First words for `found_rows_after`."""
+
+_NAME: Final = rb"""(?:`[^`]*`|"[^"]*"|[\w$\x80-\xff]+)"""
+_TABLE: Final = _NAME + rb"(?:\s*\.\s*" + _NAME + rb")?"
+_ONE_UPDATED: Final = re.compile(
+    rb"update\s+(?:low_priority\s+|ignore\s+)*"
+    + _TABLE
+    + rb"(?:\s+(?:as\s+)?(?!set\b)"
+    + _NAME
+    + rb")?\s+set\b",
+    re.IGNORECASE,
+)
+_ONE_DELETED: Final = re.compile(rb"delete\s+(?:low_priority\s+|quick\s+|ignore\s+)*from\b", re.IGNORECASE)
+_USING: Final = re.compile(rb"\busing\b", re.IGNORECASE)
+_NEW_TABLE: Final = re.compile(rb"create\s+(?:or\s+replace\s+)?(?:temporary\s+)?table\b", re.IGNORECASE)
+_SECOND: Final = re.compile(rb"\s*(\w*)")
+_FIRST_NUMBER: Final = re.compile(rb"[0-9]+")
+_MAINTAINED: Final = frozenset([b"table", b"tables", b"local", b"no_write_to_binlog"])
+_EXPLAINED: Final = frozenset(
+    b"select insert update delete replace with table format extended partitions for into values analyze".split()
+)
+
+
+def found_rows_after(word: bytes, text: bytes, begin: int, has_select: bool) -> int:
+    """`Statement.found_rows` of the statement at ``begin``, whose first word is ``word``; 0 when it says nothing of it."""
+    if word == b"do":
+        return UNKNOWN_FOUND_ROWS if has_select else ONE_ON_MYSQL
+    if word == b"update":
+        return 0 if _ONE_UPDATED.match(text, begin) is not None else UNKNOWN_FOUND_ROWS
+    if word == b"delete":
+        is_one = _ONE_DELETED.match(text, begin) is not None and _USING.search(text, begin) is None
+        return 0 if is_one else UNKNOWN_FOUND_ROWS
+    if not has_select:
+        return 0
+    if word == b"set" or (word == b"create" and _NEW_TABLE.match(text, begin) is not None):
+        return UNKNOWN_ON_MARIADB
+    return UNKNOWN_FOUND_ROWS if word in (b"insert", b"replace") else 0
+
+
+def explained(word: bytes, text: bytes, end: int) -> int:
+    """What a statement of EXPLAINING does; its first word ends at ``end``."""
+    found = _SECOND.match(text, end)
+    second = found.group(1).lower() if found is not None else b""
+    if word == b"analyze":
+        return MAINTAINS if second in _MAINTAINED else RUNS
+    if second == b"analyze":
+        return RUNS
+    return EXPLAINS if not second or second in _EXPLAINED else DESCRIBES
+
+
+def matched_rows(response: ResponseTracker) -> int:
+    """How many rows an UPDATE found, by the message in its OK: "Rows matched: 3  Changed: 1  Warnings: 0" in any language."""
+    found = _FIRST_NUMBER.search(response.message)
+    return response.affected_rows if found is None else int(found.group())
