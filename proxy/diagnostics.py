@@ -178,10 +178,6 @@ class Asked:
         # user variables as written, and the item that each is to get, in lower case
         self.targets: list[tuple[bytes, bytes]] = targets
 
-    def wants_row_count(self) -> bool:
-        """Whether it asks for ROW_COUNT."""
-        return b"row_count" in [item for _, item in self.targets]
-
 
 def parse_get(tokens: list[Token], is_mariadb: bool) -> Asked | None:
     """The tokens of one GET statement. None when it is another, or the server has to say what is wrong with it."""

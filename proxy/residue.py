@@ -2,20 +2,22 @@
 
 - ROW_COUNT() is known from every OK: affected rows, -1 after a result set or an error.
 - FOUND_ROWS() is the number of rows sent plus the offset of the LIMIT, except with SQL_CALC_FOUND_ROWS, with offsets that are no literals,
-  with LIMIT beside UNION, and with an offset when no row came: then only the backend knows. SHOW WARNINGS leaves it alone. After
-  statements without a result set it is not meant to be asked for (manual, "Information Functions"); the last known value is kept, which
-  is what servers do after most of them (not: DO, UPDATE and DELETE on MySQL).
-- LAST_INSERT_ID(): the id in an OK is not always it (an explicit value is not), so after an insert only the backend knows.
+  with LIMIT beside UNION, and with an offset when no row came: then only the backend knows. Most statements that are no SELECT leave it
+  alone; `found_rows` has the others.
+- LAST_INSERT_ID(): the id in an OK is not always it (an explicit value is not), so after an insert only the backend knows. Every backend
+  comes to a session with 0, which no INSERT leaves: anything else is the session's own.
 - Warnings and errors: when there are any, only the backend has their texts.
 - User variables: after any statement that may have assigned one, only the backend has their values (see `variables.py`).
 
 What is captured is bounded (`pool.max_captured`). What is too much, or cannot be written back exactly, stays where it is: the capture
 is declined, and the session pinned.
 
-What remains inexact: the insert id, when a session inserts an explicit id on a backend which has, by chance, the same insert id from a
-session that ended while it had the backend parked; GET DIAGNOSTICS as the first such statement of a session after its backend was
-taken away (from then on it is pinned while it has warnings); ROW_COUNT(), FOUND_ROWS() and LAST_INSERT_ID() read inside stored
-functions and triggers (before a CALL the insert id is restored).
+Questions are answered from what was captured (`answers`), counts written into statements that ask for them (`rewriting`), GET
+DIAGNOSTICS is run as a SET (`diagnostics`).
+
+What remains inexact: GET DIAGNOSTICS about a condition whose number is no literal (refused); ROW_COUNT(), FOUND_ROWS() and diagnostics
+of the statement before, read inside stored routines and triggers (before a CALL the insert id is restored); on MariaDB FOUND_ROWS() after
+an aggregate without rows, and the warnings from before a CALL.
 """
 
 from __future__ import annotations
@@ -46,6 +48,7 @@ from proxy.statement import (
     READS_DIAGNOSTICS,
     READS_FOUND_ROWS,
     READS_INSERT_ID,
+    SETS,
     SETS_INSERT_ID,
     SIGNALS,
     UNKNOWN_FOUND_ROWS,
@@ -212,7 +215,7 @@ class ResidueKeeper(VariablesKeeper):
             # an INSERT that fails at its second row has an insert id, too
             or (
                 response.is_error
-                and not statement.flags & (IS_SELECT | UPDATES)
+                and not statement.flags & (IS_SELECT | UPDATES | SETS)
                 and response.error_code not in diagnostics.NOT_RUN
             )
         ):

@@ -79,10 +79,9 @@ def _items(tokens: list[Token]) -> list[tuple[int, int]]:
             begins.append(-1)
         elif token.kind == SYMBOL and token.text in (b")", b";"):
             _close(items, begin, i)
-            if token.text == b";":
+            begins.pop()
+            if token.text == b";" or not begins:
                 begins = [-1]
-            elif len(begins) > 1:
-                begins.pop()
         elif token.word in (b"select", b"returning"):
             _close(items, begin, i)
             begins[-1] = i + 1

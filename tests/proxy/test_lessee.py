@@ -215,7 +215,7 @@ def test_a_count_is_written_once_into_a_statement_that_waits_for_a_capture(world
     server.answers(ok())
     assert server.got() == [b"\x03SET last_insert_id=7"]
     server.answers(ok())
-    server.gets(query("SELECT COALESCE(0,ROW_COUNT()) + 1, LAST_INSERT_ID() + 1 FROM t"))
+    server.gets(query("SELECT COALESCE(0,ROW_COUNT()) + 1 AS `ROW_COUNT() + 1`, LAST_INSERT_ID() + 1 FROM t"))
 
 
 def test_a_session_that_waits_for_a_capture_may_leave(world: World) -> None:
@@ -1062,13 +1062,13 @@ def test_a_capture_may_need_several_questions(make_world: MakeWorld) -> None:
     server = world.backend()
     server.got()
     server.answers(error(1054))
-    server.gets(PING)
+    server.gets(PROBE)
     server.answers(ok())
     assigns_later = query("SET @a=(SELECT 1 UNION SELECT 2)")
     client.sends(assigns_later)
     server.gets(assigns_later)
     server.answers(error(1242))
-    server.gets(PING)
+    server.gets(PROBE)
     server.answers(ok())
     other.sends(SELECT)
     server.gets(query("SHOW WARNINGS LIMIT 5958"))

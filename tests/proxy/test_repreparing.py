@@ -261,7 +261,7 @@ def test_a_full_server_gets_room_from_idle_backends(make_world: MakeWorld) -> No
     # not from the one that is leased
     second.gets_nothing()
     first.gets(close_statement(41))
-    third.gets(PROBE)
+    third.gets(PING)
     third.answers(ok())
     third.gets(prepare("SELECT 1"))
     third.answers(prepared(43))

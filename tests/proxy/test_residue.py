@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from protocol.framing import frame, payload_of
-from protocol.packets import Column
+from protocol.packets import Column, build_ok
 from protocol.wire import lenenc_bytes
 from proxy.classify import classify
+from proxy.diagnostics import Captured
 from proxy.residue import (
     BIT_OF,
     DIAGNOSTICS,
@@ -17,6 +18,8 @@ from proxy.residue import (
     ResidueKeeper,
     capture_commands,
     insert_id_command,
+    is_signalled,
+    probe_command,
 )
 from proxy.results import packets, text_rows
 from proxy.statement import Question
@@ -564,3 +567,179 @@ def test_other_statements_stay_the_same_object(story: Story) -> None:
     wired = frame(b"\x03SELECT ROW_COUNT(), 1")
 
     assert story.rewritten(classify(b"SELECT ROW_COUNT(), 1", 0), wired) is wired
+
+
+# GET DIAGNOSTICS
+
+
+def get(story: Story, text: str) -> str | None:
+    """The statement that is run for it."""
+    wired = frame(b"\x03" + text.encode())
+    written = story.get_diagnostics(classify(text.encode(), 0), wired)
+    return None if written is None else payload_of(written)[1:].decode() if written else ""
+
+
+NUMBER = "GET DIAGNOSTICS @n=NUMBER"
+
+
+def stolen(story: Story) -> None:
+    story.run("DO 1/0", ok(warnings=1))
+    assert get(story, NUMBER) == NUMBER
+    story.lose_backend(rows(WARNING))
+
+
+def test_diagnostics_that_were_captured_are_written_in(story: Story) -> None:
+    stolen(story)
+    assert get(story, NUMBER) == "SET @n=CAST(1 AS UNSIGNED)"
+    story.run(NUMBER, ok())
+    assert get(story, NUMBER + ";") == "SET @n=CAST(1 AS UNSIGNED);"
+    assert story.row_count == 0
+    assert not story.native & ROW_COUNT
+
+
+def test_a_new_backend_has_the_diagnostics_of_others(story: Story) -> None:
+    assert get(story, NUMBER) == "SET @n=CAST(0 AS UNSIGNED)"
+
+
+def test_what_the_server_has_to_say_of_a_get_is_left_to_it(story: Story) -> None:
+    stolen(story)
+    for text in ("GET DIAGNOSTICS a=NUMBER", "GET STACKED DIAGNOSTICS CONDITION @c @n=MYSQL_ERRNO"):
+        assert get(story, text) == text
+    assert get(story, "GET DIAGNOSTICS CONDITION @c @n=MYSQL_ERRNO") is None
+
+
+def test_several_statements_of_which_the_first_gets_diagnostics(story: Story) -> None:
+    stolen(story)
+    assert get(story, NUMBER + "; SELECT @n") == "SET @n=CAST(1 AS UNSIGNED); SELECT @n"
+    assert get(story, NUMBER + "; SHOW WARNINGS") is None
+    assert get(story, "DO 1; " + NUMBER) == "DO 1; " + NUMBER
+
+
+def test_a_condition_that_is_not_there_is_a_warning(story: Story) -> None:
+    stolen(story)
+    assert get(story, "GET DIAGNOSTICS CONDITION 2 @n=MYSQL_ERRNO") == ""
+    assert packets(story.invalid_condition()) == [build_ok(status=AUTOCOMMIT, warnings=1)]
+    assert story.captured.warning_count == 2
+    assert get(story, "GET DIAGNOSTICS CONDITION 2 @n=MYSQL_ERRNO") == "SET @n=CAST(1758 AS UNSIGNED)"
+
+
+def test_a_get_on_the_backend_that_has_them_leaves_them(story: Story) -> None:
+    story.run("UPDATE t SET a=1", ok(5, warnings=2))
+    story.run("GET DIAGNOSTICS CONDITION 9 @n=MYSQL_ERRNO", ok(warnings=1))
+    assert (story.row_count, story._warning_count) == (5, 3)
+    story.run("GET STACKED DIAGNOSTICS @n=NUMBER", err(3004))
+    assert (story.row_count, story._warning_count, story.error_code) == (-1, 3, 0)
+    story.run("GET DIAGNOSTICS a=NUMBER", err(1327))
+    assert story.error_code == 1327
+
+
+def test_a_get_finds_the_row_count_of_a_ping(story: Story) -> None:
+    statement = classify(b"GET DIAGNOSTICS @r=ROW_COUNT", 0)
+    story.run("UPDATE t SET a=1", ok(5, warnings=2))
+    assert story.restore_residue(statement) == []
+    story.pinged()
+    assert story.restore_residue(statement) == [b"\x0e"]
+    assert story.restore_residue(statement) == []
+    story.keeper.native &= ~ROW_COUNT
+    story.keeper.row_count = -1
+    assert story.restore_residue(statement) == [b"\x1b\x01\x00"]
+
+
+def test_commands_that_probe() -> None:
+    assert (probe_command(True), probe_command(False)) == (b"\x1b\x00\x00", b"\x1b\x01\x00")
+
+
+def test_what_keeps_the_diagnostics(story: Story, maria: Story) -> None:
+    show, no_table = classify(b"SHOW WARNINGS", 0), classify(b"DO 1", 0)
+    getting = classify(NUMBER.encode(), 0)
+    fine, failed = response(ok()), response(err(1327))
+    assert story.keeps_diagnostics(show, fine)
+    assert not story.keeps_diagnostics(no_table, fine)
+    assert maria.keeps_diagnostics(no_table, fine)
+    assert not maria.keeps_diagnostics(no_table, response(ok(warnings=1)))
+    assert story.keeps_diagnostics(getting, fine)
+    assert story.keeps_diagnostics(getting, response(err(3004)))
+    assert not story.keeps_diagnostics(getting, failed)
+
+
+@pytest.mark.parametrize(
+    ("text", "result", "expected"),
+    [
+        ("SIGNAL SQLSTATE '01000'", ok(warnings=1), True),
+        ("SIGNAL SQLSTATE '45000'", err(1062), True),
+        ("DO 1/0", ok(warnings=1), False),
+        ("INSERT INTO t VALUES (1)", err(1644, b"45000"), True),
+        ("INSERT INTO t VALUES (1)", err(1062, b"45000"), True),
+        ("INSERT INTO t VALUES (1)", err(1062), False),
+    ],
+)
+def test_what_signal_has_raised(text: str, result: list[bytes], expected: bool) -> None:
+    assert is_signalled(classify(text.encode(), 0), response(result), False) == expected
+
+
+# FOUND_ROWS() after other statements
+
+
+def matched(affected_rows: int, message: bytes) -> list[bytes]:
+    return [build_ok(status=AUTOCOMMIT, affected_rows=affected_rows, message=message)]
+
+
+def test_an_update_finds_what_it_matched_on_mysql(story: Story, maria: Story) -> None:
+    for each, expected in ((story, 3), (maria, 1)):
+        each.run("UPDATE t SET a=1", matched(1, b"Rows matched: 3  Changed: 1  Warnings: 0"))
+        assert each.found_rows == expected
+    story.run("UPDATE t SET a=1", ok(2))
+    assert story.found_rows == 2
+
+
+def test_an_update_without_a_match_leaves_it_to_the_backend(story: Story) -> None:
+    story.run("UPDATE t SET a=1", matched(0, b"Rows matched: 0  Changed: 0  Warnings: 0"))
+    assert (story.found_rows, story.residue) == (0, 0)
+    story.run("SELECT a FROM t", rows([b"1"]))
+    story.run("UPDATE t SET a=1", matched(0, b"Rows matched: 0  Changed: 0  Warnings: 0"))
+    assert story.residue == FOUND_ROWS
+
+
+def test_what_leaves_found_rows_on_one_server_only(story: Story, maria: Story) -> None:
+    for each in (story, maria):
+        each.run("SELECT a FROM t", rows([b"1"], [b"2"]))
+        each.run("SET sql_notes=(SELECT 1)", ok())
+    assert (story.residue, maria.residue) == (0, FOUND_ROWS)
+    for each in (story, maria):
+        each.run("SELECT a FROM t", rows([b"1"], [b"2"]))
+        each.run("DO 1", ok())
+    assert (story.found_rows, maria.found_rows) == (1, 2)
+
+
+def test_select_into_without_a_table_counts_nothing_on_mariadb(story: Story, maria: Story) -> None:
+    for each in (story, maria):
+        each.run("SELECT 1 INTO @a", ok(1))
+    assert (story.found_rows, maria.found_rows) == (1, 0)
+
+
+def test_a_call_may_leave_found_rows(story: Story) -> None:
+    story.run("CALL p()", ok())
+    assert not story.residue & FOUND_ROWS
+    story.run("CALL p()", rows([b"1"], status=AUTOCOMMIT | MORE_RESULTS), ok())
+    assert story.residue & FOUND_ROWS
+
+
+# Counts that are about to be overwritten
+
+
+def test_what_restoring_the_insert_id_overwrites_is_written_in(story: Story) -> None:
+    story.run("UPDATE t SET a=1", ok(3, warnings=2))
+    assert story.rewrite("SELECT LAST_INSERT_ID(), ROW_COUNT(), @@warning_count, @@error_count") == (
+        "SELECT LAST_INSERT_ID(), COALESCE(3,ROW_COUNT()) AS `ROW_COUNT()`, NULLIF(2|0,-1) AS `@@warning_count`, "
+        "NULLIF(0|0,-1) AS `@@error_count`"
+    )
+
+
+def test_texts_are_told_in_the_character_set_of_the_results() -> None:
+    story = Story(is_mariadb=True)
+    stolen(story)
+    story.keeper.captured = Captured([b"\x05Error\x041054\x02\xc3\xa4"], 1)
+    story.keeper.vector = Vector.fresh(b"shop", {b"character_set_results": b"latin1"})
+    answer = story.ask("SHOW WARNINGS")
+    assert answer is not None
+    assert text_rows(answer) == [[b"Error", b"1054", b"\xe4"]]

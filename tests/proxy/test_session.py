@@ -1058,3 +1058,17 @@ def test_text_with_odd_bytes_lifts_nothing_for_good(story: Story) -> None:
     story.run("SET NAMES utf8mb4", ok(changes=changed(*[(name, "utf8mb4") for name, _ in names])))
     assert story.session.lexing == 0
     assert {"user-lock", "unknown-statement"} <= set(story.pins())
+
+
+def test_an_ordinary_update_counts_what_it_matched() -> None:
+    for is_mariadb, expected in ((False, 4), (True, 1)):
+        story = Story(is_mariadb=is_mariadb)
+        assert story.run("UPDATE t SET a=1", ok(affected_rows=4)) == RELEASE
+        assert story.session.found_rows == expected
+
+
+def test_rows_that_are_no_select_leave_found_rows() -> None:
+    story = Story()
+    story.run("SELECT a FROM t", rows([b"1"], [b"2"]))
+    assert story.run("CHECK TABLE t", rows([b"1"])) == RELEASE
+    assert story.session.found_rows == 2
