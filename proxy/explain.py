@@ -339,8 +339,8 @@ class _Explaining:
             )
         if RENAMED in statement.pin_names:
             found.append("renames: pins only a session that has temporary tables")
-        if statement.flags & flags.GETS_DIAGNOSTICS:
-            found.append("from now on warnings pin this session")
+        if statement.flags & flags.SIGNALS:
+            found.append("what it raises pins until another statement has cleared it")
         return [*found, *self._leaves()]
 
     def _leaves(self) -> list[str]:

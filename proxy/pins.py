@@ -147,9 +147,9 @@ MEANINGS: Final[dict[PinReason, PinMeaning]] = {
         "SET NAMES utf8mb4, or utf8mb4 as the driver's charset",
     ),
     PinReason.DIAGNOSTICS: PinMeaning(
-        "the session reads its warnings by GET DIAGNOSTICS, and has some",
-        "the next statement that clears them",
-        "SHOW WARNINGS in its place, which is answered from what is known",
+        "SIGNAL raised what GET DIAGNOSTICS may have more to say of than can be captured, or there is more than that",
+        "the next statement that clears the diagnostics",
+        "nothing, as it lasts for one statement",
     ),
     PinReason.SEQUENCE_VALUE: PinMeaning(
         "NEXTVAL() left a value for LASTVAL() in the session",

@@ -50,6 +50,7 @@ from proxy.statement import (
     READS_INSERT_ID,
     SETS,
     SETS_INSERT_ID,
+    SETS_USER_VARIABLES,
     SIGNALS,
     UNKNOWN_FOUND_ROWS,
     UNKNOWN_ON_MARIADB,
@@ -215,7 +216,7 @@ class ResidueKeeper(VariablesKeeper):
             # an INSERT that fails at its second row has an insert id, too
             or (
                 response.is_error
-                and not statement.flags & (IS_SELECT | UPDATES | SETS)
+                and not statement.flags & (IS_SELECT | UPDATES | SETS | SETS_USER_VARIABLES)
                 and response.error_code not in diagnostics.NOT_RUN
             )
         ):

@@ -101,6 +101,7 @@ _IN_PASSING: Final = frozenset(
 # MariaDB with a binlog reports last_gtid, read-only, after every transaction that wrote something; MySQL the other to who tracks '*'
 _REPORTED_UNASKED: Final = frozenset([b"last_gtid", b"statement_id"])
 UNSAFE_CHARSETS: Final = frozenset([b"gbk", b"big5", b"sjis", b"cp932", b"gb18030", b"gb2312"])
+_SIGNALLED: Final = b"signal"
 _DIAGNOSTICS_BIT: Final = BITS[PinReason.DIAGNOSTICS]
 _ROUTINE_BIT: Final = BITS[PinReason.ROUTINE]
 _TEMPORARY_TABLE_BIT: Final = BITS[PinReason.TEMPORARY_TABLE]
@@ -267,14 +268,17 @@ class SessionState(ResidueKeeper):
     # A response
 
     def _completed(self, statement: Statement, response: ResponseTracker) -> int:
-        was_signalled = self.pinned & _DIAGNOSTICS_BIT != 0
+        was_pinned = self.pinned & _DIAGNOSTICS_BIT != 0
+        if was_pinned:
+            # too many of them to be captured: so they may be again
+            self.lift(PinReason.DIAGNOSTICS)
         self.see_residue(statement, response)
         if self.lost:
             self.lost &= ~(self.native | self.residue)
-        if was_signalled and not (self.residue & DIAGNOSTICS and self.keeps_diagnostics(statement, response)):
-            self.lift(PinReason.DIAGNOSTICS)
-        if is_signalled(statement, response, self.is_mariadb) and not self.pinned & _DIAGNOSTICS_BIT:
-            self.pin(PinReason.DIAGNOSTICS)
+        if was_pinned and not (self.residue & DIAGNOSTICS and self.keeps_diagnostics(statement, response)):
+            self.lift(PinReason.DIAGNOSTICS, _SIGNALLED)
+        if is_signalled(statement, response, self.is_mariadb):
+            self.pin(PinReason.DIAGNOSTICS, _SIGNALLED)
         if statement.user_variables and not self.pinned & _USER_VARIABLE_BIT:
             self._may_have_assigned(statement.user_variables)
         if not self.pinned & _ROUTINE_BIT and self._runs_routine(statement):

@@ -141,7 +141,7 @@ def test_the_mode_decides_how_text_is_read() -> None:
         ("KILL 5", "ends another session"),
         ("SAVEPOINT s", "autocommit=0"),
         ("RENAME TABLE t TO u", "only a session that has temporary tables"),
-        ("GET DIAGNOSTICS @n = NUMBER", "from now on warnings pin"),
+        ("SIGNAL SQLSTATE '45000'", "what it raises pins"),
         ("SELECT SQL_CALC_FOUND_ROWS a FROM t LIMIT 5", "leaves FOUND_ROWS() on the backend"),
         ("INSERT INTO t VALUES (1)", "leaves LAST_INSERT_ID()"),
         ("SELECT /*!40001 SQL_NO_CACHE */ 1; SELECT 2", "has /*! .. */"),
