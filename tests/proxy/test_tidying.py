@@ -124,7 +124,7 @@ def test_an_insert_id_is_left_where_it_is(world: World) -> None:
     server.answers(ok(insert_id=7))
     client.gets(ok(insert_id=7))
     client.sends(query("SELECT LAST_INSERT_ID() + @@wait_timeout"))
-    restore = b"SET last_insert_id=CAST(IF(LAST_INSERT_ID() IN (7),LAST_INSERT_ID(),0) AS UNSIGNED)"
+    restore = b"SET last_insert_id=CAST(IF(LAST_INSERT_ID()=0,0,LAST_INSERT_ID()) AS UNSIGNED)"
     server.gets(query(restore.decode()))
     server.answers(ok())
     server.gets(PLACE)
