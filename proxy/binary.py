@@ -331,14 +331,7 @@ def answered(frontend: Frontend, backend: Backend) -> int:
             frontend.send(b"".join(frontend.held_answer))
             frontend.held_answer = []
         _executed(frontend, backend, prepared)
-    session = frontend.session
-    row_count, is_native = session.row_count, session.native & ROW_COUNT
-    verdict = session.completed(frontend.statement, tracker)
-    if command == COM_STMT_PREPARE and not tracker.is_error:
-        # that leaves ROW_COUNT() as it was
-        session.row_count = row_count
-        session.native &= ~ROW_COUNT | is_native
-    return verdict
+    return frontend.session.completed(frontend.statement, tracker)
 
 
 def _executed(frontend: Frontend, backend: Backend, prepared: Prepared) -> None:

@@ -512,3 +512,18 @@ def _split_doubled(inner: bytes, quote: bytes) -> list[bytes]:
             pos += 1
     parts.append(inner[begin:])
     return parts
+
+
+def lexing_of(sql_mode: bytes) -> int:
+    """The bits of a session's sql_mode that change how text is read."""
+    modes = sql_mode.upper().split(b",")
+    lexing = ANSI_QUOTES if b"ANSI_QUOTES" in modes else 0
+    return lexing | NO_BACKSLASH_ESCAPES if b"NO_BACKSLASH_ESCAPES" in modes else lexing
+
+
+def lexing_after(lexing: int, reported: list[tuple[bytes, bytes]]) -> int:
+    """They, after the server has reported these variables."""
+    for name, value in reported:
+        if name == b"sql_mode":
+            lexing = lexing_of(value)
+    return lexing

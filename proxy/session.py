@@ -40,7 +40,7 @@ from proxy.diagnostics import NOT_RUN
 from proxy.grammar import canonical
 from proxy.keeping import ask, keep, lease_lost
 from proxy.kept import KEPT, NOTHING_KEPT
-from proxy.lexer import ANSI_QUOTES, NO_BACKSLASH_ESCAPES, ODD_BYTES
+from proxy.lexer import ANSI_QUOTES, NO_BACKSLASH_ESCAPES, ODD_BYTES, lexing_after, lexing_of
 from proxy.pins import BITS, REASONS, PinReason
 from proxy.residue import (
     DIAGNOSTICS,
@@ -132,7 +132,7 @@ class SessionState(ResidueKeeper):
     def __init__(self, vector: Vector, status: int, sql_mode: bytes, is_mariadb: bool = False) -> None:
         """``vector``, ``status`` and ``sql_mode``: those of a fresh connection of this client."""
         super().__init__(vector, status & _LASTING, is_mariadb)
-        self.lexing = _lexing_of(sql_mode)
+        self.lexing = lexing_of(sql_mode)
         # bits of the reasons (in the order of pins.REASONS) that hold; 0 when the session is not pinned
         self.pinned: int = 0
         # what holds, where it is counted: reason -> name -> count
@@ -501,7 +501,7 @@ class SessionState(ResidueKeeper):
             kept.append((b"collation_connection", statement.collation))
             kept.append((RESULTS_COLLATION, statement.collation))
         self.vector = self.vector.with_variables(kept)
-        self.lexing = _lexing_after(self.lexing, kept)
+        self.lexing = lexing_after(self.lexing, kept)
         self._watch_charset()
 
     def _confirmed(self, name: bytes) -> None:
@@ -567,7 +567,7 @@ class SessionState(ResidueKeeper):
         kept = [reason for reason in self.pin_reasons() if BITS[reason] & _UNRESETTABLE]
         self.vector = fresh.with_multi_statements(old.multi_statements)
         self.status = status & _LASTING
-        self.lexing = _lexing_of(self._fresh_sql_mode)
+        self.lexing = lexing_of(self._fresh_sql_mode)
         self.pinned = 0
         self._holders.clear()
         self._texts.clear()
@@ -594,16 +594,3 @@ def _is_for_next(characteristics: bytes) -> bool:
         and b"START " not in characteristics
         and b"XA " not in characteristics
     )
-
-
-def _lexing_of(sql_mode: bytes) -> int:
-    modes = sql_mode.upper().split(b",")
-    lexing = ANSI_QUOTES if b"ANSI_QUOTES" in modes else 0
-    return lexing | NO_BACKSLASH_ESCAPES if b"NO_BACKSLASH_ESCAPES" in modes else lexing
-
-
-def _lexing_after(lexing: int, reported: list[tuple[bytes, bytes]]) -> int:
-    for name, value in reported:
-        if name == b"sql_mode":
-            lexing = _lexing_of(value)
-    return lexing

@@ -21,6 +21,8 @@ from proxy.lexer import (
     USER_VARIABLE,
     VARIABLE,
     WORD,
+    lexing_after,
+    lexing_of,
     survey,
     tokenize,
     unquoted,
@@ -276,3 +278,10 @@ def test_strings_stand_for_what_they_stand_for(written: bytes, is_escaping: bool
 @pytest.mark.parametrize("written", [b"=", b"", b"'"])
 def test_what_is_not_quoted_stands_for_nothing(written: bytes) -> None:
     assert unquoted(written, True) == unquoted(written, False) == b""
+
+
+def test_what_of_the_sql_mode_changes_how_text_is_read() -> None:
+    assert lexing_of(b"STRICT_ALL_TABLES") == 0
+    assert lexing_of(b"ansi_quotes,no_backslash_escapes") == ANSI_QUOTES | NO_BACKSLASH_ESCAPES
+    assert lexing_after(ANSI_QUOTES, [(b"time_zone", b"SYSTEM")]) == ANSI_QUOTES
+    assert lexing_after(ANSI_QUOTES, [(b"sql_mode", b""), (b"sql_notes", b"ON")]) == 0
