@@ -135,11 +135,18 @@ def test_ignore_space_flag(trap: Trap) -> None:
 
 
 def test_interactive_flag(trap: Trap) -> None:
-    # never given to a backend: what it means is the client's idle limit
-    with trap.through(capabilities=PLAIN | Capability.INTERACTIVE) as client, trap.through() as other:
-        asked = "SELECT 0 + CONNECTION_ID()"
-        assert client.value(asked) == other.value(asked)
-        trap.thief.turn()
+    interactive = PLAIN | Capability.INTERACTIVE
+    with trap.through(user="root", password="") as root:
+        root.ok("SET GLOBAL interactive_timeout = 7777")
+        try:
+            asked = ("SELECT @@wait_timeout", "SELECT @@interactive_timeout")
+            assert trap.play(*asked, capabilities=interactive) == ["", ""]
+            assert trap.play(*asked) == ["", ""]
+        finally:
+            root.ok("SET GLOBAL interactive_timeout = 28800")
+    # it is the client's idle limit, so it does not divide the pool
+    with trap.through(capabilities=interactive) as client, trap.through() as other:
+        assert backend_id(trap, client) == backend_id(trap, other)
 
 
 @pytest.mark.parametrize(
@@ -555,6 +562,7 @@ def test_client_gone_mid_query(trap: Trap) -> None:
 
 
 def test_slow_reader(trap: Trap) -> None:
+    trap.clean()
     with trap.through() as slow:
         slow.send_query("SELECT REPEAT('x', 1000000) FROM t a, t b, t c")
         trap.thief.wait()

@@ -264,21 +264,24 @@ def last_words(client: WireClient) -> bytes | type[OSError]:
 
 
 def test_session_tracking_of_the_client(trap: Trap) -> None:
-    kept = trap.play(
-        "SET time_zone = '+01:00', lc_time_names = 'de_DE'",
-        "SELECT DATABASE()",
-        "USE other",
-        "SET NAMES latin1",
-        capabilities=TRACKING,
-    )
-    assert kept == [""] * 4
-    # Fanin's own instruments do not depend on the client's
-    with trap.through() as client:
-        client.ok("SET session_track_system_variables = ''")
-        client.ok("SET time_zone = '+05:00'")
-        client.ok("SET session_track_system_variables = DEFAULT")
-        trap.steal(client)
-        assert client.value("SELECT @@time_zone") == b"+05:00"
+    for setting in (
+        "DO 1",
+        "SET session_track_system_variables = 'time_zone', session_track_state_change = 1",
+        "SET session_track_schema = 0",
+        "SET session_track_system_variables = ''",
+    ):
+        kept = trap.play(
+            setting,
+            "SET time_zone = '+01:00', lc_time_names = 'de_DE'",
+            "SELECT @@session_track_system_variables, @@session_track_schema",
+            "USE other",
+            "SET NAMES latin1",
+            "SELECT @@time_zone, DATABASE()",
+            b"\x1f",
+            "SET time_zone = '+02:00'",
+            capabilities=TRACKING,
+        )
+        assert kept == [""] * 8, setting
 
 
 def test_set_global(trap: Trap) -> None:
@@ -354,6 +357,7 @@ def test_set_role(trap: Trap, account: str) -> None:
 
 
 def test_changed_password(trap: Trap, account: str) -> None:
+    trap.clean()
     with trap.through(user=account, password="pw") as client:
         client.ok("SET PASSWORD = 'new'" if not trap.is_mariadb else "SET PASSWORD = PASSWORD('new')")
         # it is the new one that opens sessions now
