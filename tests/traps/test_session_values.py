@@ -385,8 +385,11 @@ def test_changed_password(trap: Trap, account: str) -> None:
 
 
 def test_resource_group(trap: Trap) -> None:
-    kept = trap.play("SET RESOURCE GROUP USR_default", "SELECT 1", b"\x1f")
-    assert kept == ["", "", ""] if trap.is_mariadb else ["resource-group"] * 3
+    kept = trap.play(
+        "SET RESOURCE GROUP USR_default", "SELECT 1", b"\x1f", "SELECT 1", user="root", password=""
+    )
+    # MariaDB has none
+    assert kept == ([""] * 4 if trap.is_mariadb else ["resource-group"] * 4)
 
 
 def test_user_variables(trap: Trap) -> None:
