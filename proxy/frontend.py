@@ -22,6 +22,7 @@ from proxy.endpoint import IN_TRANSACTION
 from proxy.identity import Identity
 from proxy.kept import NOTHING_KEPT
 from proxy.lessee import (
+    AWAITING_CAPTURE,
     AWAITING_KILL,
     CAPTURING,
     CHANGING,
@@ -46,6 +47,7 @@ from proxy.residue import probe_command
 from proxy.session import HOLD, PARK, PROBE, SessionState
 from proxy.shared import SESSION_POOLING, Shared
 
+UNSTARTED: Final = -1
 COM_QUIT: Final = 0x01
 COM_QUERY: Final = 0x03
 COM_PING: Final = 0x0E
@@ -274,6 +276,12 @@ class Frontend(Lessee):
             self._send(unknown_command().wire(1))
             return
         command = wire[4]
+        if self.parked is not None and command != COM_QUIT and self.is_being_captured():
+            # what is known of the command before must not change until that is over
+            self.wire = wire
+            self.command = UNSTARTED
+            self.state = AWAITING_CAPTURE
+            return
         self.command = command
         self.idle_since = self.shared.now
         self.tries = 0
@@ -530,6 +538,9 @@ class Frontend(Lessee):
         self._send(failure.wire(answer_id(self.wire) if self.wire else 1))
 
     def restart_command(self) -> None:
+        if self.command == UNSTARTED:
+            self._start(self.wire)
+            return
         if self.session.lost and self.refuse_lost(self.statement):
             return
         if not (self.statement.is_special and self.start_special(self.wire, self.statement)):

@@ -103,9 +103,6 @@ def _answer_residue(frontend: Frontend, wire: bytes, statement: Statement) -> bo
     if answer is not None:
         frontend.send(answer)
         return True
-    if frontend.is_being_captured():
-        # it waits for that, and what is known then is written in
-        return False
     rewritten = session.rewritten(statement, wire)
     if rewritten is wire:
         return False

@@ -218,6 +218,22 @@ def test_a_count_is_written_once_into_a_statement_that_waits_for_a_capture(world
     server.gets(query("SELECT COALESCE(0,ROW_COUNT()) + 1 AS `ROW_COUNT() + 1`, LAST_INSERT_ID() + 1 FROM t"))
 
 
+@pytest.mark.parametrize(
+    "asked", [query("SHOW WARNINGS"), query("SELECT FOUND_ROWS()"), PING, frame(b"\x7f")]
+)
+def test_nothing_is_answered_from_what_is_being_captured(world: World, asked: bytes) -> None:
+    client, other = world.client(), world.client()
+    server = inserted(world, client)
+    other.sends(SELECT)
+    client.sends(asked)
+    assert state(world, client) == "awaiting-capture"
+    client.gets_nothing()
+    captured(server, 7)
+    assert client.got() != b""
+    assert state(world, client) == "ready"
+    assert world.frontend(client).session.insert_id == 7
+
+
 def test_a_session_that_waits_for_a_capture_may_leave(world: World) -> None:
     client, other = world.client(), world.client()
     server = inserted(world, client)
@@ -937,8 +953,9 @@ def test_a_session_that_resets_while_it_is_captured_leaves_no_user_variables(wor
     server = assigns(world, client)
     other.sends(SELECT)
     client.sends(RESET)
-    assert state(world, client) == "ready"
+    assert state(world, client) == "awaiting-capture"
     variables_read(server, b"1")
+    assert state(world, client) == "ready"
     cleaned(world, server)
     server.gets(SELECT)
     server.answers(ok())
@@ -1081,7 +1098,7 @@ def test_a_capture_may_need_several_questions(make_world: MakeWorld) -> None:
     server.gets(SELECT)
 
 
-def test_a_capture_can_be_declined_while_the_session_kills_another(make_world: MakeWorld) -> None:
+def test_a_capture_can_be_declined_while_the_session_wants_to_kill_another(make_world: MakeWorld) -> None:
     world = make_world(pool_size=2)
     client, victim, other = world.client(), world.client(), world.client()
     server = assigns(world, client)
@@ -1090,8 +1107,9 @@ def test_a_capture_can_be_declined_while_the_session_kills_another(make_world: M
     busy.got()
     other.sends(SELECT)
     client.sends(query(f"KILL QUERY {victim.connection_id}"))
-    assert state(world, client) == "killing"
+    assert state(world, client) == "awaiting-capture"
     variables_read(server)
+    assert state(world, client) == "killing"
     killer = world.backend()
     killer.gets(query(f"KILL QUERY {busy.server_id}"))
     killer.answers(ok())
