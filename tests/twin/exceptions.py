@@ -42,11 +42,15 @@ def text_of(step: Step) -> str:
     return step.text if isinstance(step, Query | Prepare) else ""
 
 
-def _gets_what_is_gone(program: Program, position: int, got: Answers) -> bool:
-    is_get = re.search(
-        r"\bGET\s+(CURRENT\s+)?DIAGNOSTICS\b", text_of(program.lines[position].step), re.IGNORECASE
-    )
-    return is_get is not None and got[position][0][:1] == b"\xff"
+def _got_diagnostics(program: Program, position: int, got: Answers) -> bool:
+    del got
+    texts = [text_of(line.step) for line in program.lines[: position + 1]]
+    return any(re.search(r"\bGET\s+(CURRENT\s+)?DIAGNOSTICS\b", text, re.IGNORECASE) for text in texts)
+
+
+def _shows_warnings_by_text(program: Program, position: int, got: Answers) -> bool:
+    is_execution = text_of(program.lines[position].step).startswith("EXECUTE")
+    return is_execution and any(b"\x05Level" in payload for payload in got[position])
 
 
 def _repeats_warning_count(program: Program, position: int, got: Answers) -> bool:
@@ -79,8 +83,12 @@ def _counts_rows_of_nothing(program: Program, position: int, got: Answers) -> bo
 
 KNOWN: Final = (
     KnownDifference(
-        "the first GET DIAGNOSTICS of a session whose backend has gone to another is refused; from then on warnings pin",
-        _gets_what_is_gone,
+        "the first GET DIAGNOSTICS of a session whose backend has gone to another is refused, or is about what is there (README, Limits)",
+        _got_diagnostics,
+    ),
+    KnownDifference(
+        "on MariaDB PREPARE and EXECUTE of SHOW WARNINGS leave alone what is there, be it another session's",
+        _shows_warnings_by_text,
     ),
     KnownDifference(
         "MariaDB says what another client's connection left in the thread that it uses again, until the first SELECT",
