@@ -55,7 +55,11 @@ def _shows_warnings_by_text(program: Program, position: int, got: Answers) -> bo
 
 def _repeats_warning_count(program: Program, position: int, got: Answers) -> bool:
     step = program.lines[position].step
-    return isinstance(step, Command) and step.payload[0] in (0x02, 0x1B) and got[position][0][:1] != b"\xff"
+    return (
+        isinstance(step, Command)
+        and step.payload[0] in (0x02, 0x0E, 0x1B)
+        and got[position][0][:1] != b"\xff"
+    )
 
 
 def _names_row_of_parameter(program: Program, position: int, got: Answers) -> bool:
@@ -99,7 +103,7 @@ KNOWN: Final = (
         _counts_rows_of_no_select,
     ),
     KnownDifference(
-        "MySQL repeats the warning count of the command before in the answers to COM_INIT_DB and COM_SET_OPTION",
+        "MySQL repeats the warning count of the command before in the answers to COM_INIT_DB, COM_PING and COM_SET_OPTION",
         _repeats_warning_count,
     ),
     KnownDifference(
