@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -29,6 +30,9 @@ from proxy.pool_actions import (
 )
 from proxy.pool_states import CLOSED, IDLE, LEASED, MOST_LOOKS, NEVER, OPENING, PARKED, RESETTING
 from proxy.reasons import CloseReason
+
+# some 20,000 steps, each followed by all invariants: half a minute in the interpreter when the machine is busy
+pytestmark = pytest.mark.timeout(240)
 
 KEYS = ("app", "app with schema", "other")
 CREDENTIALS = ("good", "bad")
