@@ -743,3 +743,9 @@ def test_texts_are_told_in_the_character_set_of_the_results() -> None:
     answer = story.ask("SHOW WARNINGS")
     assert answer is not None
     assert text_rows(answer) == [[b"Error", b"1054", b"\xe4"]]
+
+
+def test_warnings_may_be_read_off_the_sessions_own_lease(story: Story) -> None:
+    story.run("DO 1/0", ok(warnings=1))
+    story.warnings_captured(wire(rows(WARNING)))
+    assert story.captured.warning_count == 1
