@@ -22,6 +22,7 @@ from proxy.endpoint import IN_TRANSACTION
 from proxy.identity import Identity
 from proxy.kept import NOTHING_KEPT
 from proxy.lessee import (
+    ABSORBING_KILL,
     AWAITING_CAPTURE,
     AWAITING_KILL,
     CAPTURING,
@@ -393,6 +394,8 @@ class Frontend(Lessee):
             self.was_cleaned(backend, is_failed)
         elif self.state == PROBING:
             self.settle(self.session.probed(backend.tracker))
+        elif self.state == ABSORBING_KILL:
+            special.kill_absorbed(self, is_failed)
         elif self.state == RESETTING:
             resets.was_reset(self, backend, is_failed)
         elif self.state == TIDYING:
@@ -412,8 +415,7 @@ class Frontend(Lessee):
         if state in _BEFORE_COMMAND and not was_held and self.tries < OPEN_TRIES:
             # the command itself was not sent: another backend can run it
             self.tries += 1
-            self.acquire()
-            self.start_waiting_commands()
+            self.run_elsewhere()
             return
         if state in _UNANSWERED and not self.is_relayed:
             self.send_failure(lost(cause, was_held))

@@ -13,7 +13,7 @@ A session is always in one of these states:
     RESETTING   COM_RESET_CONNECTION runs on the lease that the session had
     KILLING     a KILL for another session is under way on a side connection; KILLING_HELD: with a lease
     AWAITING_CAPTURE  the residue that it left on a backend is being read for it, because another session needs the backend
-    AWAITING_KILL  the statement is over, a KILL aimed at it is still under way
+    AWAITING_KILL  the statement is over, a KILL aimed at it is still under way; ABSORBING_KILL: a command of ours takes it
     CAPTURING   the residue on its lease is being read, because commands of ours have to run there before the client's
     TIDYING     the command is over, commands of ours ask for variables and put the backend back (`tidying`)
     CHANGING    COM_CHANGE_USER: the new user is being authenticated
@@ -63,7 +63,8 @@ PREPARING_STATEMENT: Final = 12
 CLEANING: Final = 13
 CAPTURING: Final = 14
 TIDYING: Final = 15
-CLOSED: Final = 16
+ABSORBING_KILL: Final = 16
+CLOSED: Final = 17
 STATE_NAMES: Final = (
     "ready",
     "holding",
@@ -81,6 +82,7 @@ STATE_NAMES: Final = (
     "cleaning",
     "capturing",
     "tidying",
+    "awaiting-kill",
     "closed",
 )
 
@@ -177,6 +179,10 @@ class Lessee(Holder):
         """Deal with `wire` anew: what the session knows has changed."""
         raise NotImplementedError
 
+    def refuse_lost(self, statement: Statement) -> bool:
+        """A question about what was lost with a backend: True when the session has ended for it."""
+        raise NotImplementedError
+
     def lease_ended(self) -> None:
         """The backend is gone: what depended on it is void."""
         raise NotImplementedError
@@ -254,6 +260,12 @@ class Lessee(Holder):
             self._refused(ticket)
             self.start_waiting_commands()
 
+    def run_elsewhere(self) -> None:
+        """The backend was lost before the command ran. Another can run it, unless only that one knew what it asks for."""
+        if not (self.session.lost and self.refuse_lost(self.statement)):
+            self.acquire()
+            self.start_waiting_commands()
+
     def stop_waiting(self, failure: Failure) -> None:
         """Leave the queue: the command is answered with this error."""
         ticket, endpoint = self.ticket, self.endpoint
@@ -263,13 +275,6 @@ class Lessee(Holder):
         endpoint.cancel(ticket)
         self.send_failure(failure)
         self.start_waiting_commands()
-
-    def kill_was_sent(self) -> None:
-        """The last KILL QUERY that was under way has arrived. If our statement was over by then, the backend may carry it to its next user:
-        close it."""
-        if self.state == AWAITING_KILL:
-            self.discard(CloseReason.KILLED)
-            self.start_waiting_commands()
 
     def _refused(self, ticket: LeaseTicket) -> None:
         endpoint = self.endpoint
@@ -459,7 +464,7 @@ class Lessee(Holder):
         self.endpoint = None
         if self.pins is not None:
             self.end_pins()
-        if state == HOLDING and not self.session.needs_close:
+        if state == HOLDING and not self.session.needs_close and not backend.kills:
             endpoint.release_dirty(backend, self.identity.key_for(self.session.vector.schema))
         elif state == RELAYING:
             endpoint.kill_and_discard(backend, self.identity)

@@ -81,8 +81,7 @@ def runs_again(frontend: Frontend, backend: Backend) -> bool:
         return True
     lost_statements(frontend, backend)
     frontend.discard(CloseReason.STALE_EPOCH)
-    frontend.acquire()
-    frontend.start_waiting_commands()
+    frontend.run_elsewhere()
     return True
 
 

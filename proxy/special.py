@@ -15,9 +15,20 @@ from proxy import binary
 from proxy.binary import COM_STMT_EXECUTE
 from proxy.classify import Statement
 from proxy.keeping import reads_kept
-from proxy.lessee import HOLDING, KILLING, KILLING_HELD, READY, WAITING
+from proxy.lessee import (
+    ABSORBING_KILL,
+    AWAITING_KILL,
+    HOLDING,
+    KILLING,
+    KILLING_HELD,
+    PROBING,
+    READY,
+    TIDYING,
+    WAITING,
+)
 from proxy.reasons import CloseReason
 from proxy.replies import GONE, Failure, lost, not_movable, ok, unknown_command
+from proxy.residue import ROW_COUNT, probe_command
 from proxy.shared import FIRST_CONNECTION_ID, STATEMENT_POOLING
 from proxy.statement import (
     BEGINS,
@@ -47,6 +58,7 @@ NO_SUCH_THREAD: Final = 1094
 NOT_OWNER: Final = 1095
 NOT_SUPPORTED: Final = 1235
 UNKNOWN_ERROR: Final = 1105
+_BETWEEN_STATEMENTS: Final = frozenset({HOLDING, PROBING, TIDYING, AWAITING_KILL, ABSORBING_KILL})
 
 
 def start_special(frontend: Frontend, wire: bytes, statement: Statement) -> bool:
@@ -166,8 +178,8 @@ def start_kill(frontend: Frontend, is_query: bool, connection_id: int) -> bool:
     elif target.state == WAITING:
         target.stop_waiting(_interrupted())
         frontend.send(ok(frontend.session.status))
-    elif target.backend is None or target.state == HOLDING:
-        # nothing runs
+    elif target.backend is None or target.state in _BETWEEN_STATEMENTS:
+        # nothing of the client's runs
         frontend.send(ok(frontend.session.status))
     else:
         _start_kill_query(frontend, target, target.backend)
@@ -193,11 +205,34 @@ async def _kill_query(frontend: Frontend, target: Frontend, backend: Backend, en
     finally:
         backend.kills -= 1
         if not backend.kills and target.backend is backend:
-            target.kill_was_sent()
+            _kill_was_sent(target, backend)
         if frontend.state in (KILLING, KILLING_HELD):
             frontend.state = READY if frontend.state == KILLING else HOLDING
             frontend.send(ok(frontend.session.status) if failure is None else failure.wire(1))
             frontend.start_waiting_commands()
+
+
+def _kill_was_sent(target: Frontend, backend: Backend) -> None:
+    """The last KILL QUERY that was under way has arrived. If the target's statement was over by then, the backend may carry it to its next
+    user: close it. Not if it has residue, which must not get lost for that: a command of ours that changes nothing is next there."""
+    if target.state != AWAITING_KILL:
+        return
+    if target.session.residue:
+        target.state = ABSORBING_KILL
+        backend.run(target, [probe_command(target.session.vector.multi_statements)])
+        return
+    target.discard(CloseReason.KILLED)
+    target.start_waiting_commands()
+
+
+def kill_absorbed(frontend: Frontend, is_failed: bool) -> None:
+    """That command was answered."""
+    frontend.session.native &= ~ROW_COUNT
+    if is_failed:
+        frontend.discard(CloseReason.KILLED)
+        frontend.start_waiting_commands()
+    else:
+        frontend.settle(frontend.session.verdict())
 
 
 def _refuse(frontend: Frontend, failure: Failure) -> None:

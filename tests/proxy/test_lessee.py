@@ -602,6 +602,16 @@ def test_a_client_that_leaves_while_a_statement_is_prepared_for_it_costs_the_bac
     assert world.pool() == ""
 
 
+def test_a_statement_is_not_run_elsewhere_that_asks_for_what_only_the_lost_backend_knew(world: World) -> None:
+    client = world.client()
+    server = inserted(world, client)
+    client.sends(READ_ID)
+    server.gets(KEEP_OWN_ID)
+    server.breaks()
+    client.gets_error(2013)
+    assert client.is_closed
+
+
 def test_residue_is_forgotten_with_the_backend_that_it_was_on(world: World) -> None:
     client = world.client()
     server = inserted(world, client)

@@ -107,6 +107,60 @@ def test_a_statement_that_is_over_before_the_kill_arrives_does_not_pass_it_on(wo
         each.gets(ok())
 
 
+@pytest.mark.parametrize("is_refused", [False, True])
+def test_residue_is_not_lost_for_a_kill_that_comes_late(world: World, is_refused: bool) -> None:
+    client, other = world.client(), world.client()
+    client.sends(query("SET @a=1"))
+    server = world.backend()
+    server.got()
+    server.answers(ok())
+    client.got()
+    sleeping(world, client)
+    other.sends(kill(client))
+    killer = killing(world, server)
+    server.answers(error(1317))
+    server.gets(PROBE)
+    server.answers(ok())
+    client.gets(error(1317))
+    client.sends(query("SELECT @a"))
+    killer.answers(ok())
+    # whoever is next there might be interrupted: that is we
+    server.gets(PROBE)
+    if is_refused:
+        server.answers(error(1317))
+        assert server.is_closed
+        client.gets_error(2013)
+    else:
+        server.answers(ok())
+        server.gets(query("SELECT @a"))
+
+
+def test_a_kill_meets_nothing_while_the_lease_is_looked_after(world: World) -> None:
+    client, other = world.client(), world.client()
+    server = sleeping(world, client)
+    server.answers(error(1064))
+    server.gets(PROBE)
+    other.sends(kill(client))
+    other.gets(ok())
+    assert len(world.server.ends) == 1
+
+
+def test_a_transaction_that_is_left_while_a_kill_is_under_way_leaves_its_backend_to_nobody(
+    world: World,
+) -> None:
+    client, other = world.client(), world.client()
+    client.sends(query("BEGIN"))
+    world.backend().answers(ok(IN_TRANS))
+    client.got()
+    world.backend().got()
+    server = sleeping(world, client)
+    other.sends(kill(client))
+    killing(world, server)
+    server.answers(rows(b"0", status=IN_TRANS))
+    client.leaves()
+    assert server.is_closed
+
+
 def test_a_statement_that_ends_before_the_kill_has_begun_does_not_hang_the_killer(world: World) -> None:
     client, other = world.client(), world.client()
     server = sleeping(world, client)
