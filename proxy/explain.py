@@ -33,6 +33,7 @@ from proxy.lexer import (
 from proxy.pins import MEANINGS, PinReason, advice_for
 from proxy.session import UNSAFE_CHARSETS
 from proxy.statement import FIXED_NAME, RENAMED, UNKNOWN_FOUND_ROWS, Statement
+from proxy.variables import MOST_NAMES
 from proxy.vector import DENIED, is_restorable
 
 READ: Final = "read"
@@ -222,6 +223,8 @@ class _Explaining:
             names = self.pins.setdefault(reason, [])
             if name and not name.startswith((FIXED_NAME, b"=")):
                 names.append(_shown(name))
+        if len(set(statement.user_variables)) > MOST_NAMES:
+            self.pins.setdefault(PinReason.USER_VARIABLE, [])
         own = flags.MAY_CALL_ON_MARIADB if self.is_mariadb else flags.MAY_CALL_ON_MYSQL
         if statement.flags & (flags.CALLS | flags.MAY_CALL | own):
             self.pins.setdefault(PinReason.ROUTINE, [])

@@ -98,6 +98,13 @@ def test_pins_are_told_with_names_but_no_literals(text: str, expected: dict[str,
     assert pins(text) == expected
 
 
+def test_more_user_variables_than_are_moved_pin() -> None:
+    assignments = [f"@v{n} = {n}" for n in range(65)]
+    assert pins("SET " + ", ".join(assignments)) == {"user-variable": []}
+    assert pins("SET " + ", ".join(assignments[1:])) == {}
+    assert pins("SET " + ", ".join([*assignments[1:], "@v1 = 5"])) == {}
+
+
 def test_servers_differ() -> None:
     assert pins("SET @@sql_safe_updates = 1, @@session.sql_mode = ''") == {}
     assert pins("SET @@sql_safe_updates = 1, @@session.sql_mode = ''", is_mariadb=True) == {}
