@@ -2,9 +2,9 @@ from random import Random
 
 import pytest
 
-from bench.commands import Execute, Prepare, ShowWarnings, close_and_ping, ping, reset_connection
+from bench.commands import Prepare
 from bench.orm import DUPLICATE, Django, Mixture, Owned, OwnedExecute, Rails, SqlAlchemy
-from bench.response import BINARY, PREPARED, Response, Row
+from bench.response import Response, Row
 from bench.workload import Step, Turn, Workload
 
 
@@ -96,27 +96,7 @@ def test_a_list_with_a_row_of_somebody_else_is_wrong(make: type[Owned]) -> None:
     assert step.wrong(answer(error=1205)) == "1205 "
 
 
-def test_a_warning_must_be_about_the_sessions_own_insert() -> None:
-    step = ShowWarnings("rails 3 note 1")
-    mine: Row = (b"Warning", b"1062", b"Duplicate entry 'rails 3 note 1' for key 'title'")
-    assert step.wrong(answer(mine)) is None
-    for rows in ((), (mine, mine), ((b"Warning", b"1062", b"Duplicate entry 'rails 3 note 12' for key"),)):
-        assert "instead of a duplicate" in str(step.wrong(answer(*rows)))
-
-
 def test_mixture_has_sessions_of_each_application() -> None:
     workload = Mixture()
     greetings = [workload.greeting(number)[1].sql for number in range(4)]
     assert greetings == ["SET autocommit=0", "SET AUTOCOMMIT = 0", "SELECT VERSION()", "SET autocommit=0"]
-
-
-def test_commands_are_what_the_protocol_says() -> None:
-    assert ping().wire == b"\x01\0\0\0\x0e" and reset_connection().wire == b"\x01\0\0\0\x1f"
-    assert close_and_ping(7).wire == b"\x05\0\0\0\x19\x07\0\0\0" + ping().wire
-    assert Prepare("SELECT ?").wire[4:] == b"\x16SELECT ?" and Prepare("x").form == PREPARED
-    execution = Execute(7, (1, "ab"), title="x")
-    values = b"\x01" + bytes(7) + b"\x02ab"
-    assert execution.wire[4:] == b"\x17\x07\0\0\0\0\x01\0\0\0" + b"\0\x01\x08\0\xfd\0" + values
-    assert Execute(7, (1, "ab"), title="x", binds=False).wire[14:] == b"\0\0" + values
-    assert Execute(7, (), title="x").wire[14:] == b"" and execution.form == BINARY
-    assert execution.sql == "x (1, 'ab')"

@@ -92,8 +92,8 @@ class Play:
             self.core.unpark(self.members[member], self.now, needs_reset=needs_reset, owner=owner)
         )
 
-    def steal(self, member: str) -> list[str]:
-        return self.words(self.core.steal(self.members[member], self.now))
+    def steal(self, member: str, *, successor: str | None = None, owner: str | None = None) -> list[str]:
+        return self.words(self.core.steal(self.members[member], self.now, successor, owner))
 
     def was_reset(self, member: str) -> list[str]:
         return self.words(self.core.was_reset(self.members[member], self.now))

@@ -3,8 +3,10 @@ from __future__ import annotations
 import pytest
 
 from protocol.framing import frame
+from protocol.packets import build_ok
 from proxy import statement as flags
 from proxy.classify import NOTHING, StatementCache, classify
+from proxy.found_rows import matched_rows
 from proxy.kept import LIMITS, TRACKING
 from proxy.lexer import ANSI_QUOTES, NO_BACKSLASH_ESCAPES, ODD_BYTES
 from proxy.statement import (
@@ -16,6 +18,7 @@ from proxy.statement import (
     Question,
     Statement,
 )
+from tests.fakes.responses import AUTOCOMMIT, response
 
 
 def pins(statement: Statement) -> list[tuple[str, bytes]]:
@@ -300,6 +303,22 @@ def test_what_found_rows_is_after_statements_that_are_no_select(text: str, expec
 )
 def test_what_is_a_select_inside(text: str, expected: bool) -> None:
     assert bool(classify(text.encode(), 0).flags & flags.IS_SELECT) == expected
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("Rows matched: 30  Changed: 2  Warnings: 1", 30),
+        ("Datensätze gefunden: 30  Geändert: 2  Warnungen: 1", 30),
+        ("Rows matched: 0  Changed: 0  Warnings: 0", 0),
+        ("", 2),
+    ],
+)
+def test_the_first_number_of_the_message_says_how_many_rows_an_update_found(
+    message: str, expected: int
+) -> None:
+    packet = build_ok(status=AUTOCOMMIT, affected_rows=2, message=message.encode())
+    assert matched_rows(response([packet])) == expected
 
 
 @pytest.mark.parametrize(

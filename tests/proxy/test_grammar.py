@@ -6,7 +6,14 @@ from proxy import statement as flags
 from proxy.classify import classify
 from proxy.grammar import GRAMMARS, PLAIN, canonical
 from proxy.pins import PinReason
-from proxy.statement import FIXED_NAME, KEPT_FOUND_ROWS, OWN_ID, Question, Statement
+from proxy.statement import (
+    FIXED_NAME,
+    KEPT_FOUND_ROWS,
+    OWN_ID,
+    UNKNOWN_FOUND_ROWS,
+    Question,
+    Statement,
+)
 
 UNKNOWN = [("unknown-statement", b"")]
 CHARSETS = (b"character_set_client", b"character_set_connection", b"character_set_results")
@@ -502,6 +509,32 @@ def test_show_warnings_keeps_the_count_of_rows() -> None:
 @pytest.mark.parametrize("text", ["SHOW TABLES", "SHOW GRANTS", "SHOW CREATE TABLE t"])
 def test_other_shows_are_ordinary(text: str) -> None:
     assert classify(text.encode(), 0).is_plain
+
+
+@pytest.mark.parametrize(
+    ("text", "has_rows", "has_no_table"),
+    [
+        ("SHOW TABLES", True, False),
+        ("SHOW FULL TABLES", True, False),
+        ("SHOW SESSION STATUS", True, False),
+        ("SHOW GRANTS", False, True),
+        ("SHOW FULL PROCESSLIST", False, True),
+        ("SHOW CREATE TABLE t", False, False),
+        ("SHOW CREATE USER u", False, True),
+        ("SHOW FUNCTION STATUS", True, False),
+    ],
+)
+def test_shows_are_a_select_inside_or_use_no_table(text: str, has_rows: bool, has_no_table: bool) -> None:
+    statement = classify(text.encode(), 0)
+
+    assert bool(statement.flags & flags.IS_SELECT) is has_rows
+    assert bool(statement.flags & flags.USES_NO_TABLE) is has_no_table
+    assert statement.found_rows != UNKNOWN_FOUND_ROWS
+
+
+@pytest.mark.parametrize("text", ["SHOW WHATEVER", "SHOW FUNCTION CODE f", "SHOW"])
+def test_found_rows_after_a_show_that_is_not_known_is_not_known(text: str) -> None:
+    assert classify(text.encode(), 0).found_rows == UNKNOWN_FOUND_ROWS
 
 
 @pytest.mark.parametrize("text", ["SHUTDOWN", "RESTART"])

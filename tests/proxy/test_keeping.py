@@ -238,6 +238,18 @@ def test_warnings_and_found_rows_are_read_before_commands_of_ours(session: Sessi
     assert commands_before_ours(session) == []
 
 
+def test_only_what_the_backend_alone_knows_is_read(session: SessionState) -> None:
+    run(session, "SELECT SQL_CALC_FOUND_ROWS a FROM t LIMIT 1", rows([b"1"]))
+    ours_may_run(session, [wire(rows([b"5"]))])
+    assert (session.found_rows, session.captured, session.residue) == (5, None, 0)
+
+    run(session, "UPDATE t SET a=1", ok(2, warnings=1))
+    assert commands_before_ours(session) == [b"\x03SHOW WARNINGS"]
+    ours_may_run(session, [wire(rows([b"Warning", b"1265", b"cut"]))])
+    assert session.captured is not None
+    assert (session.found_rows, session.captured.warning_count, session.residue) == (2, 1, 0)
+
+
 def test_with_the_lease_goes_what_was_placed(session: SessionState) -> None:
     set_limit(session, "9")
     lease_lost(session)

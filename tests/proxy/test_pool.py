@@ -112,6 +112,14 @@ def test_a_report_that_crossed_a_close_is_ignored(report: str) -> None:
     assert play.states() == {}
 
 
+def test_a_refusal_that_crossed_a_close_is_ignored() -> None:
+    play = Play()
+    play.leased("alice")
+    play.discard("m1")
+    assert play.declined("m1", "bob") == []
+    assert play.states() == {} and play.lease_of("bob") is None
+
+
 # Cancelling
 
 
@@ -271,6 +279,15 @@ def test_a_parked_member_can_be_stolen_although_nobody_needs_it() -> None:
     assert play.captured("m1") == []
     assert play.states() == {"m1": "idle"}
     assert play.steal("m1") == []
+
+
+def test_a_member_is_stolen_only_from_the_owner_that_was_meant() -> None:
+    play = Play()
+    play.leased("alice")
+    play.release("m1", parked_by="session")
+    assert play.steal("m1", successor="heir", owner="another") == []
+    assert play.states() == {"m1": "parked"}
+    assert play.steal("m1", successor="heir", owner="session") == ["capture m1 of heir"]
 
 
 def test_nothing_is_stolen_while_paused() -> None:

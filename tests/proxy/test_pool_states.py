@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import permutations
 
-from proxy.pool_states import KeyPool, Member, MemberList, Queue, Ticket, serve
+from proxy.pool_states import MOST_LOOKS, KeyPool, Member, MemberList, Queue, Ticket, serve
 
 
 def test_members_can_leave_their_list_in_any_order() -> None:
@@ -53,6 +53,27 @@ def test_members_can_leave_the_stack_in_any_order() -> None:
                 top = top.below
             assert found == left[::-1]
         assert all(member.above is None and member.below is None for member in members)
+
+
+def test_the_newest_member_that_is_like_is_the_best_of_the_newest_few() -> None:
+    pool, likeness = KeyPool("app", 0.0), object()
+    assert pool.best(likeness) is None
+    alike = [Member(), Member()]
+    for member in alike:
+        member.likeness = likeness
+        pool.push(member)
+    for _ in range(MOST_LOOKS - 1):
+        pool.push(Member())
+        assert pool.best(likeness) is alike[1]
+    pool.push(Member())
+    assert pool.best(likeness) is pool.top
+
+
+def test_the_newest_member_is_the_best_when_none_is_like() -> None:
+    pool = KeyPool("app", 0.0)
+    for _ in range(2):
+        pool.push(Member())
+    assert pool.best(object()) is pool.top
 
 
 def test_a_queue_is_short_when_more_wait_than_come() -> None:

@@ -62,6 +62,13 @@ def test_codes_say_what_kind_of_refusal_it_is(code: int, kinds: set[str]) -> Non
             "Access denied for user '\ufffd'@'h' (using password: NO). Do this",
         ),
         (replies.too_many_clients(), 1040, "08004", "Too many connections"),
+        (
+            replies.inactive(),
+            4031,
+            "HY000",
+            "The client was disconnected by the server because of inactivity."
+            " See wait_timeout and interactive_timeout for configuring this behavior.",
+        ),
         (replies.unknown_command(), 1047, "08S01", "Unknown command"),
         (replies.shutting_down(), 1053, "08S01", "Server shutdown in progress (Fanin is draining)"),
         (

@@ -15,6 +15,7 @@ from proxy.residue import (
     FOUND_ROWS,
     INSERT_ID,
     ROW_COUNT,
+    USER_VARIABLES,
     ResidueKeeper,
     capture_commands,
     insert_id_command,
@@ -23,7 +24,7 @@ from proxy.residue import (
 )
 from proxy.results import packets, text_rows
 from proxy.statement import Question
-from proxy.variables import CAPTURED, CAPTURING
+from proxy.variables import CAPTURED, CAPTURING, KEEPS_VARIABLES, KEEPS_WARNINGS, assigned
 from proxy.vector import RESULTS_COLLATION, Vector
 from tests.fakes.responses import AUTOCOMMIT, MORE_RESULTS, err, ok, response, rows, wire
 
@@ -749,3 +750,95 @@ def test_warnings_may_be_read_off_the_sessions_own_lease(story: Story) -> None:
     story.run("DO 1/0", ok(warnings=1))
     story.warnings_captured(wire(rows(WARNING)))
     assert story.captured.warning_count == 1
+
+
+# User variables and what is too much
+
+DOUBLE, LONGLONG = 5, 8
+
+
+def assign(story: Story) -> None:
+    """@a may have been assigned."""
+    story.keeper.variables = assigned(story.variables, (b"a",))
+    story.keeper.residue |= USER_VARIABLES
+
+
+def variable(kind: int, value: bytes) -> bytes:
+    """The answer to the question for @a."""
+    columns = [Column(b"@a", kind, collation=63), Column(b"c"), Column(b"h")]
+    return wire(rows([value, b"binary", None], columns=columns))
+
+
+def test_user_variables_are_captured_last_and_all_else_is_known_then(story: Story) -> None:
+    assign(story)
+    story.run("INSERT INTO t VALUES (NULL)", ok(1, insert_id=5, warnings=1))
+    warnings, counts, variables = story.capture_commands()
+    assert (warnings[:5], counts[:7], variables[:10]) == (b"\x03SHOW", b"\x03SELECT", b"\x03SELECT @`a`"[:10])
+
+    answers = [wire(rows(WARNING)), wire(rows([b"0", b"5", b"0"])), variable(LONGLONG, b"7")]
+    assert story.captured_residue(answers) == CAPTURED
+    assert (story.residue, story.insert_id, story.captured.warning_count) == (0, 5, 1)
+    assert story.variables.values == {b"a": b"@`a`=7"}
+    assert story.capture_commands() == []
+
+
+def test_the_signs_of_zeros_are_asked_for_before_the_backend_is_free(maria: Story) -> None:
+    assign(maria)
+    assert maria.captured_residue([variable(DOUBLE, b"0")]) == CAPTURING
+    assert maria.capture_commands() == [b"\x03SELECT ATAN2(@`a`,-1)<0 LIMIT 1"]
+    assert maria.captured_residue([wire(rows([b"1"]))]) == CAPTURED
+    assert (maria.residue, maria.variables.values) == (0, {b"a": b"@`a`=-0e0"})
+
+
+def test_user_variables_that_are_too_large_stay_and_all_else_is_known(story: Story) -> None:
+    assign(story)
+    story.run("INSERT INTO t VALUES (NULL)", ok(1, insert_id=5))
+    answers = [wire(rows([b"0", b"5", b"0"])), variable(LONGLONG, b"7")]
+    assert story.captured_residue(answers, 3) == KEEPS_VARIABLES
+    assert (story.residue, story.insert_id) == (USER_VARIABLES, 5)
+
+
+def test_warnings_that_are_too_large_stay_with_all_else(story: Story) -> None:
+    story.run("INSERT INTO t VALUES (NULL)", ok(1, insert_id=5, warnings=1))
+    assert story.capture_commands(100)[0].startswith(b"\x03SHOW WARNINGS LIMIT ")
+    large = [b"Warning", b"1365", b"x" * 200]
+    assert story.captured_residue([wire(rows(large))], 100) == KEEPS_WARNINGS
+    assert (story.residue, story.captured) == (DIAGNOSTICS | INSERT_ID, None)
+
+
+def test_warnings_that_might_have_been_too_large_are_captured_before_all_else(story: Story) -> None:
+    story.run("INSERT INTO t VALUES (NULL)", ok(1, insert_id=5, warnings=1))
+    assert story.captured_residue([wire(rows(WARNING))], 100) == CAPTURING
+    assert (story.residue, story.captured.warning_count) == (INSERT_ID, 1)
+    story.run("DO 1/0", ok(warnings=1))
+    story.keeper.residue = DIAGNOSTICS
+    assert story.captured_residue([wire(rows(WARNING))], 100) == CAPTURED
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("SELECT 1", False),
+        ("SELECT @a", True),
+        ("SELECT a FROM t", True),
+        ("CALL p()", True),
+        ("BEGIN", True),
+    ],
+)
+def test_lost_user_variables_are_missed_by_what_may_read_them(
+    story: Story, text: str, expected: bool
+) -> None:
+    assign(story)
+    story.residue_lost()
+
+    assert (story.variables, story.lost & USER_VARIABLES) == (None, USER_VARIABLES)
+    assert story.reads_lost(classify(text.encode(), 0)) is expected
+
+
+def test_user_variables_that_were_captured_are_not_lost_with_a_backend(story: Story) -> None:
+    assign(story)
+    story.captured_residue([variable(LONGLONG, b"7")])
+    story.residue_lost()
+
+    assert story.variables.values == {b"a": b"@`a`=7"}
+    assert not story.reads_lost(classify(b"SELECT @a", 0))

@@ -7,7 +7,7 @@ from proxy.rewriting import rewritten
 
 
 def written(text: str) -> str:
-    """The text with 5 in place of ROW_COUNT()."""
+    """The text with 5 in place of what is written in, ROW_COUNT() mostly."""
     statement = classify(text.encode(), 0)
     edits = [(begin, end, b"5") for _, begin, end in statement.places]
     return rewritten(text.encode(), statement, 0, edits).decode()
@@ -22,6 +22,7 @@ def written(text: str) -> str:
             "SELECT ROW_COUNT() /* c */ + 1 /* d */",
             "SELECT 5 /* c */ + 1 AS `ROW_COUNT() /* c */ + 1` /* d */",
         ),
+        ("SELECT @@warning_count, a FROM t", "SELECT 5 AS `@@warning_count`, a FROM t"),
         ("SELECT DISTINCT ROW_COUNT() FROM t", "SELECT DISTINCT 5 AS `ROW_COUNT()` FROM t"),
         ("SELECT a, `x`, ROW_COUNT()*2;", "SELECT a, `x`, 5*2 AS `ROW_COUNT()*2`;"),
         ("SELECT ROW_COUNT() + `a`", "SELECT 5 + `a` AS `ROW_COUNT() + ``a```"),

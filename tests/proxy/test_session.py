@@ -226,6 +226,25 @@ def test_time_stands_still_until_it_is_set_to_default(story: Story) -> None:
     assert story.run("SET timestamp=DEFAULT", ok(changes=report)) == RELEASE
 
 
+def test_a_set_insert_id_that_is_not_reported_is_residue_too(maria: Story) -> None:
+    assert maria.run("SET @@last_insert_id=5") == PARK
+    assert (maria.session.residue, maria.session.native & INSERT_ID) == (INSERT_ID, INSERT_ID)
+    assert maria.pins() == []
+
+
+def test_a_limit_is_kept_apart_from_the_vector(story: Story) -> None:
+    assert story.run("SET wait_timeout=9", ok(changes=changed(("wait_timeout", "9")))) == RELEASE
+    assert story.session.kept == {b"wait_timeout": b"9"}
+    assert story.variable("wait_timeout") is None
+
+
+def test_what_a_prepared_text_means_is_known_by_its_name(story: Story) -> None:
+    story.run("PREPARE p FROM 'SELECT @@wait_timeout'", ok(changes=changed()))
+    meaning = story.session.text_of(b"p")
+    assert meaning is not None and meaning.kept == classify(b"SELECT @@wait_timeout", 0).kept != 0
+    assert story.session.text_of(b"q") is None
+
+
 @pytest.mark.parametrize("name", ["last_insert_id", "identity"])
 def test_a_set_insert_id_is_residue(story: Story, name: str) -> None:
     assert story.run(f"SET {name}=5", ok(changes=changed((name, "5")))) == PARK
