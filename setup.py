@@ -39,6 +39,7 @@ HOT_PROXY = (
     "residue",
     "answers",
     "diagnostics",
+    "executed",
     "found_rows",
     "rewriting",
     "sqlstates",

@@ -9,7 +9,7 @@ Pure:
 - session state: `lexer`, `grammar`, `effects`, `classify` (what a statement's text means), `statement` (the result), `session` (the one
   predicate: may the lease end?), `vector` (state vector and restoring it), `kept` and `keeping` (variables of the client's side), `idle`
   (wait_timeout), `residue` (insert id, warnings, counts; `answers`, `rewriting`, `diagnostics`, `sqlstates`: how they are told;
-  `found_rows`: what leaves them), `variables` (user variables), `pins`
+  `executed`: prepared text; `found_rows`: what leaves them), `variables` (user variables), `pins`
 - what pins cost: `digest` (a statement without its literals), `pin_records` (who is pinned, and was, for how long), `pin_report` (/pins),
   `explain` (how a statement would be treated)
 - `prepared`, `sources`, `statement_errors` (binary statements on shared backends), `credentials`, `identity` (who a session is to

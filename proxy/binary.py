@@ -321,7 +321,7 @@ def answered(frontend: Frontend, backend: Backend) -> int:
         return AGAIN
     if command == COM_STMT_PREPARE:
         _prepare_answered(frontend, backend)
-        return frontend.session.completed_prepare(tracker)
+        return frontend.session.completed_prepare(tracker, frontend.statement)
     elif command == COM_STMT_SEND_LONG_DATA:
         assert prepared is not None
         long_data.started(frontend, prepared)
@@ -374,6 +374,8 @@ def _reset(frontend: Frontend, prepared: Prepared) -> None:
     on_backend = _with_cursor(frontend, prepared)
     if on_backend is None:
         frontend.send(ok(frontend.session.status))
+        frontend.session.row_count = 0
+        frontend.session.native &= ~ROW_COUNT
         long_data.end(frontend, prepared)
     else:
         prepared.long_data = None

@@ -7,7 +7,7 @@ from typing import Final
 from proxy import lexer
 from proxy.lexer import NAME, NUMBER, STRING, SYMBOL, WORD, Token, tokenize, unquoted
 from proxy.pins import PinReason
-from proxy.statement import Statement
+from proxy.statement import ASKS, Statement
 
 
 class Effects:
@@ -111,6 +111,7 @@ class Effects:
             places=tuple(self.places),
             user_variables=tuple(dict.fromkeys(self.user_variables)),
             kept=self.kept,
+            text=self.text if self.flags & ASKS else b"",
         )
 
 

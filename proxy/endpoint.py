@@ -16,6 +16,7 @@ from proxy.backend import CLOSED, DYING, IDLE, Backend, LossListener, Owner
 from proxy.connector import Facts, Target, open_backend
 from proxy.counters import Counters
 from proxy.credentials import Credential, Credentials
+from proxy.executed import FORGETS
 from proxy.identity import IGNORE_SPACE, Identity, PoolKey
 from proxy.jobs import Capturing, Cleaning
 from proxy.paranoid import Strangers
@@ -86,6 +87,15 @@ class Leaver(Holder):
 
     def capture_commands(self) -> list[bytes]:
         return capture_commands(INSERT_ID)
+
+
+class LeaverOfWarnings(Leaver):
+    """The same on MariaDB, where nobody else may find its warnings either."""
+
+    __slots__ = ()
+
+    def capture_commands(self) -> list[bytes]:
+        return [*capture_commands(INSERT_ID), FORGETS]
 
 
 class EndpointRules:
@@ -224,9 +234,9 @@ class Endpoint(LossListener):
         if self.strangers is not None:
             self._execute(self.core.steal(backend, self.loop.time()))
 
-    def unpark(self, backend: Backend, owner: Holder, has_insert_id: bool) -> None:
-        """Its owner no longer cares for the residue. User variables nobody else may find, nor an insert id
-        (`residue.capture_commands`)."""
+    def unpark(self, backend: Backend, owner: Holder, shows: bool) -> None:
+        """Its owner no longer cares for the residue. User variables nobody else may find, nor what ``shows`` unless it is taken away: an
+        insert id, and MariaDB's warnings (`residue.capture_commands`)."""
         needs_reset = backend.variables is not None
         key = backend.key
         if needs_reset and isinstance(key, PoolKey) and key.capabilities & IGNORE_SPACE:
@@ -234,8 +244,9 @@ class Endpoint(LossListener):
                 self.discard(backend, CloseReason.DIRTY)
             return
         now = self.loop.time()
-        if has_insert_id and not needs_reset:
-            self._execute(self.core.steal(backend, now, _LEAVER, owner=owner))
+        if shows and not needs_reset:
+            leaver = _LEAVER_OF_WARNINGS if self.facts.is_mariadb else _LEAVER
+            self._execute(self.core.steal(backend, now, leaver, owner=owner))
         self._execute(self.core.unpark(backend, now, needs_reset=needs_reset, owner=owner))
 
     def release_dirty(self, backend: Backend, key: PoolKey) -> None:
@@ -559,4 +570,5 @@ class SideJob(Owner):
 _NOBODY: Final = LossListener()
 _NOBODYS_RESIDUE: Final = Holder()
 _LEAVER: Final = Leaver()
+_LEAVER_OF_WARNINGS: Final = LeaverOfWarnings()
 _KILLED: Final = Owner()

@@ -40,7 +40,7 @@ from proxy.pool_states import RESETTING as RESETTING_MEMBER
 from proxy.prepared import Prepared
 from proxy.reasons import CloseReason
 from proxy.replies import Failure, not_movable, refused_by_server
-from proxy.residue import INSERT_ID
+from proxy.residue import DIAGNOSTICS, INSERT_ID
 from proxy.session import PARK, RELEASE, SessionState
 from proxy.shared import Shared
 from proxy.statement import CALLS, MULTI, SETS
@@ -589,4 +589,5 @@ class Lessee(Holder):
         if backend is not None and endpoint is not None:
             self.parked = None
             self.parked_endpoint = None
-            endpoint.unpark(backend, self, self.session.residue & INSERT_ID != 0)
+            shows = INSERT_ID | DIAGNOSTICS if self.session.is_mariadb else INSERT_ID
+            endpoint.unpark(backend, self, self.session.residue & shows != 0)

@@ -6,7 +6,7 @@
   alone; `found_rows` has the others.
 - LAST_INSERT_ID(): the id in an OK is not always it (an explicit value is not), so after an insert only the backend knows. Every backend
   comes to a session with 0, which no INSERT leaves: anything else is the session's own.
-- Warnings and errors: when there are any, only the backend has their texts.
+- Warnings and errors: when there are any, only the backend has their texts. On MariaDB every backend comes to a session without any.
 - User variables: after any statement that may have assigned one, only the backend has their values (see `variables.py`).
 
 What is captured is bounded (`pool.max_captured`). What is too much, or cannot be written back exactly, stays where it is: the capture
@@ -31,6 +31,7 @@ from protocol.wire import read_lenenc_int
 from proxy import diagnostics, rewriting
 from proxy.answers import diagnostics_answer, diagnostics_rows, number_answer, warned_ok
 from proxy.diagnostics import Captured, deprecated_found_rows
+from proxy.executed import FORGETS, executed
 from proxy.found_rows import matched_rows
 from proxy.lexer import SYMBOL, tokenize
 from proxy.results import packets, text_rows
@@ -59,13 +60,7 @@ from proxy.statement import (
     Question,
     Statement,
 )
-from proxy.variables import (
-    CAPTURED,
-    CAPTURING,
-    KEEPS_WARNINGS,
-    VariablesKeeper,
-    capture_command,
-)
+from proxy.variables import CAPTURED, CAPTURING, KEEPS_WARNINGS, VariablesKeeper, capture_command
 from proxy.vector import RESULTS_COLLATION, Vector
 
 # Bits of SessionState.residue and SessionState.native.
@@ -162,6 +157,7 @@ class ResidueKeeper(VariablesKeeper):
     """
 
     __slots__ = (
+        "_texts",
         "_warning_count",
         "captured",
         "error_code",
@@ -186,6 +182,8 @@ class ResidueKeeper(VariablesKeeper):
         self.is_mariadb: bool = is_mariadb
         # how the lexer must read text: bits of lexer
         self.lexing: int = 0
+        # text prepared statements by name; None: their text is not known
+        self._texts: dict[bytes, Statement | None] = {}
         # bits of residue whose value only the backend has
         self.residue: int = 0
         # bits of residue that the backend in use, or parked, answers rightly by itself
@@ -195,8 +193,7 @@ class ResidueKeeper(VariablesKeeper):
         # the values, for the bits that are not in `residue`
         self.insert_id: int = 0
         self.row_count: int = 0
-        # that of a new connection
-        self.found_rows: int = 1 if is_mariadb else 0
+        self.found_rows: int = 0
         # warnings and errors that were captured; None when there are none
         self.captured: Captured | None = None
         # how many they were, by the response; 0: it did not say
@@ -207,6 +204,7 @@ class ResidueKeeper(VariablesKeeper):
 
     def see_residue(self, statement: Statement, response: ResponseTracker) -> None:
         """A statement was answered: what it left behind."""
+        statement = self.executed(statement)
         self._see_diagnostics(statement.flags, response)
         self._see_counts(statement, response)
         if (
@@ -221,6 +219,10 @@ class ResidueKeeper(VariablesKeeper):
             )
         ):
             self.residue |= INSERT_ID
+
+    def executed(self, statement: Statement) -> Statement:
+        """What the text really runs: that of EXECUTE, where it is known and leaves what it would leave by itself."""
+        return executed(statement, self._texts) if self.is_mariadb else statement
 
     def _see_diagnostics(self, flags: int, response: ResponseTracker) -> None:
         """MariaDB clears the warnings of the statement before only when a statement uses a table."""
@@ -461,6 +463,7 @@ class ResidueKeeper(VariablesKeeper):
         For statements with ``reads_insert_id``, on whatever backend they are about to run, held ones included. Assumes that they succeed.
         """
         commands: list[bytes] = []
+        statement = self.executed(statement)
         flags = statement.flags
         if flags & GETS_DIAGNOSTICS and not flags & MULTI:
             # it asks for the diagnostics, which the backend has, and maybe for ROW_COUNT(), which it may not have
@@ -506,6 +509,9 @@ class ResidueKeeper(VariablesKeeper):
         if self._may_be_long(limit):
             return [b"\x03SHOW WARNINGS LIMIT %d" % (limit // _SHORTEST_WARNING + 1)]
         commands = capture_commands(self.residue)
+        if self.is_mariadb and (self.residue & DIAGNOSTICS or self.captured is not None):
+            # most statements there leave what they find, so nobody must find it
+            commands.append(FORGETS)
         if self.residue & USER_VARIABLES and self.variables is not None:
             commands.append(capture_command(self.variables, limit))
         return commands
@@ -526,7 +532,7 @@ class ResidueKeeper(VariablesKeeper):
                 return KEEPS_WARNINGS
             self.captured = captured
             self.residue &= ~DIAGNOSTICS
-            if self.residue:
+            if self.residue or self.is_mariadb:
                 return CAPTURING
         else:
             self._counts_captured(answers)
@@ -575,7 +581,7 @@ class ResidueKeeper(VariablesKeeper):
         lost = self.lost & ~(self.native | self.residue)
         if lost == 0:
             return False
-        flags = statement.flags
+        flags = statement.flags | self.executed(statement).flags
         return bool(
             (lost & INSERT_ID and flags & READS_INSERT_ID)
             or (lost & FOUND_ROWS and flags & READS_FOUND_ROWS)

@@ -121,7 +121,6 @@ class SessionState(ResidueKeeper):
         "_holders",
         "_is_locked",
         "_routine_flags",
-        "_texts",
         "idle_limit",
         "kept",
         "pinned",
@@ -143,8 +142,6 @@ class SessionState(ResidueKeeper):
         self._routine_flags: int = (
             CALLS | MAY_CALL | (MAY_CALL_ON_MARIADB if is_mariadb else MAY_CALL_ON_MYSQL)
         )
-        # text prepared statements by name; None: their text is not known
-        self._texts: dict[bytes, Statement | None] = {}
         # the statement that ended in the last ERR
         self._failed: Statement = NOTHING
         self._fresh_sql_mode: bytes = sql_mode
@@ -275,9 +272,11 @@ class SessionState(ResidueKeeper):
         self.see_residue(statement, response)
         if self.lost:
             self.lost &= ~(self.native | self.residue)
-        if was_pinned and not (self.residue & DIAGNOSTICS and self.keeps_diagnostics(statement, response)):
+        if was_pinned and not (
+            self.residue & DIAGNOSTICS and self.keeps_diagnostics(self.executed(statement), response)
+        ):
             self.lift(PinReason.DIAGNOSTICS, _SIGNALLED)
-        if is_signalled(statement, response, self.is_mariadb):
+        if is_signalled(self.executed(statement), response, self.is_mariadb):
             self.pin(PinReason.DIAGNOSTICS, _SIGNALLED)
         if statement.user_variables and not self.pinned & _USER_VARIABLE_BIT:
             self._may_have_assigned(statement.user_variables)
@@ -549,12 +548,13 @@ class SessionState(ResidueKeeper):
             self._see_changes(_NAMES_SCHEMA if command == _COM_INIT_DB else NOTHING, response.changes)
         return self.verdict()
 
-    def completed_prepare(self, response: ResponseTracker) -> int:
-        """The same for COM_STMT_PREPARE: a success leaves ROW_COUNT() and FOUND_ROWS() as they were."""
+    def completed_prepare(self, response: ResponseTracker, statement: Statement = NOTHING) -> int:
+        """The same for COM_STMT_PREPARE: a success leaves ROW_COUNT() and FOUND_ROWS() as they were, and the diagnostics as ``statement``
+        does."""
         if response.is_error:
             return self._completed(NOTHING, response)
         counts = (self.row_count, self.native & ROW_COUNT)
-        verdict = self._completed(NOTHING, response)
+        verdict = self._completed(statement, response)
         self.row_count = counts[0]
         if not counts[1]:
             self.native &= ~ROW_COUNT

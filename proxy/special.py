@@ -10,10 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from protocol.errors import ProtocolError
-from protocol.framing import FileReader, payload_of
+from protocol.framing import FileReader, frame, payload_of
 from proxy import binary
 from proxy.binary import COM_STMT_EXECUTE
 from proxy.classify import Statement
+from proxy.executed import asks, with_text
 from proxy.keeping import reads_kept
 from proxy.lessee import (
     ABSORBING_KILL,
@@ -103,7 +104,7 @@ def _answer_residue(frontend: Frontend, wire: bytes, statement: Statement) -> bo
     if statement.kept and reads_kept(session, statement):
         # commands of ours come first, and after them nothing is on the lease (`tidying.rewritten`)
         return False
-    if statement.flags & GETS_DIAGNOSTICS:
+    if statement.flags & GETS_DIAGNOSTICS and statement.inner is None:
         return _get_diagnostics(frontend, wire, statement)
     answer = session.answer(
         statement,
@@ -115,10 +116,35 @@ def _answer_residue(frontend: Frontend, wire: bytes, statement: Statement) -> bo
     if answer is not None:
         frontend.send(answer)
         return True
+    inner = session.executed(statement)
+    if asks(statement, inner):
+        return _answer_executed(frontend, wire, statement, inner)
     rewritten = session.rewritten(statement, wire)
     if rewritten is wire:
         return False
     frontend.execute(rewritten)
+    return True
+
+
+def _answer_executed(frontend: Frontend, wire: bytes, statement: Statement, inner: Statement) -> bool:
+    """The same for what a text asks that this one executes."""
+    session = frontend.session
+    as_query = frame(b"\x03" + inner.text)
+    if inner.flags & GETS_DIAGNOSTICS:
+        written = session.get_diagnostics(inner, as_query)
+        if not written:
+            frontend.send(not_movable(GONE).wire(1) if written is None else session.invalid_condition())
+            return True
+    else:
+        deprecate_eof = frontend.client_deprecate_eof
+        answer = session.answer(inner, as_query, frontend.connection_id, deprecate_eof, is_mariadb=True)
+        if answer is not None:
+            frontend.send(answer)
+            return True
+        written = session.rewritten(inner, as_query)
+    if written is as_query:
+        return False
+    frontend.execute(with_text(wire, statement, inner, payload_of(written)[1:], session.lexing))
     return True
 
 

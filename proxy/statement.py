@@ -64,6 +64,7 @@ NOT_PLAIN: Final = (
     | SETS_USER_VARIABLES
 )
 SPECIAL: Final = READS_ROW_COUNT | READS_FOUND_ROWS | READS_DIAGNOSTICS | BEGINS | SHUTS_DOWN
+ASKS: Final = READS_ROW_COUNT | READS_FOUND_ROWS | READS_DIAGNOSTICS
 AFTERMATH: Final = CHANGES_ACCOUNT | RELEASES | MAY_RELEASE | SETS_GLOBAL
 
 UNKNOWN_FOUND_ROWS: Final = -1
@@ -125,6 +126,7 @@ class Statement:
         "question",
         "reads_insert_id",
         "temporary",
+        "text",
         "title",
         "user_variables",
         "variables",
@@ -153,6 +155,7 @@ class Statement:
         places: tuple[tuple[int, int, int], ...] = (),
         user_variables: tuple[bytes, ...] = (),
         kept: int = 0,
+        text: bytes = b"",
     ) -> None:
         self.flags: int = flags
         # reasons that hold once it has run, and for each the name of the thing (b"" where there is only one)
@@ -183,6 +186,8 @@ class Statement:
         self.inner: Statement | None = inner
         # where it reads counts, in the first statement of the text: (Question, start, end)
         self.places: tuple[tuple[int, int, int], ...] = places
+        # its own text, where it ASKS: another text that executes it may have to be written anew
+        self.text: bytes = text
         # user variables that it may assign, whatever comes of it, in lower case
         self.user_variables: tuple[bytes, ...] = user_variables
         # nothing but rows, counts and warnings to look at when it has run
@@ -198,7 +203,7 @@ class Statement:
             or flags & NOT_PLAIN
         )
         # the shell has to look at it before it runs
-        self.is_special: bool = bool(question) or kill is not None or bool(flags & SPECIAL)
+        self.is_special: bool = bool(question) or kill is not None or bool(flags & SPECIAL) or bool(executes)
         # a backend that is new to the session may have to be given residue first; a stored routine may ask for it unseen
         self.reads_insert_id: bool = bool(
             flags

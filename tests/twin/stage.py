@@ -114,6 +114,9 @@ class Stage:
         self.fanin = fanin
         self.root: Any = server.connect()
         run(self.root, "SET SESSION lock_wait_timeout = 20, SESSION sql_mode = ''")
+        if server.kind == "mariadb":
+            # FOUND_ROWS() of a new connection is what the last one has left in its thread
+            run(self.root, "SET GLOBAL thread_cache_size = 0")
         # MyISAM on MySQL: see exceptions.NOT_GENERATED
         engine = "InnoDB" if server.kind == "mysql" else "MyISAM"
         self._content = [statement.replace("ENGINE=MyISAM", f"ENGINE={engine}") for statement in MADE]

@@ -1,0 +1,46 @@
+"""Texts that execute another text: what it means, and how it is run with what is known written in. Pure.
+
+On MariaDB PREPARE and EXECUTE of a text leave what that leaves, and it finds what the statement before has left. So EXECUTE of a known text
+is looked at as if that had been sent. What is written into it runs as EXECUTE IMMEDIATE, which has the same parameters.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from protocol.framing import frame, payload_of
+from proxy.lexer import NO_BACKSLASH_ESCAPES, tokenize
+from proxy.statement import GETS_DIAGNOSTICS, MULTI, Statement
+
+FORGETS: Final = b"\x03DO (SELECT 1 FROM (SELECT 1) AS t)"
+"""The payload of a command that clears warnings and errors, on MariaDB because it uses a table. FOUND_ROWS() is 1 after it there."""
+
+
+def executed(statement: Statement, texts: dict[bytes, Statement | None]) -> Statement:
+    """The one statement that this one executes; itself, when there is none or it is not known."""
+    if statement.inner is not None and not statement.flags & MULTI:
+        return statement.inner
+    if len(statement.executes) == 1 and not statement.flags & MULTI:
+        return texts.get(statement.executes[0]) or statement
+    return statement
+
+
+def asks(statement: Statement, inner: Statement) -> bool:
+    """Whether the text asks for residue by what it executes, and no other way."""
+    return inner is not statement and inner.text != b"" and not statement.flags & MULTI
+
+
+def with_text(wire: bytes, statement: Statement, inner: Statement, written: bytes, lexing: int) -> bytes:
+    """The COM_QUERY that executes ``written`` in place of the inner statement's text."""
+    if inner.flags & GETS_DIAGNOSTICS:
+        return frame(b"\x03" + written)
+    text = payload_of(wire)[1:]
+    if statement.temporary:
+        # SET STATEMENT .. FOR
+        return frame(b"\x03" + text[: text.rindex(inner.text)] + written)
+    quoted = written.replace(b"'", b"''")
+    if not lexing & NO_BACKSLASH_ESCAPES:
+        quoted = quoted.replace(b"\\", b"\\\\")
+    begins = [token.start for token in tokenize(text, 0, len(text), lexing, False) if token.word == b"using"]
+    using = b" " + text[begins[0] :] if begins else b""
+    return frame(b"\x03EXECUTE IMMEDIATE '" + quoted + b"'" + using)
