@@ -37,7 +37,7 @@ def with_text(wire: bytes, statement: Statement, inner: Statement, written: byte
     text = payload_of(wire)[1:]
     if statement.temporary:
         # SET STATEMENT .. FOR
-        return frame(b"\x03" + text[: text.rindex(inner.text)] + written)
+        return frame(b"\x03" + text[: text.rindex(inner.text)] + b" " + written)
     quoted = written.replace(b"'", b"''")
     if not lexing & NO_BACKSLASH_ESCAPES:
         quoted = quoted.replace(b"\\", b"\\\\")

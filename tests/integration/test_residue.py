@@ -133,3 +133,37 @@ def test_a_condition_whose_number_is_in_a_variable_is_refused_and_never_wrong(
     with pytest.raises(pymysql.err.MySQLError) as caught:
         run(first, "GET DIAGNOSTICS CONDITION @c @n = MYSQL_ERRNO")
     assert caught.value.args[0] == 1105
+
+
+@pytest.mark.parametrize(
+    "asking",
+    [
+        "PREPARE p FROM 'SHOW WARNINGS'|EXECUTE p",
+        "EXECUTE IMMEDIATE 'SHOW WARNINGS'",
+        "CALL {t}_p()|SHOW WARNINGS",
+    ],
+)
+def test_on_mariadb_nobody_is_shown_the_warnings_of_others(
+    asking: str, pair: tuple[Any, Any, str], server: Server
+) -> None:
+    if server.kind != "mariadb":
+        pytest.skip("MySQL forgets warnings when it prepares or calls")
+    first, second, table = pair
+    run(first, f"CREATE OR REPLACE PROCEDURE {table}_p() SET @a = 1")
+    steal(second)
+    *before, asks = asking.format(t=table).split("|")
+    run(first, *before)
+    assert list(rows(first, asks)) == []
+
+
+def test_on_mariadb_prepared_text_finds_what_its_session_has_left(
+    pair: tuple[Any, Any, str], server: Server
+) -> None:
+    if server.kind != "mariadb":
+        pytest.skip("MySQL forgets warnings when it prepares")
+    first, second, _ = pair
+    rows(first, "SELECT 1/0 UNION SELECT 2")
+    steal(second)
+    run(first, "PREPARE p FROM 'SHOW WARNINGS'", "PREPARE q FROM 'SELECT FOUND_ROWS(), ?, @@warning_count'")
+    assert rows(first, "EXECUTE q USING 'x'") == [(2, "x", 1)]
+    assert [code for _, code, _ in rows(first, "EXECUTE p")] == [1365]

@@ -42,15 +42,27 @@ def text_of(step: Step) -> str:
     return step.text if isinstance(step, Query | Prepare) else ""
 
 
-def _got_diagnostics(program: Program, position: int, got: Answers) -> bool:
+def _got_numbered_condition(program: Program, position: int, got: Answers) -> bool:
     del got
     texts = [text_of(line.step) for line in program.lines[: position + 1]]
-    return any(re.search(r"\bGET\s+(CURRENT\s+)?DIAGNOSTICS\b", text, re.IGNORECASE) for text in texts)
+    return any(_NUMBERED.search(text) for text in texts)
 
 
-def _shows_warnings_by_text(program: Program, position: int, got: Answers) -> bool:
-    is_execution = text_of(program.lines[position].step).startswith("EXECUTE")
-    return is_execution and any(b"\x05Level" in payload for payload in got[position])
+_NUMBERED: Final = re.compile(r"\bGET\s+(CURRENT\s+)?DIAGNOSTICS\s+CONDITION\s+[^\d\s]", re.IGNORECASE)
+
+
+def _chooses_charset_after_reset(program: Program, position: int, got: Answers) -> bool:
+    del got
+    steps = [line.step for line in program.lines[: position + 1]]
+    resets = [
+        at for at, step in enumerate(steps) if isinstance(step, Command) and step.payload[0] in (0x11, 0x1F)
+    ]
+    chosen = [
+        at
+        for at, step in enumerate(steps)
+        if re.search(r"\bCHAR(SET|ACTER\s+SET)\b", text_of(step), re.IGNORECASE)
+    ]
+    return bool(resets and chosen) and program.schema is not None and resets[0] < chosen[-1]
 
 
 def _repeats_warning_count(program: Program, position: int, got: Answers) -> bool:
@@ -80,23 +92,15 @@ _KEEPING: Final = re.compile(r"\s*(SHOW|SELECT\s+@@)", re.IGNORECASE)
 _SELECTING: Final = re.compile(r"\s*(SELECT|WITH|\(|TABLE|VALUES)(?!.*\bINTO\b)", re.IGNORECASE | re.DOTALL)
 
 
-def _counts_rows_of_nothing(program: Program, position: int, got: Answers) -> bool:
-    has_selected = any(answer and answer[0][:1] not in (b"\x00", b"\xff") for answer in got[:position])
-    return "FOUND_ROWS()" in text_of(program.lines[position].step) and not has_selected
-
-
 KNOWN: Final = (
     KnownDifference(
-        "the first GET DIAGNOSTICS of a session whose backend has gone to another is refused, or is about what is there (README, Limits)",
-        _got_diagnostics,
+        "GET DIAGNOSTICS CONDITION @n, after the backend has gone to another, is refused (README, Limits)",
+        _got_numbered_condition,
     ),
     KnownDifference(
-        "on MariaDB PREPARE and EXECUTE of SHOW WARNINGS leave alone what is there, be it another session's",
-        _shows_warnings_by_text,
-    ),
-    KnownDifference(
-        "MariaDB says what another client's connection left in the thread that it uses again, until the first SELECT",
-        _counts_rows_of_nothing,
+        "MariaDB forgets @@character_set_database in a reset, and keeps the schema: SET CHARACTER SET then chooses the server's"
+        " (README, Limits)",
+        _chooses_charset_after_reset,
     ),
     KnownDifference(
         "FOUND_ROWS() is about the last SELECT; what it says after other statements is a matter of the server's implementation",
