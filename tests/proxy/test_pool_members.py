@@ -116,6 +116,17 @@ def test_the_oldest_parked_of_a_key_is_found_among_others() -> None:
     assert members.best_parked(members.pool_of("third", 0.0), None) is None
 
 
+def test_the_oldest_parked_is_found_when_none_is_alike() -> None:
+    members = Members(keeps_proven=False)
+    oldest, newer, alike = added(members), added(members), added(members)
+    for member, likeness in ((oldest, "on"), (newer, "on"), (alike, "off")):
+        members.move(member, LEASED)
+        members.move(member, PARKED)
+        member.likeness = likeness
+    assert members.best_parked(oldest.pool, "other") is oldest
+    assert members.best_parked(oldest.pool, "off") is alike
+
+
 @pytest.mark.parametrize("keeps_proven", [False, True])
 def test_a_key_is_forgotten_with_its_last_member(keeps_proven: bool) -> None:
     members = Members(keeps_proven)
