@@ -64,13 +64,22 @@ class ServerError(Exception):
     """A server could not be installed, initialised or started; the text ends with the tail of its log."""
 
 
+# not the common generator: Hypothesis seeds that, and processes of the same tests would choose the same ports
+_random: Final = random.SystemRandom()
+_GIVEN: Final[set[int]] = set()
+"""What `free_port` has given: who got one may not listen yet, or no longer for a moment."""
+
+
 def free_port() -> int:
-    """A loopback port that nothing listens on, for the moment."""
+    """A loopback port that nothing listens on, for the moment. Never the same twice."""
     while True:
-        port = random.choice(PORTS)
+        port = _random.choice(PORTS)
+        if port in _GIVEN:
+            continue
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((HOST, port))
+            _GIVEN.add(port)
             return port
 
 

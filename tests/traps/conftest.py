@@ -28,9 +28,9 @@ __all__ = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def thieves(shared_fanins: object) -> Iterator[dict[int, Thief]]:
-    """One in front of each server, by its port."""
+    """One in front of each server, by its port. For one module: others may end the connection on which it has left something."""
     made: dict[int, Thief] = {}
     yield made
     for thief in made.values():
