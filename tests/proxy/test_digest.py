@@ -10,6 +10,7 @@ from proxy.digest import CUT, LONGEST, READ, digest
     [
         (b"SELECT GET_LOCK('x', 1)", "SELECT GET_LOCK(?, ?)"),
         (b"", ""),
+        (b"-5", "?"),
         (b" ; -- nothing\n/* at all */", ""),
         (b"select  *\n from t where a<=>0x41 -- end", "select * from t where a <=> ?"),
         (b"SELECT a FROM t WHERE a IN (1,-2,NULL,'x') AND b in ()", "SELECT a FROM t WHERE a IN (?) AND b in ()"),
