@@ -134,6 +134,11 @@ def regressions() -> list[Program]:
     return [program for path in sorted(REGRESSIONS.glob("*.json")) for program in read(path.read_text())]
 
 
+def playable(server_kind: str) -> list[Program]:
+    """All that this kind of server can hold."""
+    return [program for program in [*regressions(), *corpus()] if program.is_for(server_kind)]
+
+
 def write(path: Path, programs: Iterable[Program]) -> None:
     """A file for `read`."""
     path.write_text("[\n" + ",\n".join(written(program) for program in programs) + "\n]\n")
