@@ -12,9 +12,6 @@ from bench.client import ClientError
 from bench.fanin_process import ProxyError
 from bench.servers import ServerError
 
-TERMINATE_AGAIN = 10
-"""Seconds; cleaning up takes two."""
-
 SUBCOMMANDS = {
     "demo": (demo, "2,000 clients on 40 connections of a three-node cluster, then the same directly"),
     "fanin": (fanin, "one load against any target, with a table, JSON and a picture"),
@@ -31,6 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
             subparsers.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
         )
     options = parser.parse_args(arguments)
+    # A shell that starts us in the background has SIGINT ignored, and an event loop does not listen to what is ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, terminate)
     try:
         status: int = SUBCOMMANDS[options.subcommand][0].run(options)
@@ -39,15 +38,12 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"bench {options.subcommand}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        signal.alarm(0)
         print(f"bench {options.subcommand}: interrupted", file=sys.stderr)
         return 130
 
 
 def terminate(number: int, frame: FrameType | None) -> None:
-    """SIGTERM cleans up as Ctrl-C does. Said again after a while: a task that ends just then does not see that it was cancelled."""
-    signal.signal(signal.SIGALRM, terminate)
-    signal.alarm(TERMINATE_AGAIN)
+    """SIGTERM cleans up as Ctrl-C does: not an exception, which a callback of the event loop would swallow."""
     signal.raise_signal(signal.SIGINT)
 
 

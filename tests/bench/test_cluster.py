@@ -8,6 +8,7 @@ import pytest
 
 from bench.cluster import Cluster
 from bench.servers import KINDS, ServerError
+from tests.processes import started
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,14 +43,9 @@ def test_reader_that_follows_nobody_does_not_catch_up() -> None:
 
 @pytest.mark.mariadb
 def test_command_keeps_a_cluster_until_it_is_interrupted() -> None:
-    command = subprocess.Popen(
-        [sys.executable, "-m", "bench.cluster", "--kind", "mariadb", "--readers", "1"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert command.stdout is not None
-    with command.stdout:
+    cluster = [sys.executable, "-m", "bench.cluster", "--kind", "mariadb", "--readers", "1"]
+    with started(cluster, cwd=ROOT, stdout=subprocess.PIPE) as command:
+        assert command.stdout is not None
         lines = [command.stdout.readline() for _ in range(4)]
         roles = [line.split()[0] for line in lines[1:3]]
         sockets = [Path(line.split()[3]) for line in lines[1:3]]

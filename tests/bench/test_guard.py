@@ -7,6 +7,7 @@ import textwrap
 from pathlib import Path
 
 from bench.guard import GuardedProcess
+from tests.processes import started
 
 
 def has_ended(pid: int, seconds: float = 20) -> bool:
@@ -70,16 +71,14 @@ def test_killed_parent_takes_process_and_folder_along(tmp_path: Path) -> None:
         """
     )
     root = Path(__file__).parents[2]
-    parent = subprocess.Popen(
+    with started(
         [sys.executable, "-c", program, str(folder)],
         cwd=root,
         env={**os.environ, "PYTHONPATH": str(root)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert parent.stdin is not None and parent.stdout is not None
-    with parent.stdin, parent.stdout:
+    ) as parent:
+        assert parent.stdout is not None
         command, watchdog = map(int, parent.stdout.readline().split())
         parent.kill()
         parent.wait()

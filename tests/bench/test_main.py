@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench.__main__ import main
+from tests.processes import IN_BACKGROUND, started
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,26 +26,11 @@ def test_what_cannot_be_run_is_one_line_and_status_2(capsys: pytest.CaptureFixtu
 
 @pytest.mark.mariadb
 def test_termination_cleans_up() -> None:
-    command = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "bench",
-            "compare",
-            "--proxies",
-            "direct",
-            "--clients",
-            "4",
-            "--rounds",
-            "100",
-        ],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        text=True,
-    )
-    assert command.stdout is not None
-    with command.stdout:
+    compare = [*IN_BACKGROUND, sys.executable, "-m", "bench", "compare"]
+    options = ["--proxies", "direct", "--clients", "4", "--rounds", "100", "--seconds", "0.5"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with started([*compare, *options], cwd=ROOT, env=environment, stdout=subprocess.PIPE) as command:
+        assert command.stdout is not None
         assert command.stdout.readline().startswith("round 1/100")
         children = descendants(command.pid)
         command.terminate()

@@ -26,6 +26,7 @@ from tests.fakes.loop import StepLoop
 from tests.fakes.server import KEY_PAIR, FakeServer, ServerEnd
 from tests.fakes.wire import IN_TRANS, OLD_CLIENT, PING, error, ok, query
 from tests.fakes.world import Log
+from tests.processes import started
 
 SELECT = query("SELECT 1")
 
@@ -353,16 +354,15 @@ def test_a_second_signal_ends_at_once(make: Make, monkeypatch: pytest.MonkeyPatc
 
 def test_sigterm_ends_a_real_process_with_status_0() -> None:
     command = [sys.executable, "-m", "proxy", "serve", "--upstream", "127.0.0.1:1", "--listen", "127.0.0.1:0"]
-    with subprocess.Popen([*command, "--http", "off"], stderr=subprocess.PIPE, text=True) as process:
+    with started([*command, "--http", "off"], stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         lines: list[str] = []
         while not any("serving" in line for line in lines):
             lines.append(process.stderr.readline())
             assert lines[-1], lines
         process.send_signal(signal.SIGTERM)
-        rest = process.stderr.read()
-    assert process.returncode == 0
-    assert "stopped" in rest
+        assert "stopped" in process.stderr.read()
+        assert process.wait() == 0
 
 
 # Small things
