@@ -21,8 +21,14 @@ import pytest
 from bench.servers import KINDS, MariaDB, MySQL, Server
 from protocol.speed import COMPILED
 
-hypothesis.settings.register_profile("fast", deadline=None, max_examples=60, print_blob=True)
-hypothesis.settings.register_profile("deep", deadline=None, max_examples=5000, print_blob=True)
+# a machine that is busy with something else makes no example worse
+TIMED = (hypothesis.HealthCheck.too_slow,)
+hypothesis.settings.register_profile(
+    "fast", deadline=None, max_examples=60, print_blob=True, suppress_health_check=TIMED
+)
+hypothesis.settings.register_profile(
+    "deep", deadline=None, max_examples=5000, print_blob=True, suppress_health_check=TIMED
+)
 hypothesis.settings.load_profile(os.environ.get("FANIN_HYPOTHESIS", "fast"))
 
 IS_CI = os.environ.get("CI") == "true"
