@@ -52,6 +52,7 @@ HOT_PROXY = (
     "lessee",
     "frontend",
     "backend",
+    "beginning",
     "endpoint",
     "jobs",
 )

@@ -188,9 +188,7 @@ class Admission:
         assert login is not None
         if not (is_proven and self._can_admit_now()):
             try:
-                await self._visit(
-                    credential, wants_fresh=not is_proven or login.collation not in self.shared.facts.charsets
-                )
+                await self._visit(credential, wants_fresh=not is_proven or not self._knows_charsets())
             except Failure as failure:
                 self._reject(failure)
                 return
@@ -203,9 +201,14 @@ class Admission:
     def _can_admit_now(self) -> bool:
         login, shared = self.login, self.shared
         assert login is not None
-        if login.collation not in shared.facts.charsets:
+        if not self._knows_charsets():
             return False
         return not login.database or shared.is_proven_schema(login.user, login.database)
+
+    def _knows_charsets(self) -> bool:
+        login = self.login
+        assert login is not None
+        return self.shared.charsets_at_login(login.user, login.collation) is not None
 
     def _admit(self, credential: Credential) -> None:
         login, shared = self.login, self.shared
@@ -231,9 +234,11 @@ class Admission:
         )
 
     def _vector(self) -> Vector:
-        login, facts = self.login, self.shared.facts
+        login = self.login
         assert login is not None
-        charsets = dict(zip(CHARSET_VARIABLES, facts.charsets[login.collation], strict=True))
+        values = self.shared.charsets_at_login(login.user, login.collation)
+        assert values is not None, "measured by a visit"
+        charsets = dict(zip(CHARSET_VARIABLES, values, strict=True))
         vector = Vector.fresh(login.database or None, charsets)
         return vector.with_multi_statements(bool(login.capabilities & Capability.MULTI_STATEMENTS))
 
@@ -263,7 +268,7 @@ class Admission:
         assert login is not None
         identity = self._identity(credential)
         identity.proves_credential = True
-        if login.collation in shared.facts.charsets:
+        if self._knows_charsets():
             identity.vector = self._vector()
         else:
             # the character sets are what the visit is for: the schema and options are enough to log in with

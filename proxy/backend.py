@@ -121,6 +121,8 @@ class Backend(Member):
         "answers",
         "collation",
         "inbox",
+        "init_connect",
+        "is_initialised",
         "is_reading_paused",
         "kills",
         "listener",
@@ -152,6 +154,9 @@ class Backend(Member):
         self.collation: int = 0
         # the statement that sets the trackers; a reset switches them off
         self.setup: bytes = b""
+        # the server's init_connect when it logged in, and whether that was run for its user
+        self.init_connect: bytes = b""
+        self.is_initialised: bool = False
         # the server's own connection id (KILL)
         self.server_id: int = 0
         # the state that the session on the server really has

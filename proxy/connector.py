@@ -30,9 +30,13 @@ from proxy.vector import CHARSET_VARIABLES, NAMES_QUERY, SPOILT_SCHEMA, Vector, 
 COM_QUERY: Final = b"\x03"
 MEASURE: Final = (
     b"SELECT @@session.character_set_client, @@session.character_set_results, @@session.character_set_connection, "
-    b"@@session.collation_connection, @@session.sql_mode, @@global.max_allowed_packet, @@global.max_prepared_stmt_count, "
+    b"@@session.collation_connection, @@global.sql_mode, @@global.max_allowed_packet, @@global.max_prepared_stmt_count, "
     b"@@global.wait_timeout, @@global.interactive_timeout"
 )
+INIT_CONNECT: Final = b"SELECT @@global.init_connect"
+QUESTIONS: Final = b"SHOW SESSION STATUS LIKE 'Questions'"
+_OURS: Final = 2
+"""Statements of a new connection when QUESTIONS is answered. If there were more, the server has run init_connect for its user."""
 TLS_BROKEN: Final = 2026
 _OF_CLIENTS: Final = int(Capability.MULTI_STATEMENTS | Capability.MULTI_RESULTS | Capability.PS_MULTI_RESULTS)
 """Capabilities that a backend has only for clients that have them."""
@@ -85,6 +89,8 @@ class Facts:
     """server version -> the statement that sets the trackers there"""
     charsets: dict[int, tuple[bytes, ...]] = field(default_factory=dict)
     """collation id of a handshake -> the values of CHARSET_VARIABLES that it leads to"""
+    initialised_charsets: dict[int, tuple[bytes, ...]] = field(default_factory=dict)
+    """the same for users whose login runs init_connect"""
     reset_charsets: dict[int, tuple[bytes, ...]] = field(default_factory=dict)
     """the same after COM_RESET_CONNECTION: MySQL goes to the server's default, MariaDB back to (mostly) the handshake's.
     Never forgotten, because backends outlive what else is measured anew."""
@@ -93,6 +99,16 @@ class Facts:
     def is_mariadb(self) -> bool:
         """Which dialect the servers speak."""
         return b"MariaDB" in self.server_version
+
+    def charsets_at_login(self, collation: int, is_initialised: bool) -> tuple[bytes, ...] | None:
+        """Values of CHARSET_VARIABLES after a login with this collation; None if that is not known."""
+        known = self.charsets.get(collation)
+        return self.initialised_charsets.get(collation, known) if is_initialised else known
+
+    def forget_logins(self) -> None:
+        """What a new connection is like has to be measured anew."""
+        self.charsets.clear()
+        self.initialised_charsets.clear()
 
     def charsets_after_reset(self, collation: int) -> dict[bytes, bytes]:
         """CHARSET_VARIABLES of a connection that logged in with this collation, after a reset."""
@@ -228,14 +244,13 @@ async def _set_up(
     )
     backend.server_id = connected.connection_id
     facts.status = connected.status & ~int(ServerStatus.SESSION_STATE_CHANGED)
+    await _learn_init_connect(backend)
     backend.setup = await _setup_of(backend, connected, facts)
     schema = vector.schema if vector is not None and key.has_schema else None
-    charsets = facts.charsets.get(collation)
+    charsets = await _charsets_at_login(backend, key, collation, facts)
     if charsets is None:
-        if schema is not None and not key.capabilities & IGNORE_SPACE:
-            # measuring resets it
-            schema = SPOILT_SCHEMA
-        charsets = await _measure(backend, key, collation, facts)
+        charsets = facts.reset_charsets[collation]
+        schema = None if schema is None else SPOILT_SCHEMA
     await _ask(backend, backend.setup)
     backend.collation = collation
     fresh = Vector.fresh(schema, dict(zip(CHARSET_VARIABLES, charsets, strict=True)))
@@ -260,31 +275,51 @@ async def _setup_of(backend: Backend, connected: Connected, facts: Facts) -> byt
         setup = facts.setups[version] = setup_statement("mariadb" if is_mariadb else "mysql", names)
         facts.server_version = version
         facts.charset = connected.collation
-        facts.charsets.clear()
+        facts.forget_logins()
     return setup
 
 
-async def _measure(backend: Backend, key: PoolKey, collation: int, facts: Facts) -> tuple[bytes, ...]:
-    """Learn what a login with this collation leads to, and a reset; the character sets that the backend is left with."""
+async def _learn_init_connect(backend: Backend) -> None:
+    """Whether the login has run anything: then it is undone, because it is run for each client that uses the backend (`beginning`)."""
+    backend.init_connect = (await _ask(backend, INIT_CONNECT))[0][0] or b""
+    if backend.init_connect:
+        count = (await _ask(backend, QUESTIONS))[0][1] or b""
+        backend.is_initialised = int(count) > _OURS
+
+
+async def _charsets_at_login(
+    backend: Backend, key: PoolKey, collation: int, facts: Facts
+) -> tuple[bytes, ...] | None:
+    """The character sets that the login has led to; None if the backend was reset, to learn what that leads to or to undo init_connect."""
+    known = facts.initialised_charsets if backend.is_initialised else facts.charsets
+    charsets = known.get(collation)
+    is_known = charsets is not None
+    if charsets is None:
+        charsets = known[collation] = await _measure(backend, facts)
+    if key.capabilities & IGNORE_SPACE and (facts.is_mariadb or not backend.is_initialised):
+        # a reset would spoil it; assume what holds for others
+        is_default = facts.reset_charsets and not facts.is_mariadb
+        others = next(iter(facts.reset_charsets.values())) if is_default else charsets
+        facts.reset_charsets.setdefault(collation, others)
+        return charsets
+    if is_known and not backend.is_initialised:
+        return charsets
+    await _run(backend, reset_connection())
+    if not is_known:
+        after = (await _ask(backend, MEASURE))[0]
+        facts.reset_charsets[collation] = tuple([value or b"" for value in after[:4]])
+    return None
+
+
+async def _measure(backend: Backend, facts: Facts) -> tuple[bytes, ...]:
+    """Learn what a connection is like; its character sets."""
     row = [value or b"" for value in (await _ask(backend, MEASURE))[0]]
-    charsets = tuple(row[:4])
     facts.sql_mode = row[4]
     facts.max_allowed_packet = int(row[5])
     facts.max_prepared = int(row[6])
     facts.wait_timeout = int(row[7])
     facts.interactive_timeout = int(row[8])
-    facts.charsets[collation] = charsets
-    if key.capabilities & IGNORE_SPACE:
-        # a reset would spoil it; assume what holds for others
-        is_default = facts.reset_charsets and not facts.is_mariadb
-        facts.reset_charsets.setdefault(
-            collation, next(iter(facts.reset_charsets.values())) if is_default else charsets
-        )
-        return charsets
-    await _run(backend, reset_connection())
-    after = tuple([value or b"" for value in (await _ask(backend, MEASURE))[0][:4]])
-    facts.reset_charsets[collation] = after
-    return after
+    return tuple(row[:4])
 
 
 async def _ask(backend: Backend, statement: bytes) -> list[list[bytes | None]]:

@@ -137,6 +137,8 @@ class Endpoint(LossListener):
         "epoch",
         "facts",
         "facts_known",
+        "init_connect",
+        "initialised",
         "is_answering",
         "jobs",
         "last_failure",
@@ -172,6 +174,10 @@ class Endpoint(LossListener):
         self.loop: asyncio.AbstractEventLoop = loop
         # set when `facts` has a server version
         self.facts_known: asyncio.Event = facts_known
+        # init_connect, as of the last login; None: it may have changed since
+        self.init_connect: bytes | None = b""
+        # users who have logged in, and whether it was run for them
+        self.initialised: dict[bytes, bool] = {}
         # the last attempt to reach the server got an answer, were it a refusal
         self.is_answering: bool = False
         self.last_failure: str = "not tried yet"
@@ -295,6 +301,25 @@ class Endpoint(LossListener):
         if self.log is not None:
             self.log.warning("server lost prepared statements", endpoint=self.name, epoch=self.epoch)
         self.retire_all()
+
+    def may_begin(self, user: bytes) -> bool:
+        """Whether a session of this user may begin with a statement, as far as is known."""
+        return self.init_connect is None or (self.init_connect != b"" and self.initialised.get(user, True))
+
+    def first_statement(self, user: bytes) -> bytes:
+        """What a session of this user begins with."""
+        return (self.init_connect or b"") if self.initialised.get(user, False) else b""
+
+    def forget_init_connect(self) -> None:
+        """It may be another one now."""
+        self.init_connect = None
+        self.initialised = {}
+
+    def _learn_init_connect(self, user: bytes, backend: Backend) -> None:
+        if backend.init_connect not in (b"", self.init_connect) and self.log is not None:
+            self.log.warning("server has init_connect: it is run again for each client", endpoint=self.name)
+        self.init_connect = backend.init_connect
+        self.initialised[user] = backend.is_initialised
 
     def statement_limit(self) -> int:
         """Statements prepared on one backend: all backends of this pool together leave half of the server's room to others."""
@@ -506,6 +531,7 @@ class Endpoint(LossListener):
             raise
         self.is_answering = True
         self.last_failure = ""
+        self._learn_init_connect(credential.user, backend)
         self.facts_known.set()
         self.counters.backends_opened += 1
         self._execute(self.core.opened(backend, self.loop.time()))

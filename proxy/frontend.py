@@ -13,7 +13,7 @@ from typing import Any, Final
 from protocol.errors import ProtocolError
 from protocol.framing import MAX_PAYLOAD, CommandReader, FileReader, answer_id, frame, payload_of
 from protocol.response import DEFAULT_TRACK_FILTER, TrackFilter
-from proxy import binary, idling, long_data, resets, special, tidying
+from proxy import beginning, binary, idling, long_data, resets, special, tidying
 from proxy.backend import Backend
 from proxy.binary import AGAIN, COM_STMT_SEND_LONG_DATA, EXECUTING, HELD_BACK, STATEMENT_COMMANDS
 from proxy.classify import NOTHING, Statement
@@ -25,6 +25,8 @@ from proxy.lessee import (
     ABSORBING_KILL,
     AWAITING_CAPTURE,
     AWAITING_KILL,
+    BEGINNING,
+    BEGINS_SESSION,
     CAPTURING,
     CHANGING,
     CLEANING,
@@ -65,7 +67,9 @@ PAUSED_BY_BACKLOG: Final = 1
 PAUSED_BY_SERVER: Final = 2
 PAUSED_BY_CLIENT: Final = 4
 _BEFORE_COMMAND: Final = frozenset({CAPTURING, CLEANING, PREPARING, PREPARING_STATEMENT})
-_UNANSWERED: Final = frozenset({CAPTURING, CLEANING, PREPARING, PREPARING_STATEMENT, RELAYING, RESETTING})
+_UNANSWERED: Final = frozenset(
+    {BEGINNING, CAPTURING, CLEANING, PREPARING, PREPARING_STATEMENT, RELAYING, RESETTING}
+)
 OPEN_TRIES: Final = 3
 """Backends tried for one command when each turns out to be dead before the command was sent."""
 
@@ -156,6 +160,7 @@ class Frontend(Lessee):
         idling.watch(self)
         if self.shared.pool_mode == SESSION_POOLING:
             self.session.pin(PinReason.SESSION_MODE)
+        beginning.start(self)
 
     # Callbacks of the client's transport
 
@@ -324,6 +329,9 @@ class Frontend(Lessee):
 
     def run_command(self, backend: Backend) -> None:
         wire = self.wire
+        if self.command == BEGINS_SESSION:
+            beginning.run(self, backend)
+            return
         if self.command != COM_QUERY and self.command in EXECUTING and self.executing is not None:
             wire = binary.run_on_backend(self, backend, self.executing)
             if not wire:
@@ -402,6 +410,8 @@ class Frontend(Lessee):
             tidying.ran(self, backend, is_failed)
         elif self.state == CAPTURING:
             self.captured_here(backend, is_failed)
+        elif self.state == BEGINNING:
+            beginning.ran(self, backend, is_failed)
 
     def told_unasked(self, chunk: bytes) -> None:
         # 4031, 1053 and the like, before the server closes
@@ -536,8 +546,10 @@ class Frontend(Lessee):
     def send_failure(self, failure: Failure) -> None:
         if self.command == COM_STMT_SEND_LONG_DATA:
             long_data.keep_failure(self, failure)
-            return
-        self._send(failure.wire(answer_id(self.wire) if self.wire else 1))
+        elif self.command == BEGINS_SESSION:
+            beginning.refuse(self, failure)
+        else:
+            self._send(failure.wire(answer_id(self.wire) if self.wire else 1))
 
     def restart_command(self) -> None:
         if self.command == UNSTARTED:
@@ -557,25 +569,6 @@ class Frontend(Lessee):
     def run_text(self, text: bytes) -> None:
         """Run a statement in the client's name, in place of what it sent."""
         self._start(frame(COM_QUERY_BYTE + text))
-
-    def leave_session(self) -> None:
-        """COM_CHANGE_USER: the old session is over, whatever it held."""
-        self.unpark()
-        self.state = CHANGING
-        if self.backend is not None:
-            self.abandon(self.backend, HOLDING)
-
-    def changed_user(self, identity: Identity, session: SessionState) -> None:
-        """COM_CHANGE_USER succeeded: a new session on the old connection."""
-        self.identity = identity
-        self.session = session
-        self.forget_statements()
-        self.ticket = None
-        self.login = None
-        if self.shared.pool_mode == SESSION_POOLING:
-            session.pin(PinReason.SESSION_MODE)
-        self.state = READY
-        tidying.know(self)
 
     def go_on(self, rest: bytes) -> None:
         """Take bytes that were read before they were due."""

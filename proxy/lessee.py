@@ -17,6 +17,7 @@ A session is always in one of these states:
     CAPTURING   the residue on its lease is being read, because commands of ours have to run there before the client's
     TIDYING     the command is over, commands of ours ask for variables and put the backend back (`tidying`)
     CHANGING    COM_CHANGE_USER: the new user is being authenticated
+    BEGINNING   the server's init_connect runs for the session, before its first command (`beginning`)
     CLOSED
 
 There is at most one lease, and it ends by `give_back`, `discard` or `abandon` and in no other way.
@@ -64,7 +65,8 @@ CLEANING: Final = 13
 CAPTURING: Final = 14
 TIDYING: Final = 15
 ABSORBING_KILL: Final = 16
-CLOSED: Final = 17
+BEGINNING: Final = 17
+CLOSED: Final = 18
 STATE_NAMES: Final = (
     "ready",
     "holding",
@@ -83,12 +85,15 @@ STATE_NAMES: Final = (
     "capturing",
     "tidying",
     "awaiting-kill",
+    "beginning",
     "closed",
 )
 
 
 IN_TRANS: Final = 1
-_WITH_TEXT: Final = frozenset({0x03, 0x16})
+BEGINS_SESSION: Final = -2
+"""In place of a client's command: the first statement of its session (`beginning`)."""
+_WITH_TEXT: Final = frozenset({BEGINS_SESSION, 0x03, 0x16})
 _ON_STATEMENT: Final = frozenset({0x17, 0x1A, 0x1C})
 _COMMANDS: Final = frozenset([int(command) for command in Command])
 _MAY_SET_CHARSET: Final = SETS | CALLS | MULTI

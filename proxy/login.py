@@ -19,14 +19,16 @@ from protocol.constants import ErrorCode
 from protocol.errors import ProtocolError, RemoteProtocolError
 from protocol.framing import PacketReader
 from protocol.server import OFFERED_CAPABILITIES, LoginRequested, ServerLogin
+from proxy import tidying
 from proxy.admission import Admission, Door
 from proxy.frontend import Frontend
 from proxy.identity import Identity
-from proxy.lessee import CHANGING
+from proxy.lessee import CHANGING, READY
+from proxy.pins import PinReason
 from proxy.reasons import CloseReason
 from proxy.replies import Failure, shutting_down, unreachable
 from proxy.session import SessionState
-from proxy.shared import Shared
+from proxy.shared import SESSION_POOLING, Shared
 from proxy.tasks import spawn
 
 HEADER_SIZE: Final = 4
@@ -358,7 +360,7 @@ class ChangeUser(Door):
         if frontend.state != CHANGING or admission is None:
             return
         self._leave()
-        frontend.changed_user(identity, session)
+        _changed_user(frontend, identity, session)
         self.send(admission.machine.accept(session.status))
         frontend.go_on(self.reader.rest())
 
@@ -369,3 +371,16 @@ class ChangeUser(Door):
             self.admission.machine.reject(failure.code, failure.sqlstate.encode(), failure.message.encode())
         )
         self.frontend.close(CloseReason.LOGIN_FAILED)
+
+
+def _changed_user(frontend: Frontend, identity: Identity, session: SessionState) -> None:
+    """A new session on the old connection."""
+    frontend.identity = identity
+    frontend.session = session
+    frontend.forget_statements()
+    frontend.ticket = None
+    frontend.login = None
+    if frontend.shared.pool_mode == SESSION_POOLING:
+        session.pin(PinReason.SESSION_MODE)
+    frontend.state = READY
+    tidying.know(frontend)

@@ -16,6 +16,7 @@ from proxy.pool_actions import AcquireTimeout, OpenFailed, PoolClosed, PoolDrain
 
 PREFIX: Final = "Fanin: "
 CLIENT_INTERACTION_TIMEOUT: Final = 4031
+ABORTED: Final = 1184
 GONE: Final = "GET DIAGNOSTICS is about a statement whose server connection has gone to another session; use a transaction around both, or write the condition's number as a literal"
 
 
@@ -71,6 +72,8 @@ _LIMIT_CODES: Final = frozenset(
     {ErrorCode.CON_COUNT_ERROR, ErrorCode.TOO_MANY_USER_CONNECTIONS, ErrorCode.USER_LIMIT_REACHED, 1135}
 )
 _REFUSAL_CODES: Final = _CREDENTIAL_CODES | {
+    # init_connect failed
+    ABORTED,
     ErrorCode.DBACCESS_DENIED_ERROR,
     ErrorCode.BAD_DB_ERROR,
     ErrorCode.HOST_NOT_PRIVILEGED,
@@ -99,6 +102,16 @@ def too_many_clients() -> Failure:
 def unknown_command() -> Failure:
     """1047 in MySQL's own words."""
     return Failure(ErrorCode.UNKNOWN_COM_ERROR, "Unknown command")
+
+
+def init_connect_failed(connection_id: int, schema: bytes | None, user: str, host: str) -> Failure:
+    """1184: the server's init_connect could not be run for a client. The server's own text."""
+    database = "unconnected" if schema is None else schema.decode("utf-8", "replace")
+    return Failure(
+        ABORTED,
+        f"Aborted connection {connection_id} to db: '{database}' user: '{user}' host: '{host}' (init_connect command failed)",
+        "08S01",
+    )
 
 
 def inactive() -> Failure:

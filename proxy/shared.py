@@ -152,9 +152,15 @@ class Shared:
 
     def forget_baseline(self) -> None:
         """Global variables have changed: what a fresh connection is like must be measured anew, and backends of before go."""
-        self.facts.charsets.clear()
+        self.facts.forget_logins()
         for endpoint in self.endpoints():
             endpoint.retire_all()
+            endpoint.forget_init_connect()
+
+    def charsets_at_login(self, user: bytes, collation: int) -> tuple[bytes, ...] | None:
+        """CHARSET_VARIABLES of a new connection of this user; None if they have to be measured."""
+        is_initialised = any([endpoint.first_statement(user) for endpoint in self.endpoints()])
+        return self.facts.charsets_at_login(collation, is_initialised)
 
     def endpoints(self) -> list[Endpoint]:
         """Every endpoint, writers first."""

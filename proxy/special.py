@@ -19,6 +19,7 @@ from proxy.keeping import reads_kept
 from proxy.lessee import (
     ABSORBING_KILL,
     AWAITING_KILL,
+    CHANGING,
     HOLDING,
     KILLING,
     KILLING_HELD,
@@ -172,7 +173,7 @@ def start_rare(frontend: Frontend, wire: bytes) -> None:
     elif frontend.command == COM_CHANGE_USER:
         from proxy.login import ChangeUser
 
-        frontend.leave_session()
+        _leave_session(frontend)
         change = ChangeUser(frontend)
         frontend.login = change
         change.start(payload_of(wire))
@@ -182,6 +183,14 @@ def start_rare(frontend: Frontend, wire: bytes) -> None:
         binary.refuse(frontend, wire, Failure(MALFORMED, "Malformed communication packet"))
     else:
         binary.refuse(frontend, wire, unknown_command())
+
+
+def _leave_session(frontend: Frontend) -> None:
+    """COM_CHANGE_USER: the old session is over, whatever it held."""
+    frontend.unpark()
+    frontend.state = CHANGING
+    if frontend.backend is not None:
+        frontend.abandon(frontend.backend, HOLDING)
 
 
 def start_kill(frontend: Frontend, is_query: bool, connection_id: int) -> bool:

@@ -20,7 +20,7 @@ from protocol.server import (
     TlsRequested,
     Verified,
 )
-from proxy.connector import MEASURE
+from proxy.connector import INIT_CONNECT, MEASURE, QUESTIONS
 from proxy.rsa import KeyPair
 from tests.fakes.loop import StepLoop
 from tests.fakes.transport import MemoryTransport, Peer
@@ -187,6 +187,11 @@ class ServerEnd(Peer):
             columns = [Column(b"%d" % number) for number in range(len(MEASURED))]
             values: list[bytes | None] = list(MEASURED)
             self._send(text_resultset(columns, [values], status=AUTOCOMMIT, deprecate_eof=True))
+        elif payload[1:] == INIT_CONNECT:
+            self._rows([self.server.init_connect])
+        elif payload[1:] == QUESTIONS:
+            assert self.login is not None
+            self._rows([b"Questions", b"2" if self.login.user in self.server.exempt else b"3"])
         elif payload == reset_connection():
             self._send(ok())
         elif payload[1:5] == b"SET ":
@@ -195,6 +200,10 @@ class ServerEnd(Peer):
         else:
             names: list[list[bytes | None]] = [[name] for name in self.server.variables]
             self._send(text_resultset([Column(b"x")], names, status=AUTOCOMMIT, deprecate_eof=True))
+
+    def _rows(self, row: list[bytes | None]) -> None:
+        columns = [Column(b"%d" % number) for number in range(len(row))]
+        self._send(text_resultset(columns, [row], status=AUTOCOMMIT, deprecate_eof=True))
 
 
 class FakeServer:
@@ -209,6 +218,9 @@ class FakeServer:
         self.schemas = {b"shop", b"test"}
         self.variables = [b"autocommit", b"sql_mode", b"time_zone"]
         self.capabilities = int(OFFERED_CAPABILITIES)
+        # and the users for whom it is not run
+        self.init_connect = b""
+        self.exempt: set[bytes] = set()
         # an ERR payload instead of a greeting
         self.refusal: bytes | None = None
         # connections are refused by the kernel

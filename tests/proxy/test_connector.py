@@ -8,10 +8,10 @@ import pytest
 
 from protocol.auth import Verifier
 from protocol.constants import Capability
-from protocol.packets import build_err
+from protocol.packets import Column, build_err, text_resultset
 from proxy import tasks
 from proxy.backend import CLOSED, IDLE, Backend, LossListener
-from proxy.connector import MEASURE, Facts, Target, open_backend
+from proxy.connector import INIT_CONNECT, MEASURE, Facts, Target, open_backend
 from proxy.credentials import Credential
 from proxy.identity import IGNORE_SPACE, KeyTable
 from proxy.replies import Failure
@@ -19,7 +19,7 @@ from proxy.tasks import spawn
 from proxy.vector import NAMES_QUERY, SPOILT_SCHEMA, Vector
 from tests.fakes.loop import StepLoop
 from tests.fakes.server import CHARSETS, TLS_ERROR, FakeServer
-from tests.fakes.wire import error, ok
+from tests.fakes.wire import AUTOCOMMIT, error, ok
 from tests.fakes.world import World
 
 KEYS = KeyTable()
@@ -110,13 +110,14 @@ def test_what_is_the_same_for_all_connections_is_asked_once(loop: StepLoop, fake
     second.runs()
     reset = b""
     assert [payload[1:] for payload in fake.ends[0].questions] == [
+        INIT_CONNECT,
         NAMES_QUERY,
         MEASURE,
         reset,
         MEASURE,
         first.backend.setup,
     ]
-    assert [payload[1:] for payload in fake.ends[1].questions] == [first.backend.setup]
+    assert [payload[1:] for payload in fake.ends[1].questions] == [INIT_CONNECT, first.backend.setup]
     assert first.facts.sql_mode == b"STRICT_TRANS_TABLES"
     assert first.facts.max_allowed_packet == 67108864
 
@@ -240,6 +241,8 @@ def test_a_server_that_goes_away_right_after_the_last_answer_is_not_taken_for_id
     opening.facts.charsets[45] = CHARSETS
     opening.runs()
     end = fake.last
+    assert end.got() == [b"\x03" + INIT_CONNECT]
+    end.answers(text_resultset([Column(b"x")], [[b""]], status=AUTOCOMMIT, deprecate_eof=True))
     assert end.got() == [b"\x03SET x=1"]
     loop.call_soon(end.transport.deliver, ok())
     loop.call_soon(end.transport.deliver_end)

@@ -306,11 +306,13 @@ def test_set_global(trap: Trap) -> None:
 
 @contextlib.contextmanager
 def init_connect(trap: Trap, text: str) -> Iterator[None]:
-    run(trap.root, f"SET GLOBAL init_connect = '{text}'")
-    try:
-        yield
-    finally:
-        run(trap.root, "SET GLOBAL init_connect = ''")
+    """What a server runs for each client that logs in, set through Fanin."""
+    with trap.through(user="root", password="") as root:
+        root.ok(f"SET GLOBAL init_connect = '{text}'")
+        try:
+            yield
+        finally:
+            root.ok("SET GLOBAL init_connect = ''")
 
 
 @pytest.fixture
@@ -321,14 +323,52 @@ def account(trap: Trap) -> Iterator[str]:
     run(trap.root, "DROP USER IF EXISTS 'trapped'@'%'")
 
 
-def test_init_connect(trap: Trap, account: str) -> None:
-    with init_connect(trap, "SET SESSION max_sort_length = 99"):
-        asked = "SELECT @@max_sort_length"
-        with (
-            trap.direct(user=account, password="pw") as direct,
-            trap.through(user=account, password="pw") as client,
-        ):
-            assert direct.value(asked) == client.value(asked) == b"99"
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("SET SESSION max_sort_length = 99, @x = 5", "SELECT @@max_sort_length, @x, @y"),
+        ("SET NAMES latin1 COLLATE latin1_german1_ci, sql_mode = ANSI_QUOTES", CHARSETS),
+        (
+            "SET autocommit = 0; UPDATE other.t SET w = 1; DO LAST_INSERT_ID(42)",
+            "SELECT LAST_INSERT_ID(), ROW_COUNT()",
+        ),
+        ("DO CAST(2 AS CHAR) + 0; SELECT * FROM traps.t", "SELECT FOUND_ROWS(), ROW_COUNT(), @@autocommit"),
+        ("DO CAST(_utf8mb4 0x61 AS SIGNED)", "SHOW WARNINGS"),
+        ("CREATE TEMPORARY TABLE traps.mine (a INT)", "SELECT * FROM traps.mine"),
+        ("START TRANSACTION", "SELECT COUNT(*) FROM t"),
+        ("SET SESSION wait_timeout = 777", 'SHOW VARIABLES LIKE "wait_timeout"'),
+        ("SET wrong", "SELECT 1"),
+        (" ", "SELECT 1"),
+    ],
+)
+def test_init_connect(trap: Trap, account: str, text: str, asked: str) -> None:
+    run(trap.root, f"GRANT ALL ON other.* TO '{account}'@'%'")
+    arguments: dict[str, Any] = {"user": account, "password": "pw"}
+    with init_connect(trap, text):
+        if text.isspace() or "wrong" in text:
+            # in place of the login, because a backend cannot be opened either
+            with trap.direct(**arguments) as direct, pytest.raises(Refusal, match="1184"):
+                assert error_code(direct.query(asked)) == 1184
+                trap.through(**arguments).__enter__()
+            return
+        for _ in range(2):
+            trap.play(asked, "SELECT @@max_sort_length, @x, @@sql_mode", asked, "ROLLBACK", **arguments)
+            # undone by a reset, and not run again
+            trap.play(
+                asked, b"\x1f", asked, CHARSETS, "SELECT @@max_sort_length, @x, @@sql_mode", **arguments
+            )
+        # not for those who may change it
+        trap.play("SELECT @@max_sort_length, @x, @@sql_mode")
+    run(trap.root, "TRUNCATE other.t")
+    with init_connect(trap, "INSERT INTO other.t (w) VALUES (1)"):
+        with trap.through(**arguments) as client:
+            client.ok("DO 1")
+        opened = value(trap.root, "SELECT COUNT(*) FROM other.t")
+        for _ in range(3):
+            with trap.through(**arguments) as client:
+                # a ping needs no backend
+                assert (client.command(b"\x0e")[0][0], trap.kept(client)) == (0, "")
+        assert value(trap.root, "SELECT COUNT(*) FROM other.t") == opened + 3
 
 
 def test_set_role(trap: Trap, account: str) -> None:
