@@ -213,7 +213,7 @@ def answer_residue(frontend: Frontend, wire: bytes) -> bool:
     if wire[FLAGS_AT] == 0:
         deprecate_eof = frontend.client_deprecate_eof
         is_mariadb = frontend.shared.facts.is_mariadb
-        answer = session.answer(own.statement, as_query, frontend.connection_id, deprecate_eof, is_mariadb)
+        answer = session.answer(own.statement, True, frontend.connection_id, deprecate_eof, is_mariadb)
         if answer is not None:
             frontend.send(binary_answer(answer, deprecate_eof))
             return True

@@ -322,13 +322,12 @@ class ResidueKeeper(VariablesKeeper):
         self.native |= FOUND_ROWS
 
     def answer(
-        self, statement: Statement, wire: bytes, connection_id: int, deprecate_eof: bool, is_mariadb: bool
+        self, statement: Statement, executes: bool, connection_id: int, deprecate_eof: bool, is_mariadb: bool
     ) -> bytes | None:
         """The wire form of the answer to a bare question whose answer no backend of this session has; None: run the statement.
 
-        May be asked of any statement, whatever the session leases or has parked: None when the backend answers rightly.
+        May be asked of any statement, whatever the session leases or has parked. An execution does not warn: MySQL did at its PREPARE.
         """
-        del wire
         question = statement.question
         bit = BIT_OF.get(question, 0)
         if question == 0 or (self.native | self.residue) & bit:
@@ -340,7 +339,7 @@ class ResidueKeeper(VariablesKeeper):
         else:
             number = connection_id if question == Question.CONNECTION_ID else self._number(question)
             rows = [b""]
-        warnings = self._answered(statement, len(rows))
+        warnings = self._answered(statement, len(rows), warns=not executes)
         if question in (Question.SHOW_WARNINGS, Question.SHOW_ERRORS):
             return diagnostics_answer(
                 rows,
@@ -375,7 +374,7 @@ class ResidueKeeper(VariablesKeeper):
             return 0
         return captured.error_count if is_errors else captured.warning_count
 
-    def _answered(self, statement: Statement, rows: int) -> int:
+    def _answered(self, statement: Statement, rows: int, warns: bool) -> int:
         """A bare question was answered without the backend: what it leaves behind itself. Returns its warnings."""
         self.row_count = -1
         self.native &= ~ROW_COUNT
@@ -387,7 +386,8 @@ class ResidueKeeper(VariablesKeeper):
             self.native &= ~FOUND_ROWS
             self.lost &= ~FOUND_ROWS
         if not (statement.flags & KEEPS_DIAGNOSTICS or self.is_mariadb):
-            self.captured = deprecated_found_rows() if statement.question == Question.FOUND_ROWS else None
+            warns = warns and statement.question == Question.FOUND_ROWS
+            self.captured = deprecated_found_rows() if warns else None
             self.residue &= ~DIAGNOSTICS
             self.native &= ~DIAGNOSTICS
             self.lost &= ~DIAGNOSTICS

@@ -109,7 +109,7 @@ def _answer_residue(frontend: Frontend, wire: bytes, statement: Statement) -> bo
         return _get_diagnostics(frontend, wire, statement)
     answer = session.answer(
         statement,
-        wire,
+        False,
         frontend.connection_id,
         frontend.client_deprecate_eof,
         frontend.shared.facts.is_mariadb,
@@ -138,7 +138,7 @@ def _answer_executed(frontend: Frontend, wire: bytes, statement: Statement, inne
             return True
     else:
         deprecate_eof = frontend.client_deprecate_eof
-        answer = session.answer(inner, as_query, frontend.connection_id, deprecate_eof, is_mariadb=True)
+        answer = session.answer(inner, True, frontend.connection_id, deprecate_eof, is_mariadb=True)
         if answer is not None:
             frontend.send(answer)
             return True

@@ -92,6 +92,12 @@ PROGRAMS: Final[dict[str, Sequence[bytes]]] = {
         query("SHOW WARNINGS"),
         query("SELECT ROW_COUNT()"),
     ],
+    "found rows": [
+        prepare("SELECT FOUND_ROWS()"),
+        query("SELECT 1 UNION SELECT 2"),
+        execute(1),
+        query("SHOW WARNINGS"),
+    ],
     "closed ids": [
         close(9),
         prepare("SELECT 1"),

@@ -46,10 +46,10 @@ class Story:
     def run(self, text: str, *results: list[bytes]) -> None:
         self.keeper.see_residue(classify(text.encode(), 0), response(*results))
 
-    def ask(self, text: str, *, deprecate_eof: bool = True) -> bytes | None:
+    def ask(self, text: str, *, deprecate_eof: bool = True, is_execution: bool = False) -> bytes | None:
         return self.keeper.answer(
             classify(text.encode(), 0),
-            frame(b"\x03" + text.encode()),
+            is_execution,
             CONNECTION,
             deprecate_eof,
             self.is_mariadb,
@@ -370,6 +370,16 @@ def test_found_rows_leaves_a_warning_of_its_own_on_mysql(story: Story) -> None:
 
     assert answer is not None
     assert text_rows(answer)[0][1] == b"1287"
+
+
+def test_found_rows_does_not_warn_when_it_was_prepared_before(story: Story) -> None:
+    executed = story.ask("SELECT FOUND_ROWS()", is_execution=True)
+    shown = story.ask("SHOW WARNINGS")
+
+    assert executed is not None
+    assert shown is not None
+    assert packets(executed)[-1][5:7] == b"\0\0"
+    assert text_rows(shown) == []
 
 
 @pytest.mark.parametrize(

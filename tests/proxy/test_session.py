@@ -723,7 +723,7 @@ def test_row_count_after_a_probe_is_what_the_server_says(story: Story) -> None:
     story.probe(ok(status=IN_TRANSACTION))
 
     assert story.session.row_count == -1
-    assert story.session.answer(classify(b"SELECT ROW_COUNT()", 0), b"", 1, True, False) is None
+    assert story.session.answer(classify(b"SELECT ROW_COUNT()", 0), False, 1, True, False) is None
 
 
 @pytest.mark.parametrize(
