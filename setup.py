@@ -53,6 +53,7 @@ HOT_PROXY = (
     "frontend",
     "backend",
     "beginning",
+    "blame",
     "endpoint",
     "jobs",
 )

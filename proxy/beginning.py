@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Final
 from protocol.constants import Capability
 from protocol.framing import frame
 from proxy.backend import Backend
+from proxy.blame import BEGINS_SESSION
 from proxy.classify import NOTHING
 from proxy.endpoint import COM_QUERY
-from proxy.lessee import BEGINNING, BEGINS_SESSION
+from proxy.lessee import BEGINNING
 from proxy.reasons import CloseReason
 from proxy.replies import Failure, init_connect_failed
 from proxy.residue import ROW_COUNT

@@ -27,6 +27,7 @@ from proxy.lexer import (
     ODD_BYTES,
     STRING,
     UNION,
+    VARIABLE,
     Survey,
     Token,
     survey,
@@ -42,6 +43,7 @@ from proxy.statement import (
     MAY_CALL,
     MULTI,
     NOTHING,
+    PREPARES_ONE,
     READS_INSERT_ID,
     SETS,
     SETS_INSERT_ID,
@@ -316,6 +318,8 @@ def _prepare(effects: Effects, tokens: list[Token]) -> None:
     effects.flags |= USES_NO_TABLE
     effects.pin(PinReason.PREPARED_TEXT, name)
     is_literal = source.kind == STRING and len(tokens) == 4
+    if is_literal or (source.kind == VARIABLE and len(tokens) == 4):
+        effects.flags |= PREPARES_ONE
     inner = _inner(effects.plain(source), effects.lexing) if is_literal else None
     effects.prepares.append((name, inner))
     if inner is not None:

@@ -6,14 +6,23 @@ is looked at as if that had been sent. What is written into it runs as EXECUTE I
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from protocol.framing import frame, payload_of
 from proxy.lexer import NO_BACKSLASH_ESCAPES, tokenize
-from proxy.statement import GETS_DIAGNOSTICS, MULTI, Statement
+from proxy.statement import GETS_DIAGNOSTICS, MULTI, PREPARES_ONE, Statement
 
 FORGETS: Final = b"\x03DO (SELECT 1 FROM (SELECT 1) AS t)"
 """The payload of a command that clears warnings and errors, on MariaDB because it uses a table. FOUND_ROWS() is 1 after it there."""
+
+
+_UNKNOWN: Final = 1243
+_SYNTAX_ERRORS: Final = frozenset([1064, 1149])
+_INTERRUPTED: Final = frozenset([1053, 1317, 1969, 3024])
+_NEAR: Final = re.compile(rb" near '(.*)' at line [0-9]+\Z", re.DOTALL)
+# What an error at the name of a statement or after it begins with, and at most that; NULL is what @x stands for
+_OF_PREPARE: Final = re.compile(rb"['\"`@]|.*\bfrom\b\s*['\"@]", re.DOTALL | re.IGNORECASE)
 
 
 def executed(statement: Statement, texts: dict[bytes, Statement | None]) -> Statement:
@@ -23,6 +32,21 @@ def executed(statement: Statement, texts: dict[bytes, Statement | None]) -> Stat
     if len(statement.executes) == 1 and not statement.flags & MULTI:
         return texts.get(statement.executes[0]) or statement
     return statement
+
+
+def freed_names(statement: Statement, code: int, message: bytes) -> tuple[bytes, ...]:
+    """The names that a statement which failed has left without a text. PREPARE frees its name before it looks at the text; unless it is
+    not understood itself: then the error is at the name or after it."""
+    if statement.flags & MULTI:
+        return ()
+    if code == _UNKNOWN:
+        names = statement.executes + statement.lift_names
+        return tuple([name for name in names if b"(" + name + b")" in message.lower()])
+    if code in _SYNTAX_ERRORS:
+        near = _NEAR.search(message)
+        if not statement.flags & PREPARES_ONE or near is None or _OF_PREPARE.match(near.group(1)):
+            return ()
+    return () if code in _INTERRUPTED else tuple([name for name, _ in statement.prepares])
 
 
 def asks(statement: Statement, inner: Statement) -> bool:

@@ -16,6 +16,7 @@ from protocol.response import DEFAULT_TRACK_FILTER, TrackFilter
 from proxy import beginning, binary, idling, long_data, resets, special, tidying
 from proxy.backend import Backend
 from proxy.binary import AGAIN, COM_STMT_SEND_LONG_DATA, EXECUTING, HELD_BACK, STATEMENT_COMMANDS
+from proxy.blame import BEGINS_SESSION, DECLINABLE, note_residue
 from proxy.classify import NOTHING, Statement
 from proxy.endpoint import COM_QUERY as COM_QUERY_BYTE
 from proxy.endpoint import IN_TRANSACTION
@@ -26,7 +27,6 @@ from proxy.lessee import (
     AWAITING_CAPTURE,
     AWAITING_KILL,
     BEGINNING,
-    BEGINS_SESSION,
     CAPTURING,
     CHANGING,
     CLEANING,
@@ -455,6 +455,10 @@ class Frontend(Lessee):
             backend.run(self, [probe_command(self.session.vector.multi_statements)])
             return
         session = self.session
+        if session.residue & DECLINABLE:
+            note_residue(self, self.state == PROBING)
+        elif self.residue_text:
+            self.residue_text = b""
         if (
             (session.placed or session.kept is not NOTHING_KEPT)
             and not (backend.kills and verdict != HOLD)

@@ -27,10 +27,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from protocol.constants import Command
 from proxy.backend import Backend
+from proxy.blame import digest_of_command, digest_of_residue
 from proxy.classify import NOTHING, Statement
-from proxy.digest import READ, digest
 from proxy.endpoint import IN_TRANSACTION, PINNED, RUNNING, Endpoint, Holder, Waiter
 from proxy.identity import IGNORE_SPACE, Identity, PoolKey
 from proxy.jobs import reset_commands
@@ -44,7 +43,6 @@ from proxy.replies import Failure, not_movable, refused_by_server
 from proxy.residue import DIAGNOSTICS, INSERT_ID
 from proxy.session import PARK, RELEASE, SessionState
 from proxy.shared import Shared
-from proxy.statement import CALLS, MULTI, SETS
 from proxy.variables import CAPTURED, KEEPS_VARIABLES, KEEPS_WARNINGS, overwrites, restore_command
 from proxy.vector import restore_commands
 
@@ -91,12 +89,6 @@ STATE_NAMES: Final = (
 
 
 IN_TRANS: Final = 1
-BEGINS_SESSION: Final = -2
-"""In place of a client's command: the first statement of its session (`beginning`)."""
-_WITH_TEXT: Final = frozenset({BEGINS_SESSION, 0x03, 0x16})
-_ON_STATEMENT: Final = frozenset({0x17, 0x1A, 0x1C})
-_COMMANDS: Final = frozenset([int(command) for command in Command])
-_MAY_SET_CHARSET: Final = SETS | CALLS | MULTI
 
 
 class LeaseTicket(Waiter):
@@ -127,6 +119,7 @@ class Lessee(Holder):
         "parked",
         "parked_endpoint",
         "pins",
+        "residue_text",
         "session",
         "shared",
         "state",
@@ -163,6 +156,8 @@ class Lessee(Holder):
         self.counted_pins: int = 0
         self.counts_time: bool = False
         self.pins: SessionPins | None = None
+        # the text that has left what may have to stay on its backend (`blame`)
+        self.residue_text: bytes = b""
         # backends that were lost before the command could be sent
         self.tries: int = 0
 
@@ -476,8 +471,9 @@ class Lessee(Holder):
         else:
             endpoint.discard(backend, CloseReason.DIRTY)
 
-    def count_pins(self) -> None:
-        """After an answer: the session is pinned, or was. Records what is new, what has ended, and whether time is charged."""
+    def count_pins(self, by_residue: bool = False) -> None:
+        """After an answer: the session is pinned, or was. Records what is new, what has ended, and whether time is charged. ``by_residue``:
+        for what an earlier command has left."""
         session = self.session
         pinned = session.pinned
         counts_time = session.status & IN_TRANS == 0
@@ -493,22 +489,12 @@ class Lessee(Holder):
             endpoint, backend = self.endpoint, self.backend
             assert endpoint is not None and backend is not None
             pins = self.pins = SessionPins(self.shared.pins, endpoint.name, backend.server_id)
-        pins.update(reasons, self._digest() if new else "", counts_time, now)
+        text = ""
+        if new:
+            text = digest_of_residue(self) if by_residue else digest_of_command(self)
+        pins.update(reasons, text, counts_time, now)
         self.counted_pins = pinned
         self.counts_time = counts_time
-
-    def _digest(self) -> str:
-        """What ran, without literals; the name of a command without text."""
-        command = self.command
-        if command in _WITH_TEXT:
-            text = self.wire[5 : 6 + READ]
-        elif command in _ON_STATEMENT and self.executing is not None:
-            text = self.executing.own.text
-        else:
-            return Command(command).name if command in _COMMANDS else ""
-        # the charset may be another one since this statement
-        is_unsafe = (self.counted_pins | self.session.pinned) & BITS[PinReason.UNSAFE_CHARSET] != 0
-        return digest(text, is_unsafe or self.statement.flags & _MAY_SET_CHARSET != 0)
 
     def end_pins(self) -> None:
         """The lease is over, and what was pinned to it."""
@@ -551,6 +537,7 @@ class Lessee(Holder):
             backend.variables = session.variables
             self.parked = None
             self.parked_endpoint = None
+            self.residue_text = b""
             self._capture_ended()
         elif result == KEEPS_WARNINGS:
             session.pin(PinReason.DIAGNOSTICS)
@@ -569,7 +556,7 @@ class Lessee(Holder):
         self.shared.counters.leases += 1
         backend.hold()
         self.state = KILLING_HELD if state == KILLING else HOLDING
-        self.count_pins()
+        self.count_pins(by_residue=True)
         if state == AWAITING_CAPTURE:
             self.restart_command()
             self.start_waiting_commands()

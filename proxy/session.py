@@ -37,6 +37,7 @@ from typing import Final
 from protocol.response import ResponseTracker
 from protocol.session_track import SessionChanges
 from proxy.diagnostics import NOT_RUN
+from proxy.executed import freed_names
 from proxy.grammar import canonical
 from proxy.keeping import ask, keep, lease_lost
 from proxy.kept import KEPT, NOTHING_KEPT
@@ -286,7 +287,7 @@ class SessionState(ResidueKeeper):
         if changes is not None:
             self._see_changes(statement, changes)
         if response.is_error:
-            self._see_failure(statement, response.error_code, changes)
+            self._see_failure(statement, response, changes)
             self._failed = statement
             return HOLD if self.pinned else PROBE
         self._see_status(response.status, statement)
@@ -376,9 +377,14 @@ class SessionState(ResidueKeeper):
                 self.pin(PinReason.UNTRACKED_VARIABLE, name)
                 ask(self, name)
 
-    def _see_failure(self, statement: Statement, code: int, changes: SessionChanges | None) -> None:
+    def _see_failure(
+        self, statement: Statement, response: ResponseTracker, changes: SessionChanges | None
+    ) -> None:
         """What the lexer says of a statement that failed: what it may have done before."""
-        is_multi = statement.flags & MULTI
+        is_multi, code = statement.flags & MULTI, response.error_code
+        for name in freed_names(statement, code, response.error_message):
+            self._texts.pop(name, None)
+            self.lift(PinReason.PREPARED_TEXT, name)
         if not is_multi and code in NOT_RUN:
             return
         for reason, name in zip(statement.pins, statement.pin_names, strict=True):
@@ -389,13 +395,8 @@ class SessionState(ResidueKeeper):
         for name in statement.executes:
             if self._texts.get(name, NOTHING) is not NOTHING or name not in self._texts:
                 self.pin(PinReason.OPAQUE_STATE_CHANGE)
-        if statement.prepares and not is_multi:
-            # a name that is prepared again is gone first, whatever comes of it
-            for name, _ in statement.prepares:
-                self._texts.pop(name, None)
-                self.lift(PinReason.PREPARED_TEXT, name)
         if statement.inner is not None:
-            self._see_failure(statement.inner, code, changes)
+            self._see_failure(statement.inner, response, changes)
 
     def _see_status(self, status: int, statement: Statement) -> None:
         """The flags of an OK or EOF."""

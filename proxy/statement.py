@@ -45,6 +45,7 @@ MAY_RELEASE: Final = 1 << 29  # COMMIT or ROLLBACK without [NO] RELEASE: complet
 SETS_USER_VARIABLES: Final = 1 << 30  # SET @x = ..: the one form that servers report (as "something changed")
 NAMES_USER_VARIABLES: Final = 1 << 31  # has an @x somewhere
 UPDATES: Final = 1 << 32  # an UPDATE: MySQL leaves a FOUND_ROWS() of its own
+PREPARES_ONE: Final = 1 << 34  # PREPARE name FROM 'text' or @variable, and nothing else
 SIGNALS: Final = 1 << 33  # SIGNAL: what it raises may have more to it than SHOW WARNINGS tells
 
 NOT_PLAIN: Final = (

@@ -4,7 +4,7 @@ import pytest
 
 from protocol.framing import frame, payload_of
 from proxy.classify import classify
-from proxy.executed import asks, executed, with_text
+from proxy.executed import asks, executed, freed_names, with_text
 from proxy.lexer import NO_BACKSLASH_ESCAPES
 from proxy.statement import Statement
 
@@ -57,3 +57,28 @@ def test_what_a_statement_is_set_for_is_written_anew_behind_it() -> None:
 
 def test_get_diagnostics_is_not_prepared_again() -> None:
     assert written("EXECUTE IMMEDIATE 'GET DIAGNOSTICS @n = NUMBER'", "SET @n=1") == "SET @n=1"
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "message", "names"),
+    [
+        ("PREPARE s FROM 'bad'", 1064, "You have an error near 'bad' at line 1", (b"s",)),
+        ("PREPARE s FROM 'SELECT 1 FROM'", 1064, "You have an error near '' at line 1", (b"s",)),
+        ("PREPARE s FROM @x", 1064, "You have an error near 'NULL' at line 1", (b"s",)),
+        ("PREPARE s FROM 'SELECT * FROM nowhere'", 1146, "Table 'app.nowhere' doesn't exist", (b"s",)),
+        # the PREPARE itself is wrong, or nobody knows
+        ("PREPARE s FROM 'SELECT 1' x", 1064, "You have an error near 'x' at line 1", ()),
+        ("PREPARE select FROM 'x'", 1064, "You have an error near 'select FROM 'x'' at line 1", ()),
+        ("PREPARE s FROM 'from ''x'", 1064, "You have an error near 'from 'x' at line 1", ()),
+        ("PREPARE s FROM 'bad'", 1064, "Erreur de syntaxe", ()),
+        ("PREPARE s FROM 'bad'", 1317, "Query execution was interrupted", ()),
+        ("PREPARE s FROM 'bad'; SELECT 1", 1064, "You have an error near 'bad' at line 1", ()),
+        # what was never prepared, or is no longer
+        ("EXECUTE S", 1243, "Unknown prepared statement handler (S) given to EXECUTE", (b"s",)),
+        ("DEALLOCATE PREPARE s", 1243, "Unknown prepared statement handler (s) given to DEALLOCATE", (b"s",)),
+        ("EXECUTE s", 1243, "Unknown prepared statement handler (t) given to EXECUTE", ()),
+        ("SELECT 1 FROM", 1064, "You have an error near '' at line 1", ()),
+    ],
+)
+def test_names_that_a_failure_has_freed(text: str, code: int, message: str, names: tuple[bytes, ...]) -> None:
+    assert freed_names(classify(text.encode(), 0), code, message.encode()) == names

@@ -9,6 +9,7 @@ from protocol.framing import frame
 from protocol.packets import Column, build_ok, text_resultset
 from protocol.session_track import SessionChanges
 from proxy.lessee import STATE_NAMES
+from proxy.pin_report import live_pins
 from tests.fakes.client import FakeClient
 from tests.fakes.server import ServerEnd
 from tests.fakes.wire import (
@@ -801,6 +802,13 @@ def assigns(world: World, client: FakeClient, text: bytes = SET_A) -> ServerEnd:
     return server
 
 
+def pinned_by(world: World, client: FakeClient) -> list[tuple[object, object]]:
+    """The reasons for which the client's session is pinned, and the statements that they are due to."""
+    return [
+        (pin["reason"], pin["digest"]) for pin in live_pins(world.frontend(client).pins, world.loop.time())
+    ]
+
+
 def variables_read(server: ServerEnd, *values: bytes | None) -> None:
     """The server is asked for the user variables, and tells of integers; without values that they are too much."""
     (asked,) = server.got()
@@ -1017,6 +1025,7 @@ def test_what_cannot_be_captured_keeps_its_backend(world: World) -> None:
     assert state(world, client) == "holding"
     assert world.pool() == "1 leased, 1 waiting"
     assert world.counters.pins == {"user-variable": 1}
+    assert pinned_by(world, client) == [("user-variable", "SET @a = ?")]
     client.sends(READ_A)
     server.gets(READ_A)
     server.answers(rows(b"1"))
@@ -1042,6 +1051,32 @@ def test_a_session_that_waits_for_a_capture_goes_on_when_it_is_declined(world: W
     server.answers(rows(b"1"))
     assert state(world, client) == "holding"
     assert world.pool() == "1 leased, 1 waiting"
+    # not the one that waited
+    assert pinned_by(world, client) == [("user-variable", "SET @a = ?")]
+
+
+def test_what_may_have_to_stay_is_remembered_as_long_as_it_is_there(world: World) -> None:
+    client, other = world.client(), world.client()
+    session = world.frontend(client)
+    server = assigns(world, client)
+    client.sends(READ_A)
+    server.answers(rows(b"1"))
+    assert session.residue_text == b"SET @a=1"
+    client.sends(query("DO 1/0"))
+    server.answers(ok(warnings=1))
+    assert session.residue_text == b"DO 1/0"
+    client.sends(query("SELECT wrong"))
+    server.answers(error(1054))
+    server.answers(ok())
+    assert session.residue_text == b"SELECT wrong"
+    client.sends(RESET)
+    client.sends(SELECT)
+    server.got()
+    server.answers(ok())
+    server.answers(ok())
+    server.answers(rows(b"1"))
+    assert session.residue_text == b""
+    other.sends(SELECT)
 
 
 def test_who_waits_gets_another_backend_when_a_capture_is_declined(make_world: MakeWorld) -> None:

@@ -189,8 +189,11 @@ def test_text_prepare(trap: Trap) -> None:
         "DROP TABLE u",
     )
     assert kept == [name, f"{TABLE}+{name}", TABLE, ""]
-    # prepared again, in vain: the old one is gone on the server, but there is no telling it from an error in the text around it
-    kept = trap.play("PREPARE p FROM 'DO 1'", "PREPARE p FROM 'nonsense'", "EXECUTE p", b"\x1f")
+    # prepared again, in vain: the old one is gone; unless the PREPARE is wrong, and not its text
+    for wrong in ("'nonsense'", "@never", "'SELECT * FROM nothing'", "'SELECT 1 FROM'"):
+        kept = trap.play("PREPARE p FROM 'DO 1'", f"PREPARE p FROM {wrong}", "EXECUTE p")
+        assert kept == [name, "", ""]
+    kept = trap.play("PREPARE p FROM 'DO 1'", "PREPARE p FROM 'DO 2' x", "EXECUTE p", "DEALLOCATE PREPARE p")
     assert kept == [name, name, name, ""]
 
 
