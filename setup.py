@@ -38,6 +38,7 @@ HOT_PROXY = (
     "session",
     "residue",
     "answers",
+    "conditions",
     "diagnostics",
     "executed",
     "found_rows",

@@ -8,7 +8,8 @@ Pure:
   `pool_states` (members, tickets, their lists), `pool_actions` (what it asks of its shell)
 - session state: `lexer`, `grammar`, `effects`, `classify` (what a statement's text means), `statement` (the result), `session` (the one
   predicate: may the lease end?), `vector` (state vector and restoring it), `kept` and `keeping` (variables of the client's side), `idle`
-  (wait_timeout), `residue` (insert id, warnings, counts; `answers`, `rewriting`, `diagnostics`, `sqlstates`: how they are told;
+  (wait_timeout), `residue` (insert id, warnings, counts; `conditions`,
+  `answers`, `rewriting`, `diagnostics`, `sqlstates`: how they are told;
   `executed`: prepared text; `found_rows`: what leaves them), `variables` (user variables), `pins`
 - what pins cost: `digest` (a statement without its literals), `pin_records` (who is pinned, and was, for how long), `pin_report` (/pins),
   `explain` (how a statement would be treated)

@@ -6,11 +6,13 @@ from typing import Final
 
 from protocol.framing import frame
 from protocol.packets import Column, build_eof, build_ok
-from protocol.wire import lenenc_bytes, lenenc_int
+from protocol.wire import lenenc_bytes, lenenc_int, read_lenenc_int
 from proxy.diagnostics import Captured, is_error, recoded
 from proxy.statement import Question, Statement
 
 _EOF_HEADER: Final = 0xFE
+_ERR_HEADER: Final = 0xFF
+_EOF_SIZE: Final = 9
 
 
 def number_answer(
@@ -154,6 +156,19 @@ _CHARSETS: Final[dict[bytes, tuple[int, int]]] = {
     b"utf32": (60, 4),
     b"ucs2": (35, 2),
 }
+
+
+def counting(wire: bytes, warnings: int) -> bytes:
+    """An answer of one packet with this many warnings in its OK or EOF; an error as it is."""
+    header, pos = wire[4], 5
+    if header == _ERR_HEADER:
+        return wire
+    if header != _EOF_HEADER or len(wire) > _EOF_SIZE:
+        # affected rows, insert id, status flags
+        _, pos = read_lenenc_int(wire, pos)
+        _, pos = read_lenenc_int(wire, pos)
+        pos += 2
+    return wire[:pos] + warnings.to_bytes(2, "little") + wire[pos + 2 :]
 
 
 def warned_ok(status: int, warnings: int) -> bytes:

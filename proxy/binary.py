@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING, Final
 from protocol.commands import ping, stmt_prepare, stmt_reset
 from protocol.framing import answer_id, frame, payload_of
 from proxy import long_data, repreparing
+from proxy.answers import counting
 from proxy.backend import Backend
 from proxy.classify import NOTHING
+from proxy.conditions import ADDING, COUNTING_ANEW, ROW_COUNT
 from proxy.endpoint import COM_QUERY
-from proxy.lessee import PREPARING, PREPARING_STATEMENT
+from proxy.keeping import commands_before_ours
+from proxy.lessee import CAPTURING, PREPARING, PREPARING_STATEMENT, UNSTARTED
 from proxy.pins import PinReason
 from proxy.prepared import (
     OnBackend,
@@ -32,7 +35,6 @@ from proxy.prepared import (
     sent_types,
 )
 from proxy.replies import GONE, SCHEMA_CODES, Failure, not_movable, ok, refused_by_server
-from proxy.residue import ROW_COUNT
 from proxy.sources import LONG
 from proxy.statement import GETS_DIAGNOSTICS, KEEPS_DIAGNOSTICS, USES_NO_TABLE, Statement
 from proxy.statement_errors import (
@@ -58,7 +60,10 @@ COM_STMT_FETCH: Final = 0x1C
 STATEMENT_COMMANDS: Final = frozenset({0x16, 0x17, 0x18, 0x19, 0x1A, 0x1C})
 EXECUTING: Final = frozenset({COM_STMT_EXECUTE, COM_STMT_SEND_LONG_DATA})
 """Run on the statement as the backend knows it, which may have to be prepared there first."""
-HELD_BACK: Final = frozenset({COM_STMT_PREPARE, COM_STMT_EXECUTE})
+COUNTING: Final = frozenset({0x02, 0x0E, 0x1B})
+"""INIT_DB, PING, SET_OPTION: on MySQL their answers repeat the count of warnings of the statement before."""
+
+HELD_BACK: Final = COUNTING | {COM_STMT_PREPARE, COM_STMT_EXECUTE}
 """`holds_back` looks at their answers."""
 AGAIN: Final = -1
 """In place of a verdict: the command is not over, it runs again."""
@@ -105,8 +110,17 @@ def start_statement_command(frontend: Frontend, wire: bytes) -> None:
 
 
 def refuse(frontend: Frontend, wire: bytes, failure: Failure) -> None:
-    """An error in the server's place: SHOW WARNINGS shows it."""
-    frontend.session.refused(failure.code, failure.message)
+    """An error in the server's place: SHOW WARNINGS shows it, and on MySQL what is there already."""
+    session, backend = frontend.session, frontend.backend
+    if backend is not None and session.has_unread_diagnostics():
+        # they are read first, and the command begins anew
+        frontend.wire = wire
+        frontend.command = UNSTARTED
+        frontend.state = CAPTURING
+        backend.run(frontend, commands_before_ours(session), keeps_answers=True)
+        return
+    is_counted_anew = frontend.command in STATEMENT_COMMANDS and failure.code != MALFORMED
+    session.refused(failure.code, failure.message, (COUNTING_ANEW if is_counted_anew else ADDING).flags)
     frontend.send(failure.wire(answer_id(wire)))
 
 
@@ -303,12 +317,24 @@ def prepared_here(frontend: Frontend, backend: Backend, is_failed: bool) -> None
 
 def holds_back(frontend: Frontend, chunk: bytes) -> bool:
     """Whether the client must not see this piece of an answer yet: it needs another id, or the command will run again."""
+    if frontend.command in COUNTING:
+        return _recounts(frontend, chunk)
     if frontend.command != COM_STMT_PREPARE:
         backend = frontend.backend
         assert backend is not None
         if frontend.is_relayed or not repreparing.is_curable(frontend, backend.tracker):
             return False
     frontend.held_answer.append(chunk)
+    return True
+
+
+def _recounts(frontend: Frontend, chunk: bytes) -> bool:
+    """The warnings that the answer, which is one packet, is to count are not on this backend, but maybe some of ours, or another
+    session's."""
+    count = frontend.session.repeated_count()
+    if count < 0:
+        return False
+    frontend.send(counting(chunk, count))
     return True
 
 
@@ -374,12 +400,12 @@ def _reset(frontend: Frontend, prepared: Prepared) -> None:
     on_backend = _with_cursor(frontend, prepared)
     if on_backend is None:
         frontend.send(ok(frontend.session.status))
-        frontend.session.row_count = 0
-        frontend.session.native &= ~ROW_COUNT
+        frontend.session.statement_was_reset()
         long_data.end(frontend, prepared)
     else:
         prepared.long_data = None
         frontend.executing = prepared
+        frontend.statement = COUNTING_ANEW
         frontend.execute(frame(stmt_reset(on_backend.real_id)))
 
 
@@ -390,6 +416,7 @@ def _fetch(frontend: Frontend, wire: bytes, prepared: Prepared) -> None:
         refuse(frontend, wire, no_cursor(shown, frontend.shared.facts.is_mariadb))
     else:
         frontend.executing = prepared
+        frontend.statement = COUNTING_ANEW
         frontend.execute(renamed(wire, on_backend.real_id))
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from protocol.constants import Command
+from proxy.conditions import DIAGNOSTICS, USER_VARIABLES
 from proxy.digest import READ, digest
 from proxy.pins import BITS, PinReason
-from proxy.residue import DIAGNOSTICS, USER_VARIABLES
 from proxy.statement import CALLS, MULTI, SETS
 
 if TYPE_CHECKING:

@@ -17,9 +17,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from protocol.response import ResponseTracker
 from protocol.wire import lenenc_bytes, read_lenenc_bytes
 from proxy.lexer import NUMBER, SYMBOL, VARIABLE, Token
 from proxy.sqlstates import sqlstate_of
+from proxy.statement import SIGNALS, Statement
 
 INVALID_CONDITION: Final = 1758
 NOT_IN_HANDLER: Final = 3004
@@ -79,6 +81,13 @@ class Captured:
         self.error_code: int = error_code
         self.sqlstate: bytes = sqlstate
 
+    def after(self, older: Captured, most: int) -> Captured:
+        """What is there when this came on top, on MySQL, where at ``most`` so many are kept (max_error_count)."""
+        count = older.warning_count + self.warning_count
+        rows = [*older.rows, *[recoded(row, self.charset, older.charset, False) for row in self.rows]]
+        error_code = self.error_code or older.error_code
+        return Captured(rows[:most], count, older.charset, error_code, self.sqlstate or older.sqlstate)
+
     def with_invalid_condition(self) -> Captured:
         """What is there after a GET DIAGNOSTICS about a condition that is not: one more."""
         added = _row(b"Error", INVALID_CONDITION, b"Invalid condition number")
@@ -99,15 +108,31 @@ def is_error(row: bytes) -> bool:
     return read_lenenc_bytes(row, 0)[0] == b"Error"
 
 
-def raised(code: int, sqlstate: bytes, message: bytes) -> Captured:
+def raised(code: int, sqlstate: bytes, message: bytes, charset: bytes = b"utf8mb4") -> Captured:
     """What an error leaves."""
-    return Captured([_row(b"Error", code, message)], 1, b"utf8mb4", code, sqlstate)
+    return Captured([_row(b"Error", code, message)], 1, charset, code, sqlstate)
+
+
+def deprecated(command: bytes, instead: bytes) -> Captured:
+    """What MySQL warns of when a command is used that will be removed."""
+    text = b"'%s' is deprecated and will be removed in a future release. Please use %s instead"
+    return Captured([_row(b"Warning", 1287, text % (command, instead))], 1)
 
 
 def deprecated_found_rows() -> Captured:
     """What MySQL (8.0.17 and later) warns of when FOUND_ROWS() is used."""
     text = b"FOUND_ROWS() is deprecated and will be removed in a future release. Consider using COUNT(*) instead."
     return Captured([_row(b"Warning", 1287, text)], 1)
+
+
+def is_signalled(statement: Statement, response: ResponseTracker, is_mariadb: bool) -> bool:
+    """Whether SIGNAL has raised what was answered, in the text or, as its SQLSTATE shows, in a trigger: GET DIAGNOSTICS may have more to
+    say of it than can be captured."""
+    if not response.is_error:
+        return bool(response.warnings and statement.flags & SIGNALS)
+    code = response.error_code
+    is_own = code not in SIGNALLED and sqlstate_of(code, is_mariadb) == response.error_sqlstate
+    return bool(statement.flags & SIGNALS) or not is_own
 
 
 def recoded(row: bytes, actual: bytes, wanted: bytes, is_mariadb: bool) -> bytes:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mypy_extensions import mypyc_attr
 
 from proxy.backend import CLOSED, DYING, IDLE, Backend, LossListener, Owner
+from proxy.conditions import INSERT_ID
 from proxy.connector import Facts, Target, open_backend
 from proxy.counters import Counters
 from proxy.credentials import Credential, Credentials
@@ -26,7 +27,7 @@ from proxy.pool_states import OPENING as MEMBER_OPENING
 from proxy.pool_states import PARKED, RESETTING
 from proxy.reasons import CloseReason
 from proxy.replies import Failure, of_ticket, refused_by_server, unreachable
-from proxy.residue import INSERT_ID, capture_commands
+from proxy.residue import capture_commands
 from proxy.tasks import spawn
 from proxy.variables import CAPTURED
 from proxy.vector import SPOILT_SCHEMA, Vector

@@ -39,6 +39,7 @@ from proxy.lessee import (
     RELAYING,
     RESETTING,
     TIDYING,
+    UNSTARTED,
     WAITING,
     Lessee,
 )
@@ -50,7 +51,6 @@ from proxy.residue import probe_command
 from proxy.session import HOLD, PARK, PROBE, SessionState
 from proxy.shared import SESSION_POOLING, Shared
 
-UNSTARTED: Final = -1
 COM_QUIT: Final = 0x01
 COM_QUERY: Final = 0x03
 COM_PING: Final = 0x0E

@@ -455,10 +455,12 @@ def _load(effects: Effects, tokens: list[Token]) -> None:
 
 
 def _get(effects: Effects, tokens: list[Token]) -> None:
-    """GET DIAGNOSTICS @a = .., into user variables. It pins: what it reads cannot be put back on another backend."""
+    """GET DIAGNOSTICS @a = .., into user variables, which its marks name."""
     del tokens
-    effects.flags |= READS_DIAGNOSTICS | GETS_DIAGNOSTICS | KEEPS_DIAGNOSTICS | USES_NO_TABLE
-    effects.pin(PinReason.USER_VARIABLE)
+    # MariaDB reports it as it does a SET
+    effects.flags |= (
+        READS_DIAGNOSTICS | GETS_DIAGNOSTICS | KEEPS_DIAGNOSTICS | USES_NO_TABLE | SETS_USER_VARIABLES
+    )
 
 
 # What follows SHOW [FULL | SESSION ..], where that is a SELECT inside, so that it leaves a FOUND_ROWS(); and where it is none.

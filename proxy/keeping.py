@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from proxy.conditions import DIAGNOSTICS, FOUND_ROWS, INSERT_ID, USER_VARIABLES
 from proxy.kept import (
     ASKING,
     KEPT,
@@ -22,7 +23,6 @@ from proxy.kept import (
     with_value,
 )
 from proxy.pins import PinReason
-from proxy.residue import DIAGNOSTICS, FOUND_ROWS, INSERT_ID, USER_VARIABLES
 from proxy.results import text_rows
 from proxy.statement import NOTHING, Statement
 

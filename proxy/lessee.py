@@ -30,6 +30,7 @@ from typing import Final
 from proxy.backend import Backend
 from proxy.blame import digest_of_command, digest_of_residue
 from proxy.classify import NOTHING, Statement
+from proxy.conditions import DIAGNOSTICS, INSERT_ID
 from proxy.endpoint import IN_TRANSACTION, PINNED, RUNNING, Endpoint, Holder, Waiter
 from proxy.identity import IGNORE_SPACE, Identity, PoolKey
 from proxy.jobs import reset_commands
@@ -40,7 +41,6 @@ from proxy.pool_states import RESETTING as RESETTING_MEMBER
 from proxy.prepared import Prepared
 from proxy.reasons import CloseReason
 from proxy.replies import Failure, not_movable, refused_by_server
-from proxy.residue import DIAGNOSTICS, INSERT_ID
 from proxy.session import PARK, RELEASE, SessionState
 from proxy.shared import Shared
 from proxy.variables import CAPTURED, KEEPS_VARIABLES, KEEPS_WARNINGS, overwrites, restore_command
@@ -65,6 +65,7 @@ TIDYING: Final = 15
 ABSORBING_KILL: Final = 16
 BEGINNING: Final = 17
 CLOSED: Final = 18
+UNSTARTED: Final = -1  # as the command
 STATE_NAMES: Final = (
     "ready",
     "holding",
@@ -382,7 +383,13 @@ class Lessee(Holder):
             self.failed_to_prepare(not_movable("what its last statement left behind could not be read"))
             return
         ours_may_run(self.session, answers)
-        self.prepare(backend)
+        if self.command == UNSTARTED:
+            backend.hold()
+            self.state = HOLDING
+            self.restart_command()
+            self.start_waiting_commands()
+        else:
+            self.prepare(backend)
 
     def failed_to_prepare(self, failure: Failure) -> None:
         """The session cannot be continued on the backend: the client gets the error, and the backend is closed. So is the connection of

@@ -27,15 +27,14 @@ from typing import Final
 
 from protocol.framing import frame, payload_of
 from protocol.response import ResponseTracker
-from protocol.wire import read_lenenc_int
 from proxy import diagnostics, rewriting
-from proxy.answers import diagnostics_answer, diagnostics_rows, number_answer, warned_ok
-from proxy.diagnostics import Captured, deprecated_found_rows
+from proxy.answers import diagnostics_answer, diagnostics_rows, number_answer
+from proxy.conditions import DIAGNOSTICS, FOUND_ROWS, INSERT_ID, ROW_COUNT, USER_VARIABLES, ConditionsKeeper
+from proxy.diagnostics import deprecated_found_rows
 from proxy.executed import FORGETS, executed
 from proxy.found_rows import matched_rows
 from proxy.lexer import SYMBOL, tokenize
-from proxy.results import packets, text_rows
-from proxy.sqlstates import sqlstate_of
+from proxy.results import text_rows
 from proxy.statement import (
     CALLS,
     GETS_DIAGNOSTICS,
@@ -52,7 +51,6 @@ from proxy.statement import (
     SETS,
     SETS_INSERT_ID,
     SETS_USER_VARIABLES,
-    SIGNALS,
     UNKNOWN_FOUND_ROWS,
     UNKNOWN_ON_MARIADB,
     UPDATES,
@@ -60,15 +58,8 @@ from proxy.statement import (
     Question,
     Statement,
 )
-from proxy.variables import CAPTURED, CAPTURING, KEEPS_WARNINGS, VariablesKeeper, capture_command
+from proxy.variables import CAPTURED, CAPTURING, KEEPS_WARNINGS, capture_command
 from proxy.vector import RESULTS_COLLATION, Vector
-
-# Bits of SessionState.residue and SessionState.native.
-INSERT_ID: Final = 1
-ROW_COUNT: Final = 2
-FOUND_ROWS: Final = 4
-DIAGNOSTICS: Final = 8
-USER_VARIABLES: Final = 16  # never in `native`: that a backend has them says its own `variables`
 
 MAX_CAPTURED: Final = 65536
 """Bytes of warnings and user variables that are captured of one session, unless the settings say otherwise."""
@@ -107,23 +98,6 @@ def capture_commands(residue: int) -> list[bytes]:
     return commands
 
 
-def _rows(answer: bytes) -> list[bytes]:
-    """The payloads of the rows of a result set in wire form that ends as CLIENT_DEPRECATE_EOF says."""
-    payloads = packets(answer)
-    count, _ = read_lenenc_int(payloads[0], 0)
-    return payloads[1 + count : -1]
-
-
-def is_signalled(statement: Statement, response: ResponseTracker, is_mariadb: bool) -> bool:
-    """Whether SIGNAL has raised what was answered, in the text or, as its SQLSTATE shows, in a trigger: GET DIAGNOSTICS may have more to
-    say of it than can be captured."""
-    if not response.is_error:
-        return bool(response.warnings and statement.flags & SIGNALS)
-    code = response.error_code
-    is_own = code not in diagnostics.SIGNALLED and sqlstate_of(code, is_mariadb) == response.error_sqlstate
-    return bool(statement.flags & SIGNALS) or not is_own
-
-
 def probe_command(multi_statements: bool) -> bytes:
     """The payload of a COM_SET_OPTION that changes nothing. Its answer has status flags and trackers, and it leaves everything that
     a failed statement has left: ROW_COUNT() is -1 after it. (COM_PING makes that 0.)"""
@@ -150,7 +124,7 @@ def _is_blind(statement: Statement) -> bool:
     return statement.is_plain and statement.flags & (USES_NO_TABLE | NAMES_USER_VARIABLES) == USES_NO_TABLE
 
 
-class ResidueKeeper(VariablesKeeper):
+class ResidueKeeper(ConditionsKeeper):
     """The part of a session that is residue: what is known of it, and where the rest is.
 
     The base of `SessionState`, which the shells talk to.
@@ -158,54 +132,28 @@ class ResidueKeeper(VariablesKeeper):
 
     __slots__ = (
         "_texts",
-        "_warning_count",
-        "captured",
-        "error_code",
-        "error_sqlstate",
         "found_rows",
         "insert_id",
-        "is_mariadb",
         "lexing",
         "lost",
-        "native",
-        "residue",
-        "row_count",
-        "status",
-        "vector",
     )
 
     def __init__(self, vector: Vector, status: int, is_mariadb: bool) -> None:
-        super().__init__()
-        self.vector: Vector = vector
-        # status flags for replies that we make ourselves: those that last from statement to statement
-        self.status: int = status
-        self.is_mariadb: bool = is_mariadb
+        super().__init__(vector, status, is_mariadb)
         # how the lexer must read text: bits of lexer
         self.lexing: int = 0
         # text prepared statements by name; None: their text is not known
         self._texts: dict[bytes, Statement | None] = {}
-        # bits of residue whose value only the backend has
-        self.residue: int = 0
-        # bits of residue that the backend in use, or parked, answers rightly by itself
-        self.native: int = 0
         # bits of residue that died with the backend that had it; those that are in `native` or `residue` are over
         self.lost: int = 0
         # the values, for the bits that are not in `residue`
         self.insert_id: int = 0
-        self.row_count: int = 0
         self.found_rows: int = 0
-        # warnings and errors that were captured; None when there are none
-        self.captured: Captured | None = None
-        # how many they were, by the response; 0: it did not say
-        self._warning_count: int = 0
-        # code and SQLSTATE of the error among them, if there is one
-        self.error_code: int = 0
-        self.error_sqlstate: bytes = b""
 
     def see_residue(self, statement: Statement, response: ResponseTracker) -> None:
         """A statement was answered: what it left behind."""
         statement = self.executed(statement)
-        self._see_diagnostics(statement.flags, response)
+        self.see_diagnostics(statement.flags, response)
         self._see_counts(statement, response)
         if (
             response.any_insert_id
@@ -223,43 +171,6 @@ class ResidueKeeper(VariablesKeeper):
     def executed(self, statement: Statement) -> Statement:
         """What the text really runs: that of EXECUTE, where it is known and leaves what it would leave by itself."""
         return executed(statement, self._texts) if self.is_mariadb else statement
-
-    def _see_diagnostics(self, flags: int, response: ResponseTracker) -> None:
-        """MariaDB clears the warnings of the statement before only when a statement uses a table."""
-        if flags & GETS_DIAGNOSTICS and not flags & MULTI and self._keeps_diagnostics(response):
-            return
-        if response.is_error or response.warnings:
-            self.captured = None
-            self._warning_count = response.warnings
-            self.error_code = response.error_code if response.is_error else 0
-            self.error_sqlstate = response.error_sqlstate if response.is_error else b""
-            self.residue |= DIAGNOSTICS
-            self.native |= DIAGNOSTICS
-        elif flags & KEEPS_DIAGNOSTICS or (self.is_mariadb and flags & USES_NO_TABLE):
-            pass
-        else:
-            self.captured = None
-            self.residue &= ~DIAGNOSTICS
-            self.native |= DIAGNOSTICS
-
-    def keeps_diagnostics(self, statement: Statement, response: ResponseTracker) -> bool:
-        """Whether the statement has left the diagnostics as they were."""
-        if statement.flags & GETS_DIAGNOSTICS:
-            return not response.is_error or response.error_code == diagnostics.NOT_IN_HANDLER
-        if response.is_error or response.warnings:
-            return False
-        kept = KEEPS_DIAGNOSTICS | USES_NO_TABLE if self.is_mariadb else KEEPS_DIAGNOSTICS
-        return bool(statement.flags & kept)
-
-    def _keeps_diagnostics(self, response: ResponseTracker) -> bool:
-        """GET DIAGNOSTICS ran: whether the diagnostics are as before, but for a condition more, and where they were."""
-        if response.is_error:
-            return response.error_code == diagnostics.NOT_IN_HANDLER
-        if response.warnings:
-            self._warning_count += response.warnings
-            self.residue |= DIAGNOSTICS
-            self.native |= DIAGNOSTICS
-        return True
 
     def _see_counts(self, statement: Statement, response: ResponseTracker) -> None:
         if response.is_error:
@@ -335,7 +246,7 @@ class ResidueKeeper(VariablesKeeper):
         rows: list[bytes] = []
         number = 0
         if question in (Question.SHOW_WARNINGS, Question.SHOW_ERRORS):
-            rows = diagnostics_rows(statement, self.captured, self._results_charset(), is_mariadb)
+            rows = diagnostics_rows(statement, self.captured, self.results_charset(), is_mariadb)
         else:
             number = connection_id if question == Question.CONNECTION_ID else self._number(question)
             rows = [b""]
@@ -343,7 +254,7 @@ class ResidueKeeper(VariablesKeeper):
         if question in (Question.SHOW_WARNINGS, Question.SHOW_ERRORS):
             return diagnostics_answer(
                 rows,
-                charset=self._results_charset(),
+                charset=self.results_charset(),
                 collation=self.vector.variables.get(RESULTS_COLLATION, b""),
                 status=self.status,
                 deprecate_eof=deprecate_eof,
@@ -378,6 +289,7 @@ class ResidueKeeper(VariablesKeeper):
         """A bare question was answered without the backend: what it leaves behind itself. Returns its warnings."""
         self.row_count = -1
         self.native &= ~ROW_COUNT
+        self._own_count = 0
         if self.lost:
             self.lost &= ~(self.native | self.residue)
         if statement.found_rows != KEPT_FOUND_ROWS:
@@ -391,11 +303,9 @@ class ResidueKeeper(VariablesKeeper):
             self.residue &= ~DIAGNOSTICS
             self.native &= ~DIAGNOSTICS
             self.lost &= ~DIAGNOSTICS
-            return 0 if self.captured is None else 1
+            self._own_count = 0 if self.captured is None else 1
+            return self._own_count
         return 0
-
-    def _results_charset(self) -> bytes:
-        return self.vector.variables.get(b"character_set_results", b"utf8mb4")
 
     def rewritten(self, statement: Statement, wire: bytes) -> bytes:
         """The COM_QUERY with the counts that no backend of this session has written in; mostly the same object.
@@ -453,10 +363,6 @@ class ResidueKeeper(VariablesKeeper):
         self.native &= ~ROW_COUNT
         return frame(b"\x03" + written + rest)
 
-    def invalid_condition(self) -> bytes:
-        """The answer to a GET DIAGNOSTICS about a condition that there is not."""
-        return warned_ok(self.status, 1)
-
     def restore_residue(self, statement: Statement) -> list[bytes]:
         """Payloads to be run before this statement so that it finds this session's LAST_INSERT_ID(); [] when it does so anyway.
 
@@ -477,24 +383,6 @@ class ResidueKeeper(VariablesKeeper):
         self.residue |= INSERT_ID  # so that no session after this one finds it
         self.native = INSERT_ID
         return commands
-
-    def refused(self, code: int, message: str) -> None:
-        """The proxy has answered a command with an error in the server's place: it is what SHOW WARNINGS shows now."""
-        self.captured = diagnostics.raised(code, sqlstate_of(code, self.is_mariadb), message.encode())
-        self.row_count = -1
-        self.residue &= ~DIAGNOSTICS
-        self.native &= ~(DIAGNOSTICS | ROW_COUNT)
-
-    def pinged(self) -> int:
-        """The client's COM_PING was answered, by the server or without it: ROW_COUNT() is 0 after it. The warnings of its OK: on MySQL
-        those of the statement before."""
-        self.row_count = 0
-        self.native &= ~ROW_COUNT
-        if self.is_mariadb:
-            return 0
-        if self.captured is not None:
-            return self.captured.warning_count
-        return (self._warning_count or 1) if self.residue & DIAGNOSTICS else 0
 
     def _needs_insert_id(self, statement: Statement) -> bool:
         """Whether `restore_residue` will restore the insert id for it."""
@@ -527,7 +415,7 @@ class ResidueKeeper(VariablesKeeper):
         if self._zeros:
             self.signs_known(answers[0])
         elif self._may_be_long(limit):
-            captured = self._captured(answers[0])
+            captured = self.captured_from(answers[0])
             if captured.size > limit:
                 return KEEPS_WARNINGS
             self.captured = captured
@@ -547,17 +435,9 @@ class ResidueKeeper(VariablesKeeper):
         self.moved()
         return CAPTURED
 
-    def warnings_captured(self, answer: bytes) -> None:
-        """The answer to SHOW WARNINGS."""
-        self.captured = self._captured(answer)
-
-    def _captured(self, answer: bytes) -> Captured:
-        charset = self._results_charset()
-        return Captured(_rows(answer), self._warning_count, charset, self.error_code, self.error_sqlstate)
-
     def _counts_captured(self, answers: list[bytes]) -> None:
         if self.residue & DIAGNOSTICS:
-            self.captured = self._captured(answers[0])
+            self.captured = self.captured_from(answers[0])
         if self.residue & (FOUND_ROWS | INSERT_ID):
             answer = answers[1 if self.residue & DIAGNOSTICS else 0]
             found_rows, insert_id, _ = [int(value or 0) for value in text_rows(answer)[0]]

@@ -38,3 +38,10 @@ def text_row(payload: bytes, columns: int) -> list[bytes | None]:
             value, pos = read_lenenc_bytes(payload, pos)
             row.append(value)
     return row
+
+
+def row_payloads(answer: bytes) -> list[bytes]:
+    """The payloads of the rows of a result set in wire form that ends as CLIENT_DEPRECATE_EOF says."""
+    payloads = packets(answer)
+    count, _ = read_lenenc_int(payloads[0], 0)
+    return payloads[1 + count : -1]

@@ -36,23 +36,17 @@ from typing import Final
 
 from protocol.response import ResponseTracker
 from protocol.session_track import SessionChanges
-from proxy.diagnostics import NOT_RUN
+from proxy.conditions import DIAGNOSTICS, FOUND_ROWS, INSERT_ID, ROW_COUNT, USER_VARIABLES
+from proxy.diagnostics import NOT_RUN, is_signalled
 from proxy.executed import freed_names
 from proxy.grammar import canonical
 from proxy.keeping import ask, keep, lease_lost
 from proxy.kept import KEPT, NOTHING_KEPT
 from proxy.lexer import ANSI_QUOTES, NO_BACKSLASH_ESCAPES, ODD_BYTES, lexing_after, lexing_of
 from proxy.pins import BITS, REASONS, PinReason
-from proxy.residue import (
-    DIAGNOSTICS,
-    FOUND_ROWS,
-    INSERT_ID,
-    ROW_COUNT,
-    USER_VARIABLES,
-    ResidueKeeper,
-    is_signalled,
-)
+from proxy.residue import ResidueKeeper
 from proxy.statement import (
+    ADDS_DIAGNOSTICS,
     ALL_NAMES,
     CALLS,
     FIXED_NAME,
@@ -244,8 +238,10 @@ class SessionState(ResidueKeeper):
         if response.is_error:
             self.pin(PinReason.OPAQUE_STATE_CHANGE)
             return HOLD
-        if response.warnings:
-            self._warning_count = response.warnings
+        if not self._failed.flags & ADDS_DIAGNOSTICS:
+            if response.warnings:
+                self._warning_count = response.warnings
+            self._own_count = response.warnings
         self._see_status(response.status, self._failed)
         if response.changes is not None:
             # MySQL reports what the statement did before it failed
@@ -529,8 +525,9 @@ class SessionState(ResidueKeeper):
 
         Not for COM_STMT_EXECUTE: `completed`, with what its text says.
         """
+        statement = self.see_command(command)
         if response.is_error:
-            return self._completed(NOTHING, response)
+            return self._completed(statement, response)
         self._see_status(response.status, NOTHING)
         if command == _COM_INIT_DB:
             self.vector = self.vector.with_schema(payload[1:])
@@ -575,6 +572,7 @@ class SessionState(ResidueKeeper):
         self._is_locked = False
         self.insert_id = self.row_count = 0
         self.captured = None
+        self._own_count = 0
         self.variables = None
         self.moved()
         self.lost = 0

@@ -14,6 +14,7 @@ from protocol.framing import FileReader, frame, payload_of
 from proxy import binary
 from proxy.binary import COM_STMT_EXECUTE
 from proxy.classify import Statement
+from proxy.conditions import ROW_COUNT
 from proxy.executed import asks, with_text
 from proxy.keeping import reads_kept
 from proxy.lessee import (
@@ -30,7 +31,7 @@ from proxy.lessee import (
 )
 from proxy.reasons import CloseReason
 from proxy.replies import GONE, Failure, lost, not_movable, ok, unknown_command
-from proxy.residue import ROW_COUNT, probe_command
+from proxy.residue import probe_command
 from proxy.shared import FIRST_CONNECTION_ID, STATEMENT_POOLING
 from proxy.statement import (
     BEGINS,
@@ -42,6 +43,7 @@ from proxy.statement import (
     RELEASES,
     SETS_GLOBAL,
 )
+from proxy.statement_errors import malformed
 from proxy.tasks import spawn
 
 if TYPE_CHECKING:
@@ -53,7 +55,6 @@ if TYPE_CHECKING:
 COM_PROCESS_KILL: Final = 0x0C
 COM_CHANGE_USER: Final = 0x11
 COM_SET_OPTION: Final = 0x1B
-MALFORMED: Final = 1835
 INTERRUPTED: Final = 1317
 CONNECTION_KILLED: Final = 1927
 NO_SUCH_THREAD: Final = 1094
@@ -180,7 +181,7 @@ def start_rare(frontend: Frontend, wire: bytes) -> None:
     elif frontend.command == COM_SET_OPTION and len(wire) >= 7:
         frontend.execute(wire)
     elif frontend.command == COM_SET_OPTION:
-        binary.refuse(frontend, wire, Failure(MALFORMED, "Malformed communication packet"))
+        binary.refuse(frontend, wire, malformed(frontend.shared.facts.is_mariadb))
     else:
         binary.refuse(frontend, wire, unknown_command())
 

@@ -42,11 +42,17 @@ MAY_CALL_ON_MARIADB: Final = (
 )  # uses functions that are MySQL's own, so on MariaDB they may be stored ones
 MAY_CALL_ON_MYSQL: Final = 1 << 28  # and the other way round
 MAY_RELEASE: Final = 1 << 29  # COMMIT or ROLLBACK without [NO] RELEASE: completion_type decides
-SETS_USER_VARIABLES: Final = 1 << 30  # SET @x = ..: the one form that servers report (as "something changed")
+SETS_USER_VARIABLES: Final = (
+    1 << 30
+)  # SET @x = .., GET DIAGNOSTICS @x = ..: the forms that servers report (as "something changed")
 NAMES_USER_VARIABLES: Final = 1 << 31  # has an @x somewhere
 UPDATES: Final = 1 << 32  # an UPDATE: MySQL leaves a FOUND_ROWS() of its own
 PREPARES_ONE: Final = 1 << 34  # PREPARE name FROM 'text' or @variable, and nothing else
 SIGNALS: Final = 1 << 33  # SIGNAL: what it raises may have more to it than SHOW WARNINGS tells
+ADDS_DIAGNOSTICS: Final = (
+    1 << 34
+)  # no statement at all: what the command raises is on top of what was there, on MySQL
+COUNTS_ANEW: Final = 1 << 35  # of such a command only its own error is counted
 
 NOT_PLAIN: Final = (
     SETS
@@ -63,6 +69,7 @@ NOT_PLAIN: Final = (
     | ENDS
     | GETS_DIAGNOSTICS
     | SETS_USER_VARIABLES
+    | ADDS_DIAGNOSTICS
 )
 SPECIAL: Final = READS_ROW_COUNT | READS_FOUND_ROWS | READS_DIAGNOSTICS | BEGINS | SHUTS_DOWN
 ASKS: Final = READS_ROW_COUNT | READS_FOUND_ROWS | READS_DIAGNOSTICS

@@ -43,6 +43,8 @@ TEXT = "SELECT ?"
 STRING = b"\xfd\x00"
 NUMBER = b"\x08\x00"
 READ_ONLY_CURSOR = 1
+WARNING_COLUMNS = [Column(b"Level"), Column(b"Code"), Column(b"Message")]
+WARNING: list[bytes | None] = [b"Warning", b"1365", b"Division by 0"]
 MARIADB = b"5.5.5-10.11.6-MariaDB"
 
 
@@ -562,6 +564,38 @@ def test_a_reset_of_the_session_forgets_statements_and_cursors(world: World) -> 
     assert world.pool() == "1 idle"
     client.sends(execute(1))
     client.gets_error(1243)
+
+
+# Errors of ours
+
+
+def test_an_error_of_ours_hides_no_warnings_that_only_the_held_backend_has(world: World) -> None:
+    client = client_of(world)
+    server = prepared_by(world, client)
+    begin(client, server)
+    client.sends(query("DO 1/0"))
+    server.gets(query("DO 1/0"))
+    server.answers(ok(IN_TRANS, warnings=1))
+    client.gets(ok(IN_TRANS, warnings=1))
+    client.sends(execute(7), query("SELECT @@warning_count"))
+    server.gets(query("SHOW WARNINGS"))
+    server.answers(text_resultset(WARNING_COLUMNS, [WARNING], status=IN_TRANS, deprecate_eof=True))
+    answers = [payload for _, payload in packets(client.got())]
+    assert answers[0][:3] == b"\xff" + (1243).to_bytes(2, "little")
+    assert b"\x012" in answers
+    server.gets_nothing()
+
+
+def test_an_error_of_ours_waits_for_no_backend_that_is_lost(world: World) -> None:
+    client = client_of(world)
+    server = prepared_by(world, client)
+    begin(client, server)
+    client.sends(query("DO 1/0"))
+    server.answers(ok(IN_TRANS, warnings=1))
+    client.gets(ok(IN_TRANS, warnings=1))
+    client.sends(execute(7))
+    server.closes()
+    client.gets_error(2013)
 
 
 # Closing

@@ -259,6 +259,16 @@ def test_commands_in_one_segment_are_answered_in_order(world: World) -> None:
     client.gets(*expected, ok())
 
 
+def test_an_answer_counts_no_warnings_that_others_left_on_the_backend(world: World) -> None:
+    client = world.client()
+    command = frame(b"\x1b\x01\x00")
+    client.sends(command)
+    server = world.backend()
+    server.gets(command)
+    server.answers(ok(warnings=3))
+    client.gets(ok())
+
+
 @pytest.mark.parametrize("cut", range(len(SELECT + PING + SELECT)))
 def test_commands_may_be_cut_anywhere(world: World, cut: int) -> None:
     client = world.client()

@@ -471,8 +471,9 @@ def test_get_diagnostics_sets_user_variables() -> None:
     statement = classify(b"GET DIAGNOSTICS @a = NUMBER", 0)
 
     assert statement.flags & flags.GETS_DIAGNOSTICS
+    assert statement.flags & flags.SETS_USER_VARIABLES
     assert statement.user_variables == (b"a",)
-    assert pins(statement) == [("user-variable", b"")]
+    assert pins(statement) == []
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import pytest
 
 from protocol.session_track import SessionChanges
 from proxy.classify import classify
+from proxy.conditions import FOUND_ROWS, INSERT_ID
 from proxy.keeping import (
     answered,
     bits_to_have,
@@ -17,7 +18,6 @@ from proxy.keeping import (
     tidy_commands,
 )
 from proxy.kept import ASKING, LIMITS, TRACKING
-from proxy.residue import FOUND_ROWS, INSERT_ID
 from proxy.session import HOLD, PARK, RELEASE, SessionState
 from proxy.vector import CHARSET_VARIABLES, Vector
 from tests.fakes.responses import AUTOCOMMIT, IN_TRANS, changed, err, ok, response, rows, wire

@@ -5,23 +5,21 @@ from typing import Any
 import pytest
 
 from protocol.framing import frame, payload_of
-from protocol.packets import Column, build_ok
+from protocol.packets import Column, build_eof, build_err, build_ok
 from protocol.wire import lenenc_bytes
+from proxy.answers import counting
 from proxy.classify import classify
-from proxy.diagnostics import Captured
-from proxy.residue import (
-    BIT_OF,
+from proxy.conditions import (
+    ADDING,
+    COUNTING_ANEW,
     DIAGNOSTICS,
     FOUND_ROWS,
     INSERT_ID,
     ROW_COUNT,
     USER_VARIABLES,
-    ResidueKeeper,
-    capture_commands,
-    insert_id_command,
-    is_signalled,
-    probe_command,
 )
+from proxy.diagnostics import Captured, is_signalled
+from proxy.residue import BIT_OF, ResidueKeeper, capture_commands, insert_id_command, probe_command
 from proxy.results import packets, text_rows
 from proxy.statement import Question
 from proxy.variables import CAPTURED, CAPTURING, KEEPS_VARIABLES, KEEPS_WARNINGS, assigned
@@ -115,6 +113,61 @@ def test_ping_tells_of_the_warnings_of_the_statement_before_on_mysql() -> None:
         assert story.pinged() == (0 if is_mariadb else 2)
         story.run("SELECT a FROM t", rows([b"1"]))
         assert story.pinged() == 0
+
+
+def test_answers_without_a_statement_count_what_is_known_where_the_backend_does_not_know_it() -> None:
+    for is_mariadb in (False, True):
+        story = Story(is_mariadb=is_mariadb)
+        assert story.repeated_count() == (-1 if is_mariadb else 0)
+        story.run("DO 1/0", ok(warnings=2))
+        assert story.repeated_count() == -1
+        story.lose_backend(rows(WARNING, WARNING))
+        assert story.repeated_count() == (-1 if is_mariadb else 2)
+
+
+@pytest.mark.parametrize("status", [0, 0x4002])
+@pytest.mark.parametrize("header", [0x00, 0xFE])
+def test_the_warnings_of_an_answer_are_counted_anew(header: int, status: int) -> None:
+    answer = frame(build_ok(affected_rows=1, insert_id=300, status=status, warnings=7, header=header), 1)
+    expected = build_ok(affected_rows=1, insert_id=300, status=status, warnings=259, header=header)
+    assert counting(answer, 259) == frame(expected, 1)
+    assert counting(frame(build_eof(status, 7), 1), 2) == frame(build_eof(status, 2), 1)
+
+
+def test_an_error_counts_no_warnings() -> None:
+    answer = frame(build_err(1049, b"42000", b"Unknown database"), 1)
+    assert counting(answer, 3) == answer
+
+
+def test_an_error_of_ours_that_began_no_statement_is_added_on_mysql(story: Story, maria: Story) -> None:
+    for each in (story, maria):
+        each.run("DO 1/0", ok(warnings=2))
+        each.lose_backend(rows(WARNING, WARNING))
+        each.refused(1047, "Unknown command", ADDING.flags)
+    assert story.value("SELECT @@warning_count") == b"3"
+    assert story.value("SELECT @@error_count") == b"0"
+    assert maria.value("SELECT @@warning_count") == b"1"
+
+
+def test_a_statement_about_the_warnings_has_none_of_its_own_to_count(story: Story) -> None:
+    story.run("DO 1/0", ok(warnings=2))
+    story.run("SHOW WARNINGS", rows(WARNING, WARNING))
+    assert story.pinged() == 0
+    story.lose_backend(rows(WARNING, WARNING))
+    assert story.repeated_count() == 0
+    story.refused(1047, "Unknown command", ADDING.flags)
+    assert story.repeated_count() == 1
+    story.ask("SELECT FOUND_ROWS()")
+    assert story.repeated_count() == 1
+    story.ask("SHOW WARNINGS")
+    assert story.repeated_count() == 0
+
+
+def test_an_error_of_ours_about_a_statement_replaces_what_was_there(story: Story) -> None:
+    story.run("DO 1/0", ok(warnings=2))
+    story.lose_backend(rows(WARNING, WARNING))
+    story.refused(1094, "Unknown thread id: 1")
+    assert story.value("SHOW COUNT(*) WARNINGS") == b"1"
 
 
 def test_row_count_after_rows_errors_calls_and_pings(story: Story) -> None:
@@ -852,3 +905,79 @@ def test_user_variables_that_were_captured_are_not_lost_with_a_backend(story: St
 
     assert story.variables.values == {b"a": b"@`a`=7"}
     assert not story.reads_lost(classify(b"SELECT @a", 0))
+
+
+# Commands that begin no statement
+
+
+def command(story: Story, number: int, *answers: list[bytes]) -> None:
+    story.see_diagnostics(story.see_command(number).flags, response(*answers))
+
+
+def shown(story: Story) -> list[bytes]:
+    answer = story.ask("SHOW WARNINGS")
+    assert answer is not None
+    return [row[1] or b"" for row in text_rows(answer)]
+
+
+def test_what_fails_without_a_statement_comes_on_top_on_mysql(story: Story) -> None:
+    story.run("DO 1/0", ok(warnings=1))
+    story.lose_backend(rows(WARNING))
+    command(story, 0x02, err(1049))
+    assert story.repeated_count() == 2
+    command(story, 0x1C, err(1421))
+    assert story.value("SELECT @@error_count") == b"2"
+
+
+def test_a_cursors_own_error_is_all_that_is_counted(story: Story) -> None:
+    for _ in range(2):
+        story.refused(1421, "no open cursor", COUNTING_ANEW.flags)
+        assert story.repeated_count() == 1
+    assert shown(story) == [b"1421", b"1421"]
+    story.refused(1047, "Unknown command", ADDING.flags)
+    story.statement_was_reset()
+    assert (story.repeated_count(), story.row_count) == (0, 0)
+
+
+def test_mysql_warns_of_a_deprecated_command_and_does_not_count_it(story: Story, maria: Story) -> None:
+    for each in (story, maria):
+        command(each, 0x04, rows())
+    assert story.repeated_count() == 0
+    assert shown(story) == [b"1287"]
+    assert maria.captured is None
+    command(story, 0x04, err(1146))
+    assert story.repeated_count() == 1
+    assert shown(story) == [b"1287", b"1287", b"1146"]
+
+
+def test_what_comes_on_top_on_the_backend_is_there(story: Story) -> None:
+    story.run("DO 1", ok())
+    command(story, 0x04, rows())
+    assert story.residue & DIAGNOSTICS
+    assert story.captured is None
+    story.run("DO 1/0", ok(warnings=2))
+    assert story.has_unread_diagnostics()
+    command(story, 0x02, err(1049))
+    story.lose_backend(rows(WARNING, WARNING))
+    assert story.value("SELECT @@warning_count") == b"3"
+    # how many an error left is not known before it is asked for
+    story.run("SELEC", err(1064))
+    command(story, 0x02, err(1049))
+    story.lose_backend(rows(WARNING, WARNING))
+    assert story.repeated_count() == 2
+
+
+def test_no_more_is_shown_than_the_session_wants(story: Story) -> None:
+    story.keeper.vector = story.vector.with_variables([(b"max_error_count", b"1")])
+    command(story, 0x02, err(1049))
+    command(story, 0x02, err(1044))
+    assert shown(story) == [b"1049"]
+    assert story.value("SELECT @@warning_count") == b"2"
+
+
+def test_what_comes_on_top_leaves_the_rest(story: Story, maria: Story) -> None:
+    for each in (story, maria):
+        each.run("DO 1/0", ok(warnings=1))
+    failure = response(err(1049))
+    assert story.keeps_diagnostics(ADDING, failure)
+    assert not maria.keeps_diagnostics(ADDING, failure)

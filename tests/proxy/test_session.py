@@ -5,9 +5,10 @@ import pytest
 from protocol.packets import Column, build_ok
 from protocol.session_track import SessionChanges
 from proxy.classify import classify
+from proxy.conditions import DIAGNOSTICS, INSERT_ID, ROW_COUNT, USER_VARIABLES
 from proxy.lexer import ANSI_QUOTES, NO_BACKSLASH_ESCAPES, ODD_BYTES
 from proxy.pins import PinReason
-from proxy.residue import DIAGNOSTICS, INSERT_ID, MAX_CAPTURED, ROW_COUNT, USER_VARIABLES
+from proxy.residue import MAX_CAPTURED
 from proxy.session import HOLD, PARK, PROBE, RELEASE, SessionState
 from proxy.variables import CAPTURED, CAPTURING, KEEPS_VARIABLES, KEEPS_WARNINGS
 from proxy.vector import CHARSET_VARIABLES, RESULTS_COLLATION, Vector

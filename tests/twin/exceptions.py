@@ -75,15 +75,6 @@ def _chooses_charset_after_reset(program: Program, position: int, got: Answers) 
     return bool(resets and chosen) and program.schema is not None and resets[0] < chosen[-1]
 
 
-def _repeats_warning_count(program: Program, position: int, got: Answers) -> bool:
-    step = program.lines[position].step
-    return (
-        isinstance(step, Command)
-        and step.payload[0] in (0x02, 0x0E, 0x1B)
-        and got[position][0][:1] != b"\xff"
-    )
-
-
 def _names_row_of_parameter(program: Program, position: int, got: Answers) -> bool:
     del program
     return b"for column ``.``." in got[position][-1]
@@ -119,10 +110,6 @@ KNOWN: Final = (
     KnownDifference(
         "FOUND_ROWS() is about the last SELECT; what it says after other statements is a matter of the server's implementation",
         _counts_rows_of_no_select,
-    ),
-    KnownDifference(
-        "MySQL repeats the warning count of the command before in the answers to COM_INIT_DB, COM_PING and COM_SET_OPTION",
-        _repeats_warning_count,
     ),
     KnownDifference(
         "MariaDB names a row in errors about parameters of routines: that of whatever ran before",

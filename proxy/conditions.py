@@ -1,0 +1,240 @@
+"""Warnings and errors (conditions) of a session: what is known of them, and where the rest is. Pure.
+
+A statement clears what the one before has left, but for a few: those about the diagnostics, and on MariaDB those that use no table. On MySQL
+a command that is no statement adds to what is there: COM_FIELD_LIST warns of itself, COM_INIT_DB and others fail.
+
+MySQL's answers to COM_INIT_DB, COM_PING and COM_SET_OPTION repeat how many conditions the command before has raised, which need not be
+all that SHOW WARNINGS shows: a statement about the diagnostics raises none, COM_STMT_FETCH counts its own error only.
+
+References: MySQL documentation, "The MySQL Diagnostics Area", "COM_FIELD_LIST".
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from protocol.response import ResponseTracker
+from proxy import diagnostics
+from proxy.answers import warned_ok
+from proxy.diagnostics import Captured
+from proxy.results import row_payloads
+from proxy.sqlstates import sqlstate_of
+from proxy.statement import (
+    ADDS_DIAGNOSTICS,
+    COUNTS_ANEW,
+    GETS_DIAGNOSTICS,
+    KEEPS_DIAGNOSTICS,
+    MULTI,
+    USES_NO_TABLE,
+    Statement,
+)
+from proxy.variables import VariablesKeeper
+from proxy.vector import Vector
+
+# Bits of SessionState.residue and SessionState.native.
+INSERT_ID: Final = 1
+ROW_COUNT: Final = 2
+FOUND_ROWS: Final = 4
+DIAGNOSTICS: Final = 8
+USER_VARIABLES: Final = 16  # never in `native`: that a backend has them says its own `variables`
+
+ADDING: Final = Statement(ADDS_DIAGNOSTICS)
+"""The statement of a command that begins none."""
+COUNTING_ANEW: Final = Statement(ADDS_DIAGNOSTICS | COUNTS_ANEW)
+"""The same for COM_STMT_FETCH, COM_STMT_RESET and COM_FIELD_LIST."""
+_COM_FIELD_LIST: Final = 0x04
+_MOST_SHOWN: Final = b"1024"
+
+
+class ConditionsKeeper(VariablesKeeper):
+    """The part of a session that is warnings and errors; `ResidueKeeper` has the rest of the residue."""
+
+    __slots__ = (
+        "_own_count",
+        "_warning_count",
+        "captured",
+        "error_code",
+        "error_sqlstate",
+        "is_mariadb",
+        "native",
+        "residue",
+        "row_count",
+        "status",
+        "vector",
+    )
+
+    def __init__(self, vector: Vector, status: int, is_mariadb: bool) -> None:
+        super().__init__()
+        self.vector: Vector = vector
+        # status flags for replies that we make ourselves: those that last from statement to statement
+        self.status: int = status
+        self.is_mariadb: bool = is_mariadb
+        # bits of residue whose value only the backend has
+        self.residue: int = 0
+        # bits of residue that the backend in use, or parked, answers rightly by itself
+        self.native: int = 0
+        # the value, if its bit is not in `residue`
+        self.row_count: int = 0
+        # warnings and errors that were captured; None when there are none
+        self.captured: Captured | None = None
+        # how many there are, by the response; 0: it did not say
+        self._warning_count: int = 0
+        # how many of them the last command has raised; -1: all, whatever they are
+        self._own_count: int = 0
+        # code and SQLSTATE of the error among them, if there is one
+        self.error_code: int = 0
+        self.error_sqlstate: bytes = b""
+
+    # What was answered
+
+    def see_diagnostics(self, flags: int, response: ResponseTracker) -> None:
+        """A statement, or what stands for a command that begins none, was answered."""
+        if flags & ADDS_DIAGNOSTICS and not self.is_mariadb:
+            self._see_added(flags, response)
+            return
+        self._own_count = -1 if response.is_error else response.warnings
+        if flags & GETS_DIAGNOSTICS and not flags & MULTI and self._gets_diagnostics(response):
+            return
+        if response.is_error or response.warnings:
+            self.captured = None
+            self._warning_count = response.warnings
+            self.error_code = response.error_code if response.is_error else 0
+            self.error_sqlstate = response.error_sqlstate if response.is_error else b""
+            self.residue |= DIAGNOSTICS
+            self.native |= DIAGNOSTICS
+        elif flags & KEEPS_DIAGNOSTICS or (self.is_mariadb and flags & USES_NO_TABLE):
+            pass
+        else:
+            self.captured = None
+            self.residue &= ~DIAGNOSTICS
+            self.native |= DIAGNOSTICS
+
+    def _gets_diagnostics(self, response: ResponseTracker) -> bool:
+        """GET DIAGNOSTICS ran: whether the diagnostics are as before, but for a condition more, and where they were."""
+        if response.is_error:
+            return response.error_code == diagnostics.NOT_IN_HANDLER
+        if response.warnings:
+            self._warning_count += response.warnings
+            self.residue |= DIAGNOSTICS
+            self.native |= DIAGNOSTICS
+        return True
+
+    def keeps_diagnostics(self, statement: Statement, response: ResponseTracker) -> bool:
+        """Whether the statement has left the diagnostics as they were, or added to them."""
+        if statement.flags & ADDS_DIAGNOSTICS and not self.is_mariadb:
+            return True
+        if statement.flags & GETS_DIAGNOSTICS:
+            return not response.is_error or response.error_code == diagnostics.NOT_IN_HANDLER
+        if response.is_error or response.warnings:
+            return False
+        kept = KEEPS_DIAGNOSTICS | USES_NO_TABLE if self.is_mariadb else KEEPS_DIAGNOSTICS
+        return bool(statement.flags & kept)
+
+    def _see_added(self, flags: int, response: ResponseTracker) -> None:
+        raised = 1 if response.is_error else 0
+        if flags & COUNTS_ANEW:
+            self._own_count = raised
+        elif self._own_count >= 0:
+            self._own_count += raised
+        if raised:
+            self.error_code = response.error_code
+            self.error_sqlstate = response.error_sqlstate
+            charset = self.results_charset()
+            self._add(
+                diagnostics.raised(
+                    response.error_code, response.error_sqlstate, response.error_message, charset
+                )
+            )
+
+    def see_command(self, command: int) -> Statement:
+        """A command that begins no statement was answered: what stands for it. What MySQL warns of is on top, and not counted."""
+        if command != _COM_FIELD_LIST:
+            return ADDING
+        self._own_count = 0
+        if not self.is_mariadb:
+            self._add(diagnostics.deprecated(b"COM_FIELD_LIST", b"SHOW COLUMNS FROM statement"))
+        return COUNTING_ANEW
+
+    def _add(self, added: Captured) -> None:
+        """The backend that the command ran on has it, too; so it is only of interest whether that has the others."""
+        if not (self.native | self.residue) & DIAGNOSTICS:
+            self._add_here(added)
+            return
+        known = self._warning_count if self.residue & DIAGNOSTICS else 0
+        is_known = known or not self.residue & DIAGNOSTICS
+        self._warning_count = known + added.warning_count if is_known else 0
+        self.residue |= DIAGNOSTICS
+        self.native |= DIAGNOSTICS
+
+    def _add_here(self, added: Captured) -> None:
+        most = int(self.vector.variables.get(b"max_error_count", _MOST_SHOWN))
+        self.captured = added.after(self.captured or Captured([], 0, added.charset), most)
+
+    # What the proxy has answered in the server's place
+
+    def refused(self, code: int, message: str, flags: int = 0) -> None:
+        """An error: it is what SHOW WARNINGS shows now. ``flags``: those of the statement, ADDS_DIAGNOSTICS if the command began none; then
+        what the backend may have has to be captured first (`has_unread_diagnostics`)."""
+        error = diagnostics.raised(code, sqlstate_of(code, self.is_mariadb), message.encode())
+        self.row_count = -1
+        if flags & ADDS_DIAGNOSTICS and not self.is_mariadb:
+            if flags & COUNTS_ANEW or self._own_count >= 0:
+                self._own_count = 1 if flags & COUNTS_ANEW else self._own_count + 1
+            self._add_here(error)
+        else:
+            self._own_count = 1
+            self.captured = error
+        self.residue &= ~DIAGNOSTICS
+        self.native &= ~(DIAGNOSTICS | ROW_COUNT)
+
+    def has_unread_diagnostics(self) -> bool:
+        """Whether an error of ours on top of what is there would hide what only the backend has."""
+        return self.residue & DIAGNOSTICS != 0 and not self.is_mariadb
+
+    def invalid_condition(self) -> bytes:
+        """The answer to a GET DIAGNOSTICS about a condition that there is not."""
+        self._own_count = 1
+        return warned_ok(self.status, 1)
+
+    def pinged(self) -> int:
+        """The client's COM_PING was answered, by the server or without it: ROW_COUNT() is 0 after it. The warnings of its OK: on MySQL
+        those of the command before."""
+        self.row_count = 0
+        self.native &= ~ROW_COUNT
+        return 0 if self.is_mariadb else self._count()
+
+    def statement_was_reset(self) -> None:
+        """COM_STMT_RESET was answered without a backend."""
+        self._own_count = 0
+        self.row_count = 0
+        self.native &= ~ROW_COUNT
+
+    # What is asked
+
+    def repeated_count(self) -> int:
+        """The warnings in the answer to a command without a statement: on MySQL those of the command before. -1: as the backend says."""
+        if self.is_mariadb or (self.native | self.residue) & DIAGNOSTICS:
+            return -1
+        return self._count()
+
+    def _count(self) -> int:
+        if self._own_count >= 0:
+            return self._own_count
+        if self.captured is not None:
+            return self.captured.warning_count
+        return (self._warning_count or 1) if self.residue & DIAGNOSTICS else 0
+
+    def warnings_captured(self, answer: bytes) -> None:
+        """The answer to SHOW WARNINGS."""
+        self.captured = self.captured_from(answer)
+
+    def captured_from(self, answer: bytes) -> Captured:
+        """What an answer to SHOW WARNINGS tells, with what is known besides."""
+        charset = self.results_charset()
+        return Captured(
+            row_payloads(answer), self._warning_count, charset, self.error_code, self.error_sqlstate
+        )
+
+    def results_charset(self) -> bytes:
+        """In which the session is told texts."""
+        return self.vector.variables.get(b"character_set_results", b"utf8mb4")
