@@ -18,8 +18,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from bench.servers import KINDS, MariaDB, MySQL, Server
+from bench.servers import KINDS, Server
 from protocol.speed import COMPILED
+from tests.servers import steady
 
 # a machine that is busy with something else makes no example worse
 TIMED = (hypothesis.HealthCheck.too_slow,)
@@ -86,14 +87,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[Server]:
     """The run's MariaDB server."""
-    with MariaDB() as started:
+    with steady("mariadb") as started:
         yield started
 
 
 @pytest.fixture(scope="session")
 def mysql() -> Iterator[Server]:
     """The run's MySQL server."""
-    with MySQL() as started:
+    with steady("mysql") as started:
         yield started
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bench.servers import KINDS
 from tests.integration.running import Fanin
+from tests.servers import steady
 from tests.twin import comparison, generator
 from tests.twin.comparison import Difference
 from tests.twin.programs import REGRESSIONS, Line, Program, write
@@ -52,7 +53,7 @@ def hunt(kind: str, seeds: Iterable[int], until: float, folder: Path) -> int:
     """Play programs against one kind of server; how many differed."""
     count = played = 0
     began = time.monotonic()
-    with KINDS[kind]() as server, Fanin(server, pool=POOL) as fanin:
+    with steady(kind) as server, Fanin(server, pool=POOL) as fanin:
         stage = Stage(server, fanin)
         for seed in seeds:
             if time.monotonic() > until:

@@ -1,0 +1,20 @@
+"""Servers for tests that compare the answers of two connections."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bench.servers import KINDS, Server
+
+STEADY: Final = {
+    # a thread counts rows in the background
+    "innodb-stats-auto-recalc": "OFF",
+    # each caches handles of tables with the counts of when they were opened; the connection's id says which one it uses
+    "table-open-cache-instances": 1,
+}
+"""What one connection and the next would plan a statement differently by: MySQL tells in the status flags (NO_INDEX_USED)."""
+
+
+def steady(kind: str) -> Server:
+    """A server of a kind, whose plans do not depend on the moment or on the connection."""
+    return KINDS[kind](options=STEADY)
