@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from bench.servers import KINDS, Server
 
-STEADY: Final = {
+STEADY: Final[Mapping[str, str | int]] = {
     # a thread counts rows in the background
     "innodb-stats-auto-recalc": "OFF",
     # each caches handles of tables with the counts of when they were opened; the connection's id says which one it uses
