@@ -42,6 +42,8 @@ HOT_PROXY = (
     "diagnostics",
     "executed",
     "found_rows",
+    "tables",
+    "clearing",
     "rewriting",
     "sqlstates",
     "restore",

@@ -18,6 +18,7 @@ from proxy import long_data, repreparing
 from proxy.answers import counting
 from proxy.backend import Backend
 from proxy.classify import NOTHING
+from proxy.clearing import wants_mark
 from proxy.conditions import ADDING, COUNTING_ANEW, ROW_COUNT
 from proxy.endpoint import COM_QUERY
 from proxy.keeping import commands_before_ours
@@ -36,7 +37,7 @@ from proxy.prepared import (
 )
 from proxy.replies import GONE, SCHEMA_CODES, Failure, not_movable, ok, refused_by_server
 from proxy.sources import LONG
-from proxy.statement import GETS_DIAGNOSTICS, KEEPS_DIAGNOSTICS, USES_NO_TABLE, Statement
+from proxy.statement import GETS_DIAGNOSTICS, ORDINARY, USES_TABLE
 from proxy.statement_errors import (
     MALFORMED,
     WRONG_ARGUMENTS,
@@ -71,9 +72,6 @@ FLAGS_AT: Final = 9
 """Where COM_STMT_EXECUTE, in wire form, says whether it wants a cursor (CURSOR_TYPE_READ_ONLY)."""
 WANTS_CURSOR: Final = 1
 _UNANSWERED: Final = frozenset({COM_STMT_SEND_LONG_DATA, COM_STMT_CLOSE})
-
-# MariaDB leaves the warnings of the statement before when it prepares one like that
-_KEEPING: Final = Statement(KEEPS_DIAGNOSTICS | USES_NO_TABLE)
 
 
 def start_statement_command(frontend: Frontend, wire: bytes) -> None:
@@ -153,8 +151,9 @@ def _prepare_answered(frontend: Frontend, backend: Backend) -> None:
         source = shared.sources.find(session.vector, text, statement, tracker.num_params)
         prepared = statements.add(source)
         repreparing.prepared(frontend, backend, source)
-        if statement.flags & (USES_NO_TABLE | KEEPS_DIAGNOSTICS) and shared.facts.is_mariadb:
-            frontend.statement = _KEEPING
+        if statement.flags & USES_TABLE and shared.facts.is_mariadb:
+            # its tables were looked for
+            frontend.statement = ORDINARY
         # "COM_STMT_PREPARE OK": header, [00], int<4> statement_id
         answer = answer[:5] + prepared.virtual_id.to_bytes(4, "little") + answer[9:]
     frontend.send(answer)
@@ -211,8 +210,8 @@ def answer_residue(frontend: Frontend, wire: bytes) -> bool:
     assert prepared is not None
     own = prepared.own
     backend = frontend.backend or frontend.parked
-    if backend is not None and _on_backend(prepared, backend) is None:
-        # preparing it there would spoil the count, which is known here
+    if (backend is not None and _on_backend(prepared, backend) is None) or wants_mark(session, own.statement):
+        # preparing it there, or a mark, would spoil the count, which is known here
         session.native &= ~ROW_COUNT
     as_query = frame(COM_QUERY + own.text)
     if own.statement.flags & GETS_DIAGNOSTICS:

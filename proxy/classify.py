@@ -15,7 +15,16 @@ from typing import Final
 
 from protocol.framing import payload_of
 from proxy.effects import Effects, at, is_symbol, tokens_of, words_of
-from proxy.found_rows import DESCRIBES, EXPLAINING, EXPLAINS, MAINTAINS, WATCHED, explained, found_rows_after
+from proxy.found_rows import (
+    DESCRIBES,
+    EXPLAINING,
+    EXPLAINS,
+    MAINTAINS,
+    WATCHED,
+    explained,
+    found_rows_after,
+    second_word,
+)
 from proxy.grammar import GRAMMARS, PLAIN, ROUTINES, assignments
 from proxy.kept import LIMITS, may_read
 from proxy.lexer import (
@@ -43,28 +52,35 @@ from proxy.statement import (
     MAY_CALL,
     MULTI,
     NOTHING,
+    ORDINARY,
     PREPARES_ONE,
     READS_INSERT_ID,
     SETS,
     SETS_INSERT_ID,
     UNKNOWN_FOUND_ROWS,
     USES_NO_TABLE,
+    USES_TABLE,
     Question,
     Statement,
 )
+from proxy.tables import of_created, of_explained, of_query
 
 __all__ = ["NOTHING", "Question", "Statement", "StatementCache", "classify"]
 
-_SELECT: Final = Statement(IS_SELECT)
+_SELECT: Final = Statement(IS_SELECT | USES_TABLE)
 _SELECT_WITHOUT_TABLE: Final = Statement(IS_SELECT | USES_NO_TABLE)
 _EXPLAIN: Final = Statement()
-_EXPLAIN_WITHOUT_TABLE: Final = Statement(USES_NO_TABLE)
-_DESCRIBE: Final = Statement(IS_SELECT)
-_UNKNOWN_ROWS: Final = Statement(found_rows=UNKNOWN_FOUND_ROWS)
+_DESCRIBE: Final = Statement(IS_SELECT | USES_TABLE)
+_EXPLANATIONS: Final[dict[int, Statement]] = {
+    flags: Statement(flags) for flags in (USES_TABLE, USES_NO_TABLE, 0)
+}
+_RUN_EXPLANATIONS: Final[dict[int, Statement]] = {
+    flags: Statement(flags, found_rows=UNKNOWN_FOUND_ROWS) for flags in (USES_TABLE, USES_NO_TABLE, 0)
+}
 _ORDINARY: Final[dict[bytes, Statement]] = {
     **{word: Statement(flags) for word, flags in PLAIN.items()},
     **dict.fromkeys(QUERIES, _SELECT),
-    **{word: NOTHING for word, flags in PLAIN.items() if not flags},
+    **{word: ORDINARY for word, flags in PLAIN.items() if flags == USES_TABLE},
     **dict.fromkeys(EXPLAINING, _EXPLAIN),
 }
 _OFFSETS: Final[dict[int, Statement]] = {}
@@ -94,11 +110,11 @@ def classify(text: bytes, lexing: int) -> Statement:
         if ordinary is not None:
             marks = found.marks
             if ordinary is _EXPLAIN and _is_harmless(text, marks):
-                return _explanation(word, text, heads[1], found.has_from)
+                return _explanation(word, text, heads[1], _tables(text, lexing, found))
             if ordinary is _SELECT:
                 if not marks:
-                    return _SELECT if found.has_from else _SELECT_WITHOUT_TABLE
-                if found.has_from and len(marks) == MARK_SIZE and marks[0] == LIMIT:
+                    return _SELECT if _tables(text, lexing, found) == USES_TABLE else _SELECT_WITHOUT_TABLE
+                if found.has_table and len(marks) == MARK_SIZE and marks[0] == LIMIT:
                     return _limited(text, marks[2], marks[3])
             elif (
                 ordinary is not _EXPLAIN
@@ -111,13 +127,24 @@ def classify(text: bytes, lexing: int) -> Statement:
     return _compose(text, lexing, found)
 
 
-def _explanation(word: bytes, text: bytes, end: int, has_from: bool) -> Statement:
+def _tables(text: bytes, lexing: int, found: Survey) -> int:
+    """USES_TABLE or USES_NO_TABLE, for a text that is one query."""
+    if found.has_table:
+        return USES_TABLE
+    if not found.has_from:
+        return USES_NO_TABLE
+    return of_query(tokenize(text, found.heads[0], len(text), lexing, False))
+
+
+def _explanation(word: bytes, text: bytes, end: int, tables: int) -> Statement:
+    """``tables``: what `of_query` says of it."""
     kind = explained(word, text, end)
-    if kind == EXPLAINS:
-        return _EXPLAIN if has_from else _EXPLAIN_WITHOUT_TABLE
     if kind == DESCRIBES:
         return _DESCRIBE
-    return NOTHING if kind == MAINTAINS else _UNKNOWN_ROWS
+    if kind == MAINTAINS:
+        return ORDINARY
+    flags = of_explained(second_word(text, end), tables)
+    return _EXPLANATIONS[flags] if kind == EXPLAINS else _RUN_EXPLANATIONS[flags]
 
 
 def _limited(text: bytes, after: int, depth: int) -> Statement:
@@ -127,7 +154,7 @@ def _limited(text: bytes, after: int, depth: int) -> Statement:
         return _SELECT
     statement = _OFFSETS.get(offset)
     if statement is None:
-        statement = Statement(IS_SELECT, found_rows=offset)
+        statement = Statement(IS_SELECT | USES_TABLE, found_rows=offset)
         if len(_OFFSETS) < _MOST_OFFSETS:
             _OFFSETS[offset] = statement
     return statement
@@ -146,6 +173,9 @@ def _is_harmless(text: bytes, marks: list[int]) -> bool:
 
 
 # The general case
+
+# First words of statements that use no table, or explain, unless a query in them does.
+_WITH_QUERIES: Final = EXPLAINING | {b"do", b"set"}
 
 # Flags that hold for a text only if they hold for each of its statements.
 _OF_ALL: Final = USES_NO_TABLE | KEEPS_DIAGNOSTICS
@@ -176,6 +206,7 @@ def _compose(text: bytes, lexing: int, found: Survey) -> Statement:
             # a routine's body is not executed: go on with the first statement after it
             while i < count and heads[i * HEAD_SIZE] < end:
                 i += 1
+            kept &= ~KEEPS_DIAGNOSTICS
             continue
         end = heads[i * HEAD_SIZE] if i < count else len(text)
         last_mark = heads[i * HEAD_SIZE + 2] if i < count else len(marks)
@@ -184,6 +215,9 @@ def _compose(text: bytes, lexing: int, found: Survey) -> Statement:
         _one(effects, word, begin, head_end, end, marks[first_mark:last_mark], found, i == 1)
         kept &= effects.flags
         effects.flags |= before & _OF_ALL
+    if found.is_conditional:
+        # which parts are executed is not known
+        effects.flags &= ~(USES_TABLE | USES_NO_TABLE)
     if count > 1:
         effects.flags &= ~_OF_ALL | kept
         if effects.temporary or b"sql_mode" in effects.variables:
@@ -208,14 +242,16 @@ def _one(
 ) -> None:
     """One statement of the text."""
     is_query = word in QUERIES
-    has_from = found.has_from
+    tables = USES_NO_TABLE
+    if found.has_from and (is_query or word in _WITH_QUERIES):
+        tables = of_query(tokens_of(effects, begin, end))
     if is_query:
-        effects.flags |= IS_SELECT if has_from else IS_SELECT | USES_NO_TABLE
+        effects.flags |= IS_SELECT | tables
     flags = PLAIN.get(word)
     if flags is not None:
         effects.flags |= flags
         if word in EXPLAINING:
-            explanation = _explanation(word, effects.text, head_end, has_from)
+            explanation = _explanation(word, effects.text, head_end, tables)
             effects.flags |= explanation.flags
             effects.found_rows = explanation.found_rows
     elif not is_query:
@@ -234,8 +270,8 @@ def _one(
         effects.found_rows = effects.inner.found_rows
     elif word in WATCHED:
         effects.found_rows = found_rows_after(word, effects.text, begin, found.has_select)
-        if has_from and word in (b"do", b"set"):
-            effects.flags &= ~USES_NO_TABLE
+        if tables == USES_TABLE:
+            effects.flags = effects.flags & ~USES_NO_TABLE | USES_TABLE
     if marks:
         Marks(effects, word, begin, end, marks, is_first).apply()
 
@@ -254,6 +290,7 @@ def _end_of_routine(effects: Effects, begin: int) -> int:
         i += 1
     if at(tokens, i).word not in ROUTINES:
         return 0
+    effects.flags |= of_created(tokens[i].word)
     open_blocks: list[bool] = []  # is it a CASE expression?
     starts = False  # may a statement begin here?
     previous = b""
@@ -315,7 +352,6 @@ def _set_statement(effects: Effects, tokens: list[Token]) -> None:
 def _prepare(effects: Effects, tokens: list[Token]) -> None:
     name = effects.plain(at(tokens, 1)).lower()
     source = at(tokens, 3)
-    effects.flags |= USES_NO_TABLE
     effects.pin(PinReason.PREPARED_TEXT, name)
     is_literal = source.kind == STRING and len(tokens) == 4
     if is_literal or (source.kind == VARIABLE and len(tokens) == 4):
@@ -323,6 +359,8 @@ def _prepare(effects: Effects, tokens: list[Token]) -> None:
     inner = _inner(effects.plain(source), effects.lexing) if is_literal else None
     effects.prepares.append((name, inner))
     if inner is not None:
+        # preparing it looks for its tables
+        effects.flags |= inner.flags & (USES_TABLE | USES_NO_TABLE)
         # it keeps the session on its backend, so that they need not be named by each EXECUTE
         effects.user_variables.extend(inner.user_variables)
 

@@ -26,8 +26,10 @@ from proxy.statement import (
     KEEPS_DIAGNOSTICS,
     MULTI,
     USES_NO_TABLE,
+    USES_TABLE,
     Statement,
 )
+from proxy.tables import leaves_unseen
 from proxy.variables import VariablesKeeper
 from proxy.vector import Vector
 
@@ -37,10 +39,14 @@ ROW_COUNT: Final = 2
 FOUND_ROWS: Final = 4
 DIAGNOSTICS: Final = 8
 USER_VARIABLES: Final = 16  # never in `native`: that a backend has them says its own `variables`
+SOILED: Final = 32  # MariaDB: the backend may have warnings or errors on it, whoever's; never in `native`
 
-ADDING: Final = Statement(ADDS_DIAGNOSTICS)
+UNKNOWN_COUNT: Final = -1
+"""As the number of warnings that a backend has: there may be none."""
+
+ADDING: Final = Statement(ADDS_DIAGNOSTICS | USES_NO_TABLE)
 """The statement of a command that begins none."""
-COUNTING_ANEW: Final = Statement(ADDS_DIAGNOSTICS | COUNTS_ANEW)
+COUNTING_ANEW: Final = Statement(ADDS_DIAGNOSTICS | COUNTS_ANEW | USES_NO_TABLE)
 """The same for COM_STMT_FETCH, COM_STMT_RESET and COM_FIELD_LIST."""
 _COM_FIELD_LIST: Final = 0x04
 _MOST_SHOWN: Final = b"1024"
@@ -56,6 +62,7 @@ class ConditionsKeeper(VariablesKeeper):
         "error_code",
         "error_sqlstate",
         "is_mariadb",
+        "lost",
         "native",
         "residue",
         "row_count",
@@ -73,11 +80,13 @@ class ConditionsKeeper(VariablesKeeper):
         self.residue: int = 0
         # bits of residue that the backend in use, or parked, answers rightly by itself
         self.native: int = 0
+        # bits of residue that died with the backend that had it; those that are in `native` or `residue` are over
+        self.lost: int = 0
         # the value, if its bit is not in `residue`
         self.row_count: int = 0
         # warnings and errors that were captured; None when there are none
         self.captured: Captured | None = None
-        # how many there are, by the response; 0: it did not say
+        # how many there are, by the response; 0: it did not say; UNKNOWN_COUNT
         self._warning_count: int = 0
         # how many of them the last command has raised; -1: all, whatever they are
         self._own_count: int = 0
@@ -87,8 +96,9 @@ class ConditionsKeeper(VariablesKeeper):
 
     # What was answered
 
-    def see_diagnostics(self, flags: int, response: ResponseTracker) -> None:
+    def see_diagnostics(self, statement: Statement, response: ResponseTracker) -> None:
         """A statement, or what stands for a command that begins none, was answered."""
+        flags = statement.flags
         if flags & ADDS_DIAGNOSTICS and not self.is_mariadb:
             self._see_added(flags, response)
             return
@@ -100,35 +110,54 @@ class ConditionsKeeper(VariablesKeeper):
             self._warning_count = response.warnings
             self.error_code = response.error_code if response.is_error else 0
             self.error_sqlstate = response.error_sqlstate if response.is_error else b""
-            self.residue |= DIAGNOSTICS
-            self.native |= DIAGNOSTICS
-        elif flags & KEEPS_DIAGNOSTICS or (self.is_mariadb and flags & USES_NO_TABLE):
+            self._are_on_backend()
+        elif flags & KEEPS_DIAGNOSTICS or (self.is_mariadb and not self._are_replaced(statement)):
             pass
+        elif self.is_mariadb and leaves_unseen(statement):
+            self.diagnostics_unseen()
+            self.captured = None
+            self._are_on_backend()
         else:
             self.captured = None
-            self.residue &= ~DIAGNOSTICS
+            self.residue &= ~(DIAGNOSTICS | SOILED)
             self.native |= DIAGNOSTICS
+
+    def _are_on_backend(self) -> None:
+        self.residue |= DIAGNOSTICS | SOILED if self.is_mariadb else DIAGNOSTICS
+        self.native |= DIAGNOSTICS
+
+    def _are_replaced(self, statement: Statement) -> bool:
+        """MariaDB: whether what the backend has after a statement, were it nothing, is the session's. Not when captured warnings are kept."""
+        if statement.flags & USES_TABLE:
+            return True
+        return leaves_unseen(statement) and self.captured is None and not self.lost & DIAGNOSTICS
+
+    def diagnostics_unseen(self) -> None:
+        """Only the backend can tell what is there."""
+        if not self.residue & DIAGNOSTICS:
+            self.error_code = 0
+        self._warning_count = UNKNOWN_COUNT
 
     def _gets_diagnostics(self, response: ResponseTracker) -> bool:
         """GET DIAGNOSTICS ran: whether the diagnostics are as before, but for a condition more, and where they were."""
         if response.is_error:
             return response.error_code == diagnostics.NOT_IN_HANDLER
         if response.warnings:
-            self._warning_count += response.warnings
-            self.residue |= DIAGNOSTICS
-            self.native |= DIAGNOSTICS
+            self._warning_count = max(self._warning_count, 0) + response.warnings
+            self._are_on_backend()
         return True
 
     def keeps_diagnostics(self, statement: Statement, response: ResponseTracker) -> bool:
-        """Whether the statement has left the diagnostics as they were, or added to them."""
+        """Whether the statement has left, or may have left, the diagnostics as they were, or added to them."""
         if statement.flags & ADDS_DIAGNOSTICS and not self.is_mariadb:
             return True
         if statement.flags & GETS_DIAGNOSTICS:
             return not response.is_error or response.error_code == diagnostics.NOT_IN_HANDLER
         if response.is_error or response.warnings:
             return False
-        kept = KEEPS_DIAGNOSTICS | USES_NO_TABLE if self.is_mariadb else KEEPS_DIAGNOSTICS
-        return bool(statement.flags & kept)
+        if statement.flags & KEEPS_DIAGNOSTICS:
+            return True
+        return self.is_mariadb and (leaves_unseen(statement) or not statement.flags & USES_TABLE)
 
     def _see_added(self, flags: int, response: ResponseTracker) -> None:
         raised = 1 if response.is_error else 0
@@ -160,11 +189,10 @@ class ConditionsKeeper(VariablesKeeper):
         if not (self.native | self.residue) & DIAGNOSTICS:
             self._add_here(added)
             return
-        known = self._warning_count if self.residue & DIAGNOSTICS else 0
+        known = max(self._warning_count, 0) if self.residue & DIAGNOSTICS else 0
         is_known = known or not self.residue & DIAGNOSTICS
         self._warning_count = known + added.warning_count if is_known else 0
-        self.residue |= DIAGNOSTICS
-        self.native |= DIAGNOSTICS
+        self._are_on_backend()
 
     def _add_here(self, added: Captured) -> None:
         most = int(self.vector.variables.get(b"max_error_count", _MOST_SHOWN))
@@ -222,18 +250,16 @@ class ConditionsKeeper(VariablesKeeper):
             return self._own_count
         if self.captured is not None:
             return self.captured.warning_count
-        return (self._warning_count or 1) if self.residue & DIAGNOSTICS else 0
+        return max(self._warning_count, 1) if self.residue & DIAGNOSTICS else 0
 
-    def warnings_captured(self, answer: bytes) -> None:
-        """The answer to SHOW WARNINGS."""
-        self.captured = self.captured_from(answer)
-
-    def captured_from(self, answer: bytes) -> Captured:
-        """What an answer to SHOW WARNINGS tells, with what is known besides."""
-        charset = self.results_charset()
-        return Captured(
-            row_payloads(answer), self._warning_count, charset, self.error_code, self.error_sqlstate
-        )
+    def warnings_captured(self, answer: bytes) -> int:
+        """The answer to SHOW WARNINGS, with what is known besides. Returns the bytes that were captured."""
+        rows, count, code = row_payloads(answer), self._warning_count, self.error_code
+        if count == UNKNOWN_COUNT and not any([diagnostics.is_error(row) for row in rows]):
+            code = 0
+        captured = Captured(rows, count, self.results_charset(), code, self.error_sqlstate)
+        self.captured = captured if captured.warning_count else None
+        return captured.size
 
     def results_charset(self) -> bytes:
         """In which the session is told texts."""

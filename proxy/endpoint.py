@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 from mypy_extensions import mypyc_attr
 
 from proxy.backend import CLOSED, DYING, IDLE, Backend, LossListener, Owner
-from proxy.conditions import INSERT_ID
+from proxy.conditions import INSERT_ID, SOILED
 from proxy.connector import Facts, Target, open_backend
 from proxy.counters import Counters
 from proxy.credentials import Credential, Credentials
-from proxy.executed import FORGETS
 from proxy.identity import IGNORE_SPACE, Identity, PoolKey
 from proxy.jobs import Capturing, Cleaning
 from proxy.paranoid import Strangers
@@ -96,7 +95,7 @@ class LeaverOfWarnings(Leaver):
     __slots__ = ()
 
     def capture_commands(self) -> list[bytes]:
-        return [*capture_commands(INSERT_ID), FORGETS]
+        return capture_commands(INSERT_ID | SOILED)
 
 
 class EndpointRules:

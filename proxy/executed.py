@@ -13,10 +13,6 @@ from protocol.framing import frame, payload_of
 from proxy.lexer import NO_BACKSLASH_ESCAPES, tokenize
 from proxy.statement import GETS_DIAGNOSTICS, MULTI, PREPARES_ONE, Statement
 
-FORGETS: Final = b"\x03DO (SELECT 1 FROM (SELECT 1) AS t)"
-"""The payload of a command that clears warnings and errors, on MariaDB because it uses a table. FOUND_ROWS() is 1 after it there."""
-
-
 _UNKNOWN: Final = 1243
 _SYNTAX_ERRORS: Final = frozenset([1064, 1149])
 _INTERRUPTED: Final = frozenset([1053, 1317, 1969, 3024])

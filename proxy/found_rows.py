@@ -60,10 +60,15 @@ def found_rows_after(word: bytes, text: bytes, begin: int, has_select: bool) -> 
     return UNKNOWN_FOUND_ROWS if word in (b"insert", b"replace") else 0
 
 
+def second_word(text: bytes, end: int) -> bytes:
+    """The word after the first, in lower case; b"" when there is something else."""
+    found = _SECOND.match(text, end)
+    return found.group(1).lower() if found is not None else b""
+
+
 def explained(word: bytes, text: bytes, end: int) -> int:
     """What a statement of EXPLAINING does; its first word ends at ``end``."""
-    found = _SECOND.match(text, end)
-    second = found.group(1).lower() if found is not None else b""
+    second = second_word(text, end)
     if word == b"analyze":
         return MAINTAINS if second in _MAINTAINED else RUNS
     if second == b"analyze":

@@ -49,32 +49,34 @@ from proxy.statement import (
     UPDATES,
     USES,
     USES_NO_TABLE,
+    USES_TABLE,
     Question,
 )
+from proxy.tables import of_altered, of_created, of_flush, of_query
 
 PLAIN: Final[dict[bytes, int]] = {
-    b"insert": 0,
-    b"replace": 0,
-    b"update": UPDATES,
-    b"delete": 0,
-    b"truncate": 0,
+    b"insert": USES_TABLE,
+    b"replace": USES_TABLE,
+    b"update": UPDATES | USES_TABLE,
+    b"delete": USES_TABLE,
+    b"truncate": USES_TABLE,
     b"describe": 0,
     b"desc": 0,
     b"explain": 0,
     b"analyze": 0,
-    b"optimize": 0,
-    b"check": 0,
-    b"checksum": 0,
-    b"repair": 0,
+    b"optimize": USES_TABLE,
+    b"check": USES_TABLE,
+    b"checksum": USES_TABLE,
+    b"repair": USES_TABLE,
     b"help": USES_NO_TABLE,
-    b"cache": 0,
+    b"cache": USES_TABLE,
     b"import": 0,
-    b"install": 0,
-    b"uninstall": 0,
-    b"change": 0,
-    b"purge": 0,
-    b"stop": 0,
-    b"reset": 0,
+    b"install": USES_NO_TABLE,
+    b"uninstall": USES_NO_TABLE,
+    b"change": USES_NO_TABLE,
+    b"purge": USES_NO_TABLE,
+    b"stop": USES_NO_TABLE,
+    b"reset": USES_NO_TABLE,
     b"clone": 0,
     b"do": USES_NO_TABLE,
     b"signal": USES_NO_TABLE | SIGNALS,
@@ -313,6 +315,7 @@ def _xa(effects: Effects, tokens: list[Token]) -> None:
 
 
 def _lock(effects: Effects, tokens: list[Token]) -> None:
+    effects.flags |= USES_TABLE
     effects.pin(PinReason.INSTANCE_LOCK if at(tokens, 1).word == b"instance" else PinReason.TABLE_LOCK)
 
 
@@ -336,7 +339,7 @@ def _backup(effects: Effects, tokens: list[Token]) -> None:
 
 def _flush(effects: Effects, tokens: list[Token]) -> None:
     words = words_of(tokens)
-    effects.flags |= USES_NO_TABLE
+    effects.flags |= of_flush(tokens)
     if b"privileges" in words:
         effects.flags |= CHANGES_ACCOUNT
     if b"read" in words and b"lock" in words:
@@ -351,6 +354,7 @@ def _handler(effects: Effects, tokens: list[Token]) -> None:
     name, i = dotted(effects, tokens, 1)
     verb = at(tokens, i).word
     name = name.rpartition(b".")[2]
+    effects.flags |= USES_TABLE
     if verb == b"open":
         alias = at(tokens, i + 2) if at(tokens, i + 1).word == b"as" else at(tokens, i + 1)
         effects.pin(PinReason.HANDLER, effects.plain(alias) if alias.kind in (WORD, NAME) else name)
@@ -375,6 +379,7 @@ def _create(effects: Effects, tokens: list[Token]) -> None:
     words = words_of(tokens)
     i = 3 if words[1:3] == [b"or", b"replace"] else 1
     kind = at(tokens, i).word
+    effects.flags |= of_created(kind)
     if kind == b"temporary":
         i += 2
         if words[i : i + 1] == [b"if"]:
@@ -389,6 +394,7 @@ def _drop(effects: Effects, tokens: list[Token]) -> None:
     words = words_of(tokens)
     i = 2 if words[1:2] == [b"temporary"] else 1
     kind = at(tokens, i).word
+    effects.flags |= of_altered(kind)
     if kind == b"prepare":
         _deallocate(effects, tokens)
     elif kind in _SCHEMAS:
@@ -405,6 +411,7 @@ def _drop(effects: Effects, tokens: list[Token]) -> None:
 
 def _alter(effects: Effects, tokens: list[Token]) -> None:
     words = words_of(tokens)
+    effects.flags |= of_altered(at(tokens, 1).word)
     if at(tokens, 1).word in _ACCOUNTS:
         effects.flags |= CHANGES_ACCOUNT
     elif b"table" in words[1:4] or b"tables" in words[1:2]:
@@ -427,7 +434,7 @@ _KILLERS: Final[dict[bytes, bool]] = {b"rds_kill": False, b"rds_kill_query": Tru
 
 
 def _call(effects: Effects, tokens: list[Token]) -> None:
-    effects.flags |= CALLS | READS_INSERT_ID
+    effects.flags |= CALLS | READS_INSERT_ID | of_query(tokens)
     name, i = dotted(effects, tokens, 1)
     schema, _, routine = name.lower().partition(b".")
     number = at(tokens, i + 1)
@@ -437,6 +444,7 @@ def _call(effects: Effects, tokens: list[Token]) -> None:
 
 def _kill(effects: Effects, tokens: list[Token]) -> None:
     """KILL [HARD | SOFT] [CONNECTION | QUERY] id; MariaDB's KILL QUERY ID and KILL USER go to the server as they are."""
+    effects.flags |= USES_NO_TABLE
     i = 2 if at(tokens, 1).word in (b"hard", b"soft") else 1
     is_query = at(tokens, i).word == b"query"
     if is_query or at(tokens, i).word == b"connection":
@@ -450,6 +458,7 @@ def _kill(effects: Effects, tokens: list[Token]) -> None:
 
 def _load(effects: Effects, tokens: list[Token]) -> None:
     words = words_of(tokens[:5])
+    effects.flags |= USES_TABLE
     if b"local" in words:
         effects.flags |= LOCAL_INFILE
 
@@ -472,7 +481,7 @@ _SHOWS_OTHER: Final = frozenset(
     b"grants processlist privileges binary master engine profiles replica replicas slave relaylog binlog contributors authors"
     b" all".split()
 )
-_WITH_TABLE: Final = frozenset([b"table", b"view", b"trigger", b"sequence"])
+_WITH_TABLE: Final = frozenset([b"table", b"view", b"sequence"])
 _SHOW_SCOPES: Final = frozenset([b"full", b"extended", b"session", b"global", b"local"])
 
 
@@ -483,12 +492,11 @@ def _show_kind(effects: Effects, tokens: list[Token]) -> None:
         i += 1
     word, second = at(tokens, i).word, at(tokens, i + 1).word
     if word == b"create":
-        if second not in _WITH_TABLE:
-            effects.flags |= USES_NO_TABLE
+        effects.flags |= USES_TABLE if second in _WITH_TABLE else USES_NO_TABLE
     elif word in _SHOWS_OTHER:
         effects.flags |= USES_NO_TABLE
     elif word in _SHOWS_ROWS and second != b"code":
-        effects.flags |= IS_SELECT
+        effects.flags |= IS_SELECT | USES_TABLE
     else:
         effects.found_rows = UNKNOWN_FOUND_ROWS
 

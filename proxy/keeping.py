@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from proxy.conditions import DIAGNOSTICS, FOUND_ROWS, INSERT_ID, USER_VARIABLES
+from proxy.clearing import mark_answered
+from proxy.conditions import DIAGNOSTICS, FOUND_ROWS, INSERT_ID, SOILED, USER_VARIABLES
 from proxy.kept import (
     ASKING,
     KEPT,
     LIMITS,
+    MARKED,
     WAIT_TIMEOUT,
     hide_commands,
     is_unmovable,
@@ -121,7 +123,7 @@ def lease_lost(session: SessionState) -> None:
 def commands_before_ours(session: SessionState) -> list[bytes]:
     """Payloads that read what commands of ours on the session's own lease would destroy; insert id and user variables they leave alone."""
     commands: list[bytes] = []
-    if session.residue & DIAGNOSTICS:
+    if session.residue & DIAGNOSTICS or session.placed & MARKED:
         commands.append(b"\x03SHOW WARNINGS")
     if session.residue & FOUND_ROWS:
         commands.append(b"\x03SELECT FOUND_ROWS()")
@@ -130,9 +132,11 @@ def commands_before_ours(session: SessionState) -> list[bytes]:
 
 def ours_may_run(session: SessionState, answers: list[bytes]) -> None:
     """The answers to `commands_before_ours`: it is all known now, and soon no longer on the backend."""
-    if session.residue & DIAGNOSTICS:
+    if session.placed & MARKED:
+        mark_answered(session, answers[0])
+    elif session.residue & DIAGNOSTICS:
         session.warnings_captured(answers[0])
     if session.residue & FOUND_ROWS:
         session.found_rows = int(text_rows(answers[-1])[0][0] or 0)
-    session.residue &= INSERT_ID | USER_VARIABLES
+    session.residue &= INSERT_ID | USER_VARIABLES | SOILED
     session.native &= INSERT_ID

@@ -22,6 +22,7 @@ from protocol.session_track import DEFAULT_TRACK_FILTER, TrackFilter
 LIMITS: Final = 1
 TRACKING: Final = 2
 ASKING: Final = 4  # no variables, but there is something to ask the backend for
+MARKED: Final = 8  # no variables, but a warning of ours is on it (`clearing`)
 
 WAIT_TIMEOUT: Final = b"wait_timeout"
 TRACKED_VARIABLES: Final = b"session_track_system_variables"

@@ -30,7 +30,8 @@ from typing import Final
 from proxy.backend import Backend
 from proxy.blame import digest_of_command, digest_of_residue
 from proxy.classify import NOTHING, Statement
-from proxy.conditions import DIAGNOSTICS, INSERT_ID
+from proxy.clearing import mark_commands, soil
+from proxy.conditions import INSERT_ID, SOILED
 from proxy.endpoint import IN_TRANSACTION, PINNED, RUNNING, Endpoint, Holder, Waiter
 from proxy.identity import IGNORE_SPACE, Identity, PoolKey
 from proxy.jobs import reset_commands
@@ -324,6 +325,7 @@ class Lessee(Holder):
             commands.append(restore_command(variables))
         if self.statement.reads_insert_id:
             commands.extend(session.restore_residue(self.statement))
+        commands.extend(mark_commands(session, self.statement))
         if reads:
             commands.append(place(session, reads))
         if not commands:
@@ -412,12 +414,13 @@ class Lessee(Holder):
         session.vector = session.vector.with_schema(None)
         lease_lost(session)
         if backend.vector.schema is None:
+            soil(session)
             self.prepare(backend)
             return
-        self.backend = None
-        self.endpoint = None
+        self.backend = self.endpoint = None
         self.state = READY
-        endpoint.release(backend, self.identity.key_for(backend.vector.schema))
+        # the error is still there
+        endpoint.release_dirty(backend, self.identity.key_for(backend.vector.schema))
         self.acquire()
         self.start_waiting_commands()
 
@@ -588,5 +591,4 @@ class Lessee(Holder):
         if backend is not None and endpoint is not None:
             self.parked = None
             self.parked_endpoint = None
-            shows = INSERT_ID | DIAGNOSTICS if self.session.is_mariadb else INSERT_ID
-            endpoint.unpark(backend, self, self.session.residue & shows != 0)
+            endpoint.unpark(backend, self, self.session.residue & (INSERT_ID | SOILED) != 0)

@@ -54,6 +54,7 @@ RETURNING: Final = 20
 LOCK_WAIT: Final = 21  # NOWAIT, WAIT
 VARIABLES: Final = 22  # tables that show session variables, and where they are
 SELECT: Final = 23  # no mark of its own: Survey.has_select
+READS_SEQUENCE: Final = 24  # LASTVAL, SETVAL, PREVIOUS (VALUE FOR)
 
 WORDS: Final[dict[bytes, int]] = {
     b"limit": LIMIT,
@@ -74,6 +75,9 @@ WORDS: Final[dict[bytes, int]] = {
     b"connection_id": CONNECTION_ID,
     b"nextval": SEQUENCE,
     b"next": SEQUENCE,
+    b"lastval": READS_SEQUENCE,
+    b"setval": READS_SEQUENCE,
+    b"previous": READS_SEQUENCE,
     b"union": UNION,
     b"except": UNION,
     b"intersect": UNION,
@@ -138,7 +142,16 @@ HEAD_SIZE: Final = 3
 class Survey:
     """What :func:`survey` found."""
 
-    __slots__ = ("has_from", "has_select", "heads", "is_ambiguous", "is_broken", "is_conditional", "marks")
+    __slots__ = (
+        "has_from",
+        "has_select",
+        "has_table",
+        "heads",
+        "is_ambiguous",
+        "is_broken",
+        "is_conditional",
+        "marks",
+    )
 
     def __init__(self) -> None:
         self.heads: list[
@@ -146,6 +159,7 @@ class Survey:
         ] = []  # three a statement: start and end of its first word, index of its first mark in marks
         self.marks: list[int] = []  # four a mark: code, start, end, depth of parentheses
         self.has_from = False  # the word FROM stands somewhere
+        self.has_table = False  # and not in parentheses, nor before DUAL: a table's name follows
         self.has_select = False  # and SELECT, not as the first word of a statement
         self.is_broken = False  # a string, quoted name or comment does not end
         self.is_conditional = False  # there is a /*! or /*M! comment
@@ -226,6 +240,8 @@ def survey(text: bytes, lexing: int) -> Survey:
                 code = WORDS.get(text[begin:pos].lower(), 0)
                 if code == FROM:
                     found.has_from = True
+                    if depth == 0 and not _is_dual(text, pos):
+                        found.has_table = True
                 elif code == SELECT:
                     found.has_select = True
                 elif code != 0:
@@ -349,6 +365,15 @@ def survey(text: bytes, lexing: int) -> Survey:
     if conditional_end >= 0:
         found.is_ambiguous = True
     return found
+
+
+def _is_dual(text: bytes, after: i64) -> bool:
+    """Whether the word after the FROM that ends at ``after`` is, or may be, DUAL."""
+    size: i64 = len(text)
+    pos: i64 = after
+    while pos < size and text[pos] <= 32:
+        pos += 1
+    return pos == size or text[pos] in (35, 45, 47) or text[pos : pos + 4].lower() == b"dual"
 
 
 def _call(marks: list[int], text: bytes, begin: i64, end: i64, depth: i64) -> None:

@@ -28,6 +28,8 @@ from proxy.statement import (
     SETS_FOR_ITSELF,
     SETS_INSERT_ID,
     UNKNOWN_FOUND_ROWS,
+    USES_NO_TABLE,
+    USES_TABLE,
     Question,
 )
 from proxy.variables import name_of
@@ -116,6 +118,9 @@ class Marks:
                 text, end
             ):
                 effects.pin(PinReason.SEQUENCE_VALUE)
+                effects.flags = effects.flags & ~USES_NO_TABLE | USES_TABLE
+            elif code == lexer.READS_SEQUENCE:
+                effects.flags &= ~USES_NO_TABLE
             elif code == lexer.FUNCTION:
                 self._function(i)
             elif code == lexer.LOCK_WAIT and (end - marks[i + 1] == 6 or _NUMBER.match(text, end)):

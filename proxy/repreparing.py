@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from protocol.commands import ping
 from protocol.response import ResponseTracker
 from proxy.backend import Backend
+from proxy.clearing import soil
 from proxy.lessee import PREPARING
 from proxy.reasons import CloseReason
 from proxy.sources import Source
@@ -100,6 +101,7 @@ def makes_room(frontend: Frontend, backend: Backend) -> bool:
     if not tracker.is_error or tracker.error_code != TOO_MANY_STATEMENTS or frontend.is_repeated:
         return False
     frontend.is_repeated = True
+    soil(frontend.session)
     statements = backend.statements
     statements.evict(len(statements) // EVICTED_SHARE or 1)
     closes = statements.take_closes()

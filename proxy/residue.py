@@ -6,7 +6,8 @@
   alone; `found_rows` has the others.
 - LAST_INSERT_ID(): the id in an OK is not always it (an explicit value is not), so after an insert only the backend knows. Every backend
   comes to a session with 0, which no INSERT leaves: anything else is the session's own.
-- Warnings and errors: when there are any, only the backend has their texts. On MariaDB every backend comes to a session without any.
+- Warnings and errors: when there are any, only the backend has their texts. On MariaDB every backend comes to a session without any
+  (`clearing`).
 - User variables: after any statement that may have assigned one, only the backend has their values (see `variables.py`).
 
 What is captured is bounded (`pool.max_captured`). What is too much, or cannot be written back exactly, stays where it is: the capture
@@ -17,7 +18,7 @@ DIAGNOSTICS is run as a SET (`diagnostics`).
 
 What remains inexact: GET DIAGNOSTICS about a condition whose number is no literal (refused); ROW_COUNT(), FOUND_ROWS() and diagnostics
 of the statement before, read inside stored routines and triggers (before a CALL the insert id is restored); on MariaDB FOUND_ROWS() after
-an aggregate without rows, and the warnings from before a CALL.
+an aggregate without rows.
 """
 
 from __future__ import annotations
@@ -29,9 +30,18 @@ from protocol.framing import frame, payload_of
 from protocol.response import ResponseTracker
 from proxy import diagnostics, rewriting
 from proxy.answers import diagnostics_answer, diagnostics_rows, number_answer
-from proxy.conditions import DIAGNOSTICS, FOUND_ROWS, INSERT_ID, ROW_COUNT, USER_VARIABLES, ConditionsKeeper
+from proxy.clearing import FORGETS
+from proxy.conditions import (
+    DIAGNOSTICS,
+    FOUND_ROWS,
+    INSERT_ID,
+    ROW_COUNT,
+    SOILED,
+    USER_VARIABLES,
+    ConditionsKeeper,
+)
 from proxy.diagnostics import deprecated_found_rows
-from proxy.executed import FORGETS, executed
+from proxy.executed import executed
 from proxy.found_rows import matched_rows
 from proxy.lexer import SYMBOL, tokenize
 from proxy.results import text_rows
@@ -95,6 +105,9 @@ def capture_commands(residue: int) -> list[bytes]:
     if residue & (FOUND_ROWS | INSERT_ID):
         # with LAST_INSERT_ID(0), which no INSERT leaves, so that the next session can tell its own insert id from ours
         commands.append(b"\x03SELECT FOUND_ROWS(), LAST_INSERT_ID(), LAST_INSERT_ID(0)")
+    if residue & SOILED:
+        # most statements there leave what they find, so nobody must find it
+        commands.append(FORGETS)
     return commands
 
 
@@ -135,7 +148,6 @@ class ResidueKeeper(ConditionsKeeper):
         "found_rows",
         "insert_id",
         "lexing",
-        "lost",
     )
 
     def __init__(self, vector: Vector, status: int, is_mariadb: bool) -> None:
@@ -144,8 +156,6 @@ class ResidueKeeper(ConditionsKeeper):
         self.lexing: int = 0
         # text prepared statements by name; None: their text is not known
         self._texts: dict[bytes, Statement | None] = {}
-        # bits of residue that died with the backend that had it; those that are in `native` or `residue` are over
-        self.lost: int = 0
         # the values, for the bits that are not in `residue`
         self.insert_id: int = 0
         self.found_rows: int = 0
@@ -153,7 +163,7 @@ class ResidueKeeper(ConditionsKeeper):
     def see_residue(self, statement: Statement, response: ResponseTracker) -> None:
         """A statement was answered: what it left behind."""
         statement = self.executed(statement)
-        self.see_diagnostics(statement.flags, response)
+        self.see_diagnostics(statement, response)
         self._see_counts(statement, response)
         if (
             response.any_insert_id
@@ -280,7 +290,7 @@ class ResidueKeeper(ConditionsKeeper):
         is_errors = question in (Question.COUNT_ERRORS, Question.ERROR_COUNT)
         if captured is None and self.residue & DIAGNOSTICS:
             # they are on the backend, and will not be when this is read
-            return min(self.error_code, 1) if is_errors else self._warning_count or 1
+            return min(self.error_code, 1) if is_errors else max(self._warning_count, 1)
         if captured is None:
             return 0
         return captured.error_count if is_errors else captured.warning_count
@@ -314,8 +324,8 @@ class ResidueKeeper(ConditionsKeeper):
         """
         known = self.native | self.residue
         if self._needs_insert_id(statement):
-            # restoring it is a SET: it leaves FOUND_ROWS() only
-            known &= FOUND_ROWS
+            # restoring it is a SET: it leaves FOUND_ROWS() only, and on MariaDB the warnings
+            known &= FOUND_ROWS | DIAGNOSTICS if self.is_mariadb else FOUND_ROWS
         places = [place for place in statement.places if not known & BIT_OF[place[0]]]
         if statement.flags & READS_FOUND_ROWS and not self.is_mariadb:
             # it warns of itself before @@warning_count is read
@@ -397,9 +407,6 @@ class ResidueKeeper(ConditionsKeeper):
         if self._may_be_long(limit):
             return [b"\x03SHOW WARNINGS LIMIT %d" % (limit // _SHORTEST_WARNING + 1)]
         commands = capture_commands(self.residue)
-        if self.is_mariadb and (self.residue & DIAGNOSTICS or self.captured is not None):
-            # most statements there leave what they find, so nobody must find it
-            commands.append(FORGETS)
         if self.residue & USER_VARIABLES and self.variables is not None:
             commands.append(capture_command(self.variables, limit))
         return commands
@@ -407,7 +414,7 @@ class ResidueKeeper(ConditionsKeeper):
     def _may_be_long(self, limit: int) -> bool:
         """Whether there may be more warnings than are captured, so that nothing must destroy them before they are measured."""
         count = self._warning_count
-        return bool(self.residue & DIAGNOSTICS and (count == 0 or count * _LONGEST_WARNING > limit))
+        return bool(self.residue & DIAGNOSTICS and (count <= 0 or count * _LONGEST_WARNING > limit))
 
     def captured_residue(self, answers: list[bytes], limit: int = MAX_CAPTURED) -> int:
         """The answers to `capture_commands`, each in wire form as CLIENT_DEPRECATE_EOF says. The backend is no longer this session's if
@@ -415,12 +422,11 @@ class ResidueKeeper(ConditionsKeeper):
         if self._zeros:
             self.signs_known(answers[0])
         elif self._may_be_long(limit):
-            captured = self.captured_from(answers[0])
-            if captured.size > limit:
+            if self.warnings_captured(answers[0]) > limit:
+                self.captured = None
                 return KEEPS_WARNINGS
-            self.captured = captured
             self.residue &= ~DIAGNOSTICS
-            if self.residue or self.is_mariadb:
+            if self.residue:
                 return CAPTURING
         else:
             self._counts_captured(answers)
@@ -437,7 +443,7 @@ class ResidueKeeper(ConditionsKeeper):
 
     def _counts_captured(self, answers: list[bytes]) -> None:
         if self.residue & DIAGNOSTICS:
-            self.captured = self.captured_from(answers[0])
+            self.warnings_captured(answers[0])
         if self.residue & (FOUND_ROWS | INSERT_ID):
             answer = answers[1 if self.residue & DIAGNOSTICS else 0]
             found_rows, insert_id, _ = [int(value or 0) for value in text_rows(answer)[0]]
@@ -450,7 +456,7 @@ class ResidueKeeper(ConditionsKeeper):
         """The parked backend is gone, and what only it knew."""
         if self.residue & USER_VARIABLES:
             self.variables = None
-        self.lost = (self.lost & ~self.native) | self.residue
+        self.lost = (self.lost & ~self.native) | (self.residue & ~SOILED)
         self.moved()
 
     def reads_lost(self, statement: Statement) -> bool:

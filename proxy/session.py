@@ -36,12 +36,12 @@ from typing import Final
 
 from protocol.response import ResponseTracker
 from protocol.session_track import SessionChanges
-from proxy.conditions import DIAGNOSTICS, FOUND_ROWS, INSERT_ID, ROW_COUNT, USER_VARIABLES
+from proxy.conditions import DIAGNOSTICS, FOUND_ROWS, INSERT_ID, ROW_COUNT, SOILED, USER_VARIABLES
 from proxy.diagnostics import NOT_RUN, is_signalled
 from proxy.executed import freed_names
 from proxy.grammar import canonical
 from proxy.keeping import ask, keep, lease_lost
-from proxy.kept import KEPT, NOTHING_KEPT
+from proxy.kept import KEPT, MARKED, NOTHING_KEPT
 from proxy.lexer import ANSI_QUOTES, NO_BACKSLASH_ESCAPES, ODD_BYTES, lexing_after, lexing_of
 from proxy.pins import BITS, REASONS, PinReason
 from proxy.residue import ResidueKeeper
@@ -56,13 +56,14 @@ from proxy.statement import (
     MAY_CALL_ON_MYSQL,
     MULTI,
     NOTHING,
+    ORDINARY,
     RENAMED,
     SETS,
     SETS_FOR_ITSELF,
     SETS_USER_VARIABLES,
     UPDATES,
     USES,
-    USES_NO_TABLE,
+    USES_TABLE,
     Statement,
 )
 from proxy.variables import MOST_NAMES, assigned
@@ -96,6 +97,7 @@ _IN_PASSING: Final = frozenset(
 # MariaDB with a binlog reports last_gtid, read-only, after every transaction that wrote something; MySQL the other to who tracks '*'
 _REPORTED_UNASKED: Final = frozenset([b"last_gtid", b"statement_id"])
 UNSAFE_CHARSETS: Final = frozenset([b"gbk", b"big5", b"sjis", b"cp932", b"gb18030", b"gb2312"])
+_ORDINARY: Final = (NOTHING, ORDINARY)
 _SIGNALLED: Final = b"signal"
 _DIAGNOSTICS_BIT: Final = BITS[PinReason.DIAGNOSTICS]
 _ROUTINE_BIT: Final = BITS[PinReason.ROUTINE]
@@ -209,11 +211,11 @@ class SessionState(ResidueKeeper):
             and (status & _QUIET) == 0
             and ((status ^ self.status) & _LASTING) == 0
             and self.captured is None
-            and self.residue & DIAGNOSTICS == 0
+            and self.residue & (DIAGNOSTICS | SOILED) == 0
             and self.lost == 0
         ):
             # the ordinary statement: only its counts are new
-            if not (self.is_mariadb and statement.flags & USES_NO_TABLE):
+            if not self.is_mariadb or statement.flags & USES_TABLE:
                 self.native |= DIAGNOSTICS
             if response.has_result_set:
                 self.row_count = -1
@@ -267,6 +269,8 @@ class SessionState(ResidueKeeper):
             # too many of them to be captured: so they may be again
             self.lift(PinReason.DIAGNOSTICS)
         self.see_residue(statement, response)
+        if self.captured is None:
+            self.placed &= ~MARKED
         if self.lost:
             self.lost &= ~(self.native | self.residue)
         if was_pinned and not (
@@ -389,7 +393,7 @@ class SessionState(ResidueKeeper):
         if is_multi or len(statement.variables) + len(statement.user_variables) > 1:
             self._confirm(statement, changes)
         for name in statement.executes:
-            if self._texts.get(name, NOTHING) is not NOTHING or name not in self._texts:
+            if self._texts.get(name, NOTHING) not in _ORDINARY or name not in self._texts:
                 self.pin(PinReason.OPAQUE_STATE_CHANGE)
         if statement.inner is not None:
             self._see_failure(statement.inner, response, changes)
@@ -460,7 +464,7 @@ class SessionState(ResidueKeeper):
             texts = [self._texts.get(name) for name in statement.executes]
             texts.append(statement.inner or NOTHING)
             if all(
-                [text is not None and (text is NOTHING or self._explains(text, changes)) for text in texts]
+                [text is not None and (text in _ORDINARY or self._explains(text, changes)) for text in texts]
             ):
                 return True
         # MariaDB reports the schema, unchanged, when a statement opens a system table first

@@ -14,6 +14,7 @@ from protocol.framing import FileReader, frame, payload_of
 from proxy import binary
 from proxy.binary import COM_STMT_EXECUTE
 from proxy.classify import Statement
+from proxy.clearing import wants_mark
 from proxy.conditions import ROW_COUNT
 from proxy.executed import asks, with_text
 from proxy.keeping import reads_kept
@@ -106,6 +107,9 @@ def _answer_residue(frontend: Frontend, wire: bytes, statement: Statement) -> bo
     if statement.kept and reads_kept(session, statement):
         # commands of ours come first, and after them nothing is on the lease (`tidying.rewritten`)
         return False
+    if wants_mark(session, statement):
+        # a command of ours will spoil it, which is known here
+        session.native &= ~ROW_COUNT
     if statement.flags & GETS_DIAGNOSTICS and statement.inner is None:
         return _get_diagnostics(frontend, wire, statement)
     answer = session.answer(

@@ -32,7 +32,7 @@ SHUTS_DOWN: Final = 1 << 20  # SHUTDOWN, RESTART
 KEEPS_DIAGNOSTICS: Final = (
     1 << 21
 )  # MySQL, too, leaves the warnings of the statement before: SHOW WARNINGS, GET DIAGNOSTICS
-USES_NO_TABLE: Final = 1 << 22  # MariaDB leaves the warnings of the statement before
+USES_NO_TABLE: Final = 1 << 22  # names no table: MariaDB leaves the warnings of the statement before
 GETS_DIAGNOSTICS: Final = 1 << 23  # GET DIAGNOSTICS
 IS_CONDITIONAL: Final = 1 << 24  # has /*! .. */: parts may not be executed
 MAY_CALL: Final = 1 << 25  # uses functions that may be stored ones
@@ -50,9 +50,10 @@ UPDATES: Final = 1 << 32  # an UPDATE: MySQL leaves a FOUND_ROWS() of its own
 PREPARES_ONE: Final = 1 << 34  # PREPARE name FROM 'text' or @variable, and nothing else
 SIGNALS: Final = 1 << 33  # SIGNAL: what it raises may have more to it than SHOW WARNINGS tells
 ADDS_DIAGNOSTICS: Final = (
-    1 << 34
+    1 << 35
 )  # no statement at all: what the command raises is on top of what was there, on MySQL
-COUNTS_ANEW: Final = 1 << 35  # of such a command only its own error is counted
+COUNTS_ANEW: Final = 1 << 36  # of such a command only its own error is counted
+USES_TABLE: Final = 1 << 37  # names a table: MariaDB clears them. Of several statements: one of them does
 
 NOT_PLAIN: Final = (
     SETS
@@ -71,6 +72,7 @@ NOT_PLAIN: Final = (
     | SETS_USER_VARIABLES
     | ADDS_DIAGNOSTICS
 )
+_SAYS_WHAT_IS_KEPT: Final = USES_TABLE | USES_NO_TABLE | KEEPS_DIAGNOSTICS
 SPECIAL: Final = READS_ROW_COUNT | READS_FOUND_ROWS | READS_DIAGNOSTICS | BEGINS | SHUTS_DOWN
 ASKS: Final = READS_ROW_COUNT | READS_FOUND_ROWS | READS_DIAGNOSTICS
 AFTERMATH: Final = CHANGES_ACCOUNT | RELEASES | MAY_RELEASE | SETS_GLOBAL
@@ -227,7 +229,7 @@ class Statement:
         # bits of the kept variables that it may read (`kept`), by its own text
         self.kept: int = kept
         # the backend may have to be prepared for it although that has the session's state
-        self.needs_prepare: bool = self.reads_insert_id or kept != 0
+        self.needs_prepare: bool = self.reads_insert_id or kept != 0 or not flags & _SAYS_WHAT_IS_KEPT
         # the shell has something to do when it has run
         self.has_aftermath: bool = bool(flags & AFTERMATH)
         self.changes_account: bool = bool(flags & CHANGES_ACCOUNT)
@@ -235,5 +237,7 @@ class Statement:
         self.begins: bool = bool(flags & BEGINS)
 
 
-NOTHING: Final = Statement()
+NOTHING: Final = Statement(USES_NO_TABLE)
 """The statement of a command that has no text, or of text without any statement."""
+ORDINARY: Final = Statement(USES_TABLE)
+"""One of which nothing is remarkable, as most INSERTs are."""

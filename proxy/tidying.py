@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from protocol.session_track import EVERYTHING, TrackFilter
 from proxy import idling
 from proxy.backend import Backend
+from proxy.clearing import soil
 from proxy.keeping import answered, commands_before_ours, is_untidy, ours_may_run, tidied, tidy_commands
 from proxy.kept import TRACKING, filter_of
 from proxy.lessee import TIDYING
@@ -46,6 +47,8 @@ def ran(frontend: Frontend, backend: Backend, is_failed: bool) -> None:
     is_capture = commands_before_ours(session) != []
     if session.questions and not is_capture:
         # refused: the pins stay (MySQL refuses it while an XA transaction is idle)
+        if is_failed:
+            soil(session)
         answered(session, [] if is_failed else text_rows(answers[0]))
     elif is_failed:
         _give_up(frontend)

@@ -98,6 +98,44 @@ def test_whether_a_table_is_used(text: str, uses_no_table: bool) -> None:
     assert bool(classify(text.encode(), 0).flags & flags.USES_NO_TABLE) is uses_no_table
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("SELECT a FROM t", flags.USES_TABLE),
+        ("SELECT a FROM dual", flags.USES_NO_TABLE),
+        ("SELECT a FROM", flags.USES_TABLE),
+        ("SELECT a FROM -- c\n t", flags.USES_TABLE),
+        ("SELECT EXTRACT(DAY FROM a), t.from, ) FROM DUAL", flags.USES_NO_TABLE),
+        ("SELECT SUBSTRING((SELECT a FROM t) FROM 2)", flags.USES_TABLE),
+        ("SELECT NEXTVAL(s)", flags.USES_TABLE),
+        ("SELECT LASTVAL(s)", 0),
+        ("INSERT INTO t (previous) VALUES (1)", flags.USES_TABLE),
+        ("EXPLAIN UPDATE t SET a=1", flags.USES_TABLE),
+        ("EXPLAIN FORMAT=JSON SELECT 1", 0),
+        ("ANALYZE SELECT 1", flags.USES_NO_TABLE),
+        ("ANALYZE TABLE t", flags.USES_TABLE),
+        ("EXPLAIN SELECT a FROM t WHERE b=@a", flags.USES_TABLE),
+        ("CREATE TRIGGER x BEFORE INSERT ON t FOR EACH ROW SET @a=1", flags.USES_TABLE),
+        ("CREATE FUNCTION f() RETURNS INT RETURN 1", flags.USES_NO_TABLE),
+        ("DROP TRIGGER x", flags.USES_NO_TABLE),
+        ("CREATE ALGORITHM=MERGE VIEW v AS SELECT 1", 0),
+        ("FLUSH TABLES t", flags.USES_TABLE),
+        ("FLUSH LOCAL TABLES t", flags.USES_TABLE),
+        ("FLUSH TABLES", flags.USES_NO_TABLE),
+        ("FLUSH TABLES WITH READ LOCK", flags.USES_NO_TABLE),
+        ("FLUSH STATUS", flags.USES_NO_TABLE),
+        ("GRANT SELECT ON t TO u", 0),
+        ("PREPARE s FROM 'SELECT a FROM t'", flags.USES_TABLE),
+        ("PREPARE s FROM @text", 0),
+        ("/*! SELECT a FROM t */", 0),
+        ("DO 1; SELECT a FROM t", flags.USES_TABLE),
+        ("DO 1; DO 2", flags.USES_NO_TABLE),
+    ],
+)
+def test_whether_a_table_is_named(text: str, expected: int) -> None:
+    assert classify(text.encode(), 0).flags & (flags.USES_TABLE | flags.USES_NO_TABLE) == expected
+
+
 # FOUND_ROWS()
 
 
@@ -218,7 +256,7 @@ def test_what_is_more_than_a_question(text: str) -> None:
     ],
 )
 def test_reading_residue(text: str, expected: int) -> None:
-    assert classify(text.encode(), 0).flags == expected
+    assert classify(text.encode(), 0).flags == expected | flags.USES_TABLE
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from protocol.packets import Column, build_eof, build_err, build_ok
 from protocol.wire import lenenc_bytes
 from proxy.answers import counting
 from proxy.classify import classify
+from proxy.clearing import FORGETS, MARK, mark_commands, soil, wants_mark
 from proxy.conditions import (
     ADDING,
     COUNTING_ANEW,
@@ -16,11 +17,14 @@ from proxy.conditions import (
     FOUND_ROWS,
     INSERT_ID,
     ROW_COUNT,
+    SOILED,
     USER_VARIABLES,
 )
 from proxy.diagnostics import Captured, is_signalled
+from proxy.keeping import commands_before_ours, is_untidy, ours_may_run
 from proxy.residue import BIT_OF, ResidueKeeper, capture_commands, insert_id_command, probe_command
 from proxy.results import packets, text_rows
+from proxy.session import SessionState
 from proxy.statement import Question
 from proxy.variables import CAPTURED, CAPTURING, KEEPS_VARIABLES, KEEPS_WARNINGS, assigned
 from proxy.vector import RESULTS_COLLATION, Vector
@@ -30,6 +34,8 @@ VECTOR = Vector.fresh(b"shop", {b"character_set_results": b"utf8mb4"})
 CONNECTION = 0x80000001
 WARNING = [b"Warning", b"1365", b"Division by 0"]
 ERROR = [b"Error", b"1054", b"Unknown column"]
+MARKED_ROW = [b"Warning", b"1642", b"fanin: as before"]
+COUNTS = rows([b"1", b"0", b"0"])
 
 
 class Story:
@@ -375,13 +381,137 @@ def test_the_next_statement_clears_warnings_on_mysql(story: Story) -> None:
 def test_only_a_statement_with_a_table_clears_warnings_on_mariadb(maria: Story) -> None:
     maria.run("DO 1/0", ok(warnings=1))
     maria.run("SELECT 1", rows([b"1"]))
-    assert maria.residue == DIAGNOSTICS
+    assert maria.residue == DIAGNOSTICS | SOILED
     maria.lose_backend(rows(WARNING))
     maria.run("SET a=1", ok())
     assert maria.value("SELECT @@warning_count") == b"1"
     maria.run("SELECT 1 FROM t", rows([b"1"]))
 
     assert maria.captured is None
+
+
+def test_what_a_statement_without_a_table_has_left_is_cleared_before_another_session_comes(
+    maria: Story,
+) -> None:
+    maria.run("DO 1/0", ok(warnings=1))
+    assert maria.capture_commands() == [b"\x03SHOW WARNINGS", FORGETS]
+    maria.keeper.refused(1243, "Unknown")
+    assert (maria.residue, maria.capture_commands()) == (SOILED, [FORGETS])
+    maria.run("SELECT 1 FROM t", rows([b"1"]))
+    assert (maria.residue, maria.captured) == (0, None)
+
+
+def test_that_a_backend_was_soiled_is_nothing_to_lose(maria: Story) -> None:
+    maria.run("SELECT 1 FROM t", rows([b"1"]))
+    soil(maria.keeper)
+    assert maria.residue == SOILED
+    maria.residue_lost()
+    assert maria.lost == 0
+
+
+def test_only_mariadb_keeps_what_soils(story: Story) -> None:
+    soil(story.keeper)
+    assert story.residue == 0
+
+
+@pytest.mark.parametrize("text", ["CALL p()", "SELECT f()", "DO 1; DO 2", "EXECUTE unknown"])
+def test_only_the_backend_knows_what_several_statements_have_left(text: str, maria: Story) -> None:
+    maria.run(text, ok())
+    assert maria.residue & (DIAGNOSTICS | SOILED) == DIAGNOSTICS | SOILED
+    assert maria.value("SELECT @@warning_count") is None
+    maria.lose_backend(rows(WARNING), COUNTS)
+    assert maria.value("SELECT @@warning_count") == b"1"
+
+
+def test_there_may_be_nothing_after_several_statements(maria: Story) -> None:
+    maria.run("SELECT a", err(1054))
+    maria.run("CALL p()", ok())
+    maria.lose_backend(rows(), COUNTS)
+    assert (maria.captured, maria.value("SELECT @@error_count")) == (None, b"0")
+
+
+def test_an_error_is_kept_by_several_statements(maria: Story) -> None:
+    maria.run("SELECT a", err(1054))
+    maria.run("CALL p()", ok())
+    maria.lose_backend(rows(ERROR), COUNTS)
+    assert (maria.captured.error_code, maria.value("SELECT @@error_count")) == (1054, b"1")
+
+
+def test_several_statements_of_which_one_uses_a_table_replace_what_was_captured(maria: Story) -> None:
+    maria.run("DO 1/0", ok(warnings=1))
+    maria.lose_backend(rows(WARNING))
+    maria.run("CALL p()", ok())
+    assert maria.captured is not None
+    maria.run("DO 1; SELECT 1 FROM t", rows([b"1"]))
+    assert maria.captured is None and maria.native & DIAGNOSTICS
+
+
+def test_what_several_statements_have_left_is_not_known_when_it_was_lost_before(maria: Story) -> None:
+    maria.run("DO 1/0", ok(warnings=1))
+    maria.residue_lost()
+    maria.run("CALL p()", ok())
+    assert maria.reads_lost(classify(b"SHOW WARNINGS", 0))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("CALL p()", True),
+        ("GRANT SELECT ON t TO u", True),
+        ("EXECUTE unknown", True),
+        ("DO 1; DO 2", True),
+        ("DO 1; SHOW WARNINGS", False),
+        ("DO 1; SELECT 1 FROM t", False),
+        ("SHOW WARNINGS; SHOW ERRORS", False),
+        ("SELECT 1 FROM t", False),
+        ("DO 1", False),
+        ("GET DIAGNOSTICS @n = NUMBER", False),
+    ],
+)
+def test_a_mark_comes_before_what_may_keep_captured_warnings(text: str, expected: bool, maria: Story) -> None:
+    statement = classify(text.encode(), 0)
+    assert not wants_mark(maria.keeper, statement)
+    maria.run("DO 1/0", ok(warnings=1))
+    assert not wants_mark(maria.keeper, statement)
+    maria.lose_backend(rows(WARNING))
+    assert wants_mark(maria.keeper, statement) is expected
+    if expected:
+        assert statement.needs_prepare
+
+
+def marked_session() -> SessionState:
+    """Its warning was captured, and a routine is to run after a mark."""
+    session = SessionState(VECTOR, AUTOCOMMIT, b"", is_mariadb=True)
+    session.completed(classify(b"DO 1/0", 0), response(ok(warnings=1)))
+    session.captured_residue([wire(rows(WARNING)), wire(ok())])
+    assert mark_commands(session, classify(b"DO 1", 0)) == []
+    assert mark_commands(session, classify(b"CALL p()", 0)) == [MARK]
+    return session
+
+
+@pytest.mark.parametrize(
+    ("left", "expected"),
+    [([MARKED_ROW], b"Division"), ([], None), ([ERROR], b"Unknown column")],
+)
+def test_what_a_mark_becomes_tells_what_captured_warnings_would_have(
+    left: list[list[bytes]], expected: bytes | None
+) -> None:
+    session = marked_session()
+    session.completed(classify(b"CALL p()", 0), response(ok()))
+    assert is_untidy(session, 0)
+    assert commands_before_ours(session)[0] == b"\x03SHOW WARNINGS"
+    ours_may_run(session, [wire(rows(*left)), wire(rows([b"1"]))])
+    assert not is_untidy(session, 0)
+    captured = session.captured
+    assert (captured and expected in captured.rows[0]) if expected else captured is None
+    assert session.residue & (SOILED | DIAGNOSTICS) == SOILED
+
+
+def test_a_mark_is_over_when_something_else_was_raised() -> None:
+    session = marked_session()
+    session.completed(classify(b"CALL p()", 0), response(ok(warnings=1)))
+    assert not is_untidy(session, 0)
+    assert (session.captured, session.residue & DIAGNOSTICS) == (None, DIAGNOSTICS)
 
 
 def test_statements_about_warnings_leave_them(story: Story) -> None:
@@ -405,7 +535,7 @@ def test_an_answer_leaves_warnings_alone_on_mariadb(maria: Story) -> None:
     maria.run("DO 1/0", ok(warnings=1))
     maria.ask("SELECT CONNECTION_ID()")
 
-    assert maria.residue == DIAGNOSTICS
+    assert maria.residue == DIAGNOSTICS | SOILED
 
 
 def test_an_error_in_the_servers_place_is_shown(story: Story) -> None:
@@ -911,7 +1041,7 @@ def test_user_variables_that_were_captured_are_not_lost_with_a_backend(story: St
 
 
 def command(story: Story, number: int, *answers: list[bytes]) -> None:
-    story.see_diagnostics(story.see_command(number).flags, response(*answers))
+    story.see_diagnostics(story.see_command(number), response(*answers))
 
 
 def shown(story: Story) -> list[bytes]:

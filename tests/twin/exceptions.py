@@ -51,16 +51,6 @@ def _got_numbered_condition(program: Program, position: int, got: Answers) -> bo
 _NUMBERED: Final = re.compile(r"\bGET\s+(CURRENT\s+)?DIAGNOSTICS\s+CONDITION\s+[^\d\s]", re.IGNORECASE)
 
 
-def _asks_for_warnings_before_call(program: Program, position: int, got: Answers) -> bool:
-    del got
-    texts = [text_of(line.step) for line in program.lines[: position + 1]]
-    called = [at for at, text in enumerate(texts) if re.search(r"\bCALL\b", text, re.IGNORECASE)]
-    return bool(called and called[0] < position and _ASKING.search(texts[-1]))
-
-
-_ASKING: Final = re.compile(r"\b(DIAGNOSTICS|WARNINGS|ERRORS|@@\w*(warning|error)_count)\b", re.IGNORECASE)
-
-
 def _chooses_charset_after_reset(program: Program, position: int, got: Answers) -> bool:
     del got
     steps = [line.step for line in program.lines[: position + 1]]
@@ -97,10 +87,6 @@ KNOWN: Final = (
     KnownDifference(
         "GET DIAGNOSTICS CONDITION @n, after the backend has gone to another, is refused (README, Limits)",
         _got_numbered_condition,
-    ),
-    KnownDifference(
-        "MariaDB keeps the warnings from before a CALL whose routine uses no table; Fanin forgets what it has captured (README, Limits)",
-        _asks_for_warnings_before_call,
     ),
     KnownDifference(
         "MariaDB forgets @@character_set_database in a reset, and keeps the schema: SET CHARACTER SET then chooses the server's"
