@@ -58,6 +58,7 @@ HOT_PROXY = (
     "beginning",
     "blame",
     "endpoint",
+    "overwriting",
     "jobs",
 )
 # All in one shared library: calls between the modules stay native.

@@ -13,7 +13,7 @@ from typing import Any, Final
 from protocol.errors import ProtocolError
 from protocol.framing import MAX_PAYLOAD, CommandReader, FileReader, answer_id, frame, payload_of
 from protocol.response import DEFAULT_TRACK_FILTER, TrackFilter
-from proxy import beginning, binary, idling, long_data, resets, special, tidying
+from proxy import beginning, binary, idling, long_data, overwriting, resets, special, tidying
 from proxy.backend import Backend
 from proxy.binary import AGAIN, COM_STMT_SEND_LONG_DATA, EXECUTING, HELD_BACK, STATEMENT_COMMANDS
 from proxy.blame import BEGINS_SESSION, DECLINABLE, note_residue
@@ -374,6 +374,9 @@ class Frontend(Lessee):
             if verdict == AGAIN:
                 return
         elif self.command == COM_QUERY:
+            if backend.vector is None and tracker.is_error:
+                overwriting.failed(self, backend)
+                return
             verdict = session.completed(self.statement, tracker)
         else:
             verdict = session.completed_command(self.command, payload_of(self.wire), tracker)

@@ -35,12 +35,14 @@ from proxy.statement import (
     KEPT_FOUND_ROWS,
     LOCAL_INFILE,
     MAY_RELEASE,
+    MULTI,
     OWN_ID,
     READS_DIAGNOSTICS,
     READS_INSERT_ID,
     RELEASES,
     RENAMED,
     SETS,
+    SETS_AUTOCOMMIT,
     SETS_GLOBAL,
     SETS_USER_VARIABLES,
     SHUTS_DOWN,
@@ -130,6 +132,22 @@ def _set(effects: Effects, tokens: list[Token]) -> None:
         effects.pin(PinReason.RESOURCE_GROUP)
     else:
         assignments(effects, tokens, 1)
+    if not effects.flags & MULTI and effects.variables == [b"autocommit"] and _is_switch(tokens):
+        effects.flags |= SETS_AUTOCOMMIT
+
+
+_SWITCHED: Final = frozenset([b"0", b"1", b"on", b"off"])
+
+
+def _is_switch(tokens: list[Token]) -> bool:
+    """SET [SESSION] name = value."""
+    names = len(tokens) - 3
+    return (
+        0 < names <= 2
+        and all([token.kind == WORD for token in tokens[1 : 1 + names]])
+        and is_assignment(tokens[-2])
+        and tokens[-1].text.lower() in _SWITCHED
+    )
 
 
 def assignments(effects: Effects, tokens: list[Token], i: int) -> None:

@@ -36,6 +36,7 @@ from proxy.endpoint import IN_TRANSACTION, PINNED, RUNNING, Endpoint, Holder, Wa
 from proxy.identity import IGNORE_SPACE, Identity, PoolKey
 from proxy.jobs import reset_commands
 from proxy.keeping import commands_before_ours, lease_lost, ours_may_run, place, reads_kept
+from proxy.overwriting import overwrites as overwrites_state
 from proxy.pin_records import SessionPins
 from proxy.pins import BITS, PinReason
 from proxy.pool_states import RESETTING as RESETTING_MEMBER
@@ -44,6 +45,7 @@ from proxy.reasons import CloseReason
 from proxy.replies import Failure, not_movable, refused_by_server
 from proxy.session import PARK, RELEASE, SessionState
 from proxy.shared import Shared
+from proxy.statement import SETS_AUTOCOMMIT
 from proxy.variables import CAPTURED, KEEPS_VARIABLES, KEEPS_WARNINGS, overwrites, restore_command
 from proxy.vector import restore_commands
 
@@ -310,6 +312,9 @@ class Lessee(Holder):
         variables = session.variables
         if backend.variables is not variables and not overwrites(variables, backend.variables):
             self._clean(backend)
+            return
+        if self.statement.flags & SETS_AUTOCOMMIT and overwrites_state(self, backend):
+            self.run_command(backend)
             return
         reads = reads_kept(session, self.statement)
         if reads and self._captures_first(backend):

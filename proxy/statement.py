@@ -47,6 +47,7 @@ SETS_USER_VARIABLES: Final = (
 )  # SET @x = .., GET DIAGNOSTICS @x = ..: the forms that servers report (as "something changed")
 NAMES_USER_VARIABLES: Final = 1 << 31  # has an @x somewhere
 UPDATES: Final = 1 << 32  # an UPDATE: MySQL leaves a FOUND_ROWS() of its own
+SETS_AUTOCOMMIT: Final = 1 << 35  # a bare SET autocommit = 0 or 1: what it was before makes no difference
 PREPARES_ONE: Final = 1 << 34  # PREPARE name FROM 'text' or @variable, and nothing else
 SIGNALS: Final = 1 << 33  # SIGNAL: what it raises may have more to it than SHOW WARNINGS tells
 ADDS_DIAGNOSTICS: Final = (

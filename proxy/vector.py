@@ -217,6 +217,16 @@ def restore_commands(actual: Vector, wanted: Vector) -> list[bytes] | None:
     return commands
 
 
+def differ_only_in(one: Vector, other: Vector, name: bytes) -> bool:
+    """Whether they are the same but for this variable."""
+    mine, others = one.variables, other.variables
+    if one.schema != other.schema or one.multi_statements != other.multi_statements:
+        return False
+    if len(mine) - (name in mine) != len(others) - (name in others):
+        return False
+    return all([key == name or others.get(key) == mine[key] for key in mine])
+
+
 def _assignments(actual: dict[bytes, bytes], wanted: dict[bytes, bytes]) -> list[bytes]:
     changed = {name for name in wanted if actual.get(name) != wanted[name]}
     changed.update([name for name in actual if name not in wanted])

@@ -11,7 +11,7 @@ from bench.servers import Server
 from protocol.constants import Capability
 from tests.integration.fixtures import Connect
 from tests.integration.running import Fanin, rows, run, value
-from tests.integration.wire import PLAIN, WireClient
+from tests.integration.wire import PLAIN, TRACKING, WireClient
 
 CHARSETS: Final = "SELECT @@character_set_client, @@character_set_results, @@character_set_connection, @@collation_connection"
 
@@ -204,3 +204,24 @@ def test_users_do_not_share_backends(server: Server, one: Fanin, connect: Connec
     for _ in range(2):
         assert value(first, "SELECT CURRENT_USER()") == "app@%"
         assert value(second, "SELECT CURRENT_USER()") == "second@%"
+
+
+@pytest.mark.parametrize("capabilities", [PLAIN, TRACKING])
+@pytest.mark.parametrize("before", [0, 1])
+@pytest.mark.parametrize("target", [0, 1])
+def test_a_switch_of_autocommit_says_the_same_without_a_restore(
+    server: Server, one: Fanin, before: int, target: int, capabilities: Capability
+) -> None:
+    program = (f"SET autocommit={target}", "SELECT ROW_COUNT(), @@autocommit", "SHOW WARNINGS", "SELECT 1")
+    with WireClient(server.port, database="app", capabilities=capabilities) as direct:
+        direct.ok(f"SET autocommit={before}")
+        expected = [direct.query(text) for text in program]
+    arguments: dict[str, Any] = {"database": "app", "capabilities": capabilities}
+    with WireClient(one.port, **arguments) as client, WireClient(one.port, **arguments) as rival:
+        client.ok(f"SET autocommit={before}")
+        rival.ok(f"SET autocommit={1 - before}")
+        restores = one.metric("fanin_restores_total")
+        answers = [client.query(program[0])]
+        assert one.metric("fanin_restores_total") == restores
+        answers += [client.query(text) for text in program[1:]]
+        assert answers == expected
