@@ -70,10 +70,12 @@ def routes() -> Iterator[dict[int, list[Relay]]]:
 
 @pytest.fixture
 def routed(server: Server, fanin: MakeFanin, routes: dict[int, list[Relay]]) -> Routed:
-    """The same server as writer and as two readers."""
+    """The same server as writer and as two readers, which have seen nothing of other tests."""
     if server.port not in routes:
         routes[server.port] = [Relay(server.port).start() for _ in range(3)]
     relays = routes[server.port]
+    for relay in relays:
+        relay.forget()
     roles = (("writer", "writer"), ("reader-1", "reader"), ("reader-2", "reader"))
     upstream = [relay.upstream(*role) for relay, role in zip(relays, roles, strict=True)]
     plain = {"mode": "disabled"}

@@ -68,6 +68,11 @@ class Relay:
             with contextlib.suppress(OSError):
                 server.sendall(content)
 
+    def forget(self) -> None:
+        """What clients have sent so far does not count, and no line is to be cut."""
+        self._sent.clear()
+        self._word = b""
+
     def seen(self, word: bytes) -> int:
         """How often clients have sent it."""
         return sum(piece.count(word) for piece in self._sent)
