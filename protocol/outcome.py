@@ -24,6 +24,7 @@ class Outcome:
         "bytes_seen",
         "changes",
         "cursor_open",
+        "ends_in_rows",
         "error_code",
         "error_message",
         "error_sqlstate",
@@ -48,6 +49,8 @@ class Outcome:
         self.results: int = 0
         # Any of the results has columns.
         self.has_result_set: bool = False
+        # The last of them has.
+        self.ends_in_rows: bool = False
         # In the last result set, so far.
         self.rows: int = 0
         # The response ended in an ERR; the next three are then set. The SQLSTATE has five characters.
@@ -81,6 +84,7 @@ class Outcome:
         self.status = status
         self.results = 0
         self.has_result_set = False
+        self.ends_in_rows = False
         self.rows = 0
         if self.is_error:
             self.is_error = False

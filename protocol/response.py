@@ -189,6 +189,7 @@ class ResponseTracker(Outcome):
         self._clear(status)
         # the rows of a cursor come without their definitions
         self.has_result_set = command == _COM_STMT_FETCH
+        self.ends_in_rows = self.has_result_set
         self._sequence_id = 1
         self._inserts_eof = self._server_deprecate_eof and not client_deprecate_eof
         self._removes_eof = client_deprecate_eof and not self._server_deprecate_eof
@@ -313,6 +314,7 @@ class ResponseTracker(Outcome):
         first = chunk[pos + 4]
         if first == 0x00:
             self._ok(chunk, pos, end)
+            self.ends_in_rows = False
             self._end_result()
         elif first == 0xFB:
             # Also for COM_STMT_EXECUTE: MariaDB prepares LOAD DATA.
@@ -325,6 +327,7 @@ class ResponseTracker(Outcome):
                 if length != end - pos - 4 or count == 0 or count > 0xFFFF:
                     raise malformed("a column count is expected")
             self.has_result_set = True
+            self.ends_in_rows = True
             self.rows = 0
             self._left = count
             self._state = _DEFINITIONS

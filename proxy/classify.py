@@ -54,6 +54,7 @@ from proxy.statement import (
     NOTHING,
     ORDINARY,
     PREPARES_ONE,
+    READS_FOUND_ROWS,
     READS_INSERT_ID,
     SETS,
     SETS_INSERT_ID,
@@ -358,6 +359,9 @@ def _prepare(effects: Effects, tokens: list[Token]) -> None:
         effects.flags |= PREPARES_ONE
     inner = _inner(effects.plain(source), effects.lexing) if is_literal else None
     effects.prepares.append((name, inner))
+    if inner is None or inner.flags & READS_FOUND_ROWS:
+        # on MySQL the backend has to have it by then
+        effects.flags |= READS_INSERT_ID
     if inner is not None:
         # preparing it looks for its tables
         effects.flags |= inner.flags & (USES_TABLE | USES_NO_TABLE)

@@ -1,7 +1,7 @@
 """Texts that execute another text: what it means, and how it is run with what is known written in. Pure.
 
 On MariaDB PREPARE and EXECUTE of a text leave what that leaves, and it finds what the statement before has left. So EXECUTE of a known text
-is looked at as if that had been sent. What is written into it runs as EXECUTE IMMEDIATE, which has the same parameters.
+is looked at as if that had been sent; on MySQL so is what it leaves of FOUND_ROWS(). What is written into it runs as EXECUTE IMMEDIATE, which has the same parameters.
 """
 
 from __future__ import annotations

@@ -74,6 +74,7 @@ from proxy.vector import RESULTS_COLLATION, Vector
 MAX_CAPTURED: Final = 65536
 """Bytes of warnings and user variables that are captured of one session, unless the settings say otherwise."""
 
+MOST_FOUND_ROWS: Final = 64
 _LONGEST_WARNING: Final = 2100
 _SHORTEST_WARNING: Final = 11
 """Bytes of a row of SHOW WARNINGS."""
@@ -122,6 +123,12 @@ def row_count_command(row_count: int, multi_statements: bool) -> bytes:
     return probe_command(multi_statements) if row_count < 0 else _COM_PING
 
 
+def found_rows_command(found_rows: int) -> bytes:
+    """The payload that leaves this FOUND_ROWS(); for no more than MOST_FOUND_ROWS."""
+    source = b" UNION ALL ".join([b"SELECT 1"] * (found_rows or 1))
+    return b"\x03SELECT 1 FROM (%s) AS t LIMIT %d" % (source, found_rows)
+
+
 def insert_id_command(insert_id: int, may_be_newer: bool) -> bytes:
     """The payload that makes LAST_INSERT_ID() this session's. A backend comes to a session with 0 (`capture_commands`), so what it has
     if it ``may_be_newer`` is the session's, and stays."""
@@ -164,7 +171,7 @@ class ResidueKeeper(ConditionsKeeper):
         """A statement was answered: what it left behind."""
         statement = self.executed(statement)
         self.see_diagnostics(statement, response)
-        self._see_counts(statement, response)
+        self._see_counts(executed(statement, self._texts), response)
         if (
             response.any_insert_id
             or statement.flags & (SETS_INSERT_ID | CALLS)
@@ -192,12 +199,8 @@ class ResidueKeeper(ConditionsKeeper):
         if statement.flags & GETS_DIAGNOSTICS and not statement.flags & MULTI:
             return
         self.native |= ROW_COUNT
-        if not response.has_result_set:
-            self.row_count = response.affected_rows
-        else:
-            # the last result of a CALL is an OK; that of several statements may be one
-            is_last_ok = statement.flags & CALLS or (statement.flags & MULTI and response.affected_rows)
-            self.row_count = response.affected_rows if is_last_ok else -1
+        # the last result of a CALL is an OK, that of several statements may be one
+        self.row_count = -1 if response.ends_in_rows else response.affected_rows
         self._see_found_rows(statement, response)
 
     def _see_found_rows(self, statement: Statement, response: ResponseTracker) -> None:
@@ -387,12 +390,27 @@ class ResidueKeeper(ConditionsKeeper):
                 commands.append(row_count_command(self.row_count, self.vector.multi_statements))
                 self.native |= ROW_COUNT
             return commands
-        if not self._needs_insert_id(statement):
-            return commands
-        commands.append(insert_id_command(self.insert_id, may_be_newer=self.residue & INSERT_ID != 0))
-        self.residue |= INSERT_ID  # so that no session after this one finds it
-        self.native = INSERT_ID
+        if self._needs_insert_id(statement):
+            commands.append(insert_id_command(self.insert_id, may_be_newer=self.residue & INSERT_ID != 0))
+            self.residue |= INSERT_ID  # so that no session after this one finds it
+            self.native = INSERT_ID
+        if self._needs_found_rows(statement):
+            commands.append(found_rows_command(self.found_rows))
+            self.native = (self.native & INSERT_ID) | FOUND_ROWS
+            if statement.executes and self.row_count <= 0:
+                commands.append(row_count_command(self.row_count, self.vector.multi_statements))
         return commands
+
+    def _needs_found_rows(self, statement: Statement) -> bool:
+        """Whether prepared text, in which nothing can be written, may ask for it on MySQL: there PREPARE leaves it. It keeps the backend
+        from then on, so that little else is known here and not there."""
+        if not (statement.prepares or statement.executes) or statement.flags & MULTI or self.is_mariadb:
+            return False
+        if (self.native | self.residue) & FOUND_ROWS or self.found_rows > MOST_FOUND_ROWS:
+            return False
+        texts = [text for _, text in statement.prepares]
+        texts.extend([self._texts.get(name) for name in statement.executes])
+        return any([text is None or text.flags & READS_FOUND_ROWS != 0 for text in texts])
 
     def _needs_insert_id(self, statement: Statement) -> bool:
         """Whether `restore_residue` will restore the insert id for it."""

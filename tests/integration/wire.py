@@ -194,6 +194,8 @@ class WireClient:
             found += [self.payload(self.next_id) for _ in range(columns)]
             if not self.is_deprecating_eof:
                 found.append(self.payload(self.next_id))
+                if found[-1][0] == 0xFF:
+                    return found
                 if parse_eof(found[-1]).status & ServerStatus.CURSOR_EXISTS:
                     return found
                 found[-1] = BETWEEN

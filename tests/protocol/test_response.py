@@ -558,6 +558,18 @@ def test_fetching(cut: Callable[[bytes], Iterator[bytes]]) -> None:
         assert tracker.has_result_set
 
 
+def test_the_last_result_may_have_rows_or_none() -> None:
+    rows = [b"\x01", COLUMN, b"\x01x", build_ok(status=AUTOCOMMIT | MORE, header=0xFE)]
+    tracker = tracker_for()
+    tracker.feed(wire_of(*rows, build_ok(status=AUTOCOMMIT)))
+    assert tracker.is_complete and tracker.has_result_set and not tracker.ends_in_rows
+    tracker = tracker_for()
+    tracker.feed(
+        wire_of(build_ok(status=AUTOCOMMIT | MORE), *rows[:3], build_ok(status=AUTOCOMMIT, header=0xFE))
+    )
+    assert tracker.is_complete and tracker.ends_in_rows
+
+
 def prepare_ok(columns: int, params: int, warnings: int = 0) -> bytes:
     counts = columns.to_bytes(2, "little") + params.to_bytes(2, "little")
     return b"\0\x04\x03\x02\x01" + counts + b"\0" + warnings.to_bytes(2, "little")

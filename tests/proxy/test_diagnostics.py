@@ -3,9 +3,21 @@ from __future__ import annotations
 import pytest
 
 from protocol.wire import lenenc_bytes
-from proxy.diagnostics import EMPTY, Captured, assignments, deprecated_found_rows, parse_get, raised, recoded
+from proxy.classify import classify
+from proxy.diagnostics import (
+    EMPTY,
+    Captured,
+    assignments,
+    deprecated,
+    deprecated_found_rows,
+    is_signalled,
+    parse_get,
+    raised,
+    recoded,
+)
 from proxy.lexer import tokenize
 from proxy.sqlstates import sqlstate_of
+from tests.fakes.responses import err, ok, response
 
 
 def row(level: str, code: int, text: str, charset: str = "utf-8") -> bytes:
@@ -143,3 +155,33 @@ def test_sqlstates_of_both_servers() -> None:
     assert (sqlstate_of(1062, True), sqlstate_of(1062, False)) == (b"23000", b"23000")
     assert (sqlstate_of(1133, True), sqlstate_of(1133, False)) == (b"28000", b"42000")
     assert sqlstate_of(65535, True) == sqlstate_of(65535, False) == b"HY000"
+
+
+def test_what_came_on_top_is_in_the_character_set_of_the_rest() -> None:
+    older = Captured([row("Warning", 1365, "für", "latin-1")], 1, b"latin1", 1054, b"42S22")
+    error = raised(1047, b"08S01", "für".encode()).after(older, 10)
+    assert error.rows == [*older.rows, row("Error", 1047, "für", "latin-1")]
+    assert (error.warning_count, error.error_count, error.error_code, error.sqlstate) == (
+        2,
+        1,
+        1047,
+        b"08S01",
+    )
+    warning = deprecated(b"COM_FIELD_LIST", b"SHOW COLUMNS FROM statement").after(older, 1)
+    assert warning.rows == older.rows
+    assert (warning.warning_count, warning.error_code, warning.sqlstate) == (2, 1054, b"42S22")
+
+
+@pytest.mark.parametrize(
+    ("text", "result", "expected"),
+    [
+        ("SIGNAL SQLSTATE '01000'", ok(warnings=1), True),
+        ("SIGNAL SQLSTATE '45000'", err(1062), True),
+        ("DO 1/0", ok(warnings=1), False),
+        ("INSERT INTO t VALUES (1)", err(1644, b"45000"), True),
+        ("INSERT INTO t VALUES (1)", err(1062, b"45000"), True),
+        ("INSERT INTO t VALUES (1)", err(1062), False),
+    ],
+)
+def test_what_signal_has_raised(text: str, result: list[bytes], expected: bool) -> None:
+    assert is_signalled(classify(text.encode(), 0), response(result), False) == expected

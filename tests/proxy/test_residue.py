@@ -20,9 +20,17 @@ from proxy.conditions import (
     SOILED,
     USER_VARIABLES,
 )
-from proxy.diagnostics import Captured, is_signalled
+from proxy.diagnostics import Captured
 from proxy.keeping import commands_before_ours, is_untidy, ours_may_run
-from proxy.residue import BIT_OF, ResidueKeeper, capture_commands, insert_id_command, probe_command
+from proxy.residue import (
+    BIT_OF,
+    MOST_FOUND_ROWS,
+    ResidueKeeper,
+    capture_commands,
+    found_rows_command,
+    insert_id_command,
+    probe_command,
+)
 from proxy.results import packets, text_rows
 from proxy.session import SessionState
 from proxy.statement import Question
@@ -856,21 +864,6 @@ def test_what_keeps_the_diagnostics(story: Story, maria: Story) -> None:
     assert not story.keeps_diagnostics(getting, failed)
 
 
-@pytest.mark.parametrize(
-    ("text", "result", "expected"),
-    [
-        ("SIGNAL SQLSTATE '01000'", ok(warnings=1), True),
-        ("SIGNAL SQLSTATE '45000'", err(1062), True),
-        ("DO 1/0", ok(warnings=1), False),
-        ("INSERT INTO t VALUES (1)", err(1644, b"45000"), True),
-        ("INSERT INTO t VALUES (1)", err(1062, b"45000"), True),
-        ("INSERT INTO t VALUES (1)", err(1062), False),
-    ],
-)
-def test_what_signal_has_raised(text: str, result: list[bytes], expected: bool) -> None:
-    assert is_signalled(classify(text.encode(), 0), response(result), False) == expected
-
-
 # FOUND_ROWS() after other statements
 
 
@@ -1095,6 +1088,12 @@ def test_what_comes_on_top_on_the_backend_is_there(story: Story) -> None:
     command(story, 0x02, err(1049))
     story.lose_backend(rows(WARNING, WARNING))
     assert story.repeated_count() == 2
+    story.run("SELEC", err(1064))
+    command(story, 0x0D, rows())
+    assert story.pinged() == 1
+    story.lose_backend(rows(ERROR))
+    story.refused(1047, "Unknown command", ADDING.flags)
+    assert story.repeated_count() == 2
 
 
 def test_no_more_is_shown_than_the_session_wants(story: Story) -> None:
@@ -1111,3 +1110,74 @@ def test_what_comes_on_top_leaves_the_rest(story: Story, maria: Story) -> None:
     failure = response(err(1049))
     assert story.keeps_diagnostics(ADDING, failure)
     assert not maria.keeps_diagnostics(ADDING, failure)
+
+
+# Prepared text on MySQL
+
+ASKING = "PREPARE p FROM 'SELECT FOUND_ROWS() + 1'"
+THREE = b"\x03SELECT 1 FROM (SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1) AS t LIMIT 3"
+
+
+def restored(story: Story, text: str) -> list[bytes]:
+    commands: list[bytes] = story.restore_residue(classify(text.encode(), 0))
+    return commands
+
+
+def prepares(story: Story, text: str) -> None:
+    story.run(text, ok())
+    story.keeper._texts.update(dict(classify(text.encode(), 0).prepares))
+
+
+def found_three(story: Story) -> None:
+    story.run("SELECT a FROM t", rows([b"1"], [b"2"], [b"3"]))
+    story.moved()
+
+
+def test_prepared_text_finds_the_found_rows_of_before(story: Story, maria: Story) -> None:
+    for each in (story, maria):
+        found_three(each)
+    assert restored(story, ASKING) == [b"\x03SET last_insert_id=0", THREE]
+    assert restored(story, ASKING) == []
+    assert restored(maria, ASKING) == [b"\x03SET last_insert_id=0"]
+    assert found_rows_command(0) == b"\x03SELECT 1 FROM (SELECT 1) AS t LIMIT 0"
+
+
+@pytest.mark.parametrize(
+    "text", ["PREPARE p FROM 'SELECT 1'", "PREPARE p FROM 'SELECT FOUND_ROWS()'; SELECT 1"]
+)
+def test_text_that_cannot_ask_is_given_no_found_rows(story: Story, text: str) -> None:
+    found_three(story)
+    assert THREE not in restored(story, text)
+
+
+def test_more_found_rows_than_are_restored_stay_away(story: Story) -> None:
+    story.run("SELECT a FROM t", rows(*[[b"1"]] * (MOST_FOUND_ROWS + 1)))
+    story.moved()
+    assert len(restored(story, ASKING)) == 1
+
+
+def test_an_execution_finds_the_counts_that_an_answer_of_ours_has_left(story: Story) -> None:
+    found_three(story)
+    restored(story, ASKING)
+    prepares(story, ASKING)
+    story.ask("SELECT CONNECTION_ID()")
+    *_, found_rows, row_count = restored(story, "EXECUTE p")
+    assert (found_rows, row_count) == (b"\x03SELECT 1 FROM (SELECT 1) AS t LIMIT 1", probe_command(False))
+    story.keeper.native = INSERT_ID
+    story.keeper.row_count = 5
+    assert restored(story, "EXECUTE p") == [found_rows]
+
+
+def test_prepared_text_that_leaves_found_rows_alone_is_known_to(story: Story) -> None:
+    prepares(story, "PREPARE p FROM 'INSERT IGNORE INTO t VALUES (1)'")
+    story.run("EXECUTE p", ok())
+    assert not story.residue & FOUND_ROWS
+    story.run("EXECUTE unknown", ok())
+    assert story.residue & FOUND_ROWS
+
+
+def test_the_last_of_several_results_has_the_row_count(story: Story) -> None:
+    story.run("SELECT 1; COMMIT", rows([b"1"], status=MORE_RESULTS), ok())
+    assert story.row_count == 0
+    story.run("UPDATE t SET a=1; SELECT 1", ok(3, status=MORE_RESULTS), rows([b"1"]))
+    assert story.row_count == -1

@@ -1,5 +1,5 @@
 from protocol.framing import frame
-from proxy.results import packets, text_rows
+from proxy.results import packets, row_payloads, text_rows
 
 COLUMN = b"\x03def\x00\x00\x00\x01a\x00\x0c\x3f\x00\x0b\x00\x00\x00\x03\x00\x00\x00\x00\x00"
 
@@ -20,3 +20,7 @@ def test_an_empty_result_and_an_ok_have_no_rows() -> None:
 
 def test_packets_of_a_response_are_taken_apart_at_their_headers() -> None:
     assert packets(frame(b"a", 1) + frame(b"bc", 2)) == [b"a", b"bc"]
+
+
+def test_rows_may_be_left_as_they_are() -> None:
+    assert row_payloads(result(b"\x011", b"\xfb")) == [b"\x011", b"\xfb"]
