@@ -166,7 +166,16 @@ class TrackFilter:
     unless those are off.
     """
 
-    __slots__ = ("characteristics", "gtids", "schema", "state_change", "transaction", "variables")
+    __slots__ = (
+        "_without_lone_schema",
+        "characteristics",
+        "gtids",
+        "lone_schema",
+        "schema",
+        "state_change",
+        "transaction",
+        "variables",
+    )
 
     def __init__(
         self,
@@ -176,6 +185,7 @@ class TrackFilter:
         transaction: bool,
         gtids: bool,
         characteristics: bool = True,
+        lone_schema: bool = True,
     ) -> None:
         self.variables: frozenset[bytes] = variables
         self.schema: bool = schema
@@ -183,6 +193,24 @@ class TrackFilter:
         self.transaction: bool = transaction
         self.gtids: bool = gtids
         self.characteristics: bool = transaction and characteristics
+        # whether the schema is told when nothing else is that the client has asked for, although the server tells more
+        self.lone_schema: bool = lone_schema
+        self._without_lone_schema: TrackFilter | None = None
+
+    def without_lone_schema(self) -> TrackFilter:
+        """The same for a statement that leaves the schema. MariaDB may tell it, as it was: where it has chosen another inside, and back, it
+        does so with whatever it has to tell next."""
+        if self._without_lone_schema is None:
+            self._without_lone_schema = TrackFilter(
+                self.variables,
+                self.schema,
+                self.state_change,
+                self.transaction,
+                self.gtids,
+                self.characteristics,
+                lone_schema=False,
+            )
+        return self._without_lone_schema
 
     def passes(self, kind: int, content: bytes) -> bool:
         """Whether the client is to be sent this entry of a session-track block."""
@@ -236,9 +264,12 @@ EVERYTHING: Final = TrackFilter(
 
 def filter_changes(block: bytes, track: TrackFilter) -> bytes:
     """The entries of a session-track block that pass; empty when none does."""
-    parts = []
-    for kind, content in split_changes(block):
-        if track.passes(kind, content):
-            parts.append(bytes([kind]))
-            parts.append(lenenc_bytes(content))
-    return b"".join(parts)
+    entries = split_changes(block)
+    passing = [(kind, content) for kind, content in entries if track.passes(kind, content)]
+    if (
+        not track.lone_schema
+        and len(passing) < len(entries)
+        and all([kind == _SCHEMA for kind, _ in passing])
+    ):
+        return b""
+    return b"".join([bytes([kind]) + lenenc_bytes(content) for kind, content in passing])

@@ -37,6 +37,12 @@ NOT_RUN: Final = frozenset([
 ])
 # fmt: on
 
+# Errors of rows: some may have been read, or written, before. (Overflow, subquery and INTO of more than one row, duplicate keys, values that
+# do not fit, waits that were too long, interruptions.)
+OF_ROWS: Final = frozenset(
+    [1048, 1062, 1172, 1205, 1213, 1242, 1264, 1292, 1317, 1365, 1366, 1406, 1451, 1452, 1690, 1969]
+)
+
 _STATEMENT_ITEMS: Final = frozenset([b"number", b"row_count"])
 _ORIGINS: Final = frozenset([b"class_origin", b"subclass_origin"])
 _ITEMS: Final = _ORIGINS | {

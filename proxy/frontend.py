@@ -340,6 +340,8 @@ class Frontend(Lessee):
         session, track = self.session, self.track
         if session.placed:
             wire, track = tidying.rewritten(self, wire), tidying.track_of(self)
+        if track is not None and session.is_mariadb:
+            track = tidying.track_without_stray(self, track)
         backend.start_relay(self, wire, self.command, self.client_deprecate_eof, track, session.status)
         if len(wire) > MAX_PAYLOAD:
             backend.tracker.count_on(answer_id(wire), answer_id(self.wire))

@@ -61,6 +61,8 @@ def _become_fresh(frontend: Frontend) -> None:
     facts, shared = frontend.shared.facts, frontend.shared
     charsets = facts.charsets_after_reset(frontend.identity.collation)
     frontend.session.was_reset(tuple(charsets.values()), facts.status)
+    if facts.is_mariadb:
+        frontend.session.vector = frontend.session.vector.without_collation_of_schema()
     frontend.forget_statements()
     idling.begin(frontend.session, facts, frontend.capabilities, is_reset=True)
     tidying.know(frontend)

@@ -94,6 +94,7 @@ BIT_OF: Final[dict[int, int]] = {
 """Which residue a question is about; 0: none, only the proxy knows."""
 
 _COM_PING: Final = b"\x0e"
+_LEFT_BY_QUERY: Final = (UNKNOWN_FOUND_ROWS, UNKNOWN_ON_MARIADB)
 # What may ask for the diagnostics or counts that an earlier statement of the same text has left as they were.
 _READS_MORE: Final = re.compile(rb"\bdiagnostics\b|\bwarnings\b|\berrors\b|_count|found_rows", re.IGNORECASE)
 
@@ -194,6 +195,8 @@ class ResidueKeeper(ConditionsKeeper):
             self.row_count = -1
             self.native |= ROW_COUNT
             # what had run before it failed may have left another value, which only the backend knows
+            if self._has_counted_rows(statement, response.error_code):
+                self._found_rows_unknown()
             self.residue |= FOUND_ROWS & self.native
             return
         if statement.flags & GETS_DIAGNOSTICS and not statement.flags & MULTI:
@@ -202,6 +205,11 @@ class ResidueKeeper(ConditionsKeeper):
         # the last result of a CALL is an OK, that of several statements may be one
         self.row_count = -1 if response.ends_in_rows else response.affected_rows
         self._see_found_rows(statement, response)
+
+    def _has_counted_rows(self, statement: Statement, error_code: int) -> bool:
+        """MariaDB: a query that fails at a row leaves how many it has sent."""
+        is_query = statement.flags & IS_SELECT or statement.found_rows in _LEFT_BY_QUERY
+        return self.is_mariadb and error_code in diagnostics.OF_ROWS and bool(is_query)
 
     def _see_found_rows(self, statement: Statement, response: ResponseTracker) -> None:
         """What servers do, statement by statement, was measured: see `grammar` and `marks`."""

@@ -18,11 +18,14 @@ from proxy.kept import TRACKING, filter_of
 from proxy.lessee import TIDYING
 from proxy.reasons import CloseReason
 from proxy.results import text_rows
+from proxy.statement import CALLS, DROPS_SCHEMA, MAY_CALL, MAY_CALL_ON_MARIADB, MULTI, USES
 
 if TYPE_CHECKING:
     from proxy.frontend import Frontend
 
+COM_INIT_DB: Final = 0x02
 COM_QUERY: Final = 0x03
+_MAY_CHANGE_SCHEMA: Final = USES | DROPS_SCHEMA | CALLS | MAY_CALL | MAY_CALL_ON_MARIADB | MULTI
 
 
 def starts(frontend: Frontend, backend: Backend) -> bool:
@@ -78,6 +81,15 @@ def track_of(frontend: Frontend) -> TrackFilter | None:
     if frontend.track is not None and frontend.session.placed & TRACKING:
         return EVERYTHING
     return frontend.track
+
+
+def track_without_stray(frontend: Frontend, track: TrackFilter) -> TrackFilter:
+    """The filter for this command: without a schema that only comes along with what the client does not track."""
+    statement = frontend.statement
+    if track is EVERYTHING:
+        return track
+    may_change = statement.flags & _MAY_CHANGE_SCHEMA or statement.executes or statement.inner is not None
+    return track if may_change or frontend.command == COM_INIT_DB else track.without_lone_schema()
 
 
 def know(frontend: Frontend) -> None:

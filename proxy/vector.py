@@ -42,6 +42,11 @@ SPOILT_SCHEMA: Final = b""
 """The schema of a backend after a reset. It stays the same, but character_set_database, by which LOAD DATA reads, is then that of the server:
 it has to be chosen again."""
 
+_OF_SCHEMA: Final = b"collation_database"
+"""It follows the schema, until a reset on MariaDB: then it is that of the server, until a schema is chosen again. Its value in a vector says
+only that it is so."""
+_OF_SERVER: Final = b"@@GLOBAL.collation_database"
+
 # Must precede the character sets: they decide which collation a character set brings.
 _FIRST: Final = (b"default_collation_for_utf8mb4", b"character_set_collations")
 
@@ -148,8 +153,16 @@ class Vector:
         return _interned(schema, variables, False)
 
     def with_schema(self, schema: bytes | None) -> Vector:
-        """The same session in another schema."""
+        """The same session after it has chosen this schema, the one that it had or another."""
+        if _OF_SCHEMA in self.variables:
+            variables = {name: value for name, value in self.variables.items() if name != _OF_SCHEMA}
+            return _interned(schema, variables, self.multi_statements)
         return self if schema == self.schema else _interned(schema, self.variables, self.multi_statements)
+
+    def without_collation_of_schema(self) -> Vector:
+        """The same session after a reset on MariaDB, which leaves it its schema, but forgets the schema's collation."""
+        variables = {**self.variables, _OF_SCHEMA: _OF_SERVER}
+        return self if self.schema is None else _interned(self.schema, variables, self.multi_statements)
 
     def with_multi_statements(self, multi_statements: bool) -> Vector:
         """The same session with MULTI_STATEMENTS on or off."""
@@ -204,16 +217,20 @@ def restore_commands(actual: Vector, wanted: Vector) -> list[bytes] | None:
     they mean the same under every sql_mode and character set. Whoever runs them discards the backend if one fails.
     """
     commands: list[bytes] = []
-    if wanted.schema != actual.schema:
+    is_forgotten, was_forgotten = _OF_SCHEMA in wanted.variables, _OF_SCHEMA in actual.variables
+    if wanted.schema != actual.schema or (was_forgotten and not is_forgotten):
         if wanted.schema is None:
             return None
         commands.append(b"\x02" + wanted.schema)
+        was_forgotten = False
     if wanted.multi_statements != actual.multi_statements:
         commands.append(b"\x1b\x00\x00" if wanted.multi_statements else b"\x1b\x01\x00")
     if wanted.variables is not actual.variables:
         assignments = _assignments(actual.variables, wanted.variables)
         if assignments:
             commands.append(b"\x03SET " + b",".join(assignments))
+    if is_forgotten and not was_forgotten:
+        commands.append(b"\x03SET SESSION " + _OF_SCHEMA + b"=" + _OF_SERVER)
     return commands
 
 
@@ -236,7 +253,7 @@ def _assignments(actual: dict[bytes, bytes], wanted: dict[bytes, bytes]) -> list
             written.append(_assignment(name, wanted.get(name)))
     if not changed.isdisjoint(_CHARSETS):
         written.extend(_charsets(wanted))
-    changed.difference_update(_CHARSETS, _FIRST)
+    changed.difference_update(_CHARSETS, _FIRST, (_OF_SCHEMA,))
     written.extend([_assignment(name, wanted.get(name)) for name in sorted(changed)])
     return written
 

@@ -125,6 +125,20 @@ def test_a_filter_leaves_what_was_asked_for(track: TrackFilter, left: SessionCha
     assert filter_changes(BLOCK, track) == build_changes(left)
 
 
+def test_a_schema_that_comes_along_with_what_was_not_asked_for_is_left_out_where_it_cannot_have_changed() -> (
+    None
+):
+    track = DEFAULT_TRACK_FILTER.without_lone_schema()
+    assert DEFAULT_TRACK_FILTER.without_lone_schema() is track
+    stray = build_changes(SessionChanges(schema=b"shop", state_changed=True))
+    assert filter_changes(stray, DEFAULT_TRACK_FILTER) == build_changes(SessionChanges(schema=b"shop"))
+    assert filter_changes(stray, track) == b""
+    alone = build_changes(SessionChanges(schema=b"shop"))
+    assert filter_changes(alone, track) == alone
+    with_more = SessionChanges([(b"autocommit", b"ON")], b"shop")
+    assert filter_changes(BLOCK, track) == build_changes(with_more)
+
+
 def test_names_of_variables_are_compared_in_lower_case() -> None:
     block = build_changes(SessionChanges([(b"Time_Zone", b"SYSTEM")]))
     assert filter_changes(block, DEFAULT_TRACK_FILTER) == block

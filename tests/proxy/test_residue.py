@@ -1181,3 +1181,24 @@ def test_the_last_of_several_results_has_the_row_count(story: Story) -> None:
     assert story.row_count == 0
     story.run("UPDATE t SET a=1; SELECT 1", ok(3, status=MORE_RESULTS), rows([b"1"]))
     assert story.row_count == -1
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "is_unknown"),
+    [
+        ("SELECT 18446744073709551615 + 1", 1690, True),
+        ("INSERT INTO t SELECT 1", 1062, True),
+        ("CREATE TABLE t AS SELECT 18446744073709551615 + 1", 1690, True),
+        ("SELECT nope", 1054, False),
+        ("INSERT INTO t VALUES (1)", 1062, False),
+    ],
+)
+def test_a_query_that_fails_at_a_row_leaves_a_count_on_mariadb(
+    text: str, code: int, is_unknown: bool, story: Story, maria: Story
+) -> None:
+    for each in (story, maria):
+        each.run("SELECT 1", rows([b"1"]))
+        each.keeper.moved()
+        each.run(text, err(code))
+    assert story.value("SELECT FOUND_ROWS()") == b"1"
+    assert maria.value("SELECT FOUND_ROWS()") == (None if is_unknown else b"1")

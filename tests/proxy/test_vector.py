@@ -272,3 +272,19 @@ def test_mysql_tracks_by_name_what_may_be_set_in_a_session() -> None:
         b"session_track_system_variables='autocommit,innodb_lock_wait_timeout,gtid_next,sql_mode'"
     )
     assert NAMES_QUERY.startswith(b"SHOW ")
+
+
+def test_a_schema_whose_collation_a_reset_has_forgotten_is_chosen_again() -> None:
+    known = Vector.fresh(b"shop", {})
+    forgotten = known.without_collation_of_schema()
+    forgets = b"\x03SET SESSION collation_database=@@GLOBAL.collation_database"
+    assert restore_commands(known, forgotten) == [forgets]
+    assert restore_commands(forgotten, known) == [b"\x02shop"]
+    assert restore_commands(forgotten, forgotten) == []
+    other = forgotten.with_variables([(b"sql_mode", b"ANSI")])
+    assert restore_commands(forgotten, other) == [b"\x03SET SESSION sql_mode='ANSI'"]
+    assert restore_commands(Vector.fresh(b"other", {}), forgotten) == [b"\x02shop", forgets]
+    elsewhere = Vector.fresh(b"other", {}).without_collation_of_schema()
+    assert restore_commands(elsewhere, forgotten) == [b"\x02shop", forgets]
+    assert forgotten.with_schema(b"shop") is known
+    assert Vector.fresh(None, {}).without_collation_of_schema() is Vector.fresh(None, {})

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from protocol.packets import build_err, parse_err
-from tests.integration.steps import Command, Prepare, Query, Step
+from tests.integration.steps import Prepare, Query, Step
 from tests.twin.programs import Program
 
 Answers = list[list[bytes]]
@@ -51,20 +51,6 @@ def _got_numbered_condition(program: Program, position: int, got: Answers) -> bo
 _NUMBERED: Final = re.compile(r"\bGET\s+(CURRENT\s+)?DIAGNOSTICS\s+CONDITION\s+[^\d\s]", re.IGNORECASE)
 
 
-def _chooses_charset_after_reset(program: Program, position: int, got: Answers) -> bool:
-    del got
-    steps = [line.step for line in program.lines[: position + 1]]
-    resets = [
-        at for at, step in enumerate(steps) if isinstance(step, Command) and step.payload[0] in (0x11, 0x1F)
-    ]
-    chosen = [
-        at
-        for at, step in enumerate(steps)
-        if re.search(r"\bCHAR(SET|ACTER\s+SET)\b", text_of(step), re.IGNORECASE)
-    ]
-    return bool(resets and chosen) and program.schema is not None and resets[0] < chosen[-1]
-
-
 def _names_row_of_parameter(program: Program, position: int, got: Answers) -> bool:
     del program
     return b"for column ``.``." in got[position][-1]
@@ -87,11 +73,6 @@ KNOWN: Final = (
     KnownDifference(
         "GET DIAGNOSTICS CONDITION @n, after the backend has gone to another, is refused (README, Limits)",
         _got_numbered_condition,
-    ),
-    KnownDifference(
-        "MariaDB forgets @@character_set_database in a reset, and keeps the schema: SET CHARACTER SET then chooses the server's"
-        " (README, Limits)",
-        _chooses_charset_after_reset,
     ),
     KnownDifference(
         "FOUND_ROWS() is about the last SELECT; what it says after other statements is a matter of the server's implementation",
