@@ -67,11 +67,16 @@ class Execute(Step):
     has_cursor: bool = False
     binds: bool = True
 
+    def types(self) -> bytes:
+        """The types of the values, as they are sent."""
+        return b"".join(
+            bytes([VAR_STRING if isinstance(value, str) else LONGLONG, 0]) for value in self.values
+        )
+
     def run(self, client: WireClient, ids: dict[str, int]) -> list[bytes]:
         nulls = bytearray((len(self.values) + 7) // 8)
-        types = content = b""
+        content = b""
         for number, value in enumerate(self.values):
-            types += bytes([VAR_STRING if isinstance(value, str) else LONGLONG, 0])
             if value is None:
                 nulls[number // 8] |= 1 << number % 8
             elif isinstance(value, str):
@@ -80,7 +85,7 @@ class Execute(Step):
                 content += value.to_bytes(8, "little", signed=True)
         payload = b"\x17" + ids[self.name].to_bytes(4, "little") + bytes([self.has_cursor]) + b"\1\0\0\0"
         if self.values:
-            payload += bytes(nulls) + (b"\1" + types if self.binds else b"\0") + content
+            payload += bytes(nulls) + (b"\1" + self.types() if self.binds else b"\0") + content
         return client.command(payload)
 
 
