@@ -17,7 +17,7 @@ Pure:
   servers, pool keys), `replies` (errors of our own), `reasons` (of closes), `counters`, `results`
 
 Shells:
-- the data path: `listeners` -> `login` and `admission` (connection phase) -> `frontend` (one client; `special`, `binary`, `long_data`,
+- the data path: `listeners` -> `login` and `admission` (connection phase) -> `frontend` (one client; `special`, `several`, `binary`, `long_data`,
   `repreparing`, `resets`, `tidying`, `idling`, `beginning`, `overwriting`: what is rarer) on top of `lessee` (its dealings with pools; `blame`: what its pins are due to) -> `endpoint` (one server's pool; `jobs`: resets and captures) -> `backend` (one connection to it)
 - the slow path: `connector` (opens backends), `tls`, `rsa`, `tasks`, `paranoid` (dirties backends, for debugging)
 - the process: `cli` -> `app`, `shared` (what all sessions use), `snapshot`, `admin`, `metrics`, `logs`, `version`

@@ -111,15 +111,19 @@ def refuse(frontend: Frontend, wire: bytes, failure: Failure) -> None:
     """An error in the server's place: SHOW WARNINGS shows it, and on MySQL what is there already."""
     session, backend = frontend.session, frontend.backend
     if backend is not None and session.has_unread_diagnostics():
-        # they are read first, and the command begins anew
-        frontend.wire = wire
-        frontend.command = UNSTARTED
-        frontend.state = CAPTURING
-        backend.run(frontend, commands_before_ours(session), keeps_answers=True)
+        capture_first(frontend, backend, wire)
         return
     is_counted_anew = frontend.command in STATEMENT_COMMANDS and failure.code != MALFORMED
     session.refused(failure.code, failure.message, (COUNTING_ANEW if is_counted_anew else ADDING).flags)
     frontend.send(failure.wire(answer_id(wire)))
+
+
+def capture_first(frontend: Frontend, backend: Backend, wire: bytes) -> None:
+    """Read what the held backend has of the statement before; then the command begins anew."""
+    frontend.wire = wire
+    frontend.command = UNSTARTED
+    frontend.state = CAPTURING
+    backend.run(frontend, commands_before_ours(frontend.session), keeps_answers=True)
 
 
 # Preparing

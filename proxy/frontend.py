@@ -277,8 +277,7 @@ class Frontend(Lessee):
     # Starting commands
 
     def _start(self, wire: bytes) -> None:
-        if len(wire) == 4:
-            # an empty packet is no command: MySQL answers so, too
+        if len(wire) == 4:  # an empty packet is no command: MySQL answers so, too
             self._send(unknown_command().wire(1))
             return
         command = wire[4]
@@ -342,8 +341,10 @@ class Frontend(Lessee):
             wire, track = tidying.rewritten(self, wire), tidying.track_of(self)
         if track is not None and session.is_mariadb:
             track = tidying.track_without_stray(self, track)
+        if wire[3]:  # the client has got the beginning of the answer (`several`)
+            wire = frame(payload_of(wire))
         backend.start_relay(self, wire, self.command, self.client_deprecate_eof, track, session.status)
-        if len(wire) > MAX_PAYLOAD:
+        if len(wire) > MAX_PAYLOAD or self.wire[3]:
             backend.tracker.count_on(answer_id(wire), answer_id(self.wire))
         if self.is_write_paused:
             backend.pause_reading()

@@ -420,6 +420,13 @@ class ResidueKeeper(ConditionsKeeper):
         texts.extend([self._texts.get(name) for name in statement.executes])
         return any([text is None or text.flags & READS_FOUND_ROWS != 0 for text in texts])
 
+    def spoils_diagnostics(self, statement: Statement) -> bool:
+        """Whether restoring the insert id on the lease would clear warnings that are only there, and that the first of several statements
+        may ask for."""
+        if self.is_mariadb or not statement.flags & READS_DIAGNOSTICS:
+            return False
+        return self.residue & DIAGNOSTICS != 0 and self._needs_insert_id(statement)
+
     def _needs_insert_id(self, statement: Statement) -> bool:
         """Whether `restore_residue` will restore the insert id for it."""
         if self.native & INSERT_ID or not statement.reads_insert_id:

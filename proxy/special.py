@@ -33,6 +33,7 @@ from proxy.lessee import (
 from proxy.reasons import CloseReason
 from proxy.replies import GONE, Failure, lost, not_movable, ok, unknown_command
 from proxy.residue import probe_command
+from proxy.several import answer_first
 from proxy.shared import FIRST_CONNECTION_ID, STATEMENT_POOLING
 from proxy.statement import (
     BEGINS,
@@ -122,6 +123,12 @@ def _answer_residue(frontend: Frontend, wire: bytes, statement: Statement) -> bo
     if answer is not None:
         frontend.send(answer)
         return True
+    if statement.flags & MULTI:
+        if frontend.backend is not None and session.spoils_diagnostics(statement):
+            binary.capture_first(frontend, frontend.backend, wire)
+            return True
+        if answer_first(frontend, statement, payload_of(wire)[1:]):
+            return True
     inner = session.executed(statement)
     if asks(statement, inner):
         return _answer_executed(frontend, wire, statement, inner)

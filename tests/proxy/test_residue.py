@@ -1202,3 +1202,15 @@ def test_a_query_that_fails_at_a_row_leaves_a_count_on_mariadb(
         each.run(text, err(code))
     assert story.value("SELECT FOUND_ROWS()") == b"1"
     assert maria.value("SELECT FOUND_ROWS()") == (None if is_unknown else b"1")
+
+
+def test_several_statements_may_ask_for_warnings_that_restoring_clears(story: Story, maria: Story) -> None:
+    asking, other = (classify(text, 0) for text in (b"SHOW WARNINGS; SELECT 1", b"SELECT 1; SELECT 2"))
+    for each in (story, maria):
+        assert not each.spoils_diagnostics(asking)
+        each.run("SELECT 1/0 FROM t", rows([None], warnings=1))
+    assert story.spoils_diagnostics(asking)
+    assert not story.spoils_diagnostics(other)
+    assert not maria.spoils_diagnostics(asking)
+    story.keeper.native |= INSERT_ID
+    assert not story.spoils_diagnostics(asking)
