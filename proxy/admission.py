@@ -26,6 +26,7 @@ from protocol.server import (
     Verified,
 )
 from proxy import idling
+from proxy.aside import run_aside
 from proxy.backend import Backend, Owner
 from proxy.credentials import Credential
 from proxy.endpoint import Endpoint, Waiter
@@ -276,12 +277,30 @@ class Admission:
                 bool(login.capabilities & Capability.MULTI_STATEMENTS)
             )
         endpoint = shared.choose(self.is_reader)
+        is_known = credential is self._credential
+        if is_known and endpoint.is_exhausted() and await self._visit_aside(endpoint, identity):
+            return
         visit = Visit(endpoint, identity, shared.loop, wants_fresh)
         backend = await visit.lease()
         try:
             await visit.prepare(backend, self._vector())
         finally:
             visit.leave(backend)
+
+    async def _visit_aside(self, endpoint: Endpoint, identity: Identity) -> bool:
+        """The same on a side connection, for a user who is known: whoever wants to KILL what has all backends must come in. Raises the
+        server's Failure; False when it was of no use."""
+        login, credential = self.login, identity.credential
+        assert login is not None
+        async with endpoint.side_lock:
+            if self._can_admit_now() and not credential.needs_proof(self.shared.loop.time()):
+                # others have asked the same meanwhile
+                return True
+            command = init_db(login.database) if login.database else b""
+            failure = await run_aside(endpoint, credential, identity, command)
+        if failure is not None and not failure.is_limit:
+            raise failure
+        return failure is None and self._knows_charsets()
 
 
 class VisitTicket(Waiter):

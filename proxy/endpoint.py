@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mypy_extensions import mypyc_attr
 
+from proxy.aside import run_aside
 from proxy.backend import CLOSED, DYING, IDLE, Backend, LossListener, Owner
 from proxy.conditions import INSERT_ID, SOILED
 from proxy.connector import Facts, Target, open_backend
@@ -25,7 +26,7 @@ from proxy.pool_actions import CAPTURE, CLOSE, OPEN, RESET, WAKE, Action
 from proxy.pool_states import OPENING as MEMBER_OPENING
 from proxy.pool_states import PARKED, RESETTING
 from proxy.reasons import CloseReason
-from proxy.replies import Failure, of_ticket, refused_by_server, unreachable
+from proxy.replies import Failure, of_ticket, unreachable
 from proxy.residue import capture_commands
 from proxy.tasks import spawn
 from proxy.variables import CAPTURED
@@ -189,7 +190,7 @@ class Endpoint(LossListener):
         self.epoch: int = 0
         # statements prepared on one backend, if the server has room
         self.max_prepared: int = rules.max_prepared
-        # side connections (KILL) are outside the pool, one at a time: pool.size + 1 is never exceeded
+        # held by whoever has a side connection (`aside`)
         self.side_lock: asyncio.Lock = asyncio.Lock()
         # pool.paranoid: who has every backend between two commands
         self.strangers: Strangers | None = Strangers() if rules.is_paranoid else None
@@ -315,7 +316,7 @@ class Endpoint(LossListener):
         self.init_connect = None
         self.initialised = {}
 
-    def _learn_init_connect(self, user: bytes, backend: Backend) -> None:
+    def learn_init_connect(self, user: bytes, backend: Backend) -> None:
         if backend.init_connect not in (b"", self.init_connect) and self.log is not None:
             self.log.warning("server has init_connect: it is run again for each client", endpoint=self.name)
         self.init_connect = backend.init_connect
@@ -391,6 +392,10 @@ class Endpoint(LossListener):
         """Whether there are as many backends as there may be."""
         return self.core.size >= self.core.max_size
 
+    def is_exhausted(self) -> bool:
+        """Whether all backends that there may be are leased."""
+        return self.core.leased_count >= self.core.max_size
+
     def leases(self) -> int:
         """Backends in use."""
         return self.core.leased_count
@@ -424,35 +429,9 @@ class Endpoint(LossListener):
         self, credential: Credential, identity: Identity, server_id: int, is_query: bool
     ) -> Failure | None:
         """KILL [QUERY] on a side connection of the same user, given up after `pool.connect_timeout`. What was wrong, or None."""
+        command = COM_QUERY + b"KILL %s%d" % (b"QUERY " if is_query else b"", server_id)
         async with self.side_lock:
-            backend = Backend(_NOBODY, self.target.peer)
-            try:
-                await open_backend(
-                    backend,
-                    self.target,
-                    credential,
-                    identity.key_without_schema,
-                    None,
-                    identity.collation,
-                    self.facts,
-                    self.attributes,
-                )
-                job = SideJob(self.loop)
-                backend.run(job, [COM_QUERY + b"KILL %s%d" % (b"QUERY " if is_query else b"", server_id)])
-                async with asyncio.timeout(self.target.connect_timeout):
-                    failed = await job.done
-                if failed:
-                    tracker = backend.tracker
-                    return refused_by_server(tracker)
-                return None
-            except Failure as failure:
-                return failure
-            except ConnectionError as error:
-                return unreachable(self.name, str(error))
-            except TimeoutError:
-                return unreachable(self.name, "no answer to KILL")
-            finally:
-                backend.close(is_polite=True)
+            return await run_aside(self, credential, identity, command)
 
     def kill_and_discard(self, backend: Backend, identity: Identity) -> None:
         """The client left in mid-query: end the query on the server, then close. The member counts until then."""
@@ -531,7 +510,7 @@ class Endpoint(LossListener):
             raise
         self.is_answering = True
         self.last_failure = ""
-        self._learn_init_connect(credential.user, backend)
+        self.learn_init_connect(credential.user, backend)
         self.facts_known.set()
         self.counters.backends_opened += 1
         self._execute(self.core.opened(backend, self.loop.time()))
@@ -576,24 +555,6 @@ class _Ended:
             self.endpoint.discard(self.backend, self.reason)
 
 
-class SideJob(Owner):
-    """Waits for one command of a side connection."""
-
-    __slots__ = ("done",)
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.done: asyncio.Future[bool] = loop.create_future()
-
-    def ran(self, is_failed: bool) -> None:
-        if not self.done.done():
-            self.done.set_result(is_failed)
-
-    def backend_lost(self, cause: str) -> None:
-        if not self.done.done():
-            self.done.set_exception(ConnectionError(cause))
-
-
-_NOBODY: Final = LossListener()
 _NOBODYS_RESIDUE: Final = Holder()
 _LEAVER: Final = Leaver()
 _LEAVER_OF_WARNINGS: Final = LeaverOfWarnings()

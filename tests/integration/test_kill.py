@@ -68,6 +68,17 @@ def test_waiting_client_that_is_gone_frees_its_place(fanin: MakeFanin, server: S
         assert last.response(0x03)[3] == b"\x012"
 
 
+def test_who_wants_to_kill_what_has_the_whole_pool_comes_in(fanin: MakeFanin, server: Server) -> None:
+    """As command lines do at Ctrl-C, on a connection of their own and with a character set that nobody has asked for."""
+    one = fanin(server, pool_size=1)
+    with WireClient(one.port) as victim:
+        victim.send_query("SELECT SLEEP(30) FROM mysql.user")
+        eventually(lambda: running(server))
+        with WireClient(one.port, collation=8, database=None) as killer:
+            killer.ok(f"KILL QUERY {victim.thread_id}")
+        assert parse_err(victim.response(0x03)[-1]).code == 1317
+
+
 @pytest.mark.parametrize("kill", ["KILL QUERY {id}", "kill /* it */ query {id}"])
 def test_kill_query_interrupts_another_client(kill: str, two: Fanin, server: Server) -> None:
     with WireClient(two.port) as victim, WireClient(two.port) as killer:

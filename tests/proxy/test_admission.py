@@ -12,6 +12,7 @@ from proxy import tasks
 from proxy.credentials import PROOF_LIFETIME, Credential
 from proxy.reasons import CloseReason
 from tests.fakes.client import FakeClient
+from tests.fakes.server import REFUSED_FULL, ServerEnd
 from tests.fakes.wire import IN_TRANS, PING, error, init_db, ok, query
 from tests.fakes.world import World
 from tests.proxy.conftest import MakeWorld
@@ -233,6 +234,89 @@ def test_a_full_pool_lets_a_new_user_wait_and_then_says_why(world: World) -> Non
     assert world.pool() == "1 leased, 1 waiting"
     world.tick(5.1)
     assert client.refused is not None and client.refused.code == 1040
+
+
+# All backends leased
+
+
+def running(world: World) -> ServerEnd:
+    """The pool is taken by a statement that goes on."""
+    world.client(**OTHER).sends(query("SELECT SLEEP(1000)"))
+    server = world.backend()
+    server.gets(query("SELECT SLEEP(1000)"))
+    assert world.pool() == "1 leased"
+    return server
+
+
+def aside(world: World, server: ServerEnd) -> ServerEnd:
+    """The side connection that a login uses."""
+    assert world.pool() == "1 leased"
+    end = world.backend()
+    assert end is not server
+    return end
+
+
+def test_a_new_collation_is_measured_on_a_side_connection_while_all_are_leased(world: World) -> None:
+    server = running(world)
+    client = world.client(collation=8, **OTHER)
+    assert 8 in world.facts.charsets
+    assert aside(world, server).is_closed
+    client.sends(PING)
+    client.gets(ok())
+
+
+def test_a_password_is_proven_again_on_a_side_connection_while_all_are_leased(world: World) -> None:
+    running(world)
+    world.loop.advance(PROOF_LIFETIME + 1)
+    for client in [world.connects() for _ in range(3)]:
+        client.logs_in(**OTHER)
+        assert client.connected is not None
+    assert users(world) == [b"other", b"other"]
+    assert not world.writer.side_lock.locked()
+
+
+def test_a_revoked_password_is_refused_while_all_are_leased(world: World) -> None:
+    running(world)
+    world.server.passwords[b"other"] = b"changed"
+    world.loop.advance(PROOF_LIFETIME + 1)
+    client = world.connects()
+    client.logs_in(**OTHER)
+    world.loop.advance(1)
+    assert client.refused is not None and client.refused.code == 1045
+    assert world.shared.credentials.find(b"other") is None
+
+
+def test_a_schema_is_proven_on_a_side_connection_while_all_are_leased(world: World) -> None:
+    server = running(world)
+    clients = [world.connects() for _ in range(2)]
+    for client in clients:
+        client.logs_in(schema=b"shop", **OTHER)
+    end = aside(world, server)
+    end.gets(init_db("shop"))
+    end.answers(ok())
+    assert [client.connected is not None for client in clients] == [True, True]
+    assert users(world) == [b"other", b"other"]
+
+
+def test_an_unknown_schema_is_refused_while_all_are_leased(world: World) -> None:
+    server = running(world)
+    client = world.connects()
+    client.logs_in(schema=b"nowhere", **OTHER)
+    end = aside(world, server)
+    end.gets(init_db("nowhere"))
+    end.answers(error(1049))
+    assert client.refused is not None and client.refused.code == 1049
+
+
+def test_a_login_waits_for_the_pool_when_the_server_takes_no_side_connection(world: World) -> None:
+    server = running(world)
+    world.server.refusal = REFUSED_FULL
+    client = world.connects()
+    client.logs_in(collation=8, **OTHER)
+    assert world.pool() == "1 leased, 1 waiting"
+    world.server.refusal = None
+    server.answers(ok())
+    assert client.connected is not None
 
 
 # Broken off
