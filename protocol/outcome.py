@@ -21,7 +21,6 @@ class Outcome:
     __slots__ = (
         "affected_rows",
         "any_insert_id",
-        "bytes_seen",
         "changes",
         "cursor_open",
         "ends_in_rows",
@@ -76,8 +75,6 @@ class Outcome:
         self.num_params: int = 0
         # COM_STMT_EXECUTE or COM_STMT_FETCH: a cursor is open and has more to fetch.
         self.cursor_open: bool = False
-        # What the server sent, in bytes.
-        self.bytes_seen: int = 0
 
     def _clear(self, status: int) -> None:
         """A new response begins."""
@@ -101,7 +98,6 @@ class Outcome:
         self.num_columns = 0
         self.num_params = 0
         self.cursor_open = False
-        self.bytes_seen = 0
 
     def _read_error(self, payload: bytes) -> None:
         err = parse_err(payload)

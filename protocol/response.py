@@ -208,7 +208,6 @@ class ResponseTracker(Outcome):
         That is the same object when nothing needs translation, and empty when everything is held back. Raises
         RemoteProtocolError for whatever a server may not send here, bytes after the end of the response included.
         """
-        self.bytes_seen += len(chunk)
         if self._held:
             chunk = self._held + chunk
             if len(chunk) < self._needed:

@@ -95,19 +95,9 @@ def uint16(value: int) -> bytes:
     return value.to_bytes(2, "little")
 
 
-def uint24(value: int) -> bytes:
-    """int<3>."""
-    return value.to_bytes(3, "little")
-
-
 def uint32(value: int) -> bytes:
     """int<4>."""
     return value.to_bytes(4, "little")
-
-
-def uint64(value: int) -> bytes:
-    """int<8>."""
-    return value.to_bytes(8, "little")
 
 
 def lenenc_int(value: int) -> bytes:

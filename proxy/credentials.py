@@ -51,10 +51,6 @@ class Credential:
         configuration says is believed."""
         return not self.is_configured and now - self.proven_at > PROOF_LIFETIME
 
-    def can_log_in(self) -> bool:
-        """Whether it is enough to log in to a server (a native hash alone is not, before a client has logged in with it)."""
-        return self.password is not None or self.native_stage1 is not None
-
     def __repr__(self) -> str:
         return f"Credential(user={self.user!r}, is_configured={self.is_configured})"
 

@@ -154,7 +154,6 @@ class PoolCore(Settling):
             return NO_ACTIONS
         _expect(member, OPENING)
         self._backoff.succeeded()
-        member.opened_at = now
         member.expires_at = now + self.max_age * (1.0 - self.age_jitter * self._random())
         member.pool.prove(member.payload, member.credential)
         member.payload = member.credential = None
@@ -415,7 +414,6 @@ class PoolCore(Settling):
             members.leased.count,
             members.resetting.count,
             self._waiters.count,
-            members.leased.oldest,
             self._backoff.error,
         )
 
@@ -506,7 +504,7 @@ class PoolCore(Settling):
                 and not self._is_full()
                 and self._may_open(now)
             ):
-                self._open(pool, pool, pool.payload, pool.credential, now)
+                self._open(pool, pool, pool.payload, pool.credential)
 
 
 def _expect(member: Member, state: int) -> None:

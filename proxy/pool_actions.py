@@ -78,8 +78,6 @@ class PoolSnapshot:
         "idle",
         "leased",
         "max_size",
-        "oldest_lease",
-        "oldest_lease_since",
         "opening",
         "parked",
         "resetting",
@@ -97,7 +95,6 @@ class PoolSnapshot:
         leased: int,
         resetting: int,
         waiting: int,
-        oldest_lease: Member | None,
         cause: object,
     ) -> None:
         # "open", "paused", "draining" or "closed"
@@ -109,9 +106,6 @@ class PoolSnapshot:
         self.leased: int = leased
         self.resetting: int = resetting
         self.waiting: int = waiting
-        # the member leased for longest, and since when (apart, because the member may be leased anew by the time one looks)
-        self.oldest_lease: Member | None = oldest_lease
-        self.oldest_lease_since: float = 0.0 if oldest_lease is None else oldest_lease.leased_since
         # the last error if opening fails at present, else None
         self.cause: object = cause
 

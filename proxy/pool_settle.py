@@ -110,11 +110,10 @@ class Settling:
 
     # Steps of a member
 
-    def _open(self, queue: Queue, pool: KeyPool, payload: object, credential: object, now: float) -> Action:
+    def _open(self, queue: Queue, pool: KeyPool, payload: object, credential: object) -> Action:
         member = self._new_member(pool.key, payload)
         member.payload = payload
         member.credential = credential
-        member.opened_at = now
         self._members.add(member, pool)
         serve(member, queue)
         action = open_member(member, payload)
@@ -284,7 +283,7 @@ class Settling:
             self._close(replaced, CloseReason.EVICTED)
         ticket = self._waiters.uncovered(queue)
         pool = members.pool_of(ticket.key, now)
-        action = self._open(queue, pool, ticket.payload, ticket.credential, now)
+        action = self._open(queue, pool, ticket.payload, ticket.credential)
         action.replaces = replaced
         if ticket.wants_fresh and action.member is not None:
             action.member.ticket = ticket

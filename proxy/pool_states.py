@@ -47,7 +47,6 @@ class Member:
         "likeness",
         "newer",
         "older",
-        "opened_at",
         "payload",
         "pool",
         "serves",
@@ -62,8 +61,6 @@ class Member:
         # set by the core, and again when a release names another
         self.key: Hashable = None
         self.state: int = OPENING
-        # when the login succeeded; until then, when opening began
-        self.opened_at: float = 0.0
         # past this it is closed instead of becoming idle; set when it was opened
         self.expires_at: float = NEVER
         # when it last became idle or parked

@@ -114,7 +114,6 @@ class Statement:
 
     __slots__ = (
         "begins",
-        "changes_account",
         "collation",
         "defaults",
         "executes",
@@ -233,7 +232,6 @@ class Statement:
         self.needs_prepare: bool = self.reads_insert_id or kept != 0 or not flags & _SAYS_WHAT_IS_KEPT
         # the shell has something to do when it has run
         self.has_aftermath: bool = bool(flags & AFTERMATH)
-        self.changes_account: bool = bool(flags & CHANGES_ACCOUNT)
         # starts a transaction by its text
         self.begins: bool = bool(flags & BEGINS)
 

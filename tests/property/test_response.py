@@ -358,7 +358,6 @@ def said(tracker: ResponseTracker) -> tuple[object, ...]:
         tracker.any_insert_id,
         tracker.changes,
         tracker.cursor_open,
-        tracker.bytes_seen,
     )
 
 

@@ -434,7 +434,7 @@ def test_result_sets_both_ways(rows: int, cut: Callable[[bytes], Iterator[bytes]
         tracker = tracker_for(server_deprecates=server_deprecates, client_deprecates=not server_deprecates)
         assert relayed(tracker, sent, cut) == expected
         assert (tracker.is_complete, tracker.rows, tracker.warnings) == (True, rows, 1)
-        assert tracker.has_result_set and tracker.results == 1 and tracker.bytes_seen == len(sent)
+        assert tracker.has_result_set and tracker.results == 1
 
 
 @cut_each_way

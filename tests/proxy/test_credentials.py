@@ -20,15 +20,7 @@ def test_a_credential_knows_its_password_and_shows_none() -> None:
     known = credential()
     assert known.verifier.matches(b"secret")
     assert not known.verifier.matches(b"other")
-    assert known.can_log_in()
     assert "secret" not in repr(known)
-
-
-def test_a_native_hash_alone_logs_in_only_after_a_client_has_shown_stage_one() -> None:
-    known = credential(password=None)
-    assert not known.can_log_in()
-    known.native_stage1 = b"x" * 20
-    assert known.can_log_in()
 
 
 def test_a_learnt_credential_is_found_until_it_is_forgotten() -> None:

@@ -187,7 +187,7 @@ def test_stored_functions_in_values_are_suspected(value: str, expected: bool) ->
     ],
 )
 def test_accounts_changed_by_set(text: str) -> None:
-    assert classify(text.encode(), 0).changes_account
+    assert classify(text.encode(), 0).flags & flags.CHANGES_ACCOUNT
 
 
 @pytest.mark.parametrize(
@@ -354,7 +354,7 @@ def test_locks_and_handles(
 
 
 def test_flush_privileges_changes_accounts() -> None:
-    assert classify(b"FLUSH PRIVILEGES", 0).changes_account
+    assert classify(b"FLUSH PRIVILEGES", 0).flags & flags.CHANGES_ACCOUNT
 
 
 # Definitions
@@ -409,7 +409,7 @@ def test_dropped_schemas_are_noted() -> None:
 def test_account_statements_change_accounts_and_do_not_pin(text: str) -> None:
     statement = classify(text.encode(), 0)
 
-    assert statement.changes_account
+    assert statement.flags & flags.CHANGES_ACCOUNT
     assert pins(statement) == []
 
 

@@ -51,19 +51,10 @@ def test_an_action_carries_what_the_shell_needs() -> None:
     assert close_member(member(), CloseReason.LOST).reason is CloseReason.LOST
 
 
-def test_a_snapshot_keeps_the_age_of_the_oldest_lease() -> None:
-    leased = member()
-    leased.leased_since = 3.0
-    snapshot = PoolSnapshot("open", 9, 1, 2, 3, 4, 5, 6, leased, "no route")
-    leased.leased_since = 7.0
-    assert snapshot.oldest_lease is leased and snapshot.oldest_lease_since == 3.0
+def test_a_snapshot_says_how_many_are_where() -> None:
+    snapshot = PoolSnapshot("open", 9, 1, 2, 3, 4, 5, 6, "no route")
     assert repr(snapshot) == "open, bound 9: 1 opening, 2 idle, 3 parked, 4 leased, 5 resetting, 6 waiting"
     assert AcquireTimeout(5.0, snapshot).cause == "no route"
-
-
-def test_a_snapshot_without_leases_has_no_oldest() -> None:
-    snapshot = PoolSnapshot("open", 9, 0, 0, 0, 0, 0, 0, None, None)
-    assert snapshot.oldest_lease is None and snapshot.oldest_lease_since == 0.0
 
 
 def test_the_other_errors_say_no_more_than_their_name() -> None:

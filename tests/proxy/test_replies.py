@@ -13,7 +13,7 @@ from tests.fakes.wire import AUTOCOMMIT, packets
 
 
 def snapshot(cause: object = None) -> PoolSnapshot:
-    return PoolSnapshot("open", 2, 0, 0, 0, 2, 0, 1, None, cause)
+    return PoolSnapshot("open", 2, 0, 0, 0, 2, 0, 1, cause)
 
 
 def test_a_failure_is_an_err_packet() -> None:

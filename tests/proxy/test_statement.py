@@ -46,7 +46,4 @@ def test_several_statements_may_read_the_insert_id() -> None:
 
 
 def test_changed_accounts_have_an_aftermath() -> None:
-    statement = Statement(CHANGES_ACCOUNT)
-
-    assert statement.has_aftermath
-    assert statement.changes_account
+    assert Statement(CHANGES_ACCOUNT).has_aftermath
