@@ -154,6 +154,8 @@ def _prepare_answered(frontend: Frontend, backend: Backend) -> None:
         statement = shared.statements.lookup(frame(COM_QUERY + text), session.lexing)
         source = shared.sources.find(session.vector, text, statement, tracker.num_params)
         prepared = statements.add(source)
+        # routines and triggers of other schemas were looked at
+        session.has_stray_schema = True
         repreparing.prepared(frontend, backend, source)
         if statement.flags & USES_TABLE and shared.facts.is_mariadb:
             # its tables were looked for

@@ -61,6 +61,7 @@ class ConditionsKeeper(VariablesKeeper):
         "captured",
         "error_code",
         "error_sqlstate",
+        "has_stray_schema",
         "is_mariadb",
         "lost",
         "native",
@@ -93,12 +94,15 @@ class ConditionsKeeper(VariablesKeeper):
         # code and SQLSTATE of the error among them, if there is one
         self.error_code: int = 0
         self.error_sqlstate: bytes = b""
+        # MariaDB may tell the schema, unchanged, with the next thing that it has to tell: the answer that it belongs to could not
+        self.has_stray_schema: bool = False
 
     # What was answered
 
     def see_diagnostics(self, statement: Statement, response: ResponseTracker) -> None:
         """A statement, or what stands for a command that begins none, was answered."""
         flags = statement.flags
+        self.has_stray_schema = self.has_stray_schema or response.is_error
         if flags & ADDS_DIAGNOSTICS and not self.is_mariadb:
             self._see_added(flags, response)
             return

@@ -7,6 +7,7 @@ what it is told, and how long it may be idle.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from protocol.session_track import EVERYTHING, TrackFilter
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from proxy.frontend import Frontend
 
 COM_INIT_DB: Final = 0x02
+_MAY_FIRE: Final = re.compile(rb"[\s(]*(?:insert|replace|update|delete|load|with)\b|\s*/", re.IGNORECASE)
 COM_QUERY: Final = 0x03
 _MAY_CHANGE_SCHEMA: Final = USES | DROPS_SCHEMA | CALLS | MAY_CALL | MAY_CALL_ON_MARIADB | MULTI
 
@@ -84,9 +86,13 @@ def track_of(frontend: Frontend) -> TrackFilter | None:
 
 
 def track_without_stray(frontend: Frontend, track: TrackFilter) -> TrackFilter:
-    """The filter for this command: without a schema that only comes along with what the client does not track."""
-    statement = frontend.statement
-    if track is EVERYTHING:
+    """The filter for this command: without a schema that only comes along with what the client does not track. What fires triggers may tell
+    it with its own answer."""
+    statement, executing = frontend.statement, frontend.executing
+    text = frontend.wire[5:]
+    if frontend.command != COM_QUERY and executing is not None:
+        text = executing.own.text
+    if track is EVERYTHING or not frontend.session.is_mariadb or _MAY_FIRE.match(text) is not None:
         return track
     may_change = statement.flags & _MAY_CHANGE_SCHEMA or statement.executes or statement.inner is not None
     return track if may_change or frontend.command == COM_INIT_DB else track.without_lone_schema()
