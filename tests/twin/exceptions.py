@@ -85,6 +85,22 @@ def _executes_with_other_kinds(program: Program, position: int, got: Answers) ->
     return shape != shape_after(b"", types)
 
 
+def _bound_under_another_charset(program: Program, position: int, got: Answers) -> bool:
+    del got
+    executed = program.lines[position].step
+    if not isinstance(executed, Execute) or program.server != "mariadb" or executed.binds:
+        return False
+    since: list[str] = []
+    for line in program.lines[:position]:
+        since.append(text_of(line.step))
+        if isinstance(line.step, Execute) and line.step.name == executed.name and line.step.binds:
+            since.clear()
+    return any(_CHOOSING.search(text) for text in since)
+
+
+_CHOOSING: Final = re.compile(
+    r"\bNAMES\b|\bCHAR(SET|ACTER\s+SET)\b|\bcharacter_set_\w+|\bcollation_connection\b", re.IGNORECASE
+)
 _KEEPING: Final = re.compile(r"\s*(SHOW|SELECT\s+@@)", re.IGNORECASE)
 _SELECTING: Final = re.compile(r"\s*(SELECT|WITH|\(|TABLE|VALUES)(?!.*\bINTO\b)", re.IGNORECASE | re.DOTALL)
 
@@ -101,6 +117,10 @@ KNOWN: Final = (
     KnownDifference(
         "MySQL executes with the kinds of parameters of earlier executions; elsewhere those are not known (README, Limits)",
         _executes_with_other_kinds,
+    ),
+    KnownDifference(
+        "MariaDB takes parameters in the character set in which their types were sent; elsewhere they are sent again (README, Limits)",
+        _bound_under_another_charset,
     ),
     KnownDifference(
         "MariaDB names a row in errors about parameters of routines: that of whatever ran before",
