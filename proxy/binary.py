@@ -61,8 +61,8 @@ COM_STMT_FETCH: Final = 0x1C
 STATEMENT_COMMANDS: Final = frozenset({0x16, 0x17, 0x18, 0x19, 0x1A, 0x1C})
 EXECUTING: Final = frozenset({COM_STMT_EXECUTE, COM_STMT_SEND_LONG_DATA})
 """Run on the statement as the backend knows it, which may have to be prepared there first."""
-COUNTING: Final = frozenset({0x02, 0x0E, 0x1B})
-"""INIT_DB, PING, SET_OPTION: on MySQL their answers repeat the count of warnings of the statement before."""
+COUNTING: Final = frozenset({0x02, 0x0D, 0x0E, 0x1B})
+"""INIT_DB, DEBUG, PING, SET_OPTION: on MySQL their answers repeat the count of warnings of the statement before."""
 
 HELD_BACK: Final = COUNTING | {COM_STMT_PREPARE, COM_STMT_EXECUTE}
 """`holds_back` looks at their answers."""

@@ -3,7 +3,7 @@
 A statement clears what the one before has left, but for a few: those about the diagnostics, and on MariaDB those that use no table. On MySQL
 a command that is no statement adds to what is there: COM_FIELD_LIST warns of itself, COM_INIT_DB and others fail.
 
-MySQL's answers to COM_INIT_DB, COM_PING and COM_SET_OPTION repeat how many conditions the command before has raised, which need not be
+MySQL's answers to COM_INIT_DB, COM_DEBUG, COM_PING and COM_SET_OPTION repeat how many conditions the command before has raised, which need not be
 all that SHOW WARNINGS shows: a statement about the diagnostics raises none, COM_STMT_FETCH counts its own error only.
 
 References: MySQL documentation, "The MySQL Diagnostics Area", "COM_FIELD_LIST".

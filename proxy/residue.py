@@ -242,7 +242,8 @@ class ResidueKeeper(ConditionsKeeper):
         elif self.native & FOUND_ROWS:
             self._found_rows_unknown()
         else:
-            self._found_rows_are(0)
+            # or what it was there for another session: so 0 is written into what asks for it
+            self.found_rows = 0
 
     def _found_rows_unknown(self) -> None:
         self.residue |= FOUND_ROWS

@@ -259,9 +259,9 @@ def test_commands_in_one_segment_are_answered_in_order(world: World) -> None:
     client.gets(*expected, ok())
 
 
-def test_an_answer_counts_no_warnings_that_others_left_on_the_backend(world: World) -> None:
+@pytest.mark.parametrize("command", [frame(b"\x1b\x01\x00"), frame(b"\x0d")])
+def test_an_answer_counts_no_warnings_that_others_left_on_the_backend(world: World, command: bytes) -> None:
     client = world.client()
-    command = frame(b"\x1b\x01\x00")
     client.sends(command)
     server = world.backend()
     server.gets(command)
