@@ -68,6 +68,7 @@ from protocol.handshake import (
     is_ssl_request,
 )
 from protocol.packets import build_err, build_ok
+from protocol.session_track import SessionChanges
 
 # What Fanin offers to its clients (design.md, "Capabilities"); SSL is added where TLS is to be had. Bit 0 is set: we
 # are no MariaDB, whatever the server version says, and have no extended capabilities. Not offered because not handled in
@@ -562,10 +563,10 @@ class ServerLogin:
         except ValueError:
             return None
 
-    def accept(self, status: int, message: bytes = b"") -> bytes:
-        """The client is in: what has to be sent, the OK included, in wire form."""
+    def accept(self, status: int, message: bytes = b"", changes: SessionChanges | None = None) -> bytes:
+        """The client is in: what has to be sent, the OK included, in wire form. `changes` as for `build_ok`."""
         self._expect(_VERDICT)
-        self._send(build_ok(status=status, message=message))
+        self._send(build_ok(status=status, message=message, changes=changes))
         self._state = _CLOSED
         return self.take_output()
 

@@ -44,6 +44,7 @@ from proxy.statement import (
     SETS,
     SETS_AUTOCOMMIT,
     SETS_GLOBAL,
+    SETS_INSERT_ID,
     SETS_USER_VARIABLES,
     SHUTS_DOWN,
     SIGNALS,
@@ -476,7 +477,8 @@ def _kill(effects: Effects, tokens: list[Token]) -> None:
 
 def _load(effects: Effects, tokens: list[Token]) -> None:
     words = words_of(tokens[:5])
-    effects.flags |= USES_TABLE
+    # its OK does not tell of the insert id that it leaves
+    effects.flags |= USES_TABLE | SETS_INSERT_ID
     if b"local" in words:
         effects.flags |= LOCAL_INFILE
 

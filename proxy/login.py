@@ -15,10 +15,11 @@ import ssl
 from typing import Any, Final
 
 from protocol.auth import nonce_of
-from protocol.constants import ErrorCode
+from protocol.constants import Capability, ErrorCode
 from protocol.errors import ProtocolError, RemoteProtocolError
 from protocol.framing import PacketReader
 from protocol.server import OFFERED_CAPABILITIES, LoginRequested, ServerLogin
+from protocol.session_track import SessionChanges
 from proxy import tidying
 from proxy.admission import Admission, Door
 from proxy.frontend import Frontend
@@ -150,7 +151,7 @@ class Login(asyncio.BufferedProtocol, Door):
             peer=self.peer,
             program=login.attributes.get(b"program_name", b"").decode("utf-8", "replace")[:64],
         )
-        self.send(admission.machine.accept(session.status))
+        self.send(_welcome(admission, session, login.capabilities))
         frontend.attach(self.transport)
 
     def turned_away(self, failure: Failure) -> None:
@@ -273,6 +274,15 @@ class Login(asyncio.BufferedProtocol, Door):
         self.admission.machine.tls_started()
 
 
+def _welcome(admission: Admission, session: SessionState, capabilities: int) -> bytes:
+    """The OK, which tells a client that tracks which schema it has got."""
+    schema = session.vector.schema
+    is_told = schema is not None and capabilities & Capability.SESSION_TRACK
+    return admission.machine.accept(
+        session.status, changes=SessionChanges(schema=schema) if is_told else None
+    )
+
+
 class ChangeUser(Door):
     """COM_CHANGE_USER on a connection that is in: the old session is over, and so is the connection if the new login fails."""
 
@@ -361,7 +371,7 @@ class ChangeUser(Door):
             return
         self._leave()
         _changed_user(frontend, identity, session)
-        self.send(admission.machine.accept(session.status))
+        self.send(_welcome(admission, session, frontend.capabilities))
         frontend.go_on(self.reader.rest())
 
     def turned_away(self, failure: Failure) -> None:

@@ -39,6 +39,7 @@ from protocol.server import (
     TlsRequested,
     Verified,
 )
+from protocol.session_track import SessionChanges, parse_changes
 from protocol.wire import lenenc_bytes, uint16
 
 C = Capability
@@ -388,6 +389,15 @@ def test_known_password_takes_the_fast_path() -> None:
     assert wire[:6] == b"\x02\x00\x00\x02\x01\x03"
     assert wire[9] == 3
     assert parse_ok(payload_of(wire[6:]), False).message == b"welcome"
+
+
+def test_the_ok_may_tell_of_changes() -> None:
+    login = greeted()
+    asked(login, response(SHA2, sha2_scramble(b"secret", NONCE)))
+    login.verify(SHA2_ONLY)
+    wire = login.accept(2, changes=SessionChanges(schema=b"shop"))
+    found = parse_ok(payload_of(wire[6:]), True)
+    assert found.block is not None and parse_changes(found.block).schema == b"shop"
 
 
 @pytest.mark.parametrize("verifier", [None, Verifier.of_password(b"older"), Verifier()])

@@ -464,6 +464,8 @@ def test_calls_may_read_the_insert_id_and_set_arguments() -> None:
 def test_loads() -> None:
     assert classify(b"LOAD DATA LOCAL INFILE 'a' INTO TABLE t", 0).flags & flags.LOCAL_INFILE
     assert not classify(b"LOAD DATA INFILE 'a' INTO TABLE local", 0).flags & flags.LOCAL_INFILE
+    # no server tells in its answer which ids were made
+    assert classify(b"LOAD DATA INFILE 'a' INTO TABLE t", 0).flags & flags.SETS_INSERT_ID
     assert classify(b"LOAD DATA INFILE 'a' INTO TABLE t (b, @c)", 0).user_variables == (b"c",)
 
 

@@ -8,7 +8,8 @@ from protocol.auth import CACHING_SHA2_PASSWORD, NATIVE_PASSWORD, native_scrambl
 from protocol.constants import Capability
 from protocol.framing import frame
 from protocol.handshake import AuthSwitchRequest, HandshakeResponse41, HandshakeV10, SSLRequest
-from protocol.packets import parse_err
+from protocol.packets import build_ok, parse_err
+from protocol.session_track import SessionChanges
 from proxy.login import LOGIN_LIMIT, Doorway
 from proxy.reasons import CloseReason
 from proxy.rsa import encrypt
@@ -260,6 +261,34 @@ def test_a_user_is_changed_on_the_old_connection(world: World) -> None:
     server.answers(ok())
     client.sends(SELECT)
     server.gets(frame(b"\x03" + world.setup), init_db("test"))
+
+
+@pytest.mark.parametrize("tracks", [True, False])
+def test_a_client_that_tracks_is_told_its_schema_when_it_comes_in(world: World, tracks: bool) -> None:
+    wanted = OLD_CLIENT | (int(Capability.SESSION_TRACK) if tracks else 0)
+
+    def welcome(schema: bytes) -> bytes:
+        return build_ok(status=2, changes=SessionChanges(schema=schema) if tracks else None)
+
+    client = world.connects()
+    greeting = greeting_of(client)
+    capabilities = wanted | int(Capability.CONNECT_WITH_DB)
+    scramble = sha2_scramble(b"secret", greeting.nonce)
+    client.sends(
+        frame(
+            HandshakeResponse41(
+                capabilities, 1 << 24, 45, b"app", scramble, b"test", CACHING_SHA2_PASSWORD, {}
+            ).build(),
+            1,
+        )
+    )
+    client.gets(frame(b"\x01\x03", 2), frame(welcome(b"test"), 3))
+    for schema in (b"shop", b""):
+        client.sends(change_user(b"app", schema))
+        client.sends(frame(sha2_scramble(b"secret", switched(client).nonce), 2))
+        client.gets(
+            frame(b"\x01\x03", 3), frame(welcome(schema), 4) if schema else frame(build_ok(status=2), 4)
+        )
 
 
 def test_commands_behind_the_change_are_those_of_the_new_user(world: World) -> None:
