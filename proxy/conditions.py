@@ -25,6 +25,7 @@ from proxy.statement import (
     GETS_DIAGNOSTICS,
     KEEPS_DIAGNOSTICS,
     MULTI,
+    READS_DIAGNOSTICS,
     USES_NO_TABLE,
     USES_TABLE,
     Statement,
@@ -117,6 +118,11 @@ class ConditionsKeeper(VariablesKeeper):
             self._are_on_backend()
         elif flags & KEEPS_DIAGNOSTICS or (self.is_mariadb and not self._are_replaced(statement)):
             pass
+        elif flags & (MULTI | READS_DIAGNOSTICS) == MULTI | READS_DIAGNOSTICS and not self.is_mariadb:
+            # the last of several statements may be about those of another
+            self.diagnostics_unseen()
+            self.captured = None
+            self._are_on_backend()
         elif self.is_mariadb and leaves_unseen(statement):
             self.diagnostics_unseen()
             self.captured = None
@@ -170,8 +176,10 @@ class ConditionsKeeper(VariablesKeeper):
         elif self._own_count >= 0:
             self._own_count += raised
         if raised:
-            self.error_code = response.error_code
-            self.error_sqlstate = response.error_sqlstate
+            if not (self.residue & DIAGNOSTICS and self.error_code):
+                # else the SQLSTATE of the older one may be all that is not known by its code
+                self.error_code = response.error_code
+                self.error_sqlstate = response.error_sqlstate
             charset = self.results_charset()
             self._add(
                 diagnostics.raised(

@@ -91,8 +91,9 @@ class Captured:
         """What is there when this came on top, on MySQL, where at ``most`` so many are kept (max_error_count)."""
         count = older.warning_count + self.warning_count
         rows = [*older.rows, *[recoded(row, self.charset, older.charset, False) for row in self.rows]]
-        error_code = self.error_code or older.error_code
-        return Captured(rows[:most], count, older.charset, error_code, self.sqlstate or older.sqlstate)
+        # the SQLSTATE of the older error may be all that is not known by its code
+        told = older if older.error_code else self
+        return Captured(rows[:most], count, older.charset, told.error_code, told.sqlstate)
 
     def with_invalid_condition(self) -> Captured:
         """What is there after a GET DIAGNOSTICS about a condition that is not: one more."""

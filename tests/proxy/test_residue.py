@@ -1216,3 +1216,16 @@ def test_several_statements_may_ask_for_warnings_that_restoring_clears(story: St
     assert not maria.spoils_diagnostics(asking)
     story.keeper.native |= INSERT_ID
     assert not story.spoils_diagnostics(asking)
+
+
+def test_the_last_of_several_statements_may_show_the_warnings_of_another(story: Story) -> None:
+    story.run("SELECT 1/0; SHOW WARNINGS", rows([None], status=MORE_RESULTS, warnings=1), rows(WARNING))
+    assert story.residue & DIAGNOSTICS
+    story.lose_backend(rows(WARNING), rows([b"1", b"0", b"0"]))
+    assert (story.repeated_count(), shown(story)) == (0, [b"1365"])
+
+
+def test_the_sqlstate_of_the_first_error_is_kept(story: Story) -> None:
+    story.run("CALL p()", err(1644, b"45000"))
+    command(story, 0x02, err(1049))
+    assert (story.error_code, story.error_sqlstate) == (1644, b"45000")

@@ -69,6 +69,15 @@ def _counts_rows_of_no_select(program: Program, position: int, got: Answers) -> 
     return bool(before) and not _SELECTING.match(text_of(before[-1]))
 
 
+def _is_told_late(program: Program, position: int, got: Answers) -> bool:
+    if program.client != "tracking" or got[position][-1][:1] != b"\0":
+        return False
+    return any(_CALLING.search(text_of(line.step)) for line in program.lines[:position])
+
+
+_CALLING: Final = re.compile(r"\bSELECT\b.*\b(counter|note_of|last_id)\(", re.IGNORECASE)
+
+
 def _executes_with_other_kinds(program: Program, position: int, got: Answers) -> bool:
     del got
     executed = program.lines[position].step
@@ -113,6 +122,10 @@ KNOWN: Final = (
     KnownDifference(
         "FOUND_ROWS() is about the last SELECT; what it says after other statements is a matter of the server's implementation",
         _counts_rows_of_no_select,
+    ),
+    KnownDifference(
+        "what a function changed in the session is told with the next OK to clients whose result sets end in an EOF (README, Limits)",
+        _is_told_late,
     ),
     KnownDifference(
         "MySQL executes with the kinds of parameters of earlier executions; elsewhere those are not known (README, Limits)",
