@@ -59,6 +59,7 @@ HOT_PROXY = (
     "blame",
     "endpoint",
     "overwriting",
+    "unseen",
     "jobs",
 )
 # All in one shared library: calls between the modules stay native.

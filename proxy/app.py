@@ -174,6 +174,7 @@ class Process:
                 loop,
             )
             endpoint.log = logs.get_logger("endpoints")
+            shared.surveys_definitions = True
             (shared.readers if upstream.role.value == "reader" else shared.writers).append(endpoint)
 
     def _listen(self, shared: Shared) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from protocol.constants import Command
 from proxy.conditions import DIAGNOSTICS, USER_VARIABLES
 from proxy.digest import READ, digest
+from proxy.pin_records import SessionPins
 from proxy.pins import BITS, PinReason
 from proxy.statement import CALLS, MULTI, SETS
 
@@ -23,6 +24,7 @@ DECLINABLE: Final = DIAGNOSTICS | USER_VARIABLES
 """Residue that may not be captured."""
 _WITH_TEXT: Final = frozenset({BEGINS_SESSION, 0x03, 0x16})
 _ON_STATEMENT: Final = frozenset({0x17, 0x1A, 0x1C})
+_IN_TRANS: Final = 1
 _COMMANDS: Final = frozenset([int(command) for command in Command])
 _MAY_SET_CHARSET: Final = SETS | CALLS | MULTI
 
@@ -63,3 +65,28 @@ def _digest(lessee: Lessee, text: bytes, may_set_charset: bool) -> str:
     # the charset may be another one since this statement
     is_unsafe = (lessee.counted_pins | lessee.session.pinned) & BITS[PinReason.UNSAFE_CHARSET] != 0
     return digest(text, is_unsafe or may_set_charset)
+
+
+def count_pins(lessee: Lessee, by_residue: bool) -> None:
+    """Record what is new, what has ended, and whether time is charged."""
+    session = lessee.session
+    pinned = session.pinned
+    counts_time = session.status & _IN_TRANS == 0
+    if pinned == lessee.counted_pins and counts_time == lessee.counts_time:
+        return
+    now, reasons = lessee.shared.loop.time(), session.pin_reasons()
+    new = pinned & ~lessee.counted_pins
+    for reason in reasons:
+        if new & BITS[reason]:
+            lessee.shared.counters.count_pin(reason.value)
+    pins = lessee.pins
+    if pins is None:
+        endpoint, backend = lessee.endpoint, lessee.backend
+        assert endpoint is not None and backend is not None
+        pins = lessee.pins = SessionPins(lessee.shared.pins, endpoint.name, backend.server_id)
+    text = ""
+    if new:
+        text = digest_of_residue(lessee) if by_residue else digest_of_command(lessee)
+    pins.update(reasons, text, counts_time, now)
+    lessee.counted_pins = pinned
+    lessee.counts_time = counts_time

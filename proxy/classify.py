@@ -56,6 +56,7 @@ from proxy.statement import (
     PREPARES_ONE,
     READS_FOUND_ROWS,
     READS_INSERT_ID,
+    REDEFINES,
     SETS,
     SETS_INSERT_ID,
     UNKNOWN_FOUND_ROWS,
@@ -182,6 +183,11 @@ _WITH_QUERIES: Final = EXPLAINING | {b"do", b"set"}
 _OF_ALL: Final = USES_NO_TABLE | KEEPS_DIAGNOSTICS
 
 
+_REDEFINING: Final = frozenset([b"create", b"alter", b"drop", b"rename"])
+_DEFINITIONS: Final = re.compile(rb"\b(?:view|trigger|function|procedure|package|rename)\b", re.IGNORECASE)
+_LONGEST_HEAD: Final = 512
+
+
 def _compose(text: bytes, lexing: int, found: Survey) -> Statement:
     """All statements of a text in one record."""
     effects = Effects(text, lexing, found.is_conditional)
@@ -202,6 +208,8 @@ def _compose(text: bytes, lexing: int, found: Survey) -> Statement:
         begin, head_end, first_mark = heads[i * HEAD_SIZE : i * HEAD_SIZE + HEAD_SIZE]
         i += 1
         word = text[begin:head_end].lower()
+        if word in _REDEFINING and _DEFINITIONS.search(text, begin, begin + _LONGEST_HEAD) is not None:
+            effects.flags |= REDEFINES
         end = _end_of_routine(effects, begin) if word == b"create" else 0
         if end:
             # a routine's body is not executed: go on with the first statement after it

@@ -13,7 +13,7 @@ from typing import Any, Final
 from protocol.errors import ProtocolError
 from protocol.framing import MAX_PAYLOAD, CommandReader, FileReader, answer_id, frame, payload_of
 from protocol.response import DEFAULT_TRACK_FILTER, TrackFilter
-from proxy import beginning, binary, idling, long_data, overwriting, resets, special, tidying
+from proxy import beginning, binary, idling, long_data, overwriting, resets, special, tidying, unseen
 from proxy.backend import Backend
 from proxy.binary import AGAIN, COM_STMT_SEND_LONG_DATA, EXECUTING, HELD_BACK, STATEMENT_COMMANDS
 from proxy.blame import BEGINS_SESSION, DECLINABLE, note_residue
@@ -38,6 +38,7 @@ from proxy.lessee import (
     READY,
     RELAYING,
     RESETTING,
+    SURVEYING,
     TIDYING,
     UNSTARTED,
     WAITING,
@@ -66,9 +67,9 @@ BACKLOG_LIMIT: Final = 65536
 PAUSED_BY_BACKLOG: Final = 1
 PAUSED_BY_SERVER: Final = 2
 PAUSED_BY_CLIENT: Final = 4
-_BEFORE_COMMAND: Final = frozenset({CAPTURING, CLEANING, PREPARING, PREPARING_STATEMENT})
+_BEFORE_COMMAND: Final = frozenset({CAPTURING, CLEANING, PREPARING, PREPARING_STATEMENT, SURVEYING})
 _UNANSWERED: Final = frozenset(
-    {BEGINNING, CAPTURING, CLEANING, PREPARING, PREPARING_STATEMENT, RELAYING, RESETTING}
+    {BEGINNING, CAPTURING, CLEANING, PREPARING, PREPARING_STATEMENT, RELAYING, RESETTING, SURVEYING}
 )
 OPEN_TRIES: Final = 3
 """Backends tried for one command when each turns out to be dead before the command was sent."""
@@ -418,6 +419,8 @@ class Frontend(Lessee):
             self.captured_here(backend, is_failed)
         elif self.state == BEGINNING:
             beginning.ran(self, backend, is_failed)
+        elif self.state == SURVEYING:
+            unseen.answered(self, backend, is_failed)
 
     def told_unasked(self, chunk: bytes) -> None:
         # 4031, 1053 and the like, before the server closes

@@ -16,6 +16,7 @@ A session is always in one of these states:
     AWAITING_KILL  the statement is over, a KILL aimed at it is still under way; ABSORBING_KILL: a command of ours takes it
     CAPTURING   the residue on its lease is being read, because commands of ours have to run there before the client's
     TIDYING     the command is over, commands of ours ask for variables and put the backend back (`tidying`)
+    SURVEYING   its backend is asked which views and triggers read the insert id (`unseen`)
     CHANGING    COM_CHANGE_USER: the new user is being authenticated
     BEGINNING   the server's init_connect runs for the session, before its first command (`beginning`)
     CLOSED
@@ -27,8 +28,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from proxy import unseen
 from proxy.backend import Backend
-from proxy.blame import digest_of_command, digest_of_residue
+from proxy.blame import count_pins
 from proxy.classify import NOTHING, Statement
 from proxy.clearing import mark_commands, soil
 from proxy.conditions import INSERT_ID, SOILED
@@ -38,7 +40,7 @@ from proxy.jobs import reset_commands
 from proxy.keeping import commands_before_ours, lease_lost, ours_may_run, place, reads_kept
 from proxy.overwriting import overwrites as overwrites_state
 from proxy.pin_records import SessionPins
-from proxy.pins import BITS, PinReason
+from proxy.pins import PinReason
 from proxy.pool_states import RESETTING as RESETTING_MEMBER
 from proxy.prepared import Prepared
 from proxy.reasons import CloseReason
@@ -67,7 +69,8 @@ CAPTURING: Final = 14
 TIDYING: Final = 15
 ABSORBING_KILL: Final = 16
 BEGINNING: Final = 17
-CLOSED: Final = 18
+SURVEYING: Final = 18
+CLOSED: Final = 19
 UNSTARTED: Final = -1  # as the command
 STATE_NAMES: Final = (
     "ready",
@@ -88,6 +91,7 @@ STATE_NAMES: Final = (
     "tidying",
     "awaiting-kill",
     "beginning",
+    "surveying",
     "closed",
 )
 
@@ -206,7 +210,7 @@ class Lessee(Holder):
             return
         if self.session.pinned:
             self.count_pinned_command()
-        if self.statement.needs_prepare:
+        if self.statement.needs_prepare or (self.session.insert_id and unseen.reads(self)):
             # its insert id may still have to be restored, or kept variables have to be put there
             self.prepare(backend)
         else:
@@ -306,12 +310,15 @@ class Lessee(Holder):
             backend.vector is session.vector
             and backend.variables is session.variables
             and not self.statement.needs_prepare
+            and not session.insert_id
         ):
             self.run_command(backend)
             return
         variables = session.variables
         if backend.variables is not variables and not overwrites(variables, backend.variables):
             self._clean(backend)
+            return
+        if session.insert_id and unseen.asks_first(self, backend):
             return
         if self.statement.flags & SETS_AUTOCOMMIT and overwrites_state(self, backend):
             self.run_command(backend)
@@ -330,6 +337,8 @@ class Lessee(Holder):
             commands.append(restore_command(variables))
         if self.statement.reads_insert_id:
             commands.extend(session.restore_residue(self.statement))
+        elif session.insert_id and unseen.reads(self):
+            commands.append(unseen.restore(session))
         commands.extend(mark_commands(session, self.statement))
         if reads:
             commands.append(place(session, reads))
@@ -345,6 +354,11 @@ class Lessee(Holder):
         backend.vector = self.session.vector
         backend.variables = self.session.variables
         self.run_command(backend)
+
+    def survey(self, backend: Backend, commands: list[bytes]) -> None:
+        """Ask these on the lease (`unseen`)."""
+        self.state = SURVEYING
+        backend.run(self, commands, keeps_answers=True)
 
     def _clean(self, backend: Backend) -> None:
         """The backend has user variables of another session. No statement makes them as if they had never been."""
@@ -487,29 +501,8 @@ class Lessee(Holder):
             endpoint.discard(backend, CloseReason.DIRTY)
 
     def count_pins(self, by_residue: bool = False) -> None:
-        """After an answer: the session is pinned, or was. Records what is new, what has ended, and whether time is charged. ``by_residue``:
-        for what an earlier command has left."""
-        session = self.session
-        pinned = session.pinned
-        counts_time = session.status & IN_TRANS == 0
-        if pinned == self.counted_pins and counts_time == self.counts_time:
-            return
-        now, reasons = self.shared.loop.time(), session.pin_reasons()
-        new = pinned & ~self.counted_pins
-        for reason in reasons:
-            if new & BITS[reason]:
-                self.shared.counters.count_pin(reason.value)
-        pins = self.pins
-        if pins is None:
-            endpoint, backend = self.endpoint, self.backend
-            assert endpoint is not None and backend is not None
-            pins = self.pins = SessionPins(self.shared.pins, endpoint.name, backend.server_id)
-        text = ""
-        if new:
-            text = digest_of_residue(self) if by_residue else digest_of_command(self)
-        pins.update(reasons, text, counts_time, now)
-        self.counted_pins = pinned
-        self.counts_time = counts_time
+        """After an answer: the session is pinned, or was. ``by_residue``: for what an earlier command has left."""
+        count_pins(self, by_residue)
 
     def end_pins(self) -> None:
         """The lease is over, and what was pinned to it."""

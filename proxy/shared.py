@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from proxy.endpoint import Endpoint
     from proxy.frontend import Frontend
     from proxy.login import Login
+    from proxy.unseen import Survey
 
 FIRST_CONNECTION_ID: Final = 0x80000000
 """Own ids never meet a server's own (field.md, trap 45)."""
@@ -63,6 +64,8 @@ class Shared:
         "readers",
         "sources",
         "statements",
+        "surveys",
+        "surveys_definitions",
         "writers",
     )
 
@@ -121,6 +124,9 @@ class Shared:
         self.now: float = loop.time()
         # clients by the time at which their wait_timeout may be up
         self.idle: IdleWatch[Frontend] = IdleWatch(self.now)
+        # names of endpoints and users -> the definitions that read the insert id; set by the process: whether they are asked for
+        self.surveys: dict[tuple[str, bytes], Survey] = {}
+        self.surveys_definitions: bool = False
         self.is_draining: bool = False
         self.next_id: int = 0
 

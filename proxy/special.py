@@ -42,6 +42,7 @@ from proxy.statement import (
     MAY_RELEASE,
     MULTI,
     OWN_ID,
+    REDEFINES,
     RELEASES,
     SETS_GLOBAL,
 )
@@ -341,6 +342,8 @@ def aftermath(frontend: Frontend, is_error: bool) -> None:
         frontend.shared.credentials.forget_all()
     if flags & SETS_GLOBAL:
         frontend.shared.forget_baseline()
+    if flags & REDEFINES:
+        frontend.shared.surveys.clear()
     if closes_connection(frontend.session, flags):
         # the server has closed the connection after its OK, so the client's is over, too ("COMMIT .. RELEASE")
         frontend.discard(CloseReason.DIRTY)

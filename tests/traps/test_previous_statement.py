@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from protocol.constants import Capability
-from tests.integration.running import rows, value
+from tests.integration.running import rows, run, value
 from tests.integration.steps import Execute, Prepare
 from tests.traps.trap import COUNT, INSERT, Trap
 
@@ -40,6 +40,37 @@ def test_last_insert_id(trap: Trap) -> None:
         INSERT, Prepare("p", "SELECT v FROM t WHERE id = LAST_INSERT_ID()"), Execute("p"), Execute("p")
     )
     assert kept == [""] * 4
+    # views and triggers ask for it without a word, and what leads to them
+    definitions = (
+        "CREATE FUNCTION newest() RETURNS INT READS SQL DATA RETURN LAST_INSERT_ID() * 2",
+        "CREATE VIEW asking AS SELECT LAST_INSERT_ID() AS i",
+        "CREATE VIEW asking_view AS SELECT i + 1 AS j FROM asking",
+        "CREATE VIEW `calling view` AS SELECT newest() AS n",
+        "CREATE TRIGGER other.asks BEFORE INSERT ON other.t FOR EACH ROW SET NEW.w = LAST_INSERT_ID()",
+    )
+    dropped = (
+        "DROP VIEW asking, asking_view, `calling view`",
+        "DROP TRIGGER other.asks",
+        "DROP FUNCTION newest",
+    )
+    run(trap.root, "SET GLOBAL log_bin_trust_function_creators = 1")
+    with trap.through() as client:
+        for statement in definitions:
+            client.ok(statement)
+    try:
+        for statement in (
+            "SELECT * FROM asking",
+            "SELECT a.j FROM t JOIN asking_view AS a LIMIT 1",
+            "SELECT * FROM `calling view`",
+            "INSERT INTO other.t (id, w) VALUES (900, 1)",
+            Prepare("p", "SELECT * FROM traps.asking"),
+        ):
+            trap.play(INSERT, statement, Execute("p") if isinstance(statement, Prepare) else COUNT, asked)
+        trap.play(INSERT, "BEGIN", "INSERT INTO other.t (id) VALUES (900)", "SELECT w FROM other.t", "COMMIT")
+    finally:
+        with trap.through() as client:
+            for statement in dropped:
+                client.ok(statement)
     # `id IS NULL` asks for it without a word
     kept = trap.play(
         "SET sql_auto_is_null = 1",
