@@ -30,10 +30,12 @@ _MAY_SET_CHARSET: Final = SETS | CALLS | MULTI
 
 
 def note_residue(lessee: Lessee, was_error: bool) -> None:
-    """A command is over, and there is such residue: whether it is of this one. ``was_error``: it had failed."""
+    """A command is over, and there is such residue, or was: whether it is of this one. ``was_error``: it had failed."""
     backend, residue = lessee.backend, lessee.session.residue
     assert backend is not None
-    if (residue & DIAGNOSTICS and (was_error or backend.tracker.warnings)) or (
+    if not residue & DECLINABLE:
+        lessee.residue_text = b""
+    elif (residue & DIAGNOSTICS and (was_error or backend.tracker.warnings)) or (
         residue & USER_VARIABLES and lessee.statement.user_variables
     ):
         lessee.residue_text = _text(lessee)

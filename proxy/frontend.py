@@ -464,10 +464,8 @@ class Frontend(Lessee):
             backend.run(self, [probe_command(self.session.vector.multi_statements)])
             return
         session = self.session
-        if session.residue & DECLINABLE:
+        if session.residue & DECLINABLE or self.residue_text:
             note_residue(self, self.state == PROBING)
-        elif self.residue_text:
-            self.residue_text = b""
         if (
             (session.placed or session.kept is not NOTHING_KEPT)
             and not (backend.kills and verdict != HOLD)
@@ -503,8 +501,7 @@ class Frontend(Lessee):
 
     def restore_refused(self, backend: Backend) -> None:
         """The server refused to restore: its own error is the answer, as if the statement had met it."""
-        tracker = backend.tracker
-        self.failed_to_prepare(refused_by_server(tracker))
+        self.failed_to_prepare(refused_by_server(backend.tracker))
 
     # Ending
 

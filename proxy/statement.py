@@ -47,15 +47,15 @@ SETS_USER_VARIABLES: Final = (
 )  # SET @x = .., GET DIAGNOSTICS @x = ..: the forms that servers report (as "something changed")
 NAMES_USER_VARIABLES: Final = 1 << 31  # has an @x somewhere
 UPDATES: Final = 1 << 32  # an UPDATE: MySQL leaves a FOUND_ROWS() of its own
-REDEFINES: Final = 1 << 36  # CREATE, ALTER, DROP of views, triggers and routines; RENAME
-SETS_AUTOCOMMIT: Final = 1 << 35  # a bare SET autocommit = 0 or 1: what it was before makes no difference
-PREPARES_ONE: Final = 1 << 34  # PREPARE name FROM 'text' or @variable, and nothing else
 SIGNALS: Final = 1 << 33  # SIGNAL: what it raises may have more to it than SHOW WARNINGS tells
 ADDS_DIAGNOSTICS: Final = (
     1 << 35
 )  # no statement at all: what the command raises is on top of what was there, on MySQL
 COUNTS_ANEW: Final = 1 << 36  # of such a command only its own error is counted
 USES_TABLE: Final = 1 << 37  # names a table: MariaDB clears them. Of several statements: one of them does
+PREPARES_ONE: Final = 1 << 38  # PREPARE name FROM 'text' or @variable, and nothing else
+SETS_AUTOCOMMIT: Final = 1 << 39  # a bare SET autocommit = 0 or 1: what it was before makes no difference
+REDEFINES: Final = 1 << 40  # CREATE, ALTER, DROP of views, triggers and routines; RENAME
 
 NOT_PLAIN: Final = (
     SETS

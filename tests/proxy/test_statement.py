@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from proxy import statement as flags
 from proxy.pins import PinReason
 from proxy.statement import (
     BEGINS,
@@ -47,3 +48,18 @@ def test_several_statements_may_read_the_insert_id() -> None:
 
 def test_changed_accounts_have_an_aftermath() -> None:
     assert Statement(CHANGES_ACCOUNT).has_aftermath
+
+
+def test_every_flag_has_a_bit_of_its_own() -> None:
+    masks = ("NOT_PLAIN", "SPECIAL", "ASKS", "AFTERMATH")
+    values = [
+        value
+        for name, value in vars(flags).items()
+        if name.isupper()
+        and not name.startswith("_")
+        and name not in masks
+        and isinstance(value, int)
+        and value > 0
+    ]
+    assert len(set(values)) == len(values)
+    assert all(value.bit_count() == 1 for value in values)

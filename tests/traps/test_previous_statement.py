@@ -58,14 +58,14 @@ def test_last_insert_id(trap: Trap) -> None:
         for statement in definitions:
             client.ok(statement)
     try:
-        for statement in (
+        for step in (
             "SELECT * FROM asking",
             "SELECT a.j FROM t JOIN asking_view AS a LIMIT 1",
             "SELECT * FROM `calling view`",
             "INSERT INTO other.t (id, w) VALUES (900, 1)",
             Prepare("p", "SELECT * FROM traps.asking"),
         ):
-            trap.play(INSERT, statement, Execute("p") if isinstance(statement, Prepare) else COUNT, asked)
+            trap.play(INSERT, step, Execute("p") if isinstance(step, Prepare) else COUNT, asked)
         trap.play(INSERT, "BEGIN", "INSERT INTO other.t (id) VALUES (900)", "SELECT w FROM other.t", "COMMIT")
     finally:
         with trap.through() as client:
