@@ -18,6 +18,7 @@ from proxy.statement import (
     Question,
     Statement,
 )
+from proxy.tables import is_certain, leaves_unseen
 from tests.fakes.responses import AUTOCOMMIT, response
 
 
@@ -134,6 +135,23 @@ def test_whether_a_table_is_used(text: str, uses_no_table: bool) -> None:
 )
 def test_whether_a_table_is_named(text: str, expected: int) -> None:
     assert classify(text.encode(), 0).flags & (flags.USES_TABLE | flags.USES_NO_TABLE) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "unseen", "certain"),
+    [
+        ("SELECT a FROM t", False, True),
+        ("DO 1", False, True),
+        ("SHOW WARNINGS", False, True),
+        ("GRANT SELECT ON t TO u", False, False),
+        ("CALL p()", True, False),
+        ("EXECUTE p", True, False),
+        ("DO 1; SELECT a FROM t", True, True),
+    ],
+)
+def test_whether_it_is_certain_what_becomes_of_warnings(text: str, unseen: bool, certain: bool) -> None:
+    statement = classify(text.encode(), 0)
+    assert (leaves_unseen(statement), is_certain(statement)) == (unseen, certain)
 
 
 # FOUND_ROWS()

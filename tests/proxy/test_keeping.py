@@ -4,6 +4,7 @@ import pytest
 
 from protocol.session_track import SessionChanges
 from proxy.classify import classify
+from proxy.clearing import MARK, mark_commands
 from proxy.conditions import FOUND_ROWS, INSERT_ID
 from proxy.keeping import (
     answered,
@@ -255,3 +256,16 @@ def test_with_the_lease_goes_what_was_placed(session: SessionState) -> None:
     lease_lost(session)
 
     assert (session.placed, session.kept) == (0, {b"wait_timeout": b"9"})
+
+
+def test_what_a_mark_has_become_is_read_before_anything_else(maria: SessionState) -> None:
+    warning = rows([b"Warning", b"1365", b"Division by 0"])
+    run(maria, "DO 1/0", ok(warnings=1))
+    maria.captured_residue([wire(warning), wire(ok())])
+    assert mark_commands(maria, classify(b"CALL p()", 0)) == [MARK]
+    run(maria, "CALL p()")
+    assert is_untidy(maria, DEFAULT)
+    assert commands_before_ours(maria)[0] == b"\x03SHOW WARNINGS"
+    ours_may_run(maria, [wire(rows())])
+    assert not is_untidy(maria, DEFAULT)
+    assert maria.captured is None

@@ -140,8 +140,9 @@ class Stage:
             cursor.execute("XA RECOVER")
             found = cursor.fetchall()
             for *_, xid in found:
+                name = xid.decode() if isinstance(xid, bytes) else xid
                 with contextlib.suppress(pymysql.MySQLError):
-                    cursor.execute(f"XA ROLLBACK '{xid}'")
+                    cursor.execute(f"XA ROLLBACK '{name}'")
             return not found
 
 
