@@ -49,9 +49,10 @@ class Prepare(Step):
 
     name: str
     text: str
+    encoding: str = "utf-8"
 
     def run(self, client: WireClient, ids: dict[str, int]) -> list[bytes]:
-        first, *others = client.command(b"\x16" + self.text.encode())
+        first, *others = client.command(b"\x16" + self.text.encode(self.encoding))
         if first[0] == 0xFF:
             return [first]
         ids[self.name] = int.from_bytes(first[1:5], "little")

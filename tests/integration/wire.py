@@ -192,15 +192,21 @@ class WireClient:
                 return found
             columns, _ = read_lenenc_int(first, 0)
             found += [self.payload(self.next_id) for _ in range(columns)]
+            has_parameters = False
             if not self.is_deprecating_eof:
                 found.append(self.payload(self.next_id))
                 if found[-1][0] == 0xFF:
                     return found
-                if parse_eof(found[-1]).status & ServerStatus.CURSOR_EXISTS:
+                status = parse_eof(found[-1]).status
+                if status & ServerStatus.CURSOR_EXISTS:
                     return found
+                # MySQL leaves both bits out of the EOF behind OUT parameters, and more comes all the same
+                has_parameters = bool(status & ServerStatus.PS_OUT_PARAMS)
                 found[-1] = BETWEEN
             end = self._rows(found, [])
-            if end[0] == 0xFF or not self._has_more(end):
+            if has_parameters and end[0] != 0xFF:
+                found[-1] = BETWEEN
+            elif end[0] == 0xFF or not self._has_more(end):
                 return found
 
     def _rows(self, found: list[bytes], seen: list[bytes]) -> bytes:

@@ -39,10 +39,13 @@ def difference(program: Program, direct: Played, proxied: Played) -> Difference 
         plain = [
             [neutral(comparable(payload, capabilities)) for payload in answer] for answer in (wanted, got)
         ]
-        if plain[0] != plain[1]:
-            if any(known.holds(program, position, proxied.answers) for known in KNOWN):
-                return None
+        if plain[0] == plain[1]:
+            continue
+        known = [each for each in KNOWN if each.holds(program, position, proxied.answers)]
+        if not known:
             return Difference(position, *[[told(each, capabilities) for each in answer] for answer in plain])
+        if not all(each.is_by_itself for each in known):
+            return None
     if direct.dump != proxied.dump:
         return Difference(len(program.lines), *_contents(direct, proxied))
     return None

@@ -24,6 +24,7 @@ FILLED: Final = (
     *[_own(each) for each in CLEAN if each.startswith("INSERT")],
     "INSERT INTO twin.u (n, d, f, b, at, s) VALUES (1, 1.5, 0.1, x'00FF', '2020-01-02 03:04:05', 'abc'),"
     " (2, NULL, 1e100, NULL, NULL, NULL)",
+    'INSERT INTO twin.docs (j) VALUES (\'{"k": 1, "l": ["é", null, 2.50]}\'), (\'"text"\'), (NULL)',
 )
 """The rows at the beginning: one statement for each table that has some."""
 MADE: Final = (
@@ -33,6 +34,7 @@ MADE: Final = (
     " b VARBINARY(20), at DATETIME, s CHAR(5) CHARACTER SET latin1)",
     "CREATE TABLE twin.w (id INT AUTO_INCREMENT PRIMARY KEY, v INT)",
     "CREATE TABLE twin.noted (id INT AUTO_INCREMENT PRIMARY KEY, note VARCHAR(100), counted BIGINT)",
+    "CREATE TABLE twin.docs (id INT AUTO_INCREMENT PRIMARY KEY, j JSON)",
     *FILLED,
     "CREATE TRIGGER twin.watches BEFORE INSERT ON twin.w FOR EACH ROW"
     " INSERT INTO twin.noted (note, counted) VALUES (CONCAT('v', NEW.v, '/', @@sql_mode), NEW.v)",
@@ -43,6 +45,12 @@ MADE: Final = (
     "CREATE PROCEDURE twin.signals() SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'told', MYSQL_ERRNO = 1644",
     "CREATE PROCEDURE twin.begins() BEGIN START TRANSACTION; INSERT INTO twin.t (v) VALUES (77); END",
     "CREATE PROCEDURE twin.keeps(IN value INT) BEGIN DECLARE x INT; SELECT value + 1 INTO x; SET @kept = x; END",
+    "CREATE PROCEDURE twin.makes_and_drops() BEGIN CREATE TEMPORARY TABLE twin.within AS SELECT 5 AS v;"
+    " SELECT * FROM twin.within; DROP TEMPORARY TABLE twin.within; END",
+    "CREATE PROCEDURE twin.drops_made() DROP TEMPORARY TABLE IF EXISTS twin.made",
+    "CREATE PROCEDURE twin.prepares() BEGIN PREPARE inside FROM 'SELECT 6'; EXECUTE inside; END",
+    "CREATE PROCEDURE twin.gives(OUT a INT, INOUT b VARCHAR(20), OUT c DECIMAL(10,2))"
+    " BEGIN SELECT 'first' AS r; SET a = 3, b = CONCAT(b, '!'), c = 1.5; SELECT 'second' AS r, 2 AS n; END",
     "CREATE FUNCTION twin.last_id() RETURNS BIGINT NO SQL RETURN LAST_INSERT_ID()",
     "CREATE FUNCTION twin.note_of() RETURNS VARCHAR(100) NO SQL RETURN @note",
     "CREATE VIEW twin.both_rows AS SELECT id, v FROM twin.t UNION ALL SELECT id, v FROM twin.w",

@@ -1,14 +1,10 @@
-"""Kinds of commands: transactions, routines, questions about what the statement before has left, errors, locks, handlers."""
+"""Kinds of commands: routines, questions about what the statement before has left, errors, locks, handlers."""
 
 from __future__ import annotations
-
-from typing import Final
 
 from tests.integration.steps import Command, Query
 from tests.twin.draft import Draft, kind
 from tests.twin.settings import assignment
-
-LEVELS: Final = ("READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
 
 # Questions
 
@@ -96,151 +92,6 @@ def diagnostics(d: Draft) -> None:
     )
     d.query("SELECT @n, @r, @state, @text, @code")
     d.variables.append("@n")
-
-
-# Transactions
-
-
-def _begun(d: Draft) -> None:
-    d.in_transaction = True
-    d.savepoints.clear()
-
-
-@kind(14)
-def begin(d: Draft) -> None:
-    d.query(
-        d.one(
-            (
-                "BEGIN",
-                "START TRANSACTION",
-                "BEGIN WORK",
-                "START TRANSACTION READ ONLY",
-                "START TRANSACTION READ WRITE",
-                "START TRANSACTION WITH CONSISTENT SNAPSHOT",
-            )
-        )
-    )
-    _begun(d)
-
-
-@kind(14)
-def end(d: Draft) -> None:
-    d.query(
-        d.one(("COMMIT", "ROLLBACK", "COMMIT WORK", "ROLLBACK", "COMMIT AND NO CHAIN", "COMMIT NO RELEASE"))
-    )
-    d.committed()
-
-
-@kind(4)
-def chain(d: Draft) -> None:
-    d.query(d.one(("COMMIT AND CHAIN", "ROLLBACK AND CHAIN", "COMMIT WORK AND CHAIN NO RELEASE")))
-    _begun(d)
-
-
-@kind(1)
-def release(d: Draft) -> None:
-    d.query(d.one(("COMMIT RELEASE", "ROLLBACK RELEASE", "COMMIT AND NO CHAIN RELEASE")))
-    d.is_over = True
-
-
-@kind(10)
-def autocommit(d: Draft) -> None:
-    d.query(
-        f"SET {d.one(('', 'SESSION ', '@@', '@@session.'))}autocommit = {d.one(('0', '1', 'OFF', 'ON', '0', 'DEFAULT'))}"
-    )
-    d.committed()
-
-
-@kind(8)
-def savepoint(d: Draft) -> None:
-    name = d.one(("a", "b", "`sp 1`"))
-    d.query(f"SAVEPOINT {name}")
-    d.savepoints.append(name)
-
-
-@kind(8)
-def to_savepoint(d: Draft) -> None:
-    name = d.one(d.savepoints or ["a"])
-    d.query(d.one((f"ROLLBACK TO {name}", f"ROLLBACK WORK TO SAVEPOINT {name}", f"RELEASE SAVEPOINT {name}")))
-
-
-@kind(8)
-def isolation(d: Draft) -> None:
-    level = d.one(LEVELS)
-    variable = "transaction_isolation" if d.server == "mysql" else "tx_isolation"
-    d.query(
-        d.one(
-            (
-                f"SET TRANSACTION ISOLATION LEVEL {level}",
-                "SET TRANSACTION READ ONLY",
-                f"SET TRANSACTION ISOLATION LEVEL {level}, READ WRITE",
-                f"SET SESSION TRANSACTION ISOLATION LEVEL {level}",
-                "SET SESSION TRANSACTION READ ONLY",
-                "SET SESSION TRANSACTION READ WRITE",
-                f"SET @@{variable} = '{level.replace(' ', '-')}'"
-                if d.server != "both"
-                else "SET TRANSACTION READ WRITE",
-                f"SET SESSION {variable} = '{level.replace(' ', '-')}'"
-                if d.server != "both"
-                else "SET TRANSACTION READ ONLY",
-            )
-        )
-    )
-    if d.server != "both":
-        d.query(
-            f"SELECT @@{variable}, @@session.{'transaction_read_only' if d.server == 'mysql' else 'tx_read_only'}"
-        )
-
-
-@kind(4)
-def completion(d: Draft) -> None:
-    d.query(f"SET {d.one(('', 'SESSION '))}completion_type = {d.one(('0', '1', 'CHAIN', 'NO_CHAIN'))}")
-    if d.chance(0.5):
-        d.query("BEGIN")
-        d.query("COMMIT")
-        d.query("SET completion_type = 0")
-
-
-@kind(4)
-def xa(d: Draft) -> None:
-    if d.in_transaction:
-        d.query("ROLLBACK")
-    d.committed()
-    name = f"'x{d.random.randint(1, 9)}'"
-    d.query(f"XA START {name}")
-    d.query(f"INSERT INTO {d.qualified('t')} (v) VALUES ({d.random.randint(3000, 4000)})")
-    if d.chance(0.2):
-        d.query("COMMIT")
-    d.query(f"XA END {name}")
-    how = d.one(("ROLLBACK", "COMMIT", "PREPARE"))
-    if how == "COMMIT":
-        d.query(f"XA COMMIT {name} ONE PHASE")
-    elif how == "ROLLBACK":
-        d.query(f"XA ROLLBACK {name}")
-    else:
-        d.query(f"XA PREPARE {name}")
-        d.query(f"XA {d.one(('COMMIT', 'ROLLBACK'))} {name}")
-
-
-@kind(4)
-def implicit_commit(d: Draft) -> None:
-    d.query("BEGIN")
-    d.query(f"INSERT INTO {d.qualified('w')} (v) VALUES (1)")
-    d.query(
-        d.one(
-            (
-                "CREATE TABLE twin.implied (id INT)",
-                "TRUNCATE TABLE twin.old",
-                "LOCK TABLES twin.w READ",
-                "FLUSH TABLES twin.old",
-            )
-        )
-    )
-    d.query("ROLLBACK")
-    d.query("UNLOCK TABLES")
-    d.query(f"SELECT * FROM {d.qualified('w')}")
-    d.query("DROP TABLE IF EXISTS twin.implied")
-    d.committed()
 
 
 # Routines

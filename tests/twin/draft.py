@@ -7,8 +7,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
+from protocol.constants import Capability
 from tests.integration.steps import Command, Query, Step, Value
-from tests.twin.programs import CLIENTS, Line
+from tests.twin.programs import CLIENTS, LOGIN_CHARSETS, Line
+
+ENCODINGS: Final = {
+    "latin1": "latin-1",
+    "gbk": "gbk",
+    "big5": "big5",
+    "sjis": "shift_jis",
+    "cp932": "cp932",
+    "gb18030": "gb18030",
+    "utf8mb4": "utf-8",
+}
+"""Character set of the server -> its name in Python."""
 
 Chosen = TypeVar("Chosen")
 
@@ -42,7 +54,7 @@ class Draft:
     is_locked: bool = False
     is_ansi: bool = False
     is_raw: bool = False  # NO_BACKSLASH_ESCAPES
-    is_latin: bool = False
+    encoding: str = "utf8mb4"  # the character set that the client sends
     variables: list[str] = field(default_factory=list)
     texts: dict[str, int] = field(default_factory=dict)
     statements: dict[str, tuple[str, int]] = field(default_factory=dict)
@@ -54,8 +66,9 @@ class Draft:
     is_over: bool = False
 
     def __post_init__(self) -> None:
-        self.is_multi = "multi" in self.client or self.client == "orm"
+        self.is_multi = bool(self.capabilities & Capability.MULTI_STATEMENTS)
         self.has_schema = self.schema is not None
+        self.encoding = LOGIN_CHARSETS.get(self.client, "utf8mb4")
 
     @property
     def capabilities(self) -> int:
@@ -70,8 +83,8 @@ class Draft:
 
     def query(self, text: str) -> None:
         """A statement."""
-        if self.is_latin and not text.isascii():
-            self.add(Command(b"\x03" + text.encode("latin-1", "replace")))
+        if self.encoding != "utf8mb4" and not text.isascii():
+            self.add(Command(b"\x03" + text.encode(ENCODINGS[self.encoding], "replace")))
         else:
             self.add(Query(text))
 
@@ -156,7 +169,8 @@ class Draft:
         for list_of_names in (self.variables, self.cursors, self.handlers, self.user_locks):
             list_of_names.clear()
         self.executed.clear()
-        self.is_locked = self.is_ansi = self.is_raw = self.is_latin = False
+        self.is_locked = self.is_ansi = self.is_raw = False
+        self.encoding = "utf8mb4"
 
 
 Kind = Callable[[Draft], bool | None]

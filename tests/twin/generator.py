@@ -9,11 +9,21 @@ from __future__ import annotations
 import random
 from typing import Final
 
-from tests.twin import conversation, prepared, settings, tables
+from tests.twin import (
+    charsets,
+    conversation,
+    forms,
+    logins,
+    prepared,
+    settings,
+    streams,
+    tables,
+    transactions,
+)
 from tests.twin.draft import RULES, Draft, Rule
 from tests.twin.programs import CLIENTS, SCHEMA, Program
 
-GRAMMAR: Final = (conversation, prepared, settings, tables)
+GRAMMAR: Final = (charsets, conversation, forms, logins, prepared, settings, streams, tables, transactions)
 """Modules whose kinds are known because they were imported."""
 
 SHORTEST: Final = 2
@@ -35,7 +45,7 @@ NEEDS: Final = {
     "several": "set_option",
 }
 """Kinds that make no sense without another."""
-LAST: Final = ("release", "kill_self")
+LAST: Final = ("release", "kill_self", "change_user_refused", "completion_releases")
 """Kinds that end the session."""
 QUESTIONS: Final = (
     "insert_id",

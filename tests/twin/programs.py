@@ -13,10 +13,15 @@ from protocol.constants import Capability
 from tests.integration import steps
 from tests.integration.steps import Step
 from tests.integration.wire import NEWEST, PLAIN, TRACKING
+from tests.twin import exchanges
 
 SCHEMA: Final = "twin"
+CLOSED: Final = b"the connection was closed"
+"""Stands for the answer of a server that gave none."""
 UNKNOWN_STATEMENT: Final = 4242
 """Stands for the id of a statement that was not prepared."""
+LAST_STATEMENT: Final = 0xFFFFFFFF
+"""MariaDB: the one that was prepared last, whatever its id. Called "last"."""
 
 CLIENTS: Final[dict[str, int]] = {
     "plain": int(PLAIN),
@@ -26,8 +31,19 @@ CLIENTS: Final[dict[str, int]] = {
     "multi": int(PLAIN | Capability.MULTI_STATEMENTS),
     "orm": int(PLAIN | Capability.MULTI_STATEMENTS | Capability.FOUND_ROWS),
     "newest-multi": int(NEWEST | Capability.MULTI_STATEMENTS | Capability.FOUND_ROWS),
+    "local": int(PLAIN | Capability.LOCAL_FILES),
+    "local-multi": int(NEWEST | Capability.MULTI_STATEMENTS | Capability.LOCAL_FILES),
+    "one-result": int(PLAIN & ~(Capability.MULTI_RESULTS | Capability.PS_MULTI_RESULTS)),
+    "spacious": int(PLAIN | Capability.IGNORE_SPACE),
+    "interactive": int(TRACKING | Capability.INTERACTIVE),
+    "latin1": int(PLAIN),
+    "gbk": int(PLAIN | Capability.MULTI_STATEMENTS),
+    "sjis": int(TRACKING),
 }
 """Combinations of capabilities that clients log in with."""
+LOGIN_CHARSETS: Final = {"latin1": "latin1", "gbk": "gbk", "sjis": "sjis"}
+"""Character sets of clients that log in with another one than utf8mb4."""
+_COLLATIONS: Final = {"latin1": 8, "gbk": 28, "sjis": 13}
 
 STEP_CLASSES: Final[dict[str, type[Step]]] = {
     each.__name__: each
@@ -41,6 +57,10 @@ STEP_CLASSES: Final[dict[str, type[Step]]] = {
         steps.Fetch,
         steps.ResetStatement,
         steps.Close,
+        exchanges.LoadLocal,
+        exchanges.ChangeUser,
+        exchanges.Pipelined,
+        exchanges.LongQuery,
     )
 }
 
@@ -68,6 +88,11 @@ class Program:
         """What the client asks for at its login."""
         return CLIENTS[self.client]
 
+    @property
+    def collation(self) -> int:
+        """The collation that the client asks for at its login."""
+        return _COLLATIONS.get(LOGIN_CHARSETS.get(self.client, ""), 45)
+
     def is_for(self, server_kind: str) -> bool:
         """Whether this kind of server can hold it."""
         return self.server in ("both", server_kind)
@@ -91,13 +116,15 @@ def written(program: Program) -> str:
 
 def _plain_line(line: Line) -> list[Any]:
     fields = [getattr(line.step, field.name) for field in dataclasses.fields(line.step)]  # type: ignore[arg-type]
+    if isinstance(line.step, steps.Prepare) and line.step.encoding == "utf-8":
+        fields.pop()
     return [line.kind, type(line.step).__name__, *[_plain(value) for value in fields]]
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return {"hex": value.hex()}
-    return list(value) if isinstance(value, tuple) else value
+    return [_plain(each) for each in value] if isinstance(value, tuple) else value
 
 
 def read(text: str) -> list[Program]:
@@ -116,7 +143,7 @@ def _program(found: dict[str, Any]) -> Program:
 def _value(value: Any) -> Any:
     if isinstance(value, dict):
         return bytes.fromhex(value["hex"])
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(_value(each) for each in value) if isinstance(value, list) else value
 
 
 FOLDER: Final = Path(__file__).parent

@@ -192,7 +192,7 @@ def set_names(d: Draft) -> None:
     quote = d.one(("'", ""))
     name = f"{quote}{charset}{quote}"
     d.query(f"SET NAMES {name}{d.one(('', f' COLLATE {d.one(collations)}'))}")
-    d.is_latin = charset in ("latin1", "binary", "ascii")
+    d.encoding = "latin1" if charset in ("latin1", "binary", "ascii") else "utf8mb4"
     asked(d, "character_set_client", "character_set_results", "collation_connection")
     if d.chance(0.5):
         d.query("SELECT s, 'grün', s = 'ONE' FROM twin.t ORDER BY id")
@@ -201,14 +201,14 @@ def set_names(d: Draft) -> None:
 @kind(4)
 def set_names_default(d: Draft) -> None:
     d.query("SET NAMES DEFAULT")
-    d.is_latin = False
+    d.encoding = "utf8mb4"
 
 
 @kind(5)
 def set_character_set(d: Draft) -> None:
     charset = d.one(("latin1", "utf8mb4", "DEFAULT", "'utf8mb4'"))
     d.query(f"SET {d.one(('CHARACTER SET', 'CHARSET'))} {charset}")
-    d.is_latin = charset == "latin1"
+    d.encoding = "latin1" if charset == "latin1" else "utf8mb4"
     asked(
         d, "character_set_client", "character_set_results", "collation_connection", "character_set_connection"
     )
@@ -335,7 +335,7 @@ def set_user_variable(d: Draft) -> None:
             "IFNULL(@a, 0) + 1",
         )
     )
-    if d.is_latin and not value.isascii():
+    if d.encoding != "utf8mb4" and not value.isascii():
         value = "'e'"
     d.query(f"SET {name} {d.one(('=', ':='))} {value}")
     d.variables.append(name)

@@ -14,16 +14,23 @@ from typing import Any, Final
 import pymysql
 
 from bench.servers import PASSWORD, USER, Server
-from tests.integration.running import Fanin, eventually, run
+from tests.integration.running import Fanin, eventually, rows, run
 from tests.integration.steps import Step
 from tests.integration.test_compare import Rival
 from tests.integration.wire import WireClient
 from tests.twin.content import Content, Dump
-from tests.twin.programs import UNKNOWN_STATEMENT, Program
+from tests.twin.programs import CLOSED, LAST_STATEMENT, UNKNOWN_STATEMENT, Program
 
 POOL: Final = {"size": 2, "paranoid": True}
 NEIGHBOURS: Final = 2
-CLOSED: Final = b"the connection was closed"
+OTHER_USER: Final = "twin_other"
+ACCOUNTS: Final = (
+    f"CREATE USER IF NOT EXISTS {OTHER_USER}@'%' IDENTIFIED BY 'other'",
+    *[f"GRANT ALL ON {schema}.* TO {OTHER_USER}@'%'" for schema in ("twin", "twin2", "twin3")],
+    "CREATE ROLE IF NOT EXISTS twin_role",
+    "GRANT SELECT ON twin.* TO twin_role",
+    f"GRANT twin_role TO {USER}@'%'",
+)
 
 Answers = list[list[bytes]]
 
@@ -85,6 +92,7 @@ class Stage:
         if server.kind == "mariadb":
             # FOUND_ROWS() of a new connection is what the last one has left in its thread
             run(self.root, "SET GLOBAL thread_cache_size = 0")
+        run(self.root, *ACCOUNTS)
         self._content = Content(self.root, server.kind)
         self._neighbours: list[Neighbour] = []
 
@@ -114,13 +122,13 @@ class Stage:
         client = WireClient(
             port,
             capabilities=program.capabilities,
-            collation=45,
+            collation=program.collation,
             user=USER,
             password=PASSWORD,
             database=program.schema,
         )
         answers: Answers = []
-        ids: dict[str, int] = defaultdict(lambda: UNKNOWN_STATEMENT)
+        ids = defaultdict(lambda: UNKNOWN_STATEMENT, {"last": LAST_STATEMENT})
         with client:
             for line in program.lines:
                 for neighbour in neighbours:
@@ -130,20 +138,19 @@ class Stage:
                     break
             with contextlib.suppress(OSError):
                 client.quit()
-        if any(line.kind.startswith("xa") for line in program.lines):
+        if any("XA PREPARE" in str(line.step) for line in program.lines):
             # a connection that has just ended may still own its transaction
             eventually(self._ends_xa, "no XA transaction is left")
         return Played(answers, self._content.dump())
 
     def _ends_xa(self) -> bool:
-        with self.root.cursor() as cursor:
-            cursor.execute("XA RECOVER")
-            found = cursor.fetchall()
-            for *_, xid in found:
-                name = xid.decode() if isinstance(xid, bytes) else xid
-                with contextlib.suppress(pymysql.MySQLError):
-                    cursor.execute(f"XA ROLLBACK '{name}'")
-            return not found
+        left = rows(self.root, "XA RECOVER CONVERT XID" if self.server.kind == "mysql" else "XA RECOVER")
+        for _, length, _, xid in left:
+            found = bytes.fromhex(xid[2:]) if isinstance(xid, str) else xid
+            named = ", ".join(f"X'{part.hex()}'" for part in (found[:length], found[length:]))
+            with contextlib.suppress(pymysql.MySQLError):
+                run(self.root, f"XA ROLLBACK {named}")
+        return not left
 
 
 class NeighbourError(AssertionError):
