@@ -16,11 +16,11 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Final, Self
 
 import pymysql.cursors
 
+from bench.guard import Startable
 from bench.servers import HOST, KINDS, PASSWORD, REPLICATION_USER, SCHEMA, USER, Server, ServerError, started
 
 REPLICATION_SECONDS: Final = 20.0
@@ -61,7 +61,7 @@ REPLICATION: Final[Mapping[str, Replication]] = {
 }
 
 
-class Cluster:
+class Cluster(Startable):
     """A writer with readers that follow it. A context manager; blocks like bench.servers."""
 
     def __init__(self, kind: str = "mariadb", *, readers: int = 2, max_connections: int = 2000) -> None:
@@ -97,14 +97,6 @@ class Cluster:
     def stop(self) -> None:
         """Stop all servers; harmless when they are stopped."""
         self._exits.close()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def follow(self, reader: Server) -> None:
         """Make a reader replicate from the writer."""

@@ -9,10 +9,9 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self
 
-from bench.guard import GuardedProcess
+from bench.guard import GuardedProcess, Startable
 from bench.servers import HOST, free_port, tail
 
 START_SECONDS: Final = 20.0
@@ -26,7 +25,7 @@ class ProxyError(Exception):
     """A proxy could not be started; the text ends with the tail of its log."""
 
 
-class ProxyProcess:
+class ProxyProcess(Startable):
     """A process that listens for MySQL clients on ``ports``. A context manager; blocks, like bench.servers."""
 
     name = "proxy"
@@ -79,14 +78,6 @@ class ProxyProcess:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def _await_greetings(self, process: GuardedProcess) -> None:
         deadline = time.monotonic() + START_SECONDS

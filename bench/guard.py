@@ -12,9 +12,11 @@ import contextlib
 import os
 import signal
 import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 # Lines: the process group to guard, as soon as it exists; `done` when we have ended it ourselves. End of file: we are gone.
 WATCHDOG: Final = """
@@ -29,6 +31,26 @@ rm -rf -- "$1"
 """
 # Its standard output is the pipe: tell the watchdog our process group, then become the command without the pipe.
 LAUNCHER: Final = 'echo $$; exec "$@" >&2'
+
+
+class Startable(ABC):
+    """What runs while its context is entered."""
+
+    @abstractmethod
+    def start(self) -> Self:
+        """Start it and wait until it is of use."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End it. Harmless when that is done already."""
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
 
 
 class GuardedProcess:

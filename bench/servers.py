@@ -21,16 +21,15 @@ import subprocess
 import tempfile
 import time
 import weakref
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
 from typing import Any, ClassVar, Final, Self
 
 import pymysql
 
-from bench.guard import GuardedProcess
+from bench.guard import GuardedProcess, Startable
 from bench.templates import cache_folder, copy_tree, template
 
 HOST: Final = "127.0.0.1"
@@ -99,7 +98,7 @@ def run(command: Sequence[str], *, log: Path, stdin: str = "") -> None:
         raise ServerError(f"{Path(command[0]).name} ended with status {ended.returncode}:\n{tail(log)}")
 
 
-class Server(ABC):
+class Server(Startable):
     """One server process. Use as a context manager, or `start` and `stop`; it can be started again on the same port and directory."""
 
     kind: ClassVar[str]
@@ -230,14 +229,6 @@ class Server(ABC):
         """Go on after `freeze`."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     # --- talking to it
 

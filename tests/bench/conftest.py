@@ -17,3 +17,10 @@ async def fake() -> AsyncIterator[FakeServer]:
     server.port = listening.sockets[0].getsockname()[1]
     async with listening:
         yield server
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trials warm up for a moment only."""
+    monkeypatch.setattr("bench.trial.WARM_UP", 0.1)
+    monkeypatch.setattr("bench.trial.SETTLE", 0.1)

@@ -9,12 +9,7 @@ from bench.haproxy_process import find_haproxy
 from bench.report import Peer
 from tests.bench.outcomes import outcome
 
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Warm up for a moment only."""
-    monkeypatch.setattr("bench.trial.WARM_UP", 0.1)
-    monkeypatch.setattr("bench.trial.SETTLE", 0.1)
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 def parsed(*arguments: str) -> Namespace:

@@ -10,12 +10,7 @@ from bench import demo
 from bench.client import Target
 from bench.workload import Catalogue, Shop
 
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Warm up for a moment only."""
-    monkeypatch.setattr("bench.trial.WARM_UP", 0.1)
-    monkeypatch.setattr("bench.trial.SETTLE", 0.1)
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 def parsed(tmp_path: Path, *arguments: str) -> Namespace:

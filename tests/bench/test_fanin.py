@@ -7,12 +7,7 @@ import pytest
 from bench import fanin
 from bench.servers import Server
 
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Warm up for a moment only."""
-    monkeypatch.setattr("bench.trial.WARM_UP", 0.1)
-    monkeypatch.setattr("bench.trial.SETTLE", 0.1)
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 def parsed(tmp_path: Path, *arguments: str) -> Namespace:

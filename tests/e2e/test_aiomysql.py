@@ -7,18 +7,12 @@ import warnings
 
 import pytest
 
-from bench.servers import HOST, PASSWORD, SCHEMA, USER, Server
-from tests.integration.fixtures import MakeFanin
+from bench.servers import HOST, PASSWORD, SCHEMA, USER
 from tests.integration.running import Fanin
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     import aiomysql
-
-
-@pytest.fixture
-def two(fanin: MakeFanin, server: Server) -> Fanin:
-    return fanin(server, pool_size=2)
 
 
 async def test_pool_of_many_shares_few_backends(two: Fanin, table: str) -> None:

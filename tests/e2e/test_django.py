@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from bench.servers import HOST, PASSWORD, SCHEMA, USER, Server
-from tests.integration.fixtures import MakeFanin
 from tests.integration.running import Fanin
 
 django = pytest.importorskip("django")
@@ -30,11 +29,6 @@ def set_up() -> None:
     if not settings.configured:
         settings.configure(DATABASES={}, INSTALLED_APPS=[], USE_TZ=True)
         django.setup()
-
-
-@pytest.fixture
-def two(fanin: MakeFanin, server: Server) -> Fanin:
-    return fanin(server, pool_size=2)
 
 
 @pytest.fixture

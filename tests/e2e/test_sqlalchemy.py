@@ -13,15 +13,9 @@ import sqlalchemy as sa
 from sqlalchemy import orm
 
 from bench.servers import HOST, PASSWORD, SCHEMA, USER, Server
-from tests.integration.fixtures import MakeFanin
 from tests.integration.running import Fanin
 
 _numbers = itertools.count(1)
-
-
-@pytest.fixture
-def two(fanin: MakeFanin, server: Server) -> Fanin:
-    return fanin(server, pool_size=2)
 
 
 @pytest.fixture(params=["pymysql", "mysqldb"])

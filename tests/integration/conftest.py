@@ -1,5 +1,5 @@
 """Fixtures of this folder's tests."""
 
-from tests.integration.fixtures import connect, fanin, one, root, roots, shared_fanins, table
+from tests.integration.fixtures import connect, fanin, one, root, roots, shared_fanins, table, two
 
-__all__ = ["connect", "fanin", "one", "root", "roots", "shared_fanins", "table"]
+__all__ = ["connect", "fanin", "one", "root", "roots", "shared_fanins", "table", "two"]

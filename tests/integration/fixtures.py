@@ -55,6 +55,12 @@ def one(fanin: MakeFanin, server: Server) -> Fanin:
 
 
 @pytest.fixture
+def two(fanin: MakeFanin, server: Server) -> Fanin:
+    """In front of either server, with a pool of two."""
+    return fanin(server, pool_size=2)
+
+
+@pytest.fixture
 def connect() -> Iterator[Connect]:
     """`connect(fanin or server, **arguments)`: a PyMySQL client that is closed when the test ends."""
     with contextlib.ExitStack() as exits:

@@ -23,11 +23,6 @@ def running(server: Server, text: str = "SLEEP(30)") -> list[int]:
     return [row[0] for row in found]
 
 
-@pytest.fixture
-def two(fanin: MakeFanin, server: Server) -> Fanin:
-    return fanin(server, pool_size=2)
-
-
 def test_query_of_a_client_that_is_gone_ends_on_the_server(
     two: Fanin, server: Server, connect: Connect
 ) -> None:

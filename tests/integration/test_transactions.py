@@ -13,11 +13,6 @@ from tests.integration.running import Fanin, eventually, rows, run, value
 from tests.integration.wire import WireClient
 
 
-@pytest.fixture
-def two(fanin: MakeFanin, server: Server) -> Fanin:
-    return fanin(server, pool_size=2)
-
-
 @pytest.mark.parametrize(("end", "left"), [("COMMIT", 1), ("ROLLBACK", 0)])
 def test_transaction_holds_and_its_end_releases(
     end: str, left: int, one: Fanin, connect: Connect, table: str

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from proxy import logs
 from tests.fakes.world import World
 
 MakeWorld = Callable[..., World]
@@ -30,3 +31,10 @@ def make_world() -> Iterator[MakeWorld]:
 def world(make_world: MakeWorld) -> World:
     """A pool of one, in front of one server."""
     return make_world()
+
+
+@pytest.fixture
+def plain_logs() -> Iterator[None]:
+    """Logging is as it was when the test has ended."""
+    yield
+    logs.restore_defaults()

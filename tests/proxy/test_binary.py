@@ -10,6 +10,7 @@ from protocol.wire import lenenc_bytes
 from proxy.prepared import LAST_PREPARED, binary_answer
 from proxy.shared import STATEMENT_POOLING
 from tests.fakes.client import FakeClient
+from tests.fakes.scenes import TEXT, begin, client_of, prepared_by
 from tests.fakes.server import ServerEnd
 from tests.fakes.wire import (
     IN_TRANS,
@@ -39,42 +40,12 @@ from tests.fakes.wire import (
 from tests.fakes.world import World
 from tests.proxy.conftest import MakeWorld
 
-TEXT = "SELECT ?"
 STRING = b"\xfd\x00"
 NUMBER = b"\x08\x00"
 READ_ONLY_CURSOR = 1
 WARNING_COLUMNS = [Column(b"Level"), Column(b"Code"), Column(b"Message")]
 WARNING: list[bytes | None] = [b"Warning", b"1365", b"Division by 0"]
 MARIADB = b"5.5.5-10.11.6-MariaDB"
-
-
-def client_of(world: World, schema: bytes | None = None) -> FakeClient:
-    return world.client(capabilities=NEW_CLIENT, schema=schema)
-
-
-def prepared_by(
-    world: World,
-    client: FakeClient,
-    text: str = TEXT,
-    *,
-    real_id: int = 41,
-    num_params: int = 0,
-    own_id: int = 1,
-) -> ServerEnd:
-    """The client has prepared a statement; the backend, which knows it by another id."""
-    client.sends(prepare(text))
-    (server,) = [end for end in world.server.ends if end.got() == [b"\x16" + text.encode()]]
-    server.answers(prepared(real_id, num_params=num_params))
-    client.gets(prepared(own_id, num_params=num_params))
-    return server
-
-
-def begin(client: FakeClient, server: ServerEnd) -> None:
-    """The client holds this backend from now on."""
-    client.sends(query("BEGIN"))
-    server.gets(query("BEGIN"))
-    server.answers(ok(IN_TRANS))
-    client.gets(ok(IN_TRANS))
 
 
 def test_a_statement_has_an_id_of_the_session_and_another_on_the_server(world: World) -> None:

@@ -7,17 +7,17 @@ import os
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from config.settings import Settings
-from proxy import logs
 from proxy.cli import EXAMPLE, main
 
 UPSTREAM = ["--upstream", "127.0.0.1:3306"]
 ROOT = Path(__file__).parent.parent.parent
+
+pytestmark = pytest.mark.usefixtures("plain_logs")
 
 
 class Proxy:
@@ -32,12 +32,6 @@ class Proxy:
         if self.error is not None:
             raise self.error
         return 0
-
-
-@pytest.fixture(autouse=True)
-def defaults() -> Iterator[None]:
-    yield
-    logs.restore_defaults()
 
 
 def served(argv: list[str], environ: dict[str, str] | None = None) -> Settings:

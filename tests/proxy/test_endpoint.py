@@ -8,22 +8,14 @@ from protocol.constants import Capability
 from proxy import tasks
 from proxy.reasons import CloseReason
 from tests.fakes.client import FakeClient
+from tests.fakes.scenes import in_transaction
 from tests.fakes.server import REFUSED_FULL, ServerEnd
-from tests.fakes.wire import IN_TRANS, NEW_CLIENT, OLD_CLIENT, PING, RESET, ok, query, rows
+from tests.fakes.wire import NEW_CLIENT, OLD_CLIENT, PING, RESET, ok, query, rows
 from tests.fakes.world import World
 from tests.proxy.conftest import MakeWorld
 
 SELECT = query("SELECT 1")
 BEGIN = query("BEGIN")
-
-
-def in_transaction(world: World, client: FakeClient) -> ServerEnd:
-    client.sends(BEGIN)
-    server = world.backend()
-    server.gets(BEGIN)
-    server.answers(ok(IN_TRANS))
-    client.gets(ok(IN_TRANS))
-    return server
 
 
 def ended(client: FakeClient, server: ServerEnd) -> None:

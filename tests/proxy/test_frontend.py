@@ -9,6 +9,7 @@ from protocol.session_track import SessionChanges
 from proxy.frontend import BACKLOG_LIMIT
 from proxy.reasons import CloseReason
 from tests.fakes.client import FakeClient
+from tests.fakes.scenes import in_transaction
 from tests.fakes.server import ServerEnd
 from tests.fakes.wire import (
     IN_TRANS,
@@ -27,16 +28,6 @@ from tests.fakes.world import World
 from tests.proxy.conftest import MakeWorld
 
 SELECT = query("SELECT 1")
-
-
-def in_transaction(world: World, client: FakeClient) -> ServerEnd:
-    """The client has begun a transaction; its backend."""
-    client.sends(query("BEGIN"))
-    server = world.backend()
-    server.gets(query("BEGIN"))
-    server.answers(ok(IN_TRANS))
-    client.gets(ok(IN_TRANS))
-    return server
 
 
 def running(world: World, client: FakeClient, text: str = "SELECT 1") -> ServerEnd:

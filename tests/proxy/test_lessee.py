@@ -11,6 +11,7 @@ from protocol.session_track import SessionChanges
 from proxy.lessee import STATE_NAMES
 from proxy.pin_report import live_pins
 from tests.fakes.client import FakeClient
+from tests.fakes.scenes import in_transaction
 from tests.fakes.server import ServerEnd
 from tests.fakes.wire import (
     AUTOCOMMIT,
@@ -65,15 +66,6 @@ def captured(server: ServerEnd, insert_id: int) -> None:
     server.answers(
         text_resultset([Column(b"a")] * len(items), [values], status=AUTOCOMMIT, deprecate_eof=True)
     )
-
-
-def in_transaction(world: World, client: FakeClient) -> ServerEnd:
-    client.sends(BEGIN)
-    server = world.backend()
-    server.gets(BEGIN)
-    server.answers(ok(IN_TRANS))
-    client.gets(ok(IN_TRANS))
-    return server
 
 
 # Residue

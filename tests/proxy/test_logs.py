@@ -4,12 +4,13 @@ import io
 import json
 import logging
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from proxy import logs
+
+pytestmark = pytest.mark.usefixtures("plain_logs")
 
 
 class Terminal(io.StringIO):
@@ -27,12 +28,6 @@ class BrokenPipe(io.StringIO):
 
     def flush(self) -> None:
         raise BrokenPipeError
-
-
-@pytest.fixture(autouse=True)
-def defaults() -> Iterator[None]:
-    yield
-    logs.restore_defaults()
 
 
 def logged(facts: dict[str, Any], *, queries: bool = False) -> dict[str, Any]:

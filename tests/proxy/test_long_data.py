@@ -6,10 +6,11 @@ import pytest
 
 from protocol.framing import frame
 from proxy.prepared import KEPT_LONG_DATA
+from tests.fakes import scenes
 from tests.fakes.client import FakeClient
+from tests.fakes.scenes import client_of
 from tests.fakes.server import ServerEnd
 from tests.fakes.wire import (
-    NEW_CLIENT,
     PROBE,
     close_statement,
     cursor,
@@ -36,17 +37,8 @@ EXECUTION = b"\0\x01" + STRING
 MARIADB = b"5.5.5-10.11.6-MariaDB"
 
 
-def client_of(world: World) -> FakeClient:
-    return world.client(capabilities=NEW_CLIENT)
-
-
 def prepared_by(world: World, client: FakeClient, *, real_id: int = 41, own_id: int = 1) -> ServerEnd:
-    client.sends(prepare(TEXT))
-    server = world.backend()
-    server.gets(prepare(TEXT))
-    server.answers(prepared(real_id, num_params=1))
-    client.gets(prepared(own_id, num_params=1))
-    return server
+    return scenes.prepared_by(world, client, TEXT, real_id=real_id, num_params=1, own_id=own_id)
 
 
 def streaming(world: World, client: FakeClient) -> ServerEnd:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from protocol.framing import frame
+from tests.fakes import scenes
 from tests.fakes.client import FakeClient
+from tests.fakes.scenes import TEXT, begin, client_of
 from tests.fakes.server import ServerEnd
 from tests.fakes.wire import (
     IN_TRANS,
-    NEW_CLIENT,
     PING,
     PROBE,
     close_statement,
@@ -27,35 +28,19 @@ from tests.fakes.wire import (
 from tests.fakes.world import World
 from tests.proxy.conftest import MakeWorld
 
-TEXT = "SELECT ?"
 STRING = b"\xfd\x00"
 EXECUTION = params(b"a", types=STRING)
 FULL = error(1461, "Can't create more than max_prepared_stmt_count statements (current value: 3)", "42000")
 
 
-def client_of(world: World) -> FakeClient:
-    return world.client(capabilities=NEW_CLIENT)
+def prepared_by(
+    world: World, client: FakeClient, text: str = TEXT, *, real_id: int = 41, own_id: int = 1
+) -> ServerEnd:
+    return scenes.prepared_by(world, client, text, real_id=real_id, num_params=1, own_id=own_id)
 
 
 def unknown(real_id: int) -> bytes:
     return error(1243, f"Unknown prepared statement handler ({real_id}) given to mysql_stmt_precheck")
-
-
-def prepared_by(
-    world: World, client: FakeClient, text: str = TEXT, *, real_id: int = 41, own_id: int = 1
-) -> ServerEnd:
-    client.sends(prepare(text))
-    (server,) = [end for end in world.server.ends if end.got() == [b"\x16" + text.encode()]]
-    server.answers(prepared(real_id, num_params=1))
-    client.gets(prepared(own_id, num_params=1))
-    return server
-
-
-def begin(client: FakeClient, server: ServerEnd) -> None:
-    client.sends(query("BEGIN"))
-    server.gets(query("BEGIN"))
-    server.answers(ok(IN_TRANS))
-    client.gets(ok(IN_TRANS))
 
 
 # 1243

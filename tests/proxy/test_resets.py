@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 from protocol.framing import frame
-from tests.fakes.client import FakeClient
-from tests.fakes.server import ServerEnd
-from tests.fakes.wire import IN_TRANS, RESET, error, ok, query
+from tests.fakes.scenes import in_transaction
+from tests.fakes.wire import RESET, error, ok, query
 from tests.fakes.world import World
 
 SELECT = query("SELECT 1")
-
-
-def in_transaction(world: World, client: FakeClient) -> ServerEnd:
-    """The client has begun a transaction; its backend."""
-    client.sends(query("BEGIN"))
-    server = world.backend()
-    server.gets(query("BEGIN"))
-    server.answers(ok(IN_TRANS))
-    client.gets(ok(IN_TRANS))
-    return server
 
 
 def test_a_reset_without_a_lease_is_answered_at_once(world: World) -> None:
