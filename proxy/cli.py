@@ -140,6 +140,9 @@ def _explain(arguments: argparse.Namespace) -> int:
     # Here and not above: no other command needs the lexer before it serves.
     from proxy import explain
 
+    if unknown := explain.unknown_modes(arguments.sql_mode):
+        _say(f"fanin explain: no such sql_mode: {', '.join(unknown)}")
+        return 2
     sql = sys.stdin.buffer.read() if arguments.sql == "-" else os.fsencode(arguments.sql)
     explanations = explain.explain(
         sql, explain.lexing_of(arguments.sql_mode), is_mariadb=arguments.server == "mariadb"

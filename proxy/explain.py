@@ -54,6 +54,47 @@ _CLASSES: Final[dict[str, str]] = {
 _CLASS_OF: Final = {word.encode(): kind for kind, words in _CLASSES.items() for word in words.split()}
 _WRITERS: Final = frozenset([b"insert", b"replace", b"update", b"delete"])
 _ACCOUNTS: Final = frozenset([b"user", b"role", b"server", b"instance"])
+_MODES: Final = frozenset(
+    [
+        "ALLOW_INVALID_DATES",
+        "ANSI",
+        "ANSI_QUOTES",
+        "DB2",
+        "EMPTY_STRING_IS_NULL",
+        "ERROR_FOR_DIVISION_BY_ZERO",
+        "HIGH_NOT_PRECEDENCE",
+        "IGNORE_BAD_TABLE_OPTIONS",
+        "IGNORE_SPACE",
+        "MAXDB",
+        "MSSQL",
+        "MYSQL323",
+        "MYSQL40",
+        "NO_AUTO_CREATE_USER",
+        "NO_AUTO_VALUE_ON_ZERO",
+        "NO_BACKSLASH_ESCAPES",
+        "NO_DIR_IN_CREATE",
+        "NO_ENGINE_SUBSTITUTION",
+        "NO_FIELD_OPTIONS",
+        "NO_KEY_OPTIONS",
+        "NO_TABLE_OPTIONS",
+        "NO_UNSIGNED_SUBTRACTION",
+        "NO_ZERO_DATE",
+        "NO_ZERO_IN_DATE",
+        "ONLY_FULL_GROUP_BY",
+        "ORACLE",
+        "PAD_CHAR_TO_FULL_LENGTH",
+        "PIPES_AS_CONCAT",
+        "POSTGRESQL",
+        "REAL_AS_FLOAT",
+        "SIMULTANEOUS_ASSIGNMENT",
+        "STRICT_ALL_TABLES",
+        "STRICT_TRANS_TABLES",
+        "TIME_ROUND_FRACTIONAL",
+        "TIME_TRUNCATE_FRACTIONAL",
+        "TRADITIONAL",
+    ]
+)
+"""Of MySQL 5.7 and later and of MariaDB."""
 _ANSI_MODES: Final = frozenset(
     [b"ANSI_QUOTES", b"ANSI", b"DB2", b"MAXDB", b"MSSQL", b"ORACLE", b"POSTGRESQL"]
 )
@@ -117,6 +158,11 @@ class Explanation(NamedTuple):
             "lifts": self.lifts,
             "advice": self.advice,
         }
+
+
+def unknown_modes(sql_mode: str) -> list[str]:
+    """The names in it that no server knows."""
+    return [mode for each in sql_mode.split(",") if (mode := each.strip()) and mode.upper() not in _MODES]
 
 
 def lexing_of(sql_mode: str) -> int:

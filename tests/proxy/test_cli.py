@@ -212,3 +212,8 @@ def test_the_sql_mode_decides_how_a_statement_is_read(capsys: pytest.CaptureFixt
     text = r"SELECT 'a\', GET_LOCK('x', 1), 'b'"
     assert main(["explain", "--sql-mode", "NO_BACKSLASH_ESCAPES", text], {}) == 0
     assert "pinned: user-lock" in capsys.readouterr().out
+
+
+def test_an_sql_mode_that_no_server_knows_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "--sql-mode", "NO_BACKSLASH_ESCAPE", "SELECT 1"], {}) == 2
+    assert capsys.readouterr() == ("", "fanin explain: no such sql_mode: NO_BACKSLASH_ESCAPE\n")

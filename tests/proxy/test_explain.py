@@ -14,6 +14,7 @@ from proxy.explain import (
     as_text,
     explain,
     lexing_of,
+    unknown_modes,
 )
 from proxy.lexer import ANSI_QUOTES, NO_BACKSLASH_ESCAPES
 from proxy.pins import MEANINGS, PinReason
@@ -121,6 +122,8 @@ def test_a_pin_says_what_it_means_what_lifts_it_and_what_to_do() -> None:
 
 
 def test_the_mode_decides_how_text_is_read() -> None:
+    assert unknown_modes("") == unknown_modes(" ansi_quotes ,TRADITIONAL,ORACLE,") == []
+    assert unknown_modes("ANSI_QUOTE,ANSI, nonsense") == ["ANSI_QUOTE", "nonsense"]
     assert lexing_of("") == lexing_of("TRADITIONAL, STRICT_ALL_TABLES") == 0
     assert lexing_of("traditional,ansi_quotes") == lexing_of("ANSI") == ANSI_QUOTES
     assert lexing_of("NO_BACKSLASH_ESCAPES, ANSI") == ANSI_QUOTES | NO_BACKSLASH_ESCAPES
