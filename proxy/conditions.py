@@ -207,8 +207,14 @@ class ConditionsKeeper(VariablesKeeper):
         self._are_on_backend()
 
     def _add_here(self, added: Captured) -> None:
-        most = int(self.vector.variables.get(b"max_error_count", _MOST_SHOWN))
-        self.captured = added.after(self.captured or Captured([], 0, added.charset), most)
+        self.captured = added.after(self.captured or Captured([], 0, added.charset), self._most_shown())
+
+    def _most_shown(self) -> int:
+        return int(self.vector.variables.get(b"max_error_count", _MOST_SHOWN))
+
+    def keeps_warnings(self) -> bool:
+        """Whether what MySQL warns of while it reads a text is counted: not with max_error_count = 0."""
+        return self._most_shown() > 0
 
     # What the proxy has answered in the server's place
 

@@ -216,7 +216,8 @@ class ResidueKeeper(ConditionsKeeper):
         offset = statement.found_rows
         if offset == UNKNOWN_ON_MARIADB:
             offset = UNKNOWN_FOUND_ROWS if self.is_mariadb else KEPT_FOUND_ROWS
-        if offset == UNKNOWN_FOUND_ROWS:
+        if offset == UNKNOWN_FOUND_ROWS or response.cursor_open:
+            # with a cursor no row was sent yet
             self._found_rows_unknown()
         elif offset == ONE_ON_MYSQL:
             if not self.is_mariadb:
@@ -320,7 +321,7 @@ class ResidueKeeper(ConditionsKeeper):
             self.native &= ~FOUND_ROWS
             self.lost &= ~FOUND_ROWS
         if not (statement.flags & KEEPS_DIAGNOSTICS or self.is_mariadb):
-            warns = warns and statement.question == Question.FOUND_ROWS
+            warns = warns and statement.question == Question.FOUND_ROWS and self.keeps_warnings()
             self.captured = deprecated_found_rows() if warns else None
             self.residue &= ~DIAGNOSTICS
             self.native &= ~DIAGNOSTICS

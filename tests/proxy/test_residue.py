@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from protocol.framing import frame, payload_of
-from protocol.packets import Column, build_eof, build_err, build_ok
+from protocol.packets import Column, build_eof, build_err, build_ok, parse_ok
 from protocol.wire import lenenc_bytes
 from proxy.answers import counting
 from proxy.classify import classify
@@ -40,6 +40,7 @@ from tests.fakes.responses import AUTOCOMMIT, MORE_RESULTS, err, ok, response, r
 
 VECTOR = Vector.fresh(b"shop", {b"character_set_results": b"utf8mb4"})
 CONNECTION = 0x80000001
+CURSOR_EXISTS = 0x0040
 WARNING = [b"Warning", b"1365", b"Division by 0"]
 ERROR = [b"Error", b"1054", b"Unknown column"]
 MARKED_ROW = [b"Warning", b"1642", b"fanin: as before"]
@@ -1229,3 +1230,17 @@ def test_the_sqlstate_of_the_first_error_is_kept(story: Story) -> None:
     story.run("CALL p()", err(1644, b"45000"))
     command(story, 0x02, err(1049))
     assert (story.error_code, story.error_sqlstate) == (1644, b"45000")
+
+
+def test_no_warning_about_a_text_is_counted_where_none_are_kept(story: Story) -> None:
+    story.keeper.vector = story.vector.with_variables([(b"max_error_count", b"0")])
+    answer = story.ask("SELECT FOUND_ROWS()")
+    assert answer is not None
+    assert parse_ok(packets(answer)[-1], False).warnings == 0
+    assert story.value("SELECT @@warning_count") == b"0"
+
+
+def test_a_cursor_has_found_rows_that_were_not_sent(story: Story) -> None:
+    opened = [b"\x01", Column(b"a").build(), build_ok(status=AUTOCOMMIT | CURSOR_EXISTS, header=0xFE)]
+    story.keeper.see_residue(classify(b"SELECT a FROM t", 0), response(opened, command=0x17))
+    assert story.residue & FOUND_ROWS
