@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from proxy.frontend import Frontend
 
 COM_INIT_DB: Final = 0x02
-_MAY_FIRE: Final = re.compile(rb"[\s(]*(?:insert|replace|update|delete|load|with)\b|\s*/", re.IGNORECASE)
+# What calls no routine and fires no trigger by itself, unless it says so: these have no schema of their own to tell.
+_TELLS_NO_SCHEMA: Final = re.compile(
+    rb"\s*(?:begin|start|commit|rollback|savepoint|release|xa|set|lock|unlock|drop|deallocate|create\s+temporary|select|do)\b",
+    re.IGNORECASE,
+)
 COM_QUERY: Final = 0x03
 _MAY_CHANGE_SCHEMA: Final = USES | DROPS_SCHEMA | CALLS | MAY_CALL | MAY_CALL_ON_MARIADB | MULTI
 
@@ -86,13 +90,12 @@ def track_of(frontend: Frontend) -> TrackFilter | None:
 
 
 def track_without_stray(frontend: Frontend, track: TrackFilter) -> TrackFilter:
-    """The filter for this command: without a schema that only comes along with what the client does not track. What fires triggers may tell
-    it with its own answer."""
+    """The filter for this command: without a schema that only comes along with what the client does not track."""
     statement, executing = frontend.statement, frontend.executing
     text = frontend.wire[5:]
     if frontend.command != COM_QUERY and executing is not None:
         text = executing.own.text
-    if track is EVERYTHING or not frontend.session.is_mariadb or _MAY_FIRE.match(text) is not None:
+    if track is EVERYTHING or not frontend.session.is_mariadb or _TELLS_NO_SCHEMA.match(text) is None:
         return track
     may_change = statement.flags & _MAY_CHANGE_SCHEMA or statement.executes or statement.inner is not None
     return track if may_change or frontend.command == COM_INIT_DB else track.without_lone_schema()
