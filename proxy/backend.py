@@ -120,6 +120,7 @@ class Backend(Member):
         "_is_gone",
         "answers",
         "collation",
+        "globals",
         "inbox",
         "init_connect",
         "is_initialised",
@@ -154,6 +155,8 @@ class Backend(Member):
         self.collation: int = 0
         # the statement that sets the trackers; a reset switches them off
         self.setup: bytes = b""
+        # values of global variables that its session began with; while it opens those of the login before
+        self.globals: bytes = b""
         # the server's init_connect when it logged in, and whether that was run for its user
         self.init_connect: bytes = b""
         self.is_initialised: bool = False

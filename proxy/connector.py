@@ -34,6 +34,25 @@ MEASURE: Final = (
     b"@@global.wait_timeout, @@global.interactive_timeout"
 )
 INIT_CONNECT: Final = b"SELECT @@global.init_connect"
+DEFAULTS: Final = (
+    b"sql_mode",
+    b"time_zone",
+    b"character_set_server",
+    b"collation_server",
+    b"autocommit",
+    b"wait_timeout",
+    b"interactive_timeout",
+    b"max_allowed_packet",
+    b"group_concat_max_len",
+    b"lock_wait_timeout",
+    b"innodb_lock_wait_timeout",
+    b"foreign_key_checks",
+    b"unique_checks",
+    b"sql_safe_updates",
+    b"max_sort_length",
+    b"lc_time_names",
+)
+"""Global variables whose values new sessions begin with, as they are most often changed: seen at each login."""
 QUESTIONS: Final = b"SHOW SESSION STATUS LIKE 'Questions'"
 _OURS: Final = 2
 """Statements of a new connection when QUESTIONS is answered. If there were more, the server has run init_connect for its user."""
@@ -244,7 +263,7 @@ async def _set_up(
     )
     backend.server_id = connected.connection_id
     facts.status = connected.status & ~int(ServerStatus.SESSION_STATE_CHANGED)
-    await _learn_init_connect(backend)
+    await _learn_globals(backend, b"MariaDB" in connected.server_version, facts)
     backend.setup = await _setup_of(backend, connected, facts)
     schema = vector.schema if vector is not None and key.has_schema else None
     charsets = await _charsets_at_login(backend, key, collation, facts)
@@ -279,9 +298,21 @@ async def _setup_of(backend: Backend, connected: Connected, facts: Facts) -> byt
     return setup
 
 
-async def _learn_init_connect(backend: Backend) -> None:
-    """Whether the login has run anything: then it is undone, because it is run for each client that uses the backend (`beginning`)."""
-    backend.init_connect = (await _ask(backend, INIT_CONNECT))[0][0] or b""
+def globals_query(is_mariadb: bool) -> bytes:
+    """Asks for init_connect and DEFAULTS."""
+    isolation = b"tx_isolation" if is_mariadb else b"transaction_isolation"
+    values = b",".join([b"@@global." + name for name in (*DEFAULTS, isolation)])
+    return INIT_CONNECT + b",CONCAT_WS('|'," + values + b")"
+
+
+async def _learn_globals(backend: Backend, is_mariadb: bool, facts: Facts) -> None:
+    """Whether what sessions begin with was changed past the proxy since the login before: then it is measured anew. And whether the login
+    has run anything: then it is undone, because it is run for each client that uses the backend (`beginning`)."""
+    init_connect, values = (await _ask(backend, globals_query(is_mariadb)))[0]
+    if values is not None and backend.globals not in (b"", values):
+        facts.forget_logins()
+    backend.globals = values or b""
+    backend.init_connect = init_connect or b""
     if backend.init_connect:
         count = (await _ask(backend, QUESTIONS))[0][1] or b""
         backend.is_initialised = int(count) > _OURS

@@ -138,6 +138,7 @@ class Endpoint(LossListener):
         "epoch",
         "facts",
         "facts_known",
+        "globals",
         "init_connect",
         "initialised",
         "is_answering",
@@ -175,6 +176,8 @@ class Endpoint(LossListener):
         self.loop: asyncio.AbstractEventLoop = loop
         # set when `facts` has a server version
         self.facts_known: asyncio.Event = facts_known
+        # values of global variables that sessions begin with, as of the last login
+        self.globals: bytes = b""
         # init_connect, as of the last login; None: it may have changed since
         self.init_connect: bytes | None = b""
         # users who have logged in, and whether it was run for them
@@ -317,10 +320,17 @@ class Endpoint(LossListener):
         self.initialised = {}
 
     def learn_init_connect(self, user: bytes, backend: Backend) -> None:
+        """A backend has logged in: what it has learnt of the server's init_connect, and of its global variables."""
         if backend.init_connect not in (b"", self.init_connect) and self.log is not None:
             self.log.warning("server has init_connect: it is run again for each client", endpoint=self.name)
         self.init_connect = backend.init_connect
         self.initialised[user] = backend.is_initialised
+        if self.globals not in (b"", backend.globals):
+            # those that began with others must not be mixed with it
+            if self.log is not None:
+                self.log.warning("global variables have changed: backends are replaced", endpoint=self.name)
+            self.retire_all()
+        self.globals = backend.globals
 
     def statement_limit(self) -> int:
         """Statements prepared on one backend: all backends of this pool together leave half of the server's room to others."""
@@ -447,7 +457,9 @@ class Endpoint(LossListener):
 
     def _new_member(self, key: object, payload: object) -> Member:
         del key, payload
-        return Backend(self, self.target.peer)
+        backend = Backend(self, self.target.peer)
+        backend.globals = self.globals
+        return backend
 
     def _execute(self, actions: list[Action]) -> None:
         for action in actions:

@@ -187,8 +187,8 @@ class ServerEnd(Peer):
             columns = [Column(b"%d" % number) for number in range(len(MEASURED))]
             values: list[bytes | None] = list(MEASURED)
             self._send(text_resultset(columns, [values], status=AUTOCOMMIT, deprecate_eof=True))
-        elif payload[1:] == INIT_CONNECT:
-            self._rows([self.server.init_connect])
+        elif payload[1:].startswith(INIT_CONNECT):
+            self._rows([self.server.init_connect, self.server.globals])
         elif payload[1:] == QUESTIONS:
             assert self.login is not None
             self._rows([b"Questions", b"2" if self.login.user in self.server.exempt else b"3"])
@@ -220,6 +220,8 @@ class FakeServer:
         self.capabilities = int(OFFERED_CAPABILITIES)
         # and the users for whom it is not run
         self.init_connect = b""
+        # the global variables that sessions begin with
+        self.globals: bytes | None = b"as they are"
         self.exempt: set[bytes] = set()
         # an ERR payload instead of a greeting
         self.refusal: bytes | None = None

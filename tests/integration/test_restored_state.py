@@ -9,7 +9,7 @@ import pytest
 
 from bench.servers import Server
 from protocol.constants import Capability
-from tests.integration.fixtures import Connect
+from tests.integration.fixtures import Connect, MakeFanin
 from tests.integration.running import Fanin, rows, run, value
 from tests.integration.wire import PLAIN, TRACKING, WireClient
 
@@ -225,3 +225,24 @@ def test_a_switch_of_autocommit_says_the_same_without_a_restore(
         assert one.metric("fanin_restores_total") == restores
         answers += [client.query(text) for text in program[1:]]
         assert answers == expected
+
+
+def test_a_global_variable_that_is_changed_past_fanin_is_noticed_with_the_next_backend(
+    server: Server, fanin: MakeFanin, root: Any
+) -> None:
+    asked = "SELECT @@max_sort_length"
+    pool = fanin(server, pool_size=2)
+    before = value(root, "SELECT @@global.max_sort_length")
+    arguments: dict[str, Any] = {"database": "app"}
+    with WireClient(pool.port, **arguments) as early:
+        assert early.value(asked) == str(before).encode()
+        run(root, f"SET GLOBAL max_sort_length = {before + 8}")
+        try:
+            with WireClient(pool.port, **arguments) as late:
+                assert late.value(asked) == str(before).encode()
+                # a session without a schema needs another backend
+                with WireClient(pool.port, database=None) as other:
+                    assert other.value(asked) == str(before + 8).encode()
+                assert late.value(asked) == early.value(asked) == str(before + 8).encode()
+        finally:
+            run(root, f"SET GLOBAL max_sort_length = {before}")

@@ -11,7 +11,7 @@ from protocol.constants import Capability
 from protocol.packets import Column, build_err, text_resultset
 from proxy import tasks
 from proxy.backend import CLOSED, IDLE, Backend, LossListener
-from proxy.connector import INIT_CONNECT, MEASURE, Facts, Target, open_backend
+from proxy.connector import MEASURE, Facts, Target, globals_query, open_backend
 from proxy.credentials import Credential
 from proxy.identity import IGNORE_SPACE, KeyTable
 from proxy.replies import Failure
@@ -110,14 +110,14 @@ def test_what_is_the_same_for_all_connections_is_asked_once(loop: StepLoop, fake
     second.runs()
     reset = b""
     assert [payload[1:] for payload in fake.ends[0].questions] == [
-        INIT_CONNECT,
+        globals_query(False),
         NAMES_QUERY,
         MEASURE,
         reset,
         MEASURE,
         first.backend.setup,
     ]
-    assert [payload[1:] for payload in fake.ends[1].questions] == [INIT_CONNECT, first.backend.setup]
+    assert [payload[1:] for payload in fake.ends[1].questions] == [globals_query(False), first.backend.setup]
     assert first.facts.sql_mode == b"STRICT_TRANS_TABLES"
     assert first.facts.max_allowed_packet == 67108864
 
@@ -164,6 +164,26 @@ def test_another_version_is_measured_anew(loop: StepLoop, fake: FakeServer) -> N
     second.facts = first.facts
     second.runs()
     assert (first.facts.server_version, list(first.facts.charsets)) == (b"8.4.0", [45])
+
+
+def test_global_variables_that_were_changed_past_the_proxy_are_measured_anew(
+    loop: StepLoop, fake: FakeServer
+) -> None:
+    first = Opening(loop, fake).runs()
+    fake.globals = b"changed"
+    second = Opening(loop, fake)
+    second.facts = first.facts
+    second.backend.globals = first.backend.globals
+    second.runs()
+    assert b"\x03" + MEASURE in fake.last.questions
+    assert second.backend.globals == b"changed"
+    # a server that does not tell
+    fake.globals = None
+    third = Opening(loop, fake)
+    third.facts = first.facts
+    third.backend.globals = b"changed"
+    third.runs()
+    assert b"\x03" + MEASURE not in fake.last.questions
 
 
 # What can go wrong
@@ -241,8 +261,8 @@ def test_a_server_that_goes_away_right_after_the_last_answer_is_not_taken_for_id
     opening.facts.charsets[45] = CHARSETS
     opening.runs()
     end = fake.last
-    assert end.got() == [b"\x03" + INIT_CONNECT]
-    end.answers(text_resultset([Column(b"x")], [[b""]], status=AUTOCOMMIT, deprecate_eof=True))
+    assert end.got() == [b"\x03" + globals_query(False)]
+    end.answers(text_resultset([Column(b"x")] * 2, [[b"", b""]], status=AUTOCOMMIT, deprecate_eof=True))
     assert end.got() == [b"\x03SET x=1"]
     loop.call_soon(end.transport.deliver, ok())
     loop.call_soon(end.transport.deliver_end)

@@ -279,3 +279,20 @@ def test_the_holders_of_a_pool_are_told_by_what_they_do(make_world: MakeWorld) -
         "the oldest lease is 2.0 s old (in transaction)"
     )
     assert world.writer.leases() == 3
+
+
+def test_backends_that_began_with_other_global_variables_are_replaced(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=2)
+    first, second = world.client(), world.client(schema=b"shop")
+    first.sends(query("DO 0"))
+    old = world.backend()
+    old.answers(ok())
+    world.server.globals = b"changed"
+    second.sends(query("DO 0"))
+    new = world.backend()
+    assert new is not old and old.is_closed
+    new.answers(ok())
+    first.sends(query("DO 0"))
+    world.backend().answers(ok())
+    assert world.log.warnings() == ["global variables have changed: backends are replaced"]
+    assert not new.is_closed
