@@ -393,7 +393,7 @@ def open_cursor(world: World, client: FakeClient) -> ServerEnd:
 def test_an_open_cursor_holds_the_backend_until_its_last_row(world: World) -> None:
     client = client_of(world)
     server = open_cursor(world, client)
-    for status, pool in ((0x42, "1 leased"), (LAST_ROW_SENT, "1 idle")):
+    for status, pool in ((0x42, "1 leased"), (LAST_ROW_SENT, "1 parked")):
         client.sends(fetch(1, 2))
         server.gets(fetch(41, 2))
         server.answers(fetched(b"a", b"b", status=status))
@@ -410,7 +410,7 @@ def test_a_reset_of_the_statement_closes_its_cursor(world: World) -> None:
     server.gets(reset_statement(41))
     server.answers(ok())
     client.gets(ok())
-    assert world.pool() == "1 idle"
+    assert world.pool() == "1 parked"
 
 
 def test_closing_the_statement_closes_its_cursor(world: World) -> None:
@@ -419,7 +419,7 @@ def test_closing_the_statement_closes_its_cursor(world: World) -> None:
     client.sends(close_statement(1))
     server.gets(close_statement(41))
     client.gets_nothing()
-    assert world.pool() == "1 idle"
+    assert world.pool() == "1 parked"
 
 
 def test_another_execution_without_a_cursor_closes_the_cursor(world: World) -> None:
@@ -460,7 +460,7 @@ def test_cursors_of_one_text_are_statements_of_their_own(world: World) -> None:
     server.answers(fetched(b"1", status=LAST_ROW_SENT))
     server.gets(fetch(42, 1))
     server.answers(fetched(b"1", status=LAST_ROW_SENT))
-    assert world.pool() == "1 idle"
+    assert world.pool() == "1 parked"
 
 
 def test_sessions_that_prepared_the_same_text_share_its_statement(world: World) -> None:

@@ -196,7 +196,7 @@ def test_a_cursor_keeps_the_statement_that_had_the_long_data(world: World) -> No
     client.sends(fetch(1, 1))
     server.gets(fetch(41, 1))
     server.answers(fetched(b"1", status=0x82))
-    assert world.pool() == "1 idle"
+    assert world.pool() == "1 parked"
 
 
 def test_types_do_not_matter_to_a_statement_that_is_on_the_server(world: World) -> None:
