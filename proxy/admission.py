@@ -241,6 +241,8 @@ class Admission:
         assert values is not None, "measured by a visit"
         charsets = dict(zip(CHARSET_VARIABLES, values, strict=True))
         vector = Vector.fresh(login.database or None, charsets)
+        if login.capabilities & Capability.IGNORE_SPACE:
+            vector = vector.with_ignore_space(self.shared.facts.sql_mode)
         return vector.with_multi_statements(bool(login.capabilities & Capability.MULTI_STATEMENTS))
 
     def _reject(self, failure: Failure) -> None:

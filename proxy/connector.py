@@ -273,6 +273,8 @@ async def _set_up(
     await _ask(backend, backend.setup)
     backend.collation = collation
     fresh = Vector.fresh(schema, dict(zip(CHARSET_VARIABLES, charsets, strict=True)))
+    if key.capabilities & IGNORE_SPACE:
+        fresh = fresh.with_ignore_space(facts.sql_mode)
     backend.vector = fresh.with_multi_statements(vector is not None and vector.multi_statements)
     if backend.mode != OPENING:
         # its end came together with the last answer

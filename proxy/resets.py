@@ -66,7 +66,10 @@ def _become_fresh(frontend: Frontend) -> None:
     frontend.forget_statements()
     idling.begin(frontend.session, facts, frontend.capabilities, is_reset=True)
     tidying.know(frontend)
-    if facts.is_mariadb and frontend.identity.key.capabilities & IGNORE_SPACE:
-        frontend.identity.lose_ignore_space(shared.keys)
+    if frontend.identity.key.capabilities & IGNORE_SPACE:
+        if facts.is_mariadb:
+            frontend.identity.lose_ignore_space(shared.keys)
+        else:
+            frontend.session.vector = frontend.session.vector.with_ignore_space(facts.sql_mode)
     if shared.pool_mode == SESSION_POOLING:
         frontend.session.pin(PinReason.SESSION_MODE)

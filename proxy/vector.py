@@ -152,6 +152,18 @@ class Vector:
             variables[RESULTS_COLLATION] = variables[_COLLATION]
         return _interned(schema, variables, False)
 
+    def with_ignore_space(self, sql_mode: bytes) -> Vector:
+        """The same on a connection that was opened with CLIENT_IGNORE_SPACE, which adds to the server's sql_mode what no DEFAULT does."""
+        modes = sql_mode.split(b",") if sql_mode else []
+        if _SPACE_IGNORED in modes:
+            return self
+        # in the order in which servers report them
+        at = len([mode for mode in modes if mode in _BEFORE_SPACE])
+        modes.insert(at, _SPACE_IGNORED)
+        return _interned(
+            self.schema, {**self.variables, b"sql_mode": b",".join(modes)}, self.multi_statements
+        )
+
     def with_schema(self, schema: bytes | None) -> Vector:
         """The same session after it has chosen this schema, the one that it had or another."""
         if _OF_SCHEMA in self.variables:
@@ -194,6 +206,8 @@ class Vector:
         return f"Vector({self.schema!r}, {self.variables!r}, multi_statements={self.multi_statements})"
 
 
+_SPACE_IGNORED: Final = b"IGNORE_SPACE"
+_BEFORE_SPACE: Final = frozenset([b"REAL_AS_FLOAT", b"PIPES_AS_CONCAT", b"ANSI_QUOTES"])
 _MAX_VECTORS: Final = 4096
 _MAX_SUCCESSORS: Final = 64
 _VECTORS: Final[dict[tuple[bytes | None, bool, tuple[tuple[bytes, bytes], ...]], Vector]] = {}

@@ -288,3 +288,25 @@ def test_a_schema_whose_collation_a_reset_has_forgotten_is_chosen_again() -> Non
     assert restore_commands(elsewhere, forgotten) == [b"\x02shop", forgets]
     assert forgotten.with_schema(b"shop") is known
     assert Vector.fresh(None, {}).without_collation_of_schema() is Vector.fresh(None, {})
+
+
+@pytest.mark.parametrize(
+    "of_server, wanted",
+    [
+        (b"", b"IGNORE_SPACE"),
+        (
+            b"STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION",
+            b"IGNORE_SPACE,STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION",
+        ),
+        (b"PIPES_AS_CONCAT,ANSI_QUOTES,ANSI", b"PIPES_AS_CONCAT,ANSI_QUOTES,IGNORE_SPACE,ANSI"),
+    ],
+)
+def test_what_ignore_space_adds_to_the_mode_is_restored_as_a_value(of_server: bytes, wanted: bytes) -> None:
+    spaced = FRESH.with_ignore_space(of_server)
+    assert spaced.variables[b"sql_mode"] == wanted
+    stranger = after(("sql_mode", "ANSI"), before=spaced)
+    assert restore_commands(stranger, spaced) == [b"\x03SET SESSION sql_mode='" + wanted + b"'"]
+
+
+def test_a_server_that_ignores_space_by_itself_needs_no_value() -> None:
+    assert FRESH.with_ignore_space(b"ANSI_QUOTES,IGNORE_SPACE,ANSI") is FRESH
