@@ -19,7 +19,7 @@ from proxy.lessee import RESETTING
 from proxy.pins import PinReason
 from proxy.replies import ok
 from proxy.shared import SESSION_POOLING
-from proxy.vector import Vector, restore_commands
+from proxy.vector import Vector, ignoring_space, restore_commands
 
 if TYPE_CHECKING:
     from proxy.frontend import Frontend
@@ -61,8 +61,12 @@ def _become_fresh(frontend: Frontend) -> None:
     facts, shared = frontend.shared.facts, frontend.shared
     charsets = facts.charsets_after_reset(frontend.identity.collation)
     frontend.session.was_reset(tuple(charsets.values()), facts.status)
+    vector = frontend.session.vector
     if facts.is_mariadb:
-        frontend.session.vector = frontend.session.vector.without_collation_of_schema()
+        frontend.session.vector = vector.without_collation_of_schema()
+    else:
+        capabilities = frontend.identity.key.capabilities
+        frontend.session.vector = ignoring_space(vector, capabilities, facts.sql_mode)
     frontend.forget_statements()
     idling.begin(frontend.session, facts, frontend.capabilities, is_reset=True)
     tidying.know(frontend)

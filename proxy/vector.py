@@ -335,3 +335,16 @@ def setup_statement(kind: str, names: list[bytes]) -> bytes:
         b"SET session_track_schema=1, session_track_state_change=1, session_track_transaction_info='CHARACTERISTICS', "
         b"session_track_system_variables='" + variables + b"'"
     )
+
+
+def ignoring_space(vector: Vector, capabilities: int, sql_mode: bytes) -> Vector:
+    """The vector of a fresh connection of a client with these capabilities, where the server's own mode is ``sql_mode``: CLIENT_IGNORE_SPACE
+    becomes part of the session's, and DEFAULT is without it."""
+    if not capabilities & _IGNORE_SPACE:
+        return vector
+    modes = [mode for mode in sql_mode.split(b",") if mode and mode != _SPACE_MODE]
+    return vector.with_variables([(b"sql_mode", b",".join([_SPACE_MODE, *modes]))])
+
+
+_IGNORE_SPACE: Final = 0x100
+_SPACE_MODE: Final = b"IGNORE_SPACE"

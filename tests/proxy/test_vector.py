@@ -10,6 +10,7 @@ from proxy.vector import (
     NEUTRAL,
     RESULTS_COLLATION,
     Vector,
+    ignoring_space,
     is_restorable,
     restore_commands,
     setup_statement,
@@ -310,3 +311,17 @@ def test_what_ignore_space_adds_to_the_mode_is_restored_as_a_value(of_server: by
 
 def test_a_server_that_ignores_space_by_itself_needs_no_value() -> None:
     assert FRESH.with_ignore_space(b"ANSI_QUOTES,IGNORE_SPACE,ANSI") is FRESH
+
+
+@pytest.mark.parametrize(
+    ("sql_mode", "expected"),
+    [
+        (b"", b"IGNORE_SPACE"),
+        (b"ANSI_QUOTES,STRICT_ALL_TABLES", b"IGNORE_SPACE,ANSI_QUOTES,STRICT_ALL_TABLES"),
+        (b"ANSI_QUOTES,IGNORE_SPACE", b"IGNORE_SPACE,ANSI_QUOTES"),
+    ],
+)
+def test_a_client_may_ignore_space_from_its_login_on(sql_mode: bytes, expected: bytes) -> None:
+    fresh = Vector.fresh(b"shop", {})
+    assert ignoring_space(fresh, 0x100, sql_mode).variables[b"sql_mode"] == expected
+    assert ignoring_space(fresh, 0x200, sql_mode) is fresh
