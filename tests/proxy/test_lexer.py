@@ -119,6 +119,11 @@ def test_what_matters_is_marked(text: bytes, expected: list[tuple[int, bytes]]) 
     assert marks(text) == expected
 
 
+def test_a_word_is_no_other_of_its_first_letter_and_length() -> None:
+    found = survey(b"SELECT fron, selecx", 0)
+    assert (found.marks, found.has_from) == ([], False)
+
+
 def test_depth_of_parentheses_is_noted() -> None:
     found = survey(b"SELECT (SELECT 1 LIMIT 1) LIMIT 2", 0).marks
 
@@ -127,6 +132,16 @@ def test_depth_of_parentheses_is_noted() -> None:
 
 def test_depth_starts_again_with_each_statement() -> None:
     assert survey(b"SELECT (((; SELECT 1 LIMIT 2", 0).marks[3] == 0
+
+
+def test_only_a_from_that_is_not_within_parentheses_nor_of_dual_means_a_table() -> None:
+    for text, has_table in [
+        (b"SELECT a FROM t", True),
+        (b"SELECT 1 FROM dual", False),
+        (b"DO (SELECT a FROM t)", False),
+    ]:
+        found = survey(text, 0)
+        assert (found.has_from, found.has_table) == (True, has_table)
 
 
 def test_from_is_seen_without_a_mark() -> None:

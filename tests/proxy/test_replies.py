@@ -70,6 +70,18 @@ def test_codes_say_what_kind_of_refusal_it_is(code: int, kinds: set[str]) -> Non
             " See wait_timeout and interactive_timeout for configuring this behavior.",
         ),
         (replies.unknown_command(), 1047, "08S01", "Unknown command"),
+        (
+            replies.init_connect_failed(7, b"shop", "app", "h"),
+            1184,
+            "08S01",
+            "Aborted connection 7 to db: 'shop' user: 'app' host: 'h' (init_connect command failed)",
+        ),
+        (
+            replies.init_connect_failed(7, None, "app", "h"),
+            1184,
+            "08S01",
+            "Aborted connection 7 to db: 'unconnected' user: 'app' host: 'h' (init_connect command failed)",
+        ),
         (replies.shutting_down(), 1053, "08S01", "Server shutdown in progress (Fanin is draining)"),
         (
             replies.lost("x closed", True),

@@ -32,6 +32,7 @@ DB_DROPPED = 0x0100
 COM_INIT_DB = 0x02
 COM_DEBUG = 0x0D
 COM_SET_OPTION = 0x1B
+COM_FIELD_LIST = 0x04
 CHARSETS = {name: b"utf8mb4" for name in CHARSET_VARIABLES[:3]}
 FRESH = Vector.fresh(b"shop", {**CHARSETS, b"collation_connection": b"utf8mb4_bin"})
 IN_TRANSACTION = AUTOCOMMIT | IN_TRANS
@@ -832,6 +833,12 @@ def test_a_probe_tells_how_many_warnings_an_error_came_with(story: Story) -> Non
     story.run("INSERT INTO t VALUES ('x')", err(1062))
     assert story.probe(ok(warnings=3)) == PARK
     assert story.session.pinged() == 3
+
+
+def test_a_probe_does_not_count_the_error_of_a_command_without_a_statement(story: Story) -> None:
+    assert story.command(COM_FIELD_LIST, b"t\0", err(1146)) == PROBE
+    assert story.probe(ok(warnings=3)) == RELEASE
+    assert story.session.pinged() == 1
 
 
 def test_an_unknown_character_set_or_time_zone_changes_nothing(story: Story) -> None:

@@ -10,6 +10,7 @@ from proxy.vector import (
     NEUTRAL,
     RESULTS_COLLATION,
     Vector,
+    differ_only_in,
     ignoring_space,
     is_restorable,
     restore_commands,
@@ -325,3 +326,12 @@ def test_a_client_may_ignore_space_from_its_login_on(sql_mode: bytes, expected: 
     fresh = Vector.fresh(b"shop", {})
     assert ignoring_space(fresh, 0x100, sql_mode).variables[b"sql_mode"] == expected
     assert ignoring_space(fresh, 0x200, sql_mode) is fresh
+
+
+def test_vectors_that_differ_in_one_variable_only() -> None:
+    one = Vector.fresh(b"shop", {}).with_variables([(b"sql_mode", b""), (b"autocommit", b"ON")])
+    assert differ_only_in(one, one.with_variables([(b"autocommit", b"OFF")]), b"autocommit")
+    assert differ_only_in(one, Vector.fresh(b"shop", {}).with_variables([(b"sql_mode", b"")]), b"autocommit")
+    assert not differ_only_in(one, one.with_variables([(b"sql_mode", b"ANSI")]), b"autocommit")
+    assert not differ_only_in(one, one.with_variables([(b"time_zone", b"UTC")]), b"autocommit")
+    assert not differ_only_in(one, one.with_schema(b"other"), b"autocommit")
