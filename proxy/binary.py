@@ -47,7 +47,7 @@ from proxy.statement_errors import (
     too_many_statements,
     unknown_statement,
 )
-from proxy.vector import Vector, restore_commands
+from proxy.vector import OF_TRANSACTIONS, Vector, restore_commands
 
 if TYPE_CHECKING:
     from proxy.frontend import Frontend
@@ -152,7 +152,8 @@ def _prepare_answered(frontend: Frontend, backend: Backend) -> None:
         text = payload_of(frontend.wire)[1:]
         shared, session = frontend.shared, frontend.session
         statement = shared.statements.lookup(frame(COM_QUERY + text), session.lexing)
-        source = shared.sources.find(session.vector, text, statement, tracker.num_params)
+        vector = session.vector.of_preparation()
+        source = shared.sources.find(vector, text, statement, tracker.num_params)
         prepared = statements.add(source)
         # routines and triggers of other schemas were looked at
         session.has_stray_schema = True
@@ -284,12 +285,15 @@ def _prepare_on(frontend: Frontend, backend: Backend, prepared: Prepared) -> Non
 
 
 def _vector_for(prepared: Prepared, backend: Backend) -> Vector:
-    """The state in which a backend has to be to prepare a statement: that of its session at that time. What was prepared without a default
-    schema means the same in any, and a schema cannot be unset."""
-    vector = prepared.own.vector
-    if vector.schema is None and backend.vector is not None:
-        return vector.with_schema(backend.vector.schema)
-    return vector
+    """The state in which a backend has to be to prepare a statement: that of its session at that time, but for what concerns the transaction
+    that may be open now. What was prepared without a default schema means the same in any, and a schema cannot be unset."""
+    vector, actual = prepared.own.vector, backend.vector
+    assert actual is not None
+    if vector.schema is None:
+        vector = vector.with_schema(actual.schema)
+    if OF_TRANSACTIONS.isdisjoint(actual.variables):
+        return vector
+    return vector.with_transactions_of(actual.variables)
 
 
 def prepared_here(frontend: Frontend, backend: Backend, is_failed: bool) -> None:

@@ -1,7 +1,7 @@
 """What prepared statements are made of: a text in one state, kept once for all sessions and backends that have it. Pure.
 
 What a statement means is fixed when it is prepared (default schema, sql_mode, character sets), so it is known by its text *and* the
-state vector of that moment. Two more things tell statements on one backend apart:
+state vector of that moment, without the variables of transactions (`Vector.of_preparation`). Two more things tell statements on one backend apart:
 
 - A *number* other than 0: an open cursor, or long data on the server. That one belongs to one statement of one session, and MySQL 9.7
   answers every execution without a cursor that follows one with a cursor on the same statement in a way that no client can read.

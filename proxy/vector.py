@@ -47,6 +47,19 @@ _OF_SCHEMA: Final = b"collation_database"
 only that it is so."""
 _OF_SERVER: Final = b"@@GLOBAL.collation_database"
 
+OF_TRANSACTIONS: Final = frozenset(
+    [
+        b"autocommit",
+        b"transaction_isolation",
+        b"transaction_read_only",
+        b"tx_isolation",
+        b"tx_read_only",
+        b"binlog_format",
+        b"binlog_direct_non_transactional_updates",
+    ]
+)
+"""Setting one may end the transaction that is open (autocommit), replace what was said of the next one, or be refused in a transaction."""
+
 # Must precede the character sets: they decide which collation a character set brings.
 _FIRST: Final = (b"default_collation_for_utf8mb4", b"character_set_collations")
 
@@ -201,6 +214,21 @@ class Vector:
             if len(self._successors) < _MAX_SUCCESSORS:
                 self._successors[key] = successor
         return successor
+
+    def of_preparation(self) -> Vector:
+        """What of it the meaning of a prepared statement depends on: not the variables of transactions."""
+        if OF_TRANSACTIONS.isdisjoint(self.variables):
+            return self
+        found = self._successors.get(())
+        if found is None:
+            found = self._successors[()] = self.with_transactions_of({})
+        return found
+
+    def with_transactions_of(self, others: dict[bytes, bytes]) -> Vector:
+        """The same with the variables of transactions among these variables of another vector."""
+        variables = {name: value for name, value in self.variables.items() if name not in OF_TRANSACTIONS}
+        variables.update([(name, others[name]) for name in OF_TRANSACTIONS if name in others])
+        return _interned(self.schema, variables, self.multi_statements)
 
     def __repr__(self) -> str:
         return f"Vector({self.schema!r}, {self.variables!r}, multi_statements={self.multi_statements})"

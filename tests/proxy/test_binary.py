@@ -6,6 +6,7 @@ import pytest
 
 from protocol.framing import frame
 from protocol.packets import Column, text_resultset
+from protocol.session_track import SessionChanges
 from protocol.wire import lenenc_bytes
 from proxy.prepared import LAST_PREPARED, binary_answer
 from proxy.shared import STATEMENT_POOLING
@@ -13,6 +14,7 @@ from tests.fakes.client import FakeClient
 from tests.fakes.scenes import TEXT, begin, client_of, prepared_by
 from tests.fakes.server import ServerEnd
 from tests.fakes.wire import (
+    AUTOCOMMIT,
     IN_TRANS,
     LAST_ROW_SENT,
     NEW_CLIENT,
@@ -228,6 +230,31 @@ def test_a_statement_is_prepared_in_the_state_in_which_its_session_prepared_it(m
     second.gets(execute(7))
     second.answers(rows(b"1"))
     client.gets(rows(b"1"))
+
+
+def test_preparing_a_statement_in_a_transaction_does_not_end_it(make_world: MakeWorld) -> None:
+    """SET autocommit=1, as it was when the client prepared the statement, would commit."""
+    world = make_world(pool_size=2)
+    client, holder = client_of(world), client_of(world)
+    first = prepared_by(world, client)
+    begin(holder, first)
+    client.sends(query("SET autocommit=0, sql_mode='ANSI'"))
+    second = world.backend()
+    second.got()
+    changed = SessionChanges(variables=[(b"autocommit", b"OFF"), (b"sql_mode", b"ANSI")])
+    second.answers(ok(0, changes=changed))
+    client.sends(query("INSERT INTO t VALUES (1)"))
+    second.got()
+    second.answers(ok(IN_TRANS & ~AUTOCOMMIT))
+    client.got()
+    client.sends(execute(1))
+    second.gets(query("SET SESSION sql_mode=DEFAULT"))
+    second.answers(ok(IN_TRANS & ~AUTOCOMMIT))
+    second.gets(prepare(TEXT))
+    second.answers(prepared(7))
+    second.gets(query("SET SESSION sql_mode='ANSI'"))
+    second.answers(ok(IN_TRANS & ~AUTOCOMMIT))
+    second.gets(execute(7))
 
 
 def test_a_statement_that_was_prepared_without_a_schema_is_prepared_in_any(make_world: MakeWorld) -> None:

@@ -44,6 +44,16 @@ def test_every_part_counts() -> None:
     assert after(("a", "1")) is not PLAIN
 
 
+def test_a_preparation_does_not_depend_on_what_concerns_transactions() -> None:
+    session = after(("autocommit", "OFF"), ("tx_isolation", "SERIALIZABLE"), ("sql_mode", "ANSI"))
+    prepared = session.of_preparation()
+    backend = after(("autocommit", "ON"), ("lock_wait_timeout", "5"))
+
+    assert prepared is session.of_preparation() is after(("sql_mode", "ANSI"))
+    assert prepared.of_preparation() is prepared
+    assert prepared.with_transactions_of(backend.variables) is after(("sql_mode", "ANSI"), ("autocommit", "ON"))
+
+
 def test_what_followed_is_remembered_up_to_a_limit() -> None:
     start = PLAIN.with_schema(b"successors")
     for i in range(module._MAX_SUCCESSORS + 5):
