@@ -317,14 +317,35 @@ PROGRAMS: Final[dict[str, Sequence[bytes]]] = {
         *[execute(2, bound(STRING, text(b"a"))), prepare("SELECT RELEASE_ALL_LOCKS()"), execute(3)],
     ],
     "transactions": [
-        *[query("CREATE TABLE IF NOT EXISTS moved (a INT) ENGINE=InnoDB"), prepare("SELECT COUNT(*) FROM moved")],
+        *[
+            query("CREATE TABLE IF NOT EXISTS moved (a INT) ENGINE=InnoDB"),
+            prepare("SELECT COUNT(*) FROM moved"),
+        ],
         # whoever takes the backend resets it, and what is prepared on it is gone
-        *[query("SET @v = 1"), query("SET autocommit=0"), query("INSERT INTO moved VALUES (1)"), execute(1), query("ROLLBACK"), execute(1)],
-        *[prepare("SELECT 1"), query("COMMIT"), query("SET autocommit=1"), query("SET @v = 2"), query("BEGIN")],
+        *[
+            query("SET @v = 1"),
+            query("SET autocommit=0"),
+            query("INSERT INTO moved VALUES (1)"),
+            execute(1),
+            query("ROLLBACK"),
+            execute(1),
+        ],
+        *[
+            prepare("SELECT 1"),
+            query("COMMIT"),
+            query("SET autocommit=1"),
+            query("SET @v = 2"),
+            query("BEGIN"),
+        ],
         *[query("INSERT INTO moved VALUES (2)"), execute(2), query("ROLLBACK"), execute(1)],
         *[query("SET SESSION TRANSACTION READ ONLY"), prepare("SELECT 2"), query("SET @v = 3")],
         *[query("SET SESSION TRANSACTION READ WRITE"), query("SET TRANSACTION READ ONLY"), execute(3)],
-        *[query("BEGIN"), query("INSERT INTO moved VALUES (3)"), query("ROLLBACK"), query("DROP TABLE moved")],
+        *[
+            query("BEGIN"),
+            query("INSERT INTO moved VALUES (3)"),
+            query("ROLLBACK"),
+            query("DROP TABLE moved"),
+        ],
     ],
     "user variables": [
         *[

@@ -51,7 +51,9 @@ def test_a_preparation_does_not_depend_on_what_concerns_transactions() -> None:
 
     assert prepared is session.of_preparation() is after(("sql_mode", "ANSI"))
     assert prepared.of_preparation() is prepared
-    assert prepared.with_transactions_of(backend.variables) is after(("sql_mode", "ANSI"), ("autocommit", "ON"))
+    assert prepared.with_transactions_of(backend.variables) is after(
+        ("sql_mode", "ANSI"), ("autocommit", "ON")
+    )
 
 
 def test_what_followed_is_remembered_up_to_a_limit() -> None:
