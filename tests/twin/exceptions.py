@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from protocol.constants import Capability
 from protocol.packets import build_err, parse_err
 from proxy.sources import shape_after
 from tests.integration.steps import Execute, Prepare, Query, Step
@@ -134,6 +135,15 @@ def _bound_under_another_charset(program: Program, position: int, got: Answers) 
     return any(_CHOOSING.search(text) for text in since)
 
 
+def _tells_schema_late(program: Program, position: int, got: Answers) -> bool:
+    capabilities = program.capabilities
+    is_told = capabilities & Capability.SESSION_TRACK and not capabilities & Capability.DEPRECATE_EOF
+    if program.server != "mariadb" or not is_told or got[position][-1][:1] != b"\0":
+        return False
+    return any(_OF_ANOTHER_SCHEMA.search(text_of(line.step)) for line in program.lines[:position])
+
+
+_OF_ANOTHER_SCHEMA: Final = re.compile(r"\bSELECT\b.*\b(counter|note_of|last_id)\(\)", re.IGNORECASE)
 _CHOOSING: Final = re.compile(
     r"\bNAMES\b|\bCHAR(SET|ACTER\s+SET)\b|\bcharacter_set_\w+|\bcollation_connection\b", re.IGNORECASE
 )
@@ -165,6 +175,11 @@ KNOWN: Final = (
         "MariaDB lets a client whose COM_CHANGE_USER is refused go on as who it was; Fanin ends the connection, as MySQL does (README,"
         " Limits)",
         _goes_on_after_refused_change,
+    ),
+    KnownDifference(
+        "MariaDB tells a client without CLIENT_DEPRECATE_EOF the schema, as it was, with the next thing that it tells after a query which has"
+        " called a function of another schema for the first time (README, Limits)",
+        _tells_schema_late,
     ),
     KnownDifference(
         "MariaDB names a row in errors about parameters of routines: that of whatever ran before",
