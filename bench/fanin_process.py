@@ -14,7 +14,7 @@ from typing import Final, Self
 from bench.guard import GuardedProcess, Startable
 from bench.servers import HOST, free_port, tail
 
-START_SECONDS: Final = 20.0
+START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 40.0
 DEFAULT_PORT: Final = 6033
 LINE_WIDTH: Final = 160

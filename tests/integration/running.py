@@ -24,7 +24,7 @@ import pymysql.cursors
 from bench.fanin_process import ProxyProcess
 from bench.servers import HOST, PASSWORD, SCHEMA, USER, Server, free_port
 
-PATIENCE: Final = 15.0
+PATIENCE: Final = 40.0
 """Seconds that a test waits for something that happens by itself."""
 
 Table = Mapping[str, object]
