@@ -112,14 +112,20 @@ def _executes_with_other_kinds(program: Program, position: int, got: Answers) ->
     if not isinstance(executed, Execute) or program.server != "mysql":
         return False
     shape = types = b""
+    is_call = False
+    kinds: set[tuple[type, ...]] = set()
     for line in program.lines[: position + 1]:
         step = line.step
         if isinstance(step, Prepare) and step.name == executed.name:
             shape = types = b""
+            is_call = step.text.upper().startswith("CALL")
+            kinds.clear()
         elif isinstance(step, Execute) and step.name == executed.name and step.values:
             types = step.types() if step.binds else types
             shape = shape_after(shape, types)
-    return shape != shape_after(b"", types)
+            kinds.add(tuple(type(value) for value in step.values))
+    # the definitions of OUT parameters tell even of NULLs
+    return shape != shape_after(b"", types) or (is_call and len(kinds) > 1)
 
 
 def _bound_under_another_charset(program: Program, position: int, got: Answers) -> bool:
