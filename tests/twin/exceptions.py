@@ -71,7 +71,8 @@ def _names_row_of_parameter(program: Program, position: int, got: Answers) -> bo
 
 
 def _is_told_late(program: Program, position: int, got: Answers) -> bool:
-    if program.client != "tracking" or got[position][-1][:1] != b"\0":
+    told = program.capabilities & (Capability.SESSION_TRACK | Capability.DEPRECATE_EOF)
+    if told != Capability.SESSION_TRACK or got[position][-1][:1] != b"\0":
         return False
     return any(_CALLING.search(text_of(line.step)) for line in program.lines[:position])
 
