@@ -50,8 +50,10 @@ from proxy.statement import (
     IS_SELECT,
     KEEPS_DIAGNOSTICS,
     MAY_CALL,
+    MAY_CALL_ON_MARIADB,
     MULTI,
     NOTHING,
+    ONE_ON_MYSQL,
     ORDINARY,
     PREPARES_ONE,
     READS_FOUND_ROWS,
@@ -60,6 +62,7 @@ from proxy.statement import (
     SETS,
     SETS_INSERT_ID,
     UNKNOWN_FOUND_ROWS,
+    UNKNOWN_ON_MYSQL,
     USES_NO_TABLE,
     USES_TABLE,
     Question,
@@ -183,6 +186,9 @@ _WITH_QUERIES: Final = EXPLAINING | {b"do", b"set"}
 _OF_ALL: Final = USES_NO_TABLE | KEEPS_DIAGNOSTICS
 
 
+# Of statements that may leave a FOUND_ROWS() of their own.
+_COUNTING: Final = IS_SELECT | CALLS | MAY_CALL | MAY_CALL_ON_MARIADB
+
 _REDEFINING: Final = frozenset([b"create", b"alter", b"drop", b"rename"])
 _DEFINITIONS: Final = re.compile(rb"\b(?:view|trigger|function|procedure|package|rename)\b", re.IGNORECASE)
 _LONGEST_HEAD: Final = 512
@@ -203,6 +209,7 @@ def _compose(text: bytes, lexing: int, found: Survey) -> Statement:
         # the trackers may be needed for another of the statements
         effects.kept &= LIMITS
     kept = _OF_ALL
+    keeps_found_rows = True
     i = 0
     while i < count:
         begin, head_end, first_mark = heads[i * HEAD_SIZE : i * HEAD_SIZE + HEAD_SIZE]
@@ -220,10 +227,13 @@ def _compose(text: bytes, lexing: int, found: Survey) -> Statement:
         end = heads[i * HEAD_SIZE] if i < count else len(text)
         last_mark = heads[i * HEAD_SIZE + 2] if i < count else len(marks)
         before = effects.flags
-        effects.flags &= ~_OF_ALL
+        effects.flags &= ~(_OF_ALL | _COUNTING)
+        effects.found_rows = 0
         _one(effects, word, begin, head_end, end, marks[first_mark:last_mark], found, i == 1)
         kept &= effects.flags
-        effects.flags |= before & _OF_ALL
+        if effects.flags & _COUNTING or effects.found_rows not in (0, ONE_ON_MYSQL):
+            keeps_found_rows = False
+        effects.flags |= before & (_OF_ALL | _COUNTING)
     if found.is_conditional:
         # which parts are executed is not known
         effects.flags &= ~(USES_TABLE | USES_NO_TABLE)
@@ -235,7 +245,7 @@ def _compose(text: bytes, lexing: int, found: Survey) -> Statement:
         # only what the last one says would count, and it may not be reached
         effects.question = 0
         effects.kill = None
-        effects.found_rows = UNKNOWN_FOUND_ROWS
+        effects.found_rows = UNKNOWN_ON_MYSQL if keeps_found_rows else UNKNOWN_FOUND_ROWS
     return effects.statement()
 
 

@@ -63,6 +63,7 @@ from proxy.statement import (
     SETS_USER_VARIABLES,
     UNKNOWN_FOUND_ROWS,
     UNKNOWN_ON_MARIADB,
+    UNKNOWN_ON_MYSQL,
     UPDATES,
     USES_NO_TABLE,
     Question,
@@ -216,6 +217,8 @@ class ResidueKeeper(ConditionsKeeper):
         offset = statement.found_rows
         if offset == UNKNOWN_ON_MARIADB:
             offset = UNKNOWN_FOUND_ROWS if self.is_mariadb else KEPT_FOUND_ROWS
+        elif offset == UNKNOWN_ON_MYSQL:
+            offset = KEPT_FOUND_ROWS if self.is_mariadb else UNKNOWN_FOUND_ROWS
         if offset == UNKNOWN_FOUND_ROWS or response.cursor_open:
             # with a cursor no row was sent yet
             self._found_rows_unknown()

@@ -85,6 +85,7 @@ OWN_ID: Final = -1
 """In `Statement.kill`: CONNECTION_ID()."""
 ONE_ON_MYSQL: Final = -3
 UNKNOWN_ON_MARIADB: Final = -4
+UNKNOWN_ON_MYSQL: Final = -5
 """As `Statement.found_rows`. On the other server they are kept."""
 ALL_NAMES: Final = b"\0*"
 """As a name in `Statement.lift_names`: every named holder of the reason, fixed ones excepted."""

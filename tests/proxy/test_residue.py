@@ -1244,3 +1244,24 @@ def test_a_cursor_has_found_rows_that_were_not_sent(story: Story) -> None:
     opened = [b"\x01", Column(b"a").build(), build_ok(status=AUTOCOMMIT | CURSOR_EXISTS, header=0xFE)]
     story.keeper.see_residue(classify(b"SELECT a FROM t", 0), response(opened, command=0x17))
     assert story.residue & FOUND_ROWS
+
+
+@pytest.mark.parametrize(
+    ("text", "is_known"),
+    [
+        ("INSERT INTO t VALUES (6); UPDATE t SET a=1", True),
+        ("DO 1; SET @a=1", True),
+        ("DO 1; SELECT 1", False),
+        ("DO 1; CALL p()", False),
+        ("INSERT INTO t SELECT 1; DO 1", False),
+    ],
+)
+def test_several_statements_that_count_nothing_leave_found_rows_on_mariadb(
+    text: str, is_known: bool, story: Story, maria: Story
+) -> None:
+    for each in (story, maria):
+        each.run("SELECT a FROM t", rows([b"1"], [b"2"]))
+        each.keeper.moved()
+        each.run(text, ok(status=MORE_RESULTS), ok())
+    assert story.value("SELECT FOUND_ROWS()") is None
+    assert maria.value("SELECT FOUND_ROWS()") == (b"2" if is_known else None)
