@@ -237,6 +237,9 @@ def _compose(text: bytes, lexing: int, found: Survey) -> Statement:
     if found.is_conditional:
         # which parts are executed is not known
         effects.flags &= ~(USES_TABLE | USES_NO_TABLE)
+    if effects.question and b";" in text[: heads[0]]:
+        # servers refuse an empty statement before another
+        effects.question = 0
     if count > 1:
         effects.flags &= ~_OF_ALL | kept
         if effects.temporary or b"sql_mode" in effects.variables:

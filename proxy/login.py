@@ -23,7 +23,7 @@ from protocol.session_track import SessionChanges
 from proxy import tidying
 from proxy.admission import Admission, Door
 from proxy.frontend import Frontend
-from proxy.identity import Identity
+from proxy.identity import IGNORE_SPACE, Identity
 from proxy.lessee import CHANGING, READY
 from proxy.pins import PinReason
 from proxy.reasons import CloseReason
@@ -296,10 +296,14 @@ class ChangeUser(Door):
         """Read the command and ask the client for its password."""
         frontend = self.frontend
         host = frontend.peer.rpartition(":")[0] or "localhost"
+        capabilities = frontend.capabilities
+        if frontend.shared.facts.is_mariadb:
+            # the new session has the server's sql_mode
+            capabilities &= ~IGNORE_SPACE
         try:
             machine = ServerLogin.for_change_user(
                 payload,
-                capabilities=frontend.capabilities,
+                capabilities=capabilities,
                 nonce=nonce_of(os.urandom(NONCE_SIZE)),
                 is_secure=frontend.is_secure,
                 public_key_pem=frontend.shared.key_pair.public_key_pem(),

@@ -245,6 +245,8 @@ def test_bare_questions(text: str, question: int, title: str) -> None:
         "SELECT 1, CONNECTION_ID()",
         "SELECT LAST_INSERT_ID() AS " + "x" * 300,
         "SELECT ROW_COUNT(); SELECT 1",
+        ";SELECT ROW_COUNT()",
+        "; SHOW WARNINGS",
         "/*! SELECT ROW_COUNT() */",
         "INSERT INTO t VALUES (LAST_INSERT_ID())",
     ],
