@@ -43,7 +43,7 @@ from proxy.conditions import (
 from proxy.diagnostics import deprecated_found_rows
 from proxy.executed import executed
 from proxy.found_rows import matched_rows
-from proxy.lexer import SYMBOL, tokenize
+from proxy.lexer import ODD_BYTES, SYMBOL, tokenize
 from proxy.results import text_rows
 from proxy.statement import (
     CALLS,
@@ -399,7 +399,7 @@ class ResidueKeeper(ConditionsKeeper):
         flags = statement.flags
         if flags & GETS_DIAGNOSTICS and not flags & MULTI:
             # it asks for the diagnostics, which the backend has, and maybe for ROW_COUNT(), which it may not have
-            if self.residue & DIAGNOSTICS and not self.native & ROW_COUNT:
+            if (self.residue | self.native) & DIAGNOSTICS and not self.native & ROW_COUNT:
                 commands.append(row_count_command(self.row_count, self.vector.multi_statements))
                 self.native |= ROW_COUNT
             return commands
@@ -407,6 +407,9 @@ class ResidueKeeper(ConditionsKeeper):
             commands.append(insert_id_command(self.insert_id, may_be_newer=self.residue & INSERT_ID != 0))
             self.residue |= INSERT_ID  # so that no session after this one finds it
             self.native = INSERT_ID
+            if self.lexing & ODD_BYTES and self.row_count < 0:
+                # what the text asks for may not be known, and nothing written into it; a SET leaves 0
+                commands.append(row_count_command(self.row_count, self.vector.multi_statements))
         if self._needs_found_rows(statement):
             commands.append(found_rows_command(self.found_rows))
             self.native = (self.native & INSERT_ID) | FOUND_ROWS

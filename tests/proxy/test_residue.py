@@ -22,6 +22,7 @@ from proxy.conditions import (
 )
 from proxy.diagnostics import Captured
 from proxy.keeping import commands_before_ours, is_untidy, ours_may_run
+from proxy.lexer import ODD_BYTES
 from proxy.residue import (
     BIT_OF,
     MOST_FOUND_ROWS,
@@ -1265,3 +1266,18 @@ def test_several_statements_that_count_nothing_leave_found_rows_on_mariadb(
         each.run(text, ok(status=MORE_RESULTS), ok())
     assert story.value("SELECT FOUND_ROWS()") is None
     assert maria.value("SELECT FOUND_ROWS()") == (b"2" if is_known else None)
+
+
+def test_a_get_finds_a_row_count_that_is_only_known_here(story: Story) -> None:
+    story.run("INSERT INTO t VALUES (1)", ok(1, insert_id=7))
+    story.statement_was_reset()
+    assert restored(story, "GET DIAGNOSTICS @r = ROW_COUNT") == [b"\x0e"]
+    assert restored(story, "GET DIAGNOSTICS @r = ROW_COUNT") == []
+
+
+def test_a_text_that_is_not_believed_finds_the_row_count(story: Story) -> None:
+    story.run("SELECT 1", rows([b"1"]))
+    story.moved()
+    story.keeper.lexing = ODD_BYTES
+    asking = classify(b"SELECT '\x81`', ROW_COUNT()", ODD_BYTES)
+    assert story.restore_residue(asking) == [b"\x03SET last_insert_id=0", probe_command(False)]
