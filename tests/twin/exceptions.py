@@ -150,7 +150,9 @@ def _tells_schema_late(program: Program, position: int, got: Answers) -> bool:
     return any(_OF_ANOTHER_SCHEMA.search(text_of(line.step)) for line in program.lines[:position])
 
 
-_OF_ANOTHER_SCHEMA: Final = re.compile(r"\bSELECT\b.*\b(counter|note_of|last_id)\(\)", re.IGNORECASE)
+_OF_ANOTHER_SCHEMA: Final = re.compile(
+    r"\bSELECT\b.*\b((counter|note_of|last_id)\(\)|FROM\s+\S*(seen|both_rows)\b)", re.IGNORECASE
+)
 _CHOOSING: Final = re.compile(
     r"\bNAMES\b|\bCHAR(SET|ACTER\s+SET)\b|\bcharacter_set_\w+|\bcollation_connection\b", re.IGNORECASE
 )
@@ -185,7 +187,7 @@ KNOWN: Final = (
     ),
     KnownDifference(
         "MariaDB tells a client without CLIENT_DEPRECATE_EOF the schema, as it was, with the next thing that it tells after a query which has"
-        " called a function of another schema for the first time (README, Limits)",
+        " called a function, or read a view, of another schema for the first time (README, Limits)",
         _tells_schema_late,
     ),
     KnownDifference(
