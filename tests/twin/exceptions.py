@@ -74,10 +74,10 @@ def _is_told_late(program: Program, position: int, got: Answers) -> bool:
     told = program.capabilities & (Capability.SESSION_TRACK | Capability.DEPRECATE_EOF)
     if told != Capability.SESSION_TRACK or got[position][-1][:1] != b"\0":
         return False
-    return any(_CALLING.search(text_of(line.step)) for line in program.lines[:position])
+    return any(_CALLING.search(text_of(line.step)) for line in program.lines[: position + 1])
 
 
-_CALLING: Final = re.compile(r"\bSELECT\b.*\b(counter|note_of|last_id)\(", re.IGNORECASE)
+_CALLING: Final = re.compile(r"\bCALL\b|\bSELECT\b.*\b(counter|note_of|last_id)\(", re.IGNORECASE)
 
 
 def _counts_rows_of_routine(program: Program, position: int, got: Answers) -> bool:
@@ -164,7 +164,7 @@ KNOWN: Final = (
         _got_numbered_condition,
     ),
     KnownDifference(
-        "what a function changed in the session is told with the next OK to clients whose result sets end in an EOF (README, Limits)",
+        "what a routine changed in the session is told with the next OK to clients whose result sets end in an EOF (README, Limits)",
         _is_told_late,
     ),
     KnownDifference(
