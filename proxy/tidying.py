@@ -97,6 +97,9 @@ def track_without_stray(frontend: Frontend, track: TrackFilter) -> TrackFilter:
         text = executing.own.text
     if track is EVERYTHING or not frontend.session.is_mariadb or _TELLS_NO_SCHEMA.match(text) is None:
         return track
+    if executing is not None and executing.own.vector.schema != frontend.session.vector.schema:
+        # it runs in the schema in which it was prepared, and the server tells of the way back
+        return track
     may_change = statement.flags & _MAY_CHANGE_SCHEMA or statement.executes or statement.inner is not None
     return track if may_change or frontend.command == COM_INIT_DB else track.without_lone_schema()
 
