@@ -13,7 +13,7 @@ Pure:
 - what pins cost: `digest` (a statement without its literals), `pin_records` (who is pinned, and was, for how long), `pin_report` (/pins),
   `explain` (how a statement would be treated)
 - the topology: `monitor_queries` (what servers are asked), `observation` (what they answer), `topology` (who is the writer;
-  `topology_actions`: its words)
+  `topology_actions`: its words), `lag` (is a reader near enough?)
 - `prepared`, `sources`, `statement_errors` (binary statements on shared backends), `credentials`, `identity` (who a session is to
   servers, pool keys), `replies` (errors of our own), `reasons` (of closes), `counters`, `results`
 
