@@ -13,7 +13,8 @@ Pure:
 - what pins cost: `digest` (a statement without its literals), `pin_records` (who is pinned, and was, for how long), `pin_report` (/pins),
   `explain` (how a statement would be treated)
 - the topology: `monitor_queries` (what servers are asked), `observation` (what they answer), `topology` (who is the writer;
-  `topology_actions`: its words), `lag` (is a reader near enough?)
+  `topology_actions`: its words), `lag` (is a reader near enough?), `fences` (has it what a session
+  must see?), `gtids` (positions)
 - `prepared`, `sources`, `statement_errors` (binary statements on shared backends), `credentials`, `identity` (who a session is to
   servers, pool keys), `replies` (errors of our own), `reasons` (of closes), `counters`, `results`
 
