@@ -202,10 +202,10 @@ def test_the_shortest_round_trip_knows_the_clock_best() -> None:
     assert clock.error(0.0) == float("inf")
     assert clock.sampled(1000.0, 0.0, 1.0)
     assert clock.error(1.0) == 0.5
-    assert clock.sampled(1010.45, 10.0, 10.1)
+    assert clock.sampled(1010.05, 10.0, 10.1)
     assert clock.error(10.1) == pytest.approx(0.05)
-    assert clock.latest(11.0) == pytest.approx(1011.45)
-    assert clock.sampled(1020.5, 20.0, 20.8)
+    assert clock.latest(11.0) == pytest.approx(1011.05)
+    assert clock.sampled(1020.4, 20.0, 20.8)
     assert clock.error(20.8) == pytest.approx(0.05)
 
 
