@@ -54,6 +54,12 @@ HOT_PROXY = (
     "backend",
     "endpoint",
     "jobs",
+    "lag",
+    "fences",
+    "balance",
+    "hints",
+    "reads",
+    "routing",
 )
 # All in one shared library: calls between the modules stay native.
 GROUP = "fanin"
