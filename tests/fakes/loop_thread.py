@@ -8,6 +8,8 @@ from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
+import uvloop
+
 from proxy import tasks
 
 T = TypeVar("T")
@@ -18,7 +20,7 @@ class LoopThread:
     """A context manager. What belongs to the loop is made and changed by `run` and `call`."""
 
     def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
+        self.loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._serve, name="fakes", daemon=True)
 
     def start(self) -> Self:

@@ -13,11 +13,15 @@ import pymysql
 import pytest
 
 from bench.servers import HOST
-from protocol.commands import query, quit_
+from protocol.auth import sha2_scramble
+from protocol.commands import query, quit_, reset_connection
 from protocol.framing import frame
+from protocol.handshake import AuthSwitchRequest
+from protocol.packets import parse_ok
 from proxy import monitor_queries
 from tests.fakes.aurora.cluster import FOREVER, Aurora, Drops
 from tests.fakes.aurora.instance import Instance
+from tests.fakes.aurora.named_fanin import NamedFanin
 from tests.fakes.aurora.names import CLUSTER, READERS, instance_name, resolved_by
 from tests.fakes.aurora.status import MASTER
 from tests.integration.running import eventually, rows, run, value
@@ -157,16 +161,33 @@ def test_large_packets_and_files_pass(aurora: Aurora, connect: Connect, tmp_path
     assert count(client) == 1000
 
 
-def test_change_of_user_begins_anew(aurora: Aurora, connect: Connect) -> None:
+def test_reset_connection_forgets_auroras_variables(aurora: Aurora) -> None:
     with wire(aurora.writer) as client:
-        client.ok("SET @a = 1")
-        with pytest.raises(AssertionError):
-            client.ok("SELECT 1 FROM missing")
-    client = connect(aurora.writer)
-    run(client, "SET @a = 1", "SET aurora_replica_read_consistency = 'session'")
-    client._execute_command(0x1F, b"")
-    client._read_ok_packet()
-    assert rows(client, "SELECT @a, @@aurora_replica_read_consistency") == [(None, "")]
+        client.ok("SET @a = 1, aurora_replica_read_consistency = 'session'")
+        assert client.value("SELECT CONCAT(@a, @@aurora_replica_read_consistency)") == b"1SESSION"
+        client.command(reset_connection())
+        assert client.value("SELECT CONCAT(@a IS NULL, @@aurora_replica_read_consistency = '')") == b"11"
+
+
+@pytest.mark.parametrize(("user", "password"), [("app", "app"), ("root", ""), ("app", "wrong")])
+def test_change_of_user_begins_anew(aurora: Aurora, user: str, password: str) -> None:
+    with wire(aurora.writer) as client:
+        client.ok("SET @a = 1, aurora_replica_read_consistency = 'session'")
+        # the answer to a nonce that is not in use is ignored, and asked for again
+        client.send(b"\x11" + user.encode() + b"\0\0app\0\x2d\0caching_sha2_password\0")
+        switch = AuthSwitchRequest.parse(client.payload(1))
+        reply = sha2_scramble(password.encode(), switch.nonce) or b"\0"
+        client.socket.sendall(frame(reply, 2))
+        answer = client.payload(3)
+        if password == "wrong":
+            assert answer == b"\x01\x04"
+            return
+        if user == "app":
+            assert answer == b"\x01\x03"
+            answer = client.payload(4)
+        assert parse_ok(answer, False).status == 2
+        asked = "SELECT CONCAT_WS('|', SUBSTRING_INDEX(USER(), '@', 1), @a IS NULL, @@aurora_replica_read_consistency = '')"
+        assert client.value(asked) == f"{user}|1|1".encode()
 
 
 def test_pipelined_commands_are_answered_in_their_order(aurora: Aurora) -> None:
@@ -432,6 +453,23 @@ def test_name_of_the_cluster_is_late(aurora: Aurora) -> None:
         resolved_by(aurora.names.path, instance_name("db-99"))
 
 
+def test_fanin_follows_the_name_when_it_connects_again(aurora: Aurora) -> None:
+    old, new = aurora.writer, aurora.readers[0]
+    with NamedFanin(aurora, pool={"size": 2}) as fanin:
+        client = fanin.connect()
+        assert value(client, "SELECT @@aurora_server_id") == old.name
+        aurora.failover(new.name, dns=FOREVER)
+        # the name is late, and so is whoever believes it
+        aurora.drop(old.name)
+        eventually(lambda: fanin.endpoint("cluster")["idle"] == 0)
+        assert rows(client, "SELECT @@aurora_server_id, @@innodb_read_only") == [(old.name, 1)]
+        aurora.settle()
+        aurora.drop(old.name)
+        eventually(lambda: fanin.endpoint("cluster")["idle"] == 0)
+        assert rows(client, "SELECT @@aurora_server_id, @@innodb_read_only") == [(new.name, 0)]
+        client.close()
+
+
 def test_crash_resets_connections_and_loses_nothing(aurora: Aurora, connect: Connect) -> None:
     old, new = aurora.writer, aurora.readers[0]
     client, slow = connect(old), aurora.readers[1]
@@ -563,12 +601,15 @@ def test_commands_without_an_answer_stall_what_follows_in_their_segment(aurora: 
             client.response(0x03)
 
 
-def test_connections_are_dropped(aurora: Aurora, connect: Connect) -> None:
-    for is_reset in (False, True):
-        client = connect(aurora.writer)
-        aurora.drop(aurora.writer.name, is_reset=is_reset)
-        assert error_of(client, "SELECT 1") in (2006, 2013)
-        assert value(connect(aurora.writer), "SELECT 1") == 1
+def test_connections_are_ended_or_reset(aurora: Aurora, connect: Connect) -> None:
+    with wire(aurora.writer) as ended:
+        aurora.drop(aurora.writer.name)
+        assert ended.stream.read() == b""
+    with wire(aurora.writer) as was_reset:
+        aurora.drop(aurora.writer.name, is_reset=True)
+        with pytest.raises(ConnectionResetError):
+            was_reset.stream.read()
+    assert value(connect(aurora.writer), "SELECT 1") == 1
 
 
 def test_instances_come_and_go(aurora: Aurora, connect: Connect) -> None:

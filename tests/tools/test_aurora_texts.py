@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy import monitor_queries
-from tests.fakes.aurora.texts import CONSISTENCY, READ_COMMITTED, Face, killed, rewritten
+from tests.fakes.aurora.texts import CONSISTENCY, NAMES, READ_COMMITTED, Face, killed, rewritten
 
 ROWS = "SELECT 'db-1' AS SERVER_ID"
 CTE = f"WITH replica_host_status AS ({ROWS}) "
@@ -126,6 +126,13 @@ def test_status_counters_are_where_mysql_has_them_whatever_the_server_is() -> No
     text = rewritten(monitor_queries.AURORA_SELF, face)
     assert "FROM information_schema.global_status)" in text
     assert "performance_schema" not in text
+
+
+def test_statements_that_need_not_be_looked_at_are_told_by_their_bytes() -> None:
+    for text in (b"SELECT 1", b"INSERT INTO t VALUES ('Auror')", b"SHOW VARIABLES"):
+        assert NAMES.search(text) is None
+    for text in (b"\x03select @@Aurora_version", b"Kill 7", b"SHOW STATUS LIKE 'UPTIME'"):
+        assert NAMES.search(text)
 
 
 def test_kill_goes_to_the_present_connection() -> None:

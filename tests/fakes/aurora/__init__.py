@@ -20,7 +20,7 @@ a toxic proxy, so a reader that lags has old rows, and a frozen one gets none.
 `sampler`          asks the servers for their positions and keeps replica_host_status up to date
 `replication`      promote, demote, follow, as either kind of server spells it
 `carrying`         what survives a restart that keeps connections
-`names`            what the cluster's DNS names lead to, and how a process is made to believe it (`named`)
+`names`            what the cluster's DNS names lead to; `named` makes a process believe it, `named_fanin` Fanin
 =================  ==========================================================================================================
 
 Unlike Aurora: readers have logs of their own and replicate logically, so `SHOW REPLICA STATUS`, GTIDs and binary logs show; there

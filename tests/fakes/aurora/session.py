@@ -22,7 +22,7 @@ from proxy.tasks import spawn
 from tests.fakes.aurora.backend import Backend, Unreachable
 from tests.fakes.aurora.carrying import carry_over
 from tests.fakes.aurora.login import Greeter, Known
-from tests.fakes.aurora.texts import killed, rewritten
+from tests.fakes.aurora.texts import NAMES, killed, rewritten
 from tests.fakes.toxics import RESETTING
 
 if TYPE_CHECKING:
@@ -121,6 +121,7 @@ class Session(asyncio.Protocol):
             self._transport.close()
             return
         self.known = known
+        self.face = self.instance.face()
         self._adopt(backend, outcome)
         has_track = bool(outcome.capabilities & Capability.SESSION_TRACK)
         changes = outcome.changes if has_track else None
@@ -175,7 +176,7 @@ class Session(asyncio.Protocol):
 
     def _changed(self, wire: bytes, command: int) -> bytes:
         """What the real server is sent instead of a command."""
-        if command in TEXTS and len(wire) < MAX_PAYLOAD:
+        if command in TEXTS and len(wire) < MAX_PAYLOAD and NAMES.search(wire):
             text = wire[5:].decode("latin-1")
             self.face = self.instance.face(self.face.settings)
             new = killed(rewritten(text, self.face), self.instance.ids)

@@ -22,8 +22,8 @@ TOKEN: Final = re.compile(
       | (?P<other>.)""",
     re.VERBOSE | re.DOTALL,
 )
-# A statement without any of these stays as it is.
-NAMES: Final = ("aurora", "innodb_read_only", "replica_host_status", "uptime", "global_status")
+# A statement without any of these stays as it is, and need not be looked at.
+NAMES: Final = re.compile(rb"aurora|innodb_read_only|replica_host_status|uptime|global_status|kill", re.I)
 SHOW: Final = re.compile(
     r"\s*SHOW\s+(?:(?:GLOBAL|SESSION|LOCAL)\s+)?(VARIABLES|STATUS)\s+(LIKE|WHERE)\b(.*)", re.I | re.DOTALL
 )
@@ -123,8 +123,7 @@ class Token:
 
 def rewritten(text: str, face: Face) -> str:
     """What the real server is sent instead of this statement. Remembers what SET assigns in `face.settings`."""
-    lowered = text.lower()
-    if not any(word in lowered for word in NAMES):
+    if not NAMES.search(text.encode("latin-1", "replace")):
         return text
     if shown := SHOW.fullmatch(text):
         return _shown(text, face, shown)
