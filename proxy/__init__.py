@@ -23,6 +23,7 @@ Shells:
 - the data path: `listeners` -> `login` and `admission` (connection phase) -> `frontend` (one client; `special`, `binary`, `long_data`,
   `repreparing`, `resets`, `tidying`, `idling`: what is rarer) on top of `lessee` (its dealings with pools) -> `endpoint` (one server's pool; `jobs`: resets and captures) -> `backend` (one connection to it)
 - the slow path: `connector` (opens backends), `tls`, `rsa`, `tasks`, `paranoid` (dirties backends, for debugging)
+- `monitor`: looks at the servers
 - the process: `cli` -> `app`, `shared` (what all sessions use), `snapshot`, `admin`, `metrics`, `logs`, `version`
 
 Five words: a *session* is one client's conversation and outlives any *lease*, its exclusive right to a *backend*; a *pin* is a reason
