@@ -7,6 +7,7 @@ import datetime
 import re
 import socket
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pymysql
@@ -380,6 +381,19 @@ def test_old_writer_answers_1290_on_live_sockets(aurora: Aurora, connect: Connec
     aurora.catch_up()
     assert [count(connect(each)) for each in aurora.instances.values()] == [2, 2, 2]
     assert [masters(connect(each)) for each in aurora.instances.values()] == [[new.name]] * 3
+
+
+def test_nobody_takes_writes_in_the_gap(aurora: Aurora, connect: Connect) -> None:
+    old, new = connect(aurora.writer), connect(aurora.readers[0])
+    name = aurora.readers[0].name
+    with ThreadPoolExecutor(1) as threads:
+        moving = threads.submit(aurora.failover, name, gap=2.0)
+        eventually(lambda: value(old, "SELECT @@innodb_read_only") == 1)
+        codes = {error_of(client, "INSERT INTO t (v) VALUES (1)") for client in (old, new)}
+        switch = moving.result()
+    assert codes == {1290}
+    assert switch.gap >= 2.0
+    run(new, "INSERT INTO t (v) VALUES (1)")
 
 
 def test_transactions_at_the_old_writer_end_as_asked(aurora: Aurora, connect: Connect) -> None:

@@ -14,6 +14,7 @@ from bench.servers import KINDS, Server, free_port
 from proxy.tasks import spawn
 from tests.fakes.aurora import failover, login
 from tests.fakes.aurora.failover import Drops as Drops
+from tests.fakes.aurora.failover import Switch as Switch
 from tests.fakes.aurora.failover import follow_writer
 from tests.fakes.aurora.instance import Instance
 from tests.fakes.aurora.names import CLUSTER, READERS, Names, instance_name
@@ -163,18 +164,24 @@ class Aurora:
     # --- failover and faults
 
     def failover(
-        self, to: str, *, stale: float = 0.0, dns: float = 0.0, drops: Drops = Drops.TRANSACTIONS
-    ) -> None:
+        self,
+        to: str,
+        *,
+        gap: float = 0.0,
+        stale: float = 0.0,
+        dns: float = 0.0,
+        drops: Drops = Drops.TRANSACTIONS,
+    ) -> Switch:
         """Make another instance the writer; nothing that was committed is lost. It has no lag from then on.
 
-        The old writer, if it is up, answers writes with 1290 and becomes a reader. For `stale` seconds every other instance shows
-        replica_host_status as it was, and the new writer's has two masters; for `dns` seconds the cluster's name leads to the old
-        writer. FOREVER: until `settle`.
+        The old writer, if it is up, answers writes with 1290 and becomes a reader; for `gap` seconds and a little more there is no
+        writer. For `stale` seconds every other instance shows replica_host_status as it was, and the new writer's has two masters; for
+        `dns` seconds the cluster's name leads to the old writer. FOREVER: until `settle`.
         """
         old = self.writer
         if stale:
             self.thread.call(self._hold_copies, to)
-        failover.fail_over(self, self.instances[to], drops)
+        switch = failover.fail_over(self, self.instances[to], drops, gap)
         if not dns:
             self._settle_dns()
         for reader in self.readers:
@@ -184,15 +191,17 @@ class Aurora:
         for seconds, settle in ((stale, self._settle_copies), (dns, self._settle_dns)):
             if 0 < seconds < FOREVER:
                 self.thread.call(self.thread.loop.call_later, seconds, settle)
+        return switch
 
     def settle(self) -> None:
         """What is late is so no more: DNS, and copies of replica_host_status."""
         self.thread.call(self._settle_copies)
         self.thread.call(self._settle_dns)
 
-    def crash(self, name: str) -> None:
-        """Kill its server and reset its connections. Storage is shared on Aurora: readers get what it had committed first."""
-        failover.crash(self, self.instances[name])
+    def crash(self, name: str) -> float:
+        """Kill its server and reset its connections; when, on the monotonic clock. Readers get what it had committed: on Aurora storage
+        is shared."""
+        return failover.crash(self, self.instances[name])
 
     def revive(self, name: str) -> None:
         """Start it again after `crash`, in the role that it has now."""
