@@ -59,6 +59,7 @@ HOT_PROXY = (
     "balance",
     "hints",
     "reads",
+    "readers",
     "routing",
 )
 # All in one shared library: calls between the modules stay native.

@@ -14,7 +14,8 @@ Pure:
   `explain` (how a statement would be treated)
 - the topology: `monitor_queries` (what servers are asked), `observation` (what they answer), `topology` (who is the writer;
   `topology_actions`: its words), `lag` (is a reader near enough?), `fences` (has it what a session
-  must see?), `gtids` (positions), `balance` (which reader?)
+  must see?), `gtids` (positions), `balance` (which reader?), `readers` (all of that for one
+  read)
 - routing: `routing` (writer or reader?), `reads` (what is proved to be a read), `hints` (what clients ask for in comments)
 - `prepared`, `sources`, `statement_errors` (binary statements on shared backends), `credentials`, `identity` (who a session is to
   servers, pool keys), `replies` (errors of our own), `reasons` (of closes), `counters`, `results`
