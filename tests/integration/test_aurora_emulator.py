@@ -62,6 +62,7 @@ def aurora(running: Aurora) -> Iterator[Aurora]:
         running.silence(name, False)
         running.set_uptime(name, None)
         running.stall_pipelining(name, False)
+        running.refuse_writes_with(name, 1290)
     running.catch_up()
 
 
@@ -381,6 +382,21 @@ def test_old_writer_answers_1290_on_live_sockets(aurora: Aurora, connect: Connec
     aurora.catch_up()
     assert [count(connect(each)) for each in aurora.instances.values()] == [2, 2, 2]
     assert [masters(connect(each)) for each in aurora.instances.values()] == [[new.name]] * 3
+
+
+def test_readers_refuse_writes_with_the_error_that_is_wanted(aurora: Aurora, connect: Connect) -> None:
+    client, other = (connect(each) for each in aurora.readers)
+    for code, text in (
+        (1836, "Running in read-only mode"),
+        (3161, "InnoDB is disabled"),
+        (1290, "read-only"),
+    ):
+        aurora.refuse_writes_with(aurora.readers[0].name, code)
+        with pytest.raises(pymysql.err.MySQLError, match=text) as caught:
+            run(client, "INSERT INTO t (v) VALUES (1)")
+        assert caught.value.args[0] == code
+        assert value(client, "SELECT 1") == 1
+        assert error_of(other, "INSERT INTO t (v) VALUES (1)") == 1290
 
 
 def test_nobody_takes_writes_in_the_gap(aurora: Aurora, connect: Connect) -> None:

@@ -4,6 +4,8 @@
         aurora.set_lag("db-2", 0.3)
         aurora.failover("db-3", stale=5, dns=5)
 
+`python -m tests.fakes.aurora mysql` keeps one running, with the controls as commands.
+
 Clients connect to an emulator in front of each server. Their statements are answered by the real server behind it, byte for byte; what
 only Aurora has (`texts`) is rewritten into what the real server can evaluate. Age is real: a reader's replication connection goes through
 a toxic proxy, so a reader that lags has old rows, and a frozen one gets none.

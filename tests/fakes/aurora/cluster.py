@@ -216,6 +216,10 @@ class Aurora:
         """Let Uptime say this and count on; None: the server's own."""
         self.instances[name].started_at = None if seconds is None else time.monotonic() - seconds
 
+    def refuse_writes_with(self, name: str, code: int) -> None:
+        """Let a reader answer writes with 1836 or 3161; 1290 is what they get otherwise."""
+        self.instances[name].refusal = code
+
     def stall_pipelining(self, name: str, is_stalling: bool = True) -> None:
         """As Aurora 2: a connection on which a command comes before the answer to the one before it hangs."""
         self.instances[name].stalls_pipelining = is_stalling

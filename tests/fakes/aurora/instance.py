@@ -34,6 +34,8 @@ class Instance:
         # the id that a client was told, and the one that its backend has now
         self.ids: dict[int, int] = {}
         self.stalls_pipelining = False
+        # a code of REFUSALS that a write gets instead of 1290
+        self.refusal = 1290
         # on the monotonic clock, None: the server's own Uptime shows
         self.started_at: float | None = None
         self._board = board

@@ -16,7 +16,7 @@ from protocol.commands import parse_process_kill, process_kill
 from protocol.constants import Capability, Command, ServerStatus
 from protocol.errors import RemoteProtocolError
 from protocol.framing import MAX_PAYLOAD, CommandReader, FileReader, answer_id, frame, payload_of
-from protocol.packets import build_ok
+from protocol.packets import build_err, build_ok
 from protocol.response import ResponseTracker
 from proxy.tasks import spawn
 from tests.fakes.aurora.backend import Backend, Unreachable
@@ -34,6 +34,14 @@ SILENT: Final = frozenset({Command.COM_STMT_CLOSE, Command.COM_STMT_SEND_LONG_DA
 # After these the connection is a stream of something else.
 STREAMS: Final = frozenset({Command.COM_BINLOG_DUMP, Command.COM_BINLOG_DUMP_GTID, Command.COM_TABLE_DUMP})
 TEXTS: Final = frozenset({Command.COM_QUERY, Command.COM_STMT_PREPARE})
+
+
+REFUSED: Final = b"\xff" + (1290).to_bytes(2, "little")
+REFUSALS: Final = {
+    1836: b"Running in read-only mode",
+    3161: b"Storage engine InnoDB is disabled (Table creation is disallowed).",
+}
+"""Other errors that Aurora's readers answer to writes, depending on what they try."""
 
 
 class Session(asyncio.Protocol):
@@ -210,7 +218,7 @@ class Session(asyncio.Protocol):
         self._resume()
 
     def came(self, chunk: bytes) -> None:
-        self._transport.write(chunk)
+        self._transport.write(refused(chunk, self.instance.refusal))
         if self._tracker.is_complete:
             # unasked for: a last word before the connection ends, or a stream
             return
@@ -268,3 +276,10 @@ class Session(asyncio.Protocol):
             self._task.cancel()
         if self._backend is not None:
             self._backend.close()
+
+
+def refused(chunk: bytes, code: int) -> bytes:
+    """An answer of the real server, where 1290 becomes the error with another code."""
+    if code not in REFUSALS or chunk[4:7] != REFUSED:
+        return chunk
+    return frame(build_err(code, b"HY000", REFUSALS[code]), chunk[3])
