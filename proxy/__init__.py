@@ -12,10 +12,10 @@ Pure:
   `executed`: prepared text; `found_rows`: what leaves them), `variables` (user variables), `pins`
 - what pins cost: `digest` (a statement without its literals), `pin_records` (who is pinned, and was, for how long), `pin_report` (/pins),
   `explain` (how a statement would be treated)
-- the topology: `monitor_queries` (what servers are asked), `observation` (what they answer), `topology` (who is the writer;
-  `topology_actions`: its words), `lag` (is a reader near enough?), `fences` (has it what a session
-  must see?), `gtids` (positions), `balance` (which reader?), `readers` (all of that for one
-  read)
+- the topology: `aurora_names` (hosts), `monitor_queries` (what servers are asked), `observation` (what they answer), `topology` (who is the
+  writer; `topology_actions`: its words)
+- readers: `lag` (is one near enough?), `fences` (has it what a session must see?), `gtids` (positions), `balance` (which one?), `readers`
+  (all of that, for one read)
 - routing: `routing` (writer or reader?), `reads` (what is proved to be a read), `hints` (what clients ask for in comments)
 - `prepared`, `sources`, `statement_errors` (binary statements on shared backends), `credentials`, `identity` (who a session is to
   servers, pool keys), `replies` (errors of our own), `reasons` (of closes), `counters`, `results`
