@@ -13,6 +13,8 @@ Everything is measured by our own monotonic clock, so that no server's clock, an
   * GTIDs: a reader that has all of what the writer had when it was asked has what was committed before the question left (`WriterPositions`). Exact.
 - A reader is *safe* for a session when its watermark is not before the session's fence, nor before what the session has read last.
 
+A time that is given for an answer must have been read after it: `time.monotonic()`, not the loop's time, which is that of the beginning of its turn.
+
 The second half is why a session that goes on reading stays with its reader: where it has read at some moment, it may have seen everything up to that
 moment, however far the reader's watermark was known to be. Only the same reader cannot go back behind that; another one can until its watermark has
 passed that moment. The same holds after it has read on the writer.

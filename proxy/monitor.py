@@ -15,6 +15,7 @@ import ssl
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any, Final
 
 import aiomysql
@@ -42,6 +43,7 @@ PATIENT: Final = 5.0
 TICK: Final = 0.25
 PROGRAM: Final = "fanin-monitor"
 
+_GOOD_BYE: Final = b"\x01\0\0\0\x01"  # COM_QUIT
 _SSL_CAPABILITY: Final = 0x0800  # CLIENT_SSL
 _SYNTAX_ERROR: Final = 1064
 _CANNOT_CONNECT: Final = 2003
@@ -103,6 +105,14 @@ class Eye(aiomysql.Connection):  # type: ignore[misc]
         """Connect and log in."""
         await self._connect()
 
+    def abort(self) -> None:
+        """Say good-bye if that can be said at once, and wait for nobody: the end of TLS could."""
+        if self._writer is not None:
+            with suppress(Exception):
+                self._writer.write(_GOOD_BYE)
+            self._writer.transport.abort()
+        self.close()
+
     @property
     def is_connected(self) -> bool:
         """Whether the network's part of it has been done."""
@@ -132,7 +142,7 @@ class Way:
 class Watch:
     """One server and the connection to it."""
 
-    def __init__(self, name: str, place: Place, way: Way, now: Callable[[], float]) -> None:
+    def __init__(self, name: str, place: Place, way: Way, now: Callable[[], float] = monotonic) -> None:
         self.name: Final = name
         self.place: Final = place
         self.way: Final = way
@@ -179,9 +189,9 @@ class Watch:
         return ClusterKind.AURORA if is_aurora(rows) else ClusterKind.REPLICATION
 
     def close(self) -> None:
-        """Without a word. Harmless when it is closed."""
+        """End the connection. Harmless when there is none."""
         if self._eye is not None:
-            self._eye.close()
+            self._eye.abort()
             self._eye = None
 
     async def _try(self, kind: ClusterKind, account: Account, asks_table: bool) -> Observation:
@@ -353,7 +363,8 @@ class Monitor:
         self._place_of: Final = place_of
         self._lag_interval: Final = lag_interval
         self._interval: float = core.interval
-        self._now: Final = asyncio.get_running_loop().time
+        # the loop's own time is that of the beginning of its turn, and with uvloop in whole milliseconds
+        self._now: Final = monotonic
         self._log: Final = get_logger("topology")
         self._ticking: asyncio.Task[None] | None = None
 
@@ -393,7 +404,7 @@ class Monitor:
     # Watches
 
     def _watch(self, name: str, place: Place) -> None:
-        watch = self.watches[name] = Watch(name, place, self.way, self._now)
+        watch = self.watches[name] = Watch(name, place, self.way)
         watch.task = spawn(self._look_on(watch), name=f"watch of {name}")
 
     async def _look_on(self, watch: Watch) -> None:

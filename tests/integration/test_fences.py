@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Iterator
 from random import Random
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -57,7 +58,7 @@ class Pair:
         self.looked = asyncio.Event()
 
     def carry_out(self, action: Action) -> None:
-        now = asyncio.get_running_loop().time()
+        now = monotonic()
         if action.kind is ActionKind.SET_ROLE:
             self.table.set_role(action.name, action.role is ServerRole.READER, action.epoch, now)
         elif action.kind is ActionKind.RAISE_EPOCH:
@@ -76,7 +77,6 @@ class Pair:
 
 
 async def test_where_a_session_may_read_its_write_is_there(cluster: Cluster) -> None:
-    loop = asyncio.get_running_loop()
     random = Random(1)
     pair = Pair(cluster)
     pair.monitor.start(pair.places.items())
@@ -106,13 +106,13 @@ async def test_where_a_session_may_read_its_write_is_there(cluster: Cluster) -> 
                     # one of the readers is kept from applying, and says for a while that it is not behind
                     await asyncio.to_thread(hold, "LOCK TABLES app.counters READ")
                 await asyncio.to_thread(run, "w", f"UPDATE app.counters SET n = {number}")
-                view.wrote(loop.time())
+                view.wrote(monotonic())
                 stale += await asyncio.to_thread(run, "r1", "SELECT n FROM app.counters") != (number,)
-                while (chosen := pair.table.choose(view, loop.time(), random.random)) is None:
+                while (chosen := pair.table.choose(view, monotonic(), random.random)) is None:
                     refused += 1
                     await pair.next_look()
                 (seen,) = await asyncio.to_thread(run, chosen.name, "SELECT n FROM app.counters")
-                view.read_on(chosen.name, pair.table.readers[chosen.name].epoch, loop.time())
+                view.read_on(chosen.name, pair.table.readers[chosen.name].epoch, monotonic())
                 assert seen == number, f"{chosen.name} shows {seen} after {number} was written"
                 if number % 8 == 5:
                     await asyncio.to_thread(hold, "UNLOCK TABLES")

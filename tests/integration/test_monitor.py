@@ -8,9 +8,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import uvloop
 
 from bench.cluster import Cluster
 from bench.servers import HOST, KINDS, PASSWORD, USER, Server, free_port
+from config.sections import ServerTls
+from proxy import tls
 from proxy.monitor import Account, LookFailed, Monitor, Place, Watch, Way
 from proxy.observation import Observation
 from proxy.topology import TopologyCore, TopologyState
@@ -184,7 +187,7 @@ async def look(
     server: Server | None, account: Account = ROOT, place: Place | None = None, **options: Any
 ) -> Any:
     where = place or Place(server.host, server.port)  # type: ignore[union-attr]
-    watch = Watch("x", where, Way(timeout=2.0, **options), asyncio.get_running_loop().time)
+    watch = Watch("x", where, Way(timeout=2.0, **options))
     try:
         return await watch.look(ClusterKind.REPLICATION, account, False)
     finally:
@@ -203,13 +206,13 @@ async def test_a_wrong_password_is_told_as_the_server_does(server: Server) -> No
 
 
 async def test_aurora_is_told_from_other_servers(server: Server) -> None:
-    watch = Watch("x", Place(HOST, server.port), Way(timeout=2.0), asyncio.get_running_loop().time)
+    watch = Watch("x", Place(HOST, server.port), Way(timeout=2.0))
     assert await watch.find_kind(ROOT) is ClusterKind.REPLICATION
     watch.close()
 
 
 async def test_asking_a_server_that_is_no_aurora_for_auroras_variables(server: Server) -> None:
-    watch = Watch("x", Place(HOST, server.port), Way(timeout=2.0), asyncio.get_running_loop().time)
+    watch = Watch("x", Place(HOST, server.port), Way(timeout=2.0))
     with pytest.raises(LookFailed, match="aurora_server_id") as caught:
         await watch.look(ClusterKind.AURORA, ROOT, True)
     assert caught.value.cause is Cause.NOT_UNDERSTOOD
@@ -219,3 +222,23 @@ async def test_nobody_listens_there() -> None:
     with pytest.raises(LookFailed) as caught:
         await look(None, place=Place(HOST, free_port()))
     assert caught.value.cause is Cause.REFUSED
+
+
+@pytest.mark.parametrize("mode", ["disabled", "preferred", "required"])
+def test_the_way_to_a_server_is_that_of_backends_on_the_loop_that_fanin_uses(
+    mysql: Server, mode: str
+) -> None:
+    settings = ServerTls.model_validate({"mode": mode})
+    way = Way(5.0, tls.server_side(settings), tls.demand_on_servers(settings) == "required")
+
+    async def ask() -> list[Any]:
+        watch = Watch("x", Place(HOST, mysql.port), way)
+        await watch.look(ClusterKind.REPLICATION, Account(USER, PASSWORD), False)
+        _, rows = await watch._ask("SHOW STATUS LIKE 'Ssl_cipher'")
+        watch.close()
+        await asyncio.sleep(0)
+        return rows
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        ((_, cipher),) = runner.run(ask())
+    assert bool(cipher) is (mode != "disabled")

@@ -126,7 +126,7 @@ async def fake() -> AsyncIterator[Server]:
 
 
 def watch_of(server: Server, **way: Any) -> Watch:
-    return Watch("x", server.place, Way(**{"timeout": 5.0, **way}), asyncio.get_running_loop().time)
+    return Watch("x", server.place, Way(**{"timeout": 5.0, **way}))
 
 
 async def failure_of(watch: Watch, kind: ClusterKind = REPLICATION) -> tuple[Cause, str]:
