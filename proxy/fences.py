@@ -17,7 +17,8 @@ A time that is given for an answer must have been read after it: `time.monotonic
 
 The second half is why a session that goes on reading stays with its reader: where it has read at some moment, it may have seen everything up to that
 moment, however far the reader's watermark was known to be. Only the same reader cannot go back behind that; another one can until its watermark has
-passed that moment. The same holds after it has read on the writer.
+passed that moment. The same holds after it has read on the writer: so one that reads there more often than readers catch up never comes back, unless
+once it waits for that (`readers.READ_AHEAD`).
 """
 
 from __future__ import annotations

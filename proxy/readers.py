@@ -25,8 +25,9 @@ BOUNDED: Final = 2  # and is certainly not older than max_lag
 NOT_REFUSED: Final = 0
 NO_READERS: Final = 1  # none has the role
 TOO_FAR_BEHIND: Final = 2  # none is near enough
-NOT_SAFE: Final = 3  # none shows yet what the session must see
-REFUSAL_NAMES: Final = ("not-refused", "no-readers", "too-far-behind", "not-safe")
+NOT_SAFE: Final = 3  # none shows yet what the session has written
+READ_AHEAD: Final = 4  # one shows that, but the session has read something newer: short of writes, to wait for the next look is enough
+REFUSAL_NAMES: Final = ("not-refused", "no-readers", "too-far-behind", "not-safe", "read-ahead")
 
 ROUND_TRIP_SHARE: Final = 0.2
 """How much a new round trip counts against those before."""
@@ -204,7 +205,7 @@ class ReaderTable:
             if not self._is_near(reader, now, max_lag):
                 refusal = max(refusal, TOO_FAR_BEHIND)
             elif not self._is_safe(reader, view, fence):
-                refusal = NOT_SAFE
+                refusal = max(refusal, self._why_not_safe(reader, view, fence))
             else:
                 found.append(reader.contender)
         if self.writer.weight > 0:
@@ -229,3 +230,8 @@ class ReaderTable:
         if self.consistency != SESSION or view is None:
             return True
         return view.is_safe(reader.name, reader.epoch, reader.watermark)
+
+    def _why_not_safe(self, reader: Reader, view: SessionView | None, fence: float) -> int:
+        if view is None or not reader.watermark.covers(fence):
+            return NOT_SAFE
+        return READ_AHEAD if view.has_written(reader.name, reader.epoch, reader.watermark) else NOT_SAFE

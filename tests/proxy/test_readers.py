@@ -198,7 +198,7 @@ def test_why_there_is_none_is_counted() -> None:
     session = SessionView()
     session.wrote(10.0)
     assert chosen(readers, session) == chosen(readers, session) == "not-safe"
-    assert readers.refusals == [0, 0, 1, 2]
+    assert readers.refusals == [0, 0, 1, 2, 0]
     assert (readers.refusals[TOO_FAR_BEHIND], readers.refusals[NOT_SAFE]) == (1, 2)
 
 
@@ -210,6 +210,17 @@ def test_a_session_reads_what_it_has_written() -> None:
     assert chosen(readers, session) == "not-safe" and chosen(readers) == "r1"
     aurora(readers, 10.2, row("db-1", 0.5), row("db-2", 0.02))
     assert chosen(readers, session, 10.2) == "r2"
+
+
+def test_a_session_that_has_read_on_the_writer_is_ahead_of_readers_until_the_next_look() -> None:
+    readers = table()
+    session = SessionView()
+    aurora(readers, 10.0, row("db-1", 0.02), row("db-2", 5.0))
+    session.read_on_writer(10.1)
+    assert chosen(readers, session) == "read-ahead"
+    assert chosen(readers, session, fence=9.99) == "not-safe"
+    aurora(readers, 10.3, row("db-1", 0.02), row("db-2", 5.0))
+    assert chosen(readers, session, 10.3) == "r1"
 
 
 @pytest.mark.parametrize("consistency", [EVENTUAL, BOUNDED])
