@@ -2,6 +2,7 @@
 
 - `settings`: `Settings`, the whole; what ties its tables together; what deserves a warning
 - `sections`: the tables (`Pool`, `Limits`, `ClientTls` ...) with the description of every setting
+- `cluster`: the tables about several servers (`Topology`, `Routing`, `Failover`)
 - `values`: addresses, sizes, spans of time and how people spell them
 - `loading`: `load` merges flags over environment over file over defaults
 - `keylines`: the line of every key of a TOML file

@@ -161,6 +161,14 @@ Count = Annotated[int, BeforeValidator(_refuse_bool)]
 Fraction = Annotated[float, BeforeValidator(_refuse_bool), Field(ge=0, le=1, allow_inf_nan=False)]
 """A share from 0 to 1."""
 
+Names = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=128)], ...], BeforeValidator(parse_list)
+]
+"""Names of users or schemas."""
+
+Weight = Annotated[float, BeforeValidator(_refuse_bool), Field(ge=0, le=1000, allow_inf_nan=False)]
+"""A share in relation to others."""
+
 Seconds = Annotated[float, BeforeValidator(parse_span), Field(ge=0, le=_YEAR, allow_inf_nan=False)]
 """A span of time, at most a year."""
 

@@ -58,10 +58,11 @@ class WireClient:
         user: str = USER,
         password: str = PASSWORD,
         database: str | None = SCHEMA,
+        host: str = HOST,
     ) -> None:
         """Connect and log in. Raises Refusal."""
         self.capabilities = int(capabilities)
-        self.socket = socket.create_connection((HOST, port), timeout=30)
+        self.socket = socket.create_connection((host, port), timeout=30)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.stream = self.socket.makefile("rb")
         self.first_id = 1

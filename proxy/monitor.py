@@ -1,0 +1,479 @@
+"""Looks at the servers: one connection to each, kept, and what it says goes to the topology core.
+
+In peace a look is one statement of a reader of Aurora, two of any other server. A connection that has ended is opened anew at once, its host's name resolved again; only
+when that fails, too, the server counts as not reachable. A look that takes too long ends its connection. Where the monitor's own account is the trouble,
+it asks less often: servers block hosts with too many failures.
+
+Nothing here decides. `topology` does, and whoever gets the observations (lag, fences) does the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Final
+
+import aiomysql
+
+from proxy import monitor_queries as queries
+from proxy.logs import get_logger
+from proxy.observation import (
+    NotUnderstood,
+    Observation,
+    ReplicationStatus,
+    Row,
+    is_aurora,
+    parse_aurora_self,
+    parse_heartbeat,
+    parse_replication,
+    parse_self,
+    parse_table,
+)
+from proxy.tasks import spawn
+from proxy.topology import TopologyCore, TopologyState
+from proxy.topology_actions import Action, ActionKind, Cause, ClusterKind, Event, Signal
+
+PATIENT: Final = 5.0
+"""Seconds between attempts where the monitor's account is turned away, or what answers is no MySQL."""
+TICK: Final = 0.25
+PROGRAM: Final = "fanin-monitor"
+
+_GOOD_BYE: Final = b"\x01\0\0\0\x01"  # COM_QUIT
+_SSL_CAPABILITY: Final = 0x0800  # CLIENT_SSL
+_SYNTAX_ERROR: Final = 1064
+_CANNOT_CONNECT: Final = 2003
+_NOT_ALLOWED: Final = frozenset([1142, 1143, 1227])  # this statement, to this account
+_CAUSES: Final[dict[int, Cause]] = {
+    **dict.fromkeys([1044, 1045, 1129, 1130, 1251, 1524, 1698, 1820, 1862, 3118, 3159, 4151], Cause.DENIED),
+    **dict.fromkeys([1040, 1135, 1203, 1226], Cause.LIMIT),
+    **dict.fromkeys(
+        [1053, 1077, 1079, 1152, 1158, 1159, 1160, 1161, 1927, 2006, 2013, 3032, 3169, 4031], Cause.LOST
+    ),
+}
+_LEVELS: Final = {
+    Event.SUSPECTED: "warning",
+    Event.WRITER_LOST: "warning",
+    Event.SWITCHED: "warning",
+    Event.PROBLEM: "error",
+    Event.UNREACHABLE: "warning",
+    Event.REPLACED: "warning",
+    Event.RESTARTED: "warning",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who looks."""
+
+    user: str
+    password: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a server is."""
+
+    host: str = ""
+    port: int = 0
+    socket: str | None = None
+
+    def __str__(self) -> str:
+        return self.socket or f"{self.host}:{self.port}"
+
+
+class LookFailed(Exception):
+    """A server could not be looked at: why, and the text in words."""
+
+    def __init__(self, cause: Cause, text: str) -> None:
+        super().__init__(text)
+        self.cause = cause
+
+
+class Eye(aiomysql.Connection):  # type: ignore[misc]
+    """A connection that gives no password away."""
+
+    def __init__(self, requires_tls: bool, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._requires_tls = requires_tls
+
+    async def open(self) -> None:
+        """Connect and log in."""
+        await self._connect()
+
+    def abort(self) -> None:
+        """Say good-bye if that can be said at once, and wait for nobody: the end of TLS could."""
+        if self._writer is not None:
+            with suppress(Exception):
+                self._writer.write(_GOOD_BYE)
+            self._writer.transport.abort()
+        self.close()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the network's part of it has been done."""
+        return bool(self.host_info != "Not connected")
+
+    async def _request_authentication(self) -> None:
+        if self._requires_tls and not self.server_capabilities & _SSL_CAPABILITY:
+            raise LookFailed(Cause.DENIED, "the server offers no TLS; see server_tls.mode")
+        await super()._request_authentication()
+
+    async def _process_auth(self, plugin_name: bytes, auth_packet: Any) -> Any:
+        if plugin_name == b"mysql_clear_password" and not self._secure:
+            raise LookFailed(Cause.DENIED, "the server asks for the password in the clear, without TLS")
+        return await super()._process_auth(plugin_name, auth_packet)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How servers are reached and asked."""
+
+    timeout: float
+    tls: ssl.SSLContext | None = None
+    requires_tls: bool = False
+    heartbeat: str | None = None
+
+
+class Watch:
+    """One server and the connection to it."""
+
+    def __init__(self, name: str, place: Place, way: Way, now: Callable[[], float] = monotonic) -> None:
+        self.name: Final = name
+        self.place: Final = place
+        self.way: Final = way
+        self.now: Final = now
+        self.wake: Final = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
+        self.looks = 0
+        self.statements = 0
+        self.connects = 0
+        self._eye: Eye | None = None
+        self._replication_text = ""  # "": not to be asked on this connection
+        self._replication: tuple[ReplicationStatus, ...] | None = None
+        self._remark = ""
+
+    async def look(self, kind: ClusterKind, account: Account, asks_table: bool) -> Observation:
+        """Ask. Raises LookFailed, and then has no connection."""
+        self.looks += 1
+        is_kept = self._eye is not None
+        try:
+            try:
+                return await self._try(kind, account, asks_table)
+            except LookFailed as failure:
+                if not is_kept or failure.cause is not Cause.LOST:
+                    raise
+            # the connection was kept and has ended: what of the server?
+            self.close()
+            return await self._try(kind, account, asks_table)
+        except BaseException:
+            self.close()
+            raise
+
+    async def find_kind(self, account: Account) -> ClusterKind:
+        """AURORA or REPLICATION, by what the server says. Raises LookFailed."""
+        try:
+            async with asyncio.timeout(self.way.timeout):
+                await self._open(account)
+                _, rows = await self._ask(queries.IS_AURORA)
+        except BaseException as error:
+            failure = self._failure(error)
+            self.close()
+            if failure is None:
+                raise
+            raise failure from error
+        return ClusterKind.AURORA if is_aurora(rows) else ClusterKind.REPLICATION
+
+    def close(self) -> None:
+        """End the connection. Harmless when there is none."""
+        if self._eye is not None:
+            self._eye.abort()
+            self._eye = None
+
+    async def _try(self, kind: ClusterKind, account: Account, asks_table: bool) -> Observation:
+        try:
+            async with asyncio.timeout(self.way.timeout):
+                await self._open(account)
+                if kind is ClusterKind.AURORA:
+                    return await self._look_at_aurora(asks_table)
+                return await self._look_at_server()
+        except Exception as error:
+            failure = self._failure(error)
+            assert failure is not None
+            raise failure from error
+
+    async def _open(self, account: Account) -> None:
+        if self._eye is not None:
+            return
+        self.connects += 1
+        self._eye = Eye(
+            self.way.requires_tls and self.place.socket is None,
+            host=self.place.host,
+            port=self.place.port,
+            unix_socket=self.place.socket,
+            user=account.user,
+            password=account.password,
+            charset="utf8mb4",
+            conv={},
+            autocommit=None,
+            ssl=None if self.place.socket is not None else self.way.tls,
+            program_name=PROGRAM,
+        )
+        await self._eye.open()
+        is_mariadb = "MariaDB" in self._eye.server_version
+        self._replication_text = queries.MARIADB_REPLICATION if is_mariadb else queries.MYSQL_REPLICATION
+        self._replication = None
+        self._remark = ""
+
+    async def _look_at_aurora(self, asks_table: bool) -> Observation:
+        asked_at = self.now()
+        _, rows = await self._ask(queries.AURORA_SELF)
+        taken_at = self.now()
+        found = parse_aurora_self(rows)
+        table = parse_table((await self._ask(queries.AURORA_TABLE))[1]) if asks_table else None
+        return Observation(
+            server_id=found.server_id,
+            is_writer=found.is_writer,
+            clock=found.clock,
+            taken_at=taken_at,
+            round_trip=taken_at - asked_at,
+            uptime=found.uptime,
+            rows=table,
+        )
+
+    async def _look_at_server(self) -> Observation:
+        assert self._eye is not None
+        is_mariadb = "MariaDB" in self._eye.server_version
+        asked_at = self.now()
+        _, rows = await self._ask(queries.MARIADB_SELF if is_mariadb else queries.MYSQL_SELF)
+        taken_at = self.now()
+        found = parse_self(rows)
+        heartbeat = None
+        if self.way.heartbeat is None or self._replication is None or self.looks % 2:
+            await self._ask_replication()
+        if self.way.heartbeat is not None and not found.is_writer:
+            heartbeat = parse_heartbeat((await self._ask(self.way.heartbeat))[1])
+        return Observation(
+            server_id=found.server_id,
+            is_writer=found.is_writer,
+            clock=found.clock,
+            taken_at=taken_at,
+            round_trip=taken_at - asked_at,
+            uptime=found.uptime,
+            position=found.position,
+            is_mariadb=is_mariadb,
+            replication=self._replication,
+            heartbeat=heartbeat,
+            remarks=(self._remark,) if self._remark else (),
+        )
+
+    async def _ask_replication(self) -> None:
+        if not self._replication_text:
+            return
+        try:
+            columns, rows = await self._ask(self._replication_text)
+        except aiomysql.MySQLError as error:
+            code = error.args[0] if error.args else 0
+            if code == _SYNTAX_ERROR and self._replication_text == queries.MYSQL_REPLICATION:
+                self._replication_text = queries.OLD_MYSQL_REPLICATION
+                await self._ask_replication()
+            elif code in _NOT_ALLOWED:
+                self._remark = f"its lag is not known: {error.args[1]}"
+                self._replication_text, self._replication = "", None
+            else:
+                raise
+        else:
+            self._replication = parse_replication(columns, rows)
+
+    async def _ask(self, text: str) -> tuple[list[str], list[Row]]:
+        """Columns and rows, as texts."""
+        assert self._eye is not None
+        self.statements += 1
+        async with self._eye.cursor() as cursor:
+            await cursor.execute(text)
+            return [column[0] for column in cursor.description], list(await cursor.fetchall())
+
+    def _failure(self, error: BaseException) -> LookFailed | None:
+        """What went wrong, in our words; None when it is not about the server."""
+        if isinstance(error, LookFailed):
+            return error
+        if isinstance(error, NotUnderstood):
+            return LookFailed(Cause.NOT_UNDERSTOOD, str(error))
+        if isinstance(error, TimeoutError):
+            if self._eye is None or self._eye.is_connected:
+                return LookFailed(Cause.TIMEOUT, f"no answer within {self.way.timeout:g} s")
+            return LookFailed(Cause.LOST, f"no connection within {self.way.timeout:g} s")
+        if isinstance(error, aiomysql.MySQLError):
+            return _server_failure(error)
+        if isinstance(error, ssl.SSLError):
+            return LookFailed(Cause.DENIED, f"TLS: {error}")
+        if isinstance(error, OSError | EOFError):
+            return LookFailed(Cause.LOST, str(error) or type(error).__name__)
+        if isinstance(error, Exception):
+            # the library trips over what it does not expect
+            return LookFailed(
+                Cause.NOT_UNDERSTOOD, f"what answers is no MySQL server ({type(error).__name__})"
+            )
+        return None
+
+
+def _server_failure(error: Any) -> LookFailed:
+    code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+    text = " ".join(str(part) for part in error.args)
+    if code == _CANNOT_CONNECT:
+        reason = error.__cause__
+        text = str(reason) or text
+        if isinstance(reason, ssl.SSLError):
+            return LookFailed(Cause.DENIED, f"TLS: {reason}")
+        if isinstance(reason, socket.gaierror):
+            return LookFailed(Cause.UNRESOLVED, text)
+        if isinstance(reason, ConnectionRefusedError | FileNotFoundError):
+            return LookFailed(Cause.REFUSED, text)
+        return LookFailed(Cause.LOST, text)
+    is_gone = isinstance(error, aiomysql.InterfaceError)
+    return LookFailed(_CAUSES.get(code, Cause.LOST if is_gone else Cause.NOT_UNDERSTOOD), text)
+
+
+class Monitor:
+    """All watches of a cluster. `carry_out` gets every action of the core, `observe` every observation before the core does."""
+
+    def __init__(
+        self,
+        core: TopologyCore,
+        way: Way,
+        *,
+        account: Callable[[], Account | None],
+        carry_out: Callable[[Action], None],
+        observe: Callable[[str, Observation], None],
+        place_of: Callable[[str], Place | None] = lambda server_id: None,
+        lag_interval: float = 0.25,
+    ) -> None:
+        """``account``: who looks, None as long as nobody is known. ``place_of``: where the server with this id is."""
+        self.core: Final = core
+        self.way: Final = way
+        self.watches: dict[str, Watch] = {}
+        self.is_hurried = False  # sessions wait to read what they have written
+        self._account: Final = account
+        self._carry_out: Final = carry_out
+        self._observe: Final = observe
+        self._place_of: Final = place_of
+        self._lag_interval: Final = lag_interval
+        self._interval: float = core.interval
+        # the loop's own time is that of the beginning of its turn, and with uvloop in whole milliseconds
+        self._now: Final = monotonic
+        self._log: Final = get_logger("topology")
+        self._ticking: asyncio.Task[None] | None = None
+
+    def start(self, places: Iterable[tuple[str, Place]]) -> None:
+        """Begin to look at the core's members, each with its place."""
+        for name, place in places:
+            self._watch(name, place)
+        self._done(self.core.begin(self._now()))
+        self._ticking = spawn(self._tick(), name="topology")
+
+    async def stop(self) -> None:
+        """End all looks and connections."""
+        tasks = [watch.task for watch in self.watches.values() if watch.task is not None]
+        if self._ticking is not None:
+            tasks.append(self._ticking)
+        self.watches.clear()
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def suspected(self, name: str, signal: Signal) -> None:
+        """A session noticed something of a server."""
+        self._done(self.core.suspected(name, signal, self._now()))
+
+    def ask_all(self) -> None:
+        """Look at every server at once: there is an account now, or somebody wants to know."""
+        for watch in self.watches.values():
+            watch.wake.set()
+
+    def hurry(self, is_hurried: bool) -> None:
+        """Whether sessions wait to read what they have written."""
+        if is_hurried and not self.is_hurried:
+            self.ask_all()
+        self.is_hurried = is_hurried
+
+    # Watches
+
+    def _watch(self, name: str, place: Place) -> None:
+        watch = self.watches[name] = Watch(name, place, self.way)
+        watch.task = spawn(self._look_on(watch), name=f"watch of {name}")
+
+    async def _look_on(self, watch: Watch) -> None:
+        try:
+            while True:
+                watch.wake.clear()
+                began = self._now()
+                delay = await self._look(watch)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(max(0.0, began + delay - self._now())):
+                        await watch.wake.wait()
+        finally:
+            watch.close()
+
+    async def _look(self, watch: Watch) -> float:
+        """One look; the seconds until the next."""
+        account = self._account()
+        if account is None:
+            return PATIENT
+        member = self.core.members.get(watch.name)
+        is_writer = self.core.writer is not None and member is self.core.writer
+        asks_table = is_writer or self.core.state is not TopologyState.STABLE
+        try:
+            observation = await watch.look(self.core.kind, account, asks_table)
+        except LookFailed as failure:
+            self._done(self.core.unreachable(watch.name, failure.cause, self._now(), str(failure)))
+            is_hopeless = failure.cause in (Cause.DENIED, Cause.NOT_UNDERSTOOD)
+            return max(PATIENT, self._interval) if is_hopeless else self._interval
+        self._observe(watch.name, observation)
+        self._done(self.core.observed(watch.name, observation, self._now()))
+        tells_lag = is_writer if self.core.kind is ClusterKind.AURORA else True
+        return min(self._interval, self._lag_interval) if self.is_hurried and tells_lag else self._interval
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            self._done(self.core.tick(self._now()))
+
+    # Actions
+
+    def _done(self, actions: list[Action]) -> None:
+        for action in actions:
+            if action.kind is ActionKind.LOG:
+                self._tell(action)
+            elif action.kind is ActionKind.SET_INTERVAL:
+                if action.seconds < self._interval:
+                    self.ask_all()
+                self._interval = action.seconds
+            elif action.kind is ActionKind.ASK:
+                self._ask(action.name)
+            elif action.kind is ActionKind.REMOVE:
+                self._forget(action.name)
+            self._carry_out(action)
+            if action.kind is ActionKind.ADD:
+                place = self._place_of(action.server_id)
+                if place is not None:
+                    self._watch(action.name, place)
+
+    def _ask(self, name: str) -> None:
+        watch = self.watches.get(name)
+        if watch is not None:
+            watch.wake.set()
+
+    def _forget(self, name: str) -> None:
+        watch = self.watches.pop(name, None)
+        if watch is not None and watch.task is not None:
+            watch.task.cancel()
+
+    def _tell(self, action: Action) -> None:
+        assert action.event is not None
+        say = getattr(self._log, _LEVELS.get(action.event, "info"))
+        say(action.event.value, server=action.name, what=action.text)

@@ -1,0 +1,225 @@
+"""What a session must see, and what readers are known to have."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.fences import (
+    MARGIN,
+    MOST_GTIDS,
+    MOST_POSITIONS,
+    NEVER,
+    NOTHING_APPLIED,
+    ClockEstimate,
+    KeyedFences,
+    SessionView,
+    Watermark,
+    WriterPositions,
+    of_row,
+)
+from proxy.gtids import Gtids, parse_gtids
+
+A = "97734610-e62a-11f1-8c87-02fc00000001"
+
+
+def gtids(text: str) -> Gtids:
+    return parse_gtids(text, False)
+
+
+def mark(at: float, epoch: int = 0, position: str | None = None) -> Watermark:
+    made = Watermark()
+    made.raise_to(at, epoch, None if position is None else gtids(position))
+    return made
+
+
+# Watermarks
+
+
+def test_a_row_tells_of_the_time_before_it_was_written_less_the_lag() -> None:
+    assert of_row(10.0, 0.5, 0.25) == 9.25 - MARGIN
+    assert of_row(10.0, 0.5, None) == NOTHING_APPLIED
+
+
+def test_a_watermark_never_falls() -> None:
+    watermark = mark(5.0)
+    watermark.raise_to(4.0)
+    assert watermark.at == 5.0
+    watermark.raise_to(6.0)
+    assert watermark.at == 6.0
+
+
+def test_unless_the_reader_is_another() -> None:
+    watermark = mark(5.0, position=f"{A}:1-9")
+    watermark.raise_to(NOTHING_APPLIED, 1)
+    assert (watermark.at, watermark.position, watermark.epoch) == (NOTHING_APPLIED, None, 1)
+
+
+def test_the_writers_positions_make_watermarks() -> None:
+    positions = WriterPositions()
+    assert positions.watermark(gtids(f"{A}:1-9")) == NOTHING_APPLIED
+    positions.observed(f"{A}:1-5", 1.0, False)
+    positions.observed(f"{A}:1-7", 2.0, False)
+    positions.observed(f"{A}:1-7", 3.0, False)
+    assert positions.watermark(gtids(f"{A}:1-4")) == NOTHING_APPLIED
+    assert positions.watermark(gtids(f"{A}:1-6")) == 1.0
+    assert positions.watermark(gtids(f"{A}:1-9")) == 3.0
+
+
+@pytest.mark.parametrize("text", ["", "no position"])
+def test_without_gtids_nothing_is_concluded(text: str) -> None:
+    positions = WriterPositions()
+    positions.observed(f"{A}:1-5", 1.0, False)
+    positions.observed(text, 2.0, False)
+    assert positions.watermark(gtids(f"{A}:1-9")) == NOTHING_APPLIED
+
+
+def test_only_the_last_positions_are_kept() -> None:
+    positions = WriterPositions()
+    for number in range(1, MOST_POSITIONS + 2):
+        positions.observed(f"{A}:1-{number}", float(number), False)
+    assert positions.watermark(gtids(f"{A}:1")) == NOTHING_APPLIED
+    assert positions.watermark(gtids(f"{A}:1-2")) == 2.0
+
+
+# One session
+
+
+def test_a_session_that_has_done_nothing_may_read_anywhere() -> None:
+    session = SessionView()
+    assert session.is_safe("r", 0, Watermark()) and not session.is_fenced()
+
+
+def test_a_write_is_seen_by_readers_that_are_past_it() -> None:
+    session = SessionView()
+    session.wrote(10.0)
+    assert session.is_fenced()
+    assert not session.is_safe("r", 0, mark(9.99)) and session.is_safe("r", 0, mark(10.0))
+    assert not session.has_written("r", 0, mark(9.99)) and session.has_written("r", 0, mark(10.0))
+
+
+def test_a_watermark_of_before_the_reader_was_replaced_says_nothing() -> None:
+    session = SessionView()
+    assert not session.is_safe("r", 1, mark(10.0, 0)) and session.is_safe("r", 1, mark(10.0, 1))
+    assert not session.has_written("r", 1, mark(10.0, 0))
+
+
+def test_its_transactions_are_exact_where_they_are_known() -> None:
+    session = SessionView()
+    session.wrote(10.0, gtids(f"{A}:7"))
+    session.wrote(11.0, gtids(f"{A}:9"))
+    assert session.is_safe("r", 0, mark(3.0, position=f"{A}:1-9"))
+    assert not session.is_safe("r", 0, mark(3.0, position=f"{A}:1-6:8-9"))
+    assert not session.is_safe("r", 0, mark(3.0))
+    assert session.is_safe("r", 0, mark(11.0))
+
+
+@pytest.mark.parametrize("unknown", [None, ""])
+def test_one_transaction_that_is_not_known_leaves_only_the_time(unknown: str | None) -> None:
+    session = SessionView()
+    session.wrote(10.0, None if unknown is None else gtids(unknown))
+    session.wrote(11.0, gtids(f"{A}:9"))
+    assert session.gtids is None
+    assert not session.is_safe("r", 0, mark(3.0, position=f"{A}:1-9"))
+
+
+def test_so_do_too_many() -> None:
+    session = SessionView()
+    for number in range(MOST_GTIDS + 1):
+        session.wrote(float(number), gtids(f"{A}:{number * 2 + 1}"))
+    assert session.gtids is None and session.is_fenced()
+
+
+def test_a_session_that_reads_on_stays_with_its_reader() -> None:
+    session = SessionView()
+    session.read_on("r1", 0, 20.0)
+    assert session.is_safe("r1", 0, mark(5.0))
+    assert not session.is_safe("r2", 0, mark(19.9)) and session.is_safe("r2", 0, mark(20.0))
+    session.read_on("r2", 0, 21.0)
+    assert not session.is_safe("r1", 0, mark(20.5))
+
+
+def test_a_reader_that_was_replaced_is_another() -> None:
+    session = SessionView()
+    session.read_on("r1", 0, 20.0)
+    assert not session.is_safe("r1", 1, mark(5.0, 1))
+
+
+def test_who_has_read_on_the_writer_has_seen_the_present() -> None:
+    session = SessionView()
+    session.read_on("r1", 0, 20.0)
+    session.read_on_writer(21.0)
+    assert not session.is_safe("r1", 0, mark(20.5)) and session.is_safe("r1", 0, mark(21.0))
+    # for what it has written itself that would do
+    assert session.has_written("r1", 0, mark(20.5))
+
+
+def test_what_every_reader_is_past_is_forgotten() -> None:
+    session = SessionView()
+    session.wrote(10.0, gtids(f"{A}:7"))
+    session.read_on_writer(12.0)
+    session.passed(9.0)
+    assert session.is_fenced()
+    session.passed(11.0)
+    assert not session.is_fenced() and session.gtids is None and session.read_at == 12.0
+    session.passed(12.0)
+    assert session.read_at == NEVER
+
+
+# Keys
+
+
+def test_a_key_carries_a_fence_from_one_session_to_another() -> None:
+    fences = KeyedFences(8)
+    fences.wrote(b"user:42", 10.0)
+    assert fences.fence(b"user:42") == 10.0 and fences.fence(b"user:7") == NEVER
+    fences.wrote(b"user:42", 12.0)
+    assert fences.fence(b"user:42") == 12.0 and len(fences) == 1
+
+
+def test_fences_end_when_every_reader_is_past_them() -> None:
+    fences = KeyedFences(8)
+    for at in (1.0, 2.0, 3.0):
+        fences.wrote(b"%d" % at, at)
+    fences.passed(2.0)
+    assert len(fences) == 1 and fences.fence(b"1") == NEVER and fences.fence(b"3") == 3.0
+    fences.passed(5.0)
+    assert len(fences) == 0
+
+
+def test_of_too_many_the_oldest_counts_for_all() -> None:
+    fences = KeyedFences(2)
+    for at in (1.0, 2.0, 3.0):
+        fences.wrote(b"%d" % at, at)
+    assert len(fences) == 2
+    assert [fences.fence(key) for key in (b"1", b"2", b"3", b"other")] == [1.0, 2.0, 3.0, 1.0]
+
+
+# Clocks
+
+
+def test_the_shortest_round_trip_knows_the_clock_best() -> None:
+    clock = ClockEstimate(drift=0.0)
+    assert clock.error(0.0) == float("inf")
+    assert clock.sampled(1000.0, 0.0, 1.0)
+    assert clock.error(1.0) == 0.5
+    assert clock.sampled(1010.05, 10.0, 10.1)
+    assert clock.error(10.1) == pytest.approx(0.05)
+    assert clock.latest(11.0) == pytest.approx(1011.05)
+    assert clock.sampled(1020.4, 20.0, 20.8)
+    assert clock.error(20.8) == pytest.approx(0.05)
+
+
+def test_clocks_part_with_time() -> None:
+    clock = ClockEstimate(drift=0.01)
+    clock.sampled(1000.0, 0.0, 0.2)
+    assert clock.error(10.2) == pytest.approx(0.2)
+    assert clock.sampled(1010.5, 10.0, 10.4)
+    assert clock.error(10.4) == pytest.approx(0.2)
+
+
+def test_a_clock_that_is_set_is_noticed() -> None:
+    clock = ClockEstimate(drift=0.0)
+    clock.sampled(1000.0, 0.0, 0.1)
+    assert not clock.sampled(995.0, 1.0, 1.5)
+    assert clock.latest(2.0) == pytest.approx(996.0)
+    assert clock.sampled(996.0, 2.0, 2.1)
