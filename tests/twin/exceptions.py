@@ -87,7 +87,9 @@ def _counts_rows_of_routine(program: Program, position: int, got: Answers) -> bo
     if not re.search(r"FOUND_ROWS\s*\(", texts[-1], re.IGNORECASE):
         return False
     for at in range(position - 1, -1, -1):
-        if isinstance(steps[at], ChangeUser) or _COUNTING.search(texts[at]):
+        if isinstance(steps[at], ChangeUser):
+            return program.server != "mysql"
+        if _COUNTING.search(texts[at]):
             return True
         if _COUNTED.match(texts[at]):
             return False
@@ -112,21 +114,33 @@ def _executes_with_other_kinds(program: Program, position: int, got: Answers) ->
     executed = program.lines[position].step
     if not isinstance(executed, Execute) or program.server != "mysql":
         return False
-    shape = types = b""
+    shape = types = seen = b""
     is_call = False
     kinds: set[tuple[type, ...]] = set()
     for line in program.lines[: position + 1]:
         step = line.step
         if isinstance(step, Prepare) and step.name == executed.name:
-            shape = types = b""
+            shape = types = seen = b""
             is_call = step.text.upper().startswith("CALL")
             kinds.clear()
         elif isinstance(step, Execute) and step.name == executed.name and step.values:
             types = step.types() if step.binds else types
-            shape = shape_after(shape, types)
+            seen = _without_nulls(types, step)
+            shape = shape_after(shape, seen)
             kinds.add(tuple(type(value) for value in step.values))
     # the definitions of OUT parameters tell even of NULLs
-    return shape != shape_after(b"", types) or (is_call and len(kinds) > 1)
+    return shape != shape_after(b"", seen) or (is_call and len(kinds) > 1)
+
+
+def _without_nulls(types: bytes, step: Execute) -> bytes:
+    """The types of an execution that the server looks at: a NULL has none."""
+    kinds = [types[at : at + 2] for at in range(0, len(types), 2)]
+    return b"".join(
+        [_NULL if value is None else kind for kind, value in zip(kinds, step.values, strict=False)]
+    )
+
+
+_NULL: Final = b"\6\0"
 
 
 def _bound_under_another_charset(program: Program, position: int, got: Answers) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from tests.integration.steps import Close, Execute, Prepare
 from tests.twin.draft import Draft, kind
 
 LEVELS: Final = ("READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
@@ -143,6 +144,46 @@ def savepoint_first(d: Draft) -> None:
     if d.chance(0.7):
         d.query(d.one(("COMMIT", "ROLLBACK", "SET autocommit = 1")))
     d.in_transaction = True
+
+
+@kind(6)
+def prepared_before(d: Draft) -> None:
+    """A statement that was prepared outside of the transaction in which it is executed, maybe on another backend."""
+    text, given = d.one(
+        (
+            ("SELECT COUNT(*) FROM twin.t WHERE id >= ?", (1,)),
+            ("INSERT INTO twin.w (v) VALUES (?)", (d.number(),)),
+            ("UPDATE twin.t SET v = ?", (d.number(),)),
+            ("SELECT LAST_INSERT_ID(), ROW_COUNT()", ()),
+            ("COMMIT", ()),
+            ("SET autocommit = 1", ()),
+        )
+    )
+    d.query("SET autocommit = 1")
+    is_text = d.chance(0.2)
+    if is_text:
+        d.query(f"PREPARE early FROM '{text}'")
+    else:
+        d.add(Prepare("early", text))
+        if d.chance(0.5):
+            d.add(Execute("early", given))
+    d.query(d.one(("SET autocommit = 0", "SET @@session.autocommit = OFF", "BEGIN")))
+    if d.chance(0.3):
+        d.query("SAVEPOINT a")
+    d.query(f"INSERT INTO {d.qualified('t')} (v) VALUES ({d.random.randint(5000, 5999)})")
+    if is_text:
+        d.query(f"SET @early = {d.number()}")
+        d.query("EXECUTE early" + " USING @early" * len(given))
+    else:
+        d.add(Execute("early", given))
+        if d.chance(0.5):
+            d.add(d.one((Execute("early", given), Close("early"), Prepare("late", text))))
+    d.query(d.one(("ROLLBACK", "ROLLBACK", "COMMIT", "ROLLBACK AND CHAIN")))
+    d.query("SELECT COUNT(*) FROM twin.t")
+    if not is_text and d.chance(0.3):
+        d.add(Execute("early", given))
+    d.query(d.one(("SET autocommit = 1", "ROLLBACK", "SET autocommit = DEFAULT")))
+    d.committed()
 
 
 @kind(4)
