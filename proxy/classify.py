@@ -237,9 +237,10 @@ def _compose(text: bytes, lexing: int, found: Survey) -> Statement:
     if found.is_conditional:
         # which parts are executed is not known
         effects.flags &= ~(USES_TABLE | USES_NO_TABLE)
-    if effects.question and b";" in text[: heads[0]]:
-        # servers refuse an empty statement before another
+    if (effects.question or effects.places) and _begins_empty(text, heads[0], lexing):
+        # servers refuse an empty statement before another, and show what was sent
         effects.question = 0
+        effects.places.clear()
     if count > 1:
         effects.flags &= ~_OF_ALL | kept
         if effects.temporary or b"sql_mode" in effects.variables:
@@ -250,6 +251,13 @@ def _compose(text: bytes, lexing: int, found: Survey) -> Statement:
         effects.kill = None
         effects.found_rows = UNKNOWN_ON_MYSQL if keeps_found_rows else UNKNOWN_FOUND_ROWS
     return effects.statement()
+
+
+def _begins_empty(text: bytes, end: int, lexing: int) -> bool:
+    """Whether a semicolon, and no comment with one, stands in front of the first statement's head."""
+    return b";" in text[:end] and any(
+        [is_symbol(token, b";") for token in tokenize(text, 0, end, lexing, False)]
+    )
 
 
 def _one(

@@ -247,6 +247,7 @@ def test_bare_questions(text: str, question: int, title: str) -> None:
         "SELECT ROW_COUNT(); SELECT 1",
         ";SELECT ROW_COUNT()",
         "; SHOW WARNINGS",
+        "/* ; */;SHOW WARNINGS",
         "/*! SELECT ROW_COUNT() */",
         "INSERT INTO t VALUES (LAST_INSERT_ID())",
     ],
@@ -292,6 +293,8 @@ def test_reading_residue(text: str, expected: int) -> None:
         ("SELECT row_count FROM t", []),
         ("SELECT ROW_COUNT(); SELECT 1", [(Question.ROW_COUNT, "ROW_COUNT()")]),
         ("SELECT 1; SELECT ROW_COUNT()", []),
+        (";SELECT ROW_COUNT(); BEGIN", []),
+        ("/* ; */ SELECT ROW_COUNT(), 1", [(Question.ROW_COUNT, "ROW_COUNT()")]),
         ("SELECT ROW_COUNT() FROM t; SELECT FOUND_ROWS() FROM t", [(Question.ROW_COUNT, "ROW_COUNT()")]),
     ],
 )
