@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from proxy.conditions import DIAGNOSTICS, ROW_COUNT, SOILED, ConditionsKeeper
+from proxy.conditions import DIAGNOSTICS, ROW_COUNT, SOILED, ConditionsKeeper, probe_command
 from proxy.kept import MARKED
+from proxy.lexer import ODD_BYTES
 from proxy.statement import GETS_DIAGNOSTICS, READS_DIAGNOSTICS, Statement
 from proxy.tables import is_certain
 
@@ -48,6 +49,9 @@ def mark_commands(session: SessionState, statement: Statement) -> list[bytes]:
     session.placed |= MARKED
     session.residue |= SOILED
     session.native &= ~ROW_COUNT
+    if session.lexing & ODD_BYTES and session.row_count < 0:
+        # what the text asks for may not be known, and nothing written into it
+        return [MARK, probe_command(session.vector.multi_statements)]
     return [MARK]
 
 

@@ -53,6 +53,12 @@ _COM_FIELD_LIST: Final = 0x04
 _MOST_SHOWN: Final = b"1024"
 
 
+def probe_command(multi_statements: bool) -> bytes:
+    """The payload of a COM_SET_OPTION that changes nothing. Its answer has status flags and trackers, and it leaves everything that
+    a failed statement has left: ROW_COUNT() is -1 after it. (COM_PING makes that 0.)"""
+    return b"\x1b\x00\x00" if multi_statements else b"\x1b\x01\x00"
+
+
 class ConditionsKeeper(VariablesKeeper):
     """The part of a session that is warnings and errors; `ResidueKeeper` has the rest of the residue."""
 

@@ -18,6 +18,7 @@ from proxy.backend import Backend
 from proxy.binary import AGAIN, COM_STMT_SEND_LONG_DATA, EXECUTING, HELD_BACK, STATEMENT_COMMANDS
 from proxy.blame import BEGINS_SESSION, DECLINABLE, note_residue
 from proxy.classify import NOTHING, Statement
+from proxy.conditions import probe_command
 from proxy.endpoint import COM_QUERY as COM_QUERY_BYTE
 from proxy.endpoint import IN_TRANSACTION
 from proxy.identity import Identity
@@ -48,7 +49,6 @@ from proxy.pins import PinReason
 from proxy.prepared import Prepared, SessionStatements
 from proxy.reasons import CloseReason
 from proxy.replies import SCHEMA_CODES, Failure, lost, ok, refused_by_server, shutting_down, unknown_command
-from proxy.residue import probe_command
 from proxy.session import HOLD, PARK, PROBE, SessionState
 from proxy.shared import SESSION_POOLING, Shared
 

@@ -39,6 +39,7 @@ from proxy.conditions import (
     SOILED,
     USER_VARIABLES,
     ConditionsKeeper,
+    probe_command,
 )
 from proxy.diagnostics import deprecated_found_rows
 from proxy.executed import executed
@@ -112,12 +113,6 @@ def capture_commands(residue: int) -> list[bytes]:
         # most statements there leave what they find, so nobody must find it
         commands.append(FORGETS)
     return commands
-
-
-def probe_command(multi_statements: bool) -> bytes:
-    """The payload of a COM_SET_OPTION that changes nothing. Its answer has status flags and trackers, and it leaves everything that
-    a failed statement has left: ROW_COUNT() is -1 after it. (COM_PING makes that 0.)"""
-    return b"\x1b\x00\x00" if multi_statements else b"\x1b\x01\x00"
 
 
 def row_count_command(row_count: int, multi_statements: bool) -> bytes:

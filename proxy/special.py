@@ -15,7 +15,7 @@ from proxy import binary
 from proxy.binary import COM_STMT_EXECUTE
 from proxy.classify import Statement
 from proxy.clearing import wants_mark
-from proxy.conditions import ROW_COUNT
+from proxy.conditions import ROW_COUNT, probe_command
 from proxy.executed import asks, with_text
 from proxy.keeping import reads_kept
 from proxy.lessee import (
@@ -32,7 +32,6 @@ from proxy.lessee import (
 )
 from proxy.reasons import CloseReason
 from proxy.replies import GONE, Failure, lost, not_movable, ok, unknown_command
-from proxy.residue import probe_command
 from proxy.several import answer_first
 from proxy.shared import FIRST_CONNECTION_ID, STATEMENT_POOLING
 from proxy.statement import (

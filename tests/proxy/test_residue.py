@@ -19,6 +19,7 @@ from proxy.conditions import (
     ROW_COUNT,
     SOILED,
     USER_VARIABLES,
+    probe_command,
 )
 from proxy.diagnostics import Captured
 from proxy.keeping import commands_before_ours, is_untidy, ours_may_run
@@ -30,7 +31,6 @@ from proxy.residue import (
     capture_commands,
     found_rows_command,
     insert_id_command,
-    probe_command,
 )
 from proxy.results import packets, text_rows
 from proxy.session import SessionState
@@ -487,6 +487,18 @@ def test_a_mark_comes_before_what_may_keep_captured_warnings(text: str, expected
     assert wants_mark(maria.keeper, statement) is expected
     if expected:
         assert statement.needs_prepare
+
+
+def test_a_mark_leaves_the_row_count_where_it_cannot_be_written_into_the_text() -> None:
+    session = SessionState(VECTOR, AUTOCOMMIT, b"", is_mariadb=True)
+    session.completed(classify(b"DO 1/0", 0), response(ok(warnings=1)))
+    session.captured_residue([wire(rows(WARNING)), wire(ok())])
+    session.lexing = ODD_BYTES
+    asking = classify(b"SELECT '\x94\\', ROW_COUNT()", ODD_BYTES)
+    assert mark_commands(session, asking) == [MARK]
+    session.completed(classify(b"SELECT GET_LOCK('a', 0)", 0), response(rows([b"1"])))
+    assert session.captured is not None
+    assert mark_commands(session, asking) == [MARK, probe_command(False)]
 
 
 def marked_session() -> SessionState:
