@@ -1,12 +1,13 @@
 import asyncio
 import os
+from collections.abc import Iterator
 
 import pytest
 
 from bench.client import Target, control
 from bench.load import Group
 from bench.meters import ProcessMeter, ServerWatch
-from bench.servers import Server
+from bench.servers import KINDS, Server
 from bench.trial import Outcome, Sample, Trial
 from bench.workload import Idle, Shop, Step
 from tests.bench.fakes import FakeServer, error
@@ -22,8 +23,15 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.trial.SETTLE", 0.02)
 
 
-async def test_shop_on_a_real_server_is_without_errors(server: Server) -> None:
-    shop, target = Shop("trial_"), Target(server.host, server.port)
+@pytest.fixture(params=[pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in sorted(KINDS)])
+def quiet(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A server to which nobody else is connected, for its connections are counted."""
+    with KINDS[request.param]() as started:
+        yield started
+
+
+async def test_shop_on_a_real_server_is_without_errors(quiet: Server) -> None:
+    shop, target = Shop("trial_"), Target(quiet.host, quiet.port)
     samples: list[Sample] = []
     async with control(target) as ask:
         for statement in shop.schema(40):
@@ -33,7 +41,7 @@ async def test_shop_on_a_real_server_is_without_errors(server: Server) -> None:
             [Group(target, shop, clients=40, active=8)],
             ServerWatch([ask]),
             seconds=0.5,
-            servers=ProcessMeter(server.pid),
+            servers=ProcessMeter(quiet.pid),
             warm_up=0.1,
             on_sample=samples.append,
         ).run()
