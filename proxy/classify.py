@@ -49,8 +49,10 @@ from proxy.statement import (
     IS_CONDITIONAL,
     IS_SELECT,
     KEEPS_DIAGNOSTICS,
+    KEPT_FOUND_ROWS,
     MAY_CALL,
     MAY_CALL_ON_MARIADB,
+    MAY_CALL_ON_MYSQL,
     MULTI,
     NOTHING,
     ONE_ON_MYSQL,
@@ -62,7 +64,9 @@ from proxy.statement import (
     SETS,
     SETS_INSERT_ID,
     UNKNOWN_FOUND_ROWS,
+    UNKNOWN_ON_MARIADB,
     UNKNOWN_ON_MYSQL,
+    UPDATES,
     USES_NO_TABLE,
     USES_TABLE,
     Question,
@@ -187,7 +191,9 @@ _OF_ALL: Final = USES_NO_TABLE | KEEPS_DIAGNOSTICS
 
 
 # Of statements that may leave a FOUND_ROWS() of their own.
-_COUNTING: Final = IS_SELECT | CALLS | MAY_CALL | MAY_CALL_ON_MARIADB
+_COUNTING: Final = IS_SELECT | CALLS | MAY_CALL | MAY_CALL_ON_MARIADB | MAY_CALL_ON_MYSQL | UPDATES
+_COUNTING_ON_MARIADB: Final = IS_SELECT | CALLS | MAY_CALL | MAY_CALL_ON_MARIADB
+_KEPT: Final = (0, KEPT_FOUND_ROWS)
 
 _REDEFINING: Final = frozenset([b"create", b"alter", b"drop", b"rename"])
 _DEFINITIONS: Final = re.compile(rb"\b(?:view|trigger|function|procedure|package|rename)\b", re.IGNORECASE)
@@ -209,7 +215,7 @@ def _compose(text: bytes, lexing: int, found: Survey) -> Statement:
         # the trackers may be needed for another of the statements
         effects.kept &= LIMITS
     kept = _OF_ALL
-    keeps_found_rows = True
+    is_kept = is_kept_on_mariadb = True
     i = 0
     while i < count:
         begin, head_end, first_mark = heads[i * HEAD_SIZE : i * HEAD_SIZE + HEAD_SIZE]
@@ -231,8 +237,11 @@ def _compose(text: bytes, lexing: int, found: Survey) -> Statement:
         effects.found_rows = 0
         _one(effects, word, begin, head_end, end, marks[first_mark:last_mark], found, i == 1)
         kept &= effects.flags
-        if effects.flags & _COUNTING or effects.found_rows not in (0, ONE_ON_MYSQL):
-            keeps_found_rows = False
+        rows = effects.found_rows
+        if effects.flags & _COUNTING or (rows not in _KEPT and rows != UNKNOWN_ON_MARIADB):
+            is_kept = False
+        if effects.flags & _COUNTING_ON_MARIADB or (rows not in _KEPT and rows != ONE_ON_MYSQL):
+            is_kept_on_mariadb = False
         effects.flags |= before & (_OF_ALL | _COUNTING)
     if found.is_conditional:
         # which parts are executed is not known
@@ -249,8 +258,15 @@ def _compose(text: bytes, lexing: int, found: Survey) -> Statement:
         # only what the last one says would count, and it may not be reached
         effects.question = 0
         effects.kill = None
-        effects.found_rows = UNKNOWN_ON_MYSQL if keeps_found_rows else UNKNOWN_FOUND_ROWS
+        effects.found_rows = _kept_by_all(is_kept, is_kept_on_mariadb)
     return effects.statement()
+
+
+def _kept_by_all(on_mysql: bool, on_mariadb: bool) -> int:
+    """`Statement.found_rows` of several statements."""
+    if on_mysql:
+        return KEPT_FOUND_ROWS if on_mariadb else UNKNOWN_ON_MARIADB
+    return UNKNOWN_ON_MYSQL if on_mariadb else UNKNOWN_FOUND_ROWS
 
 
 def _begins_empty(text: bytes, end: int, lexing: int) -> bool:

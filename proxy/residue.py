@@ -17,8 +17,8 @@ Questions are answered from what was captured (`answers`), counts written into s
 DIAGNOSTICS is run as a SET (`diagnostics`).
 
 What remains inexact: GET DIAGNOSTICS about a condition whose number is no literal (refused); ROW_COUNT(), FOUND_ROWS() and diagnostics
-of the statement before, read inside stored routines and triggers (before a CALL the insert id is restored); on MariaDB FOUND_ROWS() after
-an aggregate without rows.
+of the statement before, read inside stored routines and triggers (before a CALL the insert id is restored, on MySQL FOUND_ROWS(), too);
+on MariaDB FOUND_ROWS() after an aggregate without rows; on MySQL after an UPDATE whose condition cannot be met, if the backend is new.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ from proxy.vector import RESULTS_COLLATION, Vector
 MAX_CAPTURED: Final = 65536
 """Bytes of warnings and user variables that are captured of one session, unless the settings say otherwise."""
 
-MOST_FOUND_ROWS: Final = 64
+MOST_FOUND_ROWS: Final = 65536
+_SENT_ROWS: Final = 8
 _LONGEST_WARNING: Final = 2100
 _SHORTEST_WARNING: Final = 11
 """Bytes of a row of SHOW WARNINGS."""
@@ -122,8 +123,13 @@ def row_count_command(row_count: int, multi_statements: bool) -> bytes:
 
 def found_rows_command(found_rows: int) -> bytes:
     """The payload that leaves this FOUND_ROWS(); for no more than MOST_FOUND_ROWS."""
-    source = b" UNION ALL ".join([b"SELECT 1"] * (found_rows or 1))
-    return b"\x03SELECT 1 FROM (%s) AS t LIMIT %d" % (source, found_rows)
+    if found_rows <= _SENT_ROWS:
+        source = b" UNION ALL ".join([b"SELECT 1"] * (found_rows or 1))
+        return b"\x03SELECT 1 FROM (%s) AS t LIMIT %d" % (source, found_rows)
+    # rows that an offset skips count, too
+    source = b"(" + b" UNION ALL ".join([b"SELECT 1"] * 16) + b") AS "
+    sources = b",".join([source + name for name in (b"a", b"b", b"c", b"d")])
+    return b"\x03SELECT 1 FROM %s LIMIT %d,1" % (sources, found_rows - 1)
 
 
 def insert_id_command(insert_id: int, may_be_newer: bool) -> bytes:
@@ -191,7 +197,7 @@ class ResidueKeeper(ConditionsKeeper):
             self.row_count = -1
             self.native |= ROW_COUNT
             # what had run before it failed may have left another value, which only the backend knows
-            if self._has_counted_rows(statement, response.error_code):
+            if self._has_counted_rows(statement, response):
                 self._found_rows_unknown()
             self.residue |= FOUND_ROWS & self.native
             return
@@ -202,18 +208,16 @@ class ResidueKeeper(ConditionsKeeper):
         self.row_count = -1 if response.ends_in_rows else response.affected_rows
         self._see_found_rows(statement, response)
 
-    def _has_counted_rows(self, statement: Statement, error_code: int) -> bool:
-        """MariaDB: a query that fails at a row leaves how many it has sent."""
+    def _has_counted_rows(self, statement: Statement, response: ResponseTracker) -> bool:
+        """Whether something was counted before the error. MariaDB: a query that fails at a row leaves how many it has sent."""
+        if statement.flags & MULTI and response.has_result_set:
+            return self._rows_after(statement) == UNKNOWN_FOUND_ROWS
         is_query = statement.flags & IS_SELECT or statement.found_rows in _LEFT_BY_QUERY
-        return self.is_mariadb and error_code in diagnostics.OF_ROWS and bool(is_query)
+        return self.is_mariadb and response.error_code in diagnostics.OF_ROWS and bool(is_query)
 
     def _see_found_rows(self, statement: Statement, response: ResponseTracker) -> None:
         """What servers do, statement by statement, was measured: see `grammar` and `marks`."""
-        offset = statement.found_rows
-        if offset == UNKNOWN_ON_MARIADB:
-            offset = UNKNOWN_FOUND_ROWS if self.is_mariadb else KEPT_FOUND_ROWS
-        elif offset == UNKNOWN_ON_MYSQL:
-            offset = KEPT_FOUND_ROWS if self.is_mariadb else UNKNOWN_FOUND_ROWS
+        offset = self._rows_after(statement)
         if offset == UNKNOWN_FOUND_ROWS or response.cursor_open:
             # with a cursor no row was sent yet
             self._found_rows_unknown()
@@ -232,6 +236,15 @@ class ResidueKeeper(ConditionsKeeper):
             self.see_update(response)
         elif statement.flags & CALLS and (response.has_result_set or self.native & FOUND_ROWS):
             self._found_rows_unknown()
+
+    def _rows_after(self, statement: Statement) -> int:
+        """`Statement.found_rows` on this kind of server."""
+        rows = statement.found_rows
+        if rows == UNKNOWN_ON_MARIADB:
+            return UNKNOWN_FOUND_ROWS if self.is_mariadb else KEPT_FOUND_ROWS
+        if rows == UNKNOWN_ON_MYSQL:
+            return KEPT_FOUND_ROWS if self.is_mariadb else UNKNOWN_FOUND_ROWS
+        return rows
 
     def see_update(self, response: ResponseTracker) -> None:
         """MySQL: FOUND_ROWS() after an UPDATE of one table is what it matched, and as before when a constant condition rules all out."""
@@ -337,6 +350,8 @@ class ResidueKeeper(ConditionsKeeper):
         if self._needs_insert_id(statement):
             # restoring it is a SET: it leaves FOUND_ROWS() only, and on MariaDB the warnings
             known &= FOUND_ROWS | DIAGNOSTICS if self.is_mariadb else FOUND_ROWS
+        if self._needs_found_rows(statement):
+            known &= INSERT_ID
         places = [place for place in statement.places if not known & BIT_OF[place[0]]]
         if statement.flags & READS_FOUND_ROWS and not self.is_mariadb:
             # it warns of itself before @@warning_count is read
@@ -408,27 +423,32 @@ class ResidueKeeper(ConditionsKeeper):
         if self._needs_found_rows(statement):
             commands.append(found_rows_command(self.found_rows))
             self.native = (self.native & INSERT_ID) | FOUND_ROWS
-            if statement.executes and self.row_count <= 0:
+            if (statement.executes or flags & CALLS) and self.row_count <= 0:
                 commands.append(row_count_command(self.row_count, self.vector.multi_statements))
         return commands
 
     def _needs_found_rows(self, statement: Statement) -> bool:
-        """Whether prepared text, in which nothing can be written, may ask for it on MySQL: there PREPARE leaves it. It keeps the backend
-        from then on, so that little else is known here and not there."""
-        if not (statement.prepares or statement.executes) or statement.flags & MULTI or self.is_mariadb:
+        """Whether prepared text, in which nothing can be written, may ask for it on MySQL: there PREPARE leaves it. Or whether a routine
+        does, or may leave it as it finds it. Both keep the backend from then on, so that little else is known here and not there."""
+        if self.is_mariadb or (self.native | self.residue) & FOUND_ROWS or self.found_rows > MOST_FOUND_ROWS:
             return False
-        if (self.native | self.residue) & FOUND_ROWS or self.found_rows > MOST_FOUND_ROWS:
+        is_multi = bool(statement.flags & MULTI)
+        if statement.flags & CALLS or (is_multi and statement.executes):
+            return True
+        if not (statement.prepares or statement.executes) or is_multi:
             return False
         texts = [text for _, text in statement.prepares]
         texts.extend([self._texts.get(name) for name in statement.executes])
-        return any([text is None or text.flags & READS_FOUND_ROWS != 0 for text in texts])
+        return any([text is None or text.flags & (READS_FOUND_ROWS | CALLS) != 0 for text in texts])
 
     def spoils_diagnostics(self, statement: Statement) -> bool:
-        """Whether restoring the insert id on the lease would clear warnings that are only there, and that the first of several statements
+        """Whether restoring counts on the lease would clear warnings that are only there, and that the first of several statements
         may ask for."""
         if self.is_mariadb or not statement.flags & READS_DIAGNOSTICS:
             return False
-        return self.residue & DIAGNOSTICS != 0 and self._needs_insert_id(statement)
+        if not self.residue & DIAGNOSTICS:
+            return False
+        return self._needs_insert_id(statement) or self._needs_found_rows(statement)
 
     def _needs_insert_id(self, statement: Statement) -> bool:
         """Whether `restore_residue` will restore the insert id for it."""

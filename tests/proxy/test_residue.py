@@ -1156,6 +1156,7 @@ def test_prepared_text_finds_the_found_rows_of_before(story: Story, maria: Story
     assert restored(story, ASKING) == []
     assert restored(maria, ASKING) == [b"\x03SET last_insert_id=0"]
     assert found_rows_command(0) == b"\x03SELECT 1 FROM (SELECT 1) AS t LIMIT 0"
+    assert found_rows_command(300).endswith(b" LIMIT 299,1")
 
 
 @pytest.mark.parametrize(
@@ -1167,7 +1168,7 @@ def test_text_that_cannot_ask_is_given_no_found_rows(story: Story, text: str) ->
 
 
 def test_more_found_rows_than_are_restored_stay_away(story: Story) -> None:
-    story.run("SELECT a FROM t", rows(*[[b"1"]] * (MOST_FOUND_ROWS + 1)))
+    story.run(f"SELECT a FROM t LIMIT {MOST_FOUND_ROWS}, 1", rows([b"1"]))
     story.moved()
     assert len(restored(story, ASKING)) == 1
 
@@ -1260,24 +1261,63 @@ def test_a_cursor_has_found_rows_that_were_not_sent(story: Story) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "is_known"),
+    ("text", "on_mysql", "on_mariadb"),
     [
-        ("INSERT INTO t VALUES (6); UPDATE t SET a=1", True),
-        ("DO 1; SET @a=1", True),
-        ("DO 1; SELECT 1", False),
-        ("DO 1; CALL p()", False),
-        ("INSERT INTO t SELECT 1; DO 1", False),
+        ("INSERT INTO t VALUES (6); UPDATE t SET a=1", False, True),
+        ("DO 1; SET @a=1", False, True),
+        ("SET @b=1; SET @a=1", True, True),
+        ("SHOW WARNINGS; SET @a=1", True, True),
+        ("SET @b=(SELECT 1); SET @a=1", True, False),
+        ("DO 1; SELECT 1", False, False),
+        ("DO 1; CALL p()", False, False),
+        ("INSERT INTO t SELECT 1; DO 1", False, False),
     ],
 )
-def test_several_statements_that_count_nothing_leave_found_rows_on_mariadb(
-    text: str, is_known: bool, story: Story, maria: Story
+def test_several_statements_that_count_nothing_leave_found_rows(
+    text: str, on_mysql: bool, on_mariadb: bool, story: Story, maria: Story
 ) -> None:
     for each in (story, maria):
         each.run("SELECT a FROM t", rows([b"1"], [b"2"]))
         each.keeper.moved()
         each.run(text, ok(status=MORE_RESULTS), ok())
-    assert story.value("SELECT FOUND_ROWS()") is None
-    assert maria.value("SELECT FOUND_ROWS()") == (b"2" if is_known else None)
+    assert story.value("SELECT FOUND_ROWS()") == (b"2" if on_mysql else None)
+    assert maria.value("SELECT FOUND_ROWS()") == (b"2" if on_mariadb else None)
+
+
+def test_what_was_counted_before_another_statement_of_the_text_failed_is_on_the_backend(
+    story: Story, maria: Story
+) -> None:
+    for each in (story, maria):
+        each.run("SELECT 1; nope", rows([b"1"], status=MORE_RESULTS), err(1064))
+        assert each.residue & FOUND_ROWS
+        found_three(each)
+        each.run("nope; SELECT 1", err(1064))
+        assert each.value("SELECT FOUND_ROWS()") == b"3"
+
+
+def test_a_routine_finds_the_found_rows_of_before_on_mysql(story: Story, maria: Story) -> None:
+    for each in (story, maria):
+        found_three(each)
+    assert restored(story, "CALL p()") == [b"\x03SET last_insert_id=0", THREE, probe_command(False)]
+    assert restored(story, "CALL p()") == []
+    assert THREE not in restored(maria, "CALL p()")
+    found_three(story)
+    prepares(story, "PREPARE p FROM 'CALL p()'")
+    story.moved()
+    assert THREE in restored(story, "EXECUTE p")
+    story.moved()
+    assert THREE in restored(story, "PREPARE q FROM 'SET @a=1'; EXECUTE q")
+
+
+def test_counts_that_are_restored_for_a_routine_are_written_in(story: Story) -> None:
+    found_three(story)
+    story.run("UPDATE t SET a=1 WHERE b=1; SET @a=1", ok(status=MORE_RESULTS), ok())
+    story.keeper.native = INSERT_ID | ROW_COUNT | DIAGNOSTICS
+    story.keeper.residue = DIAGNOSTICS
+    assert story.rewrite("SELECT ROW_COUNT() AS a; CALL p()") == (
+        "SELECT COALESCE(0,ROW_COUNT()) AS a; CALL p()"
+    )
+    assert story.spoils_diagnostics(classify(b"SHOW WARNINGS; CALL p()", 0))
 
 
 def test_a_get_finds_a_row_count_that_is_only_known_here(story: Story) -> None:

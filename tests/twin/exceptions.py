@@ -90,14 +90,14 @@ _CALLING: Final = re.compile(r"\bCALL\b|\bSELECT\b.*\b(counter|note_of|last_id)\
 
 def _counts_rows_of_routine(program: Program, position: int, got: Answers) -> bool:
     del got
+    if program.server == "mysql":
+        return False
     steps = [line.step for line in program.lines[: position + 1]]
     texts = [_run_text(steps, at) for at in range(len(steps))]
     if not re.search(r"FOUND_ROWS\s*\(", texts[-1], re.IGNORECASE):
         return False
     for at in range(position - 1, -1, -1):
-        if isinstance(steps[at], ChangeUser):
-            return program.server != "mysql"
-        if _COUNTING.search(texts[at]):
+        if isinstance(steps[at], ChangeUser) or _COUNTING.search(texts[at]):
             return True
         if _COUNTED.match(texts[at]):
             return False
@@ -220,8 +220,8 @@ KNOWN: Final = (
         _is_told_late,
     ),
     KnownDifference(
-        "Whether a routine that gives no rows has counted some is known to nobody, so FOUND_ROWS() after it may be that from before; MariaDB"
-        " keeps it in COM_CHANGE_USER (README, Limits)",
+        "On MariaDB whether a routine that gives no rows has counted some is known to nobody, so FOUND_ROWS() after it may be that from"
+        " before; COM_CHANGE_USER keeps it there (README, Limits)",
         _counts_rows_of_routine,
     ),
     KnownDifference(
