@@ -19,6 +19,7 @@ _STATE_CHANGE: Final = 2
 _GTIDS: Final = 3
 _TRANSACTION_CHARACTERISTICS: Final = 4
 _TRANSACTION_STATE: Final = 5
+_SCHEMA_AND_STATE: Final = frozenset([1, 2])
 
 _ANY_VARIABLE: Final = b"*"
 
@@ -168,10 +169,12 @@ class TrackFilter:
 
     __slots__ = (
         "_without_lone_schema",
+        "_without_stray_schema",
         "characteristics",
         "gtids",
         "lone_schema",
         "schema",
+        "schema_with_state",
         "state_change",
         "transaction",
         "variables",
@@ -186,6 +189,7 @@ class TrackFilter:
         gtids: bool,
         characteristics: bool = True,
         lone_schema: bool = True,
+        schema_with_state: bool = False,
     ) -> None:
         self.variables: frozenset[bytes] = variables
         self.schema: bool = schema
@@ -195,22 +199,35 @@ class TrackFilter:
         self.characteristics: bool = transaction and characteristics
         # whether the schema is told when nothing else is that the client has asked for, although the server tells more
         self.lone_schema: bool = lone_schema
+        # or then, too, when that is only that the state has changed, as it does with the schema
+        self.schema_with_state: bool = schema_with_state
         self._without_lone_schema: TrackFilter | None = None
+        self._without_stray_schema: TrackFilter | None = None
 
     def without_lone_schema(self) -> TrackFilter:
         """The same for a statement that leaves the schema. MariaDB may tell it, as it was: where it has chosen another inside, and back, it
         does so with whatever it has to tell next."""
         if self._without_lone_schema is None:
-            self._without_lone_schema = TrackFilter(
-                self.variables,
-                self.schema,
-                self.state_change,
-                self.transaction,
-                self.gtids,
-                self.characteristics,
-                lone_schema=False,
-            )
+            self._without_lone_schema = self._without(with_state=False)
         return self._without_lone_schema
+
+    def without_stray_schema(self) -> TrackFilter:
+        """The same for one that changes nothing in the session by itself, but may have chosen another schema inside."""
+        if self._without_stray_schema is None:
+            self._without_stray_schema = self._without(with_state=True)
+        return self._without_stray_schema
+
+    def _without(self, with_state: bool) -> TrackFilter:
+        return TrackFilter(
+            self.variables,
+            self.schema,
+            self.state_change,
+            self.transaction,
+            self.gtids,
+            self.characteristics,
+            lone_schema=False,
+            schema_with_state=with_state,
+        )
 
     def passes(self, kind: int, content: bytes) -> bool:
         """Whether the client is to be sent this entry of a session-track block."""
@@ -270,6 +287,7 @@ def filter_changes(block: bytes, track: TrackFilter) -> bytes:
         not track.lone_schema
         and len(passing) < len(entries)
         and all([kind == _SCHEMA for kind, _ in passing])
+        and not (track.schema_with_state and all([kind in _SCHEMA_AND_STATE for kind, _ in entries]))
     ):
         return b""
     return b"".join([bytes([kind]) + lenenc_bytes(content) for kind, content in passing])

@@ -161,6 +161,8 @@ def _prepare_answered(frontend: Frontend, backend: Backend) -> None:
         if statement.flags & USES_TABLE and shared.facts.is_mariadb:
             # its tables were looked for
             frontend.statement = ORDINARY
+        if statement.user_variables and shared.facts.is_mariadb:
+            session.may_have_assigned(statement.user_variables)
         # "COM_STMT_PREPARE OK": header, [00], int<4> statement_id
         answer = answer[:5] + prepared.virtual_id.to_bytes(4, "little") + answer[9:]
     frontend.send(answer)

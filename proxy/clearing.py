@@ -68,3 +68,10 @@ def soil(session: ConditionsKeeper) -> None:
     """A command of ours has failed on the session's lease."""
     if session.is_mariadb:
         session.residue |= SOILED
+
+
+def try_failed(session: ConditionsKeeper) -> None:
+    """A command of the session's, which runs once more, has failed on its lease: that error is there now, in place of what was."""
+    if session.is_mariadb:
+        session.residue = (session.residue & ~DIAGNOSTICS) | SOILED
+        session.native &= ~DIAGNOSTICS

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from protocol.commands import ping
 from protocol.response import ResponseTracker
 from proxy.backend import Backend
-from proxy.clearing import soil
+from proxy.clearing import soil, try_failed
 from proxy.lessee import PREPARING
 from proxy.reasons import CloseReason
 from proxy.sources import Source
@@ -78,6 +78,7 @@ def runs_again(frontend: Frontend, backend: Backend) -> bool:
     assert executing is not None
     if tracker.error_code == NEED_REPREPARE:
         backend.statements.drop(executing.source)
+        try_failed(frontend.session)
         frontend.run_command(backend)
         return True
     lost_statements(frontend, backend)

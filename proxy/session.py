@@ -279,8 +279,8 @@ class SessionState(ResidueKeeper):
             self.lift(PinReason.DIAGNOSTICS, _SIGNALLED)
         if is_signalled(self.executed(statement), response, self.is_mariadb):
             self.pin(PinReason.DIAGNOSTICS, _SIGNALLED)
-        if statement.user_variables and not self.pinned & _USER_VARIABLE_BIT:
-            self._may_have_assigned(statement.user_variables)
+        if statement.user_variables:
+            self.may_have_assigned(statement.user_variables)
         if not self.pinned & _ROUTINE_BIT and self._runs_routine(statement):
             self.pin(PinReason.ROUTINE)
         changes = response.changes
@@ -294,12 +294,13 @@ class SessionState(ResidueKeeper):
         self._see_text(statement, changes)
         return self.verdict()
 
-    def _may_have_assigned(self, names: tuple[bytes, ...]) -> None:
-        """A statement has run, or failed half-way, that assigns these user variables."""
-        self.variables = assigned(self.variables, names)
-        self.residue |= USER_VARIABLES
-        if len(self.variables.names) > MOST_NAMES:
-            self.pin(PinReason.USER_VARIABLE)
+    def may_have_assigned(self, names: tuple[bytes, ...]) -> None:
+        """A statement has run, or failed half-way, that assigns these user variables. On MariaDB its preparation makes them NULL."""
+        if not self.pinned & _USER_VARIABLE_BIT:
+            self.variables = assigned(self.variables, names)
+            self.residue |= USER_VARIABLES
+            if len(self.variables.names) > MOST_NAMES:
+                self.pin(PinReason.USER_VARIABLE)
 
     def _runs_routine(self, statement: Statement) -> bool:
         """Whether it may run stored routines, by itself or by the texts that it executes."""

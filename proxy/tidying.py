@@ -30,6 +30,8 @@ _TELLS_NO_SCHEMA: Final = re.compile(
     rb"\s*(?:begin|start|commit|rollback|savepoint|release|xa|set|lock|unlock|drop|deallocate|create\s+temporary|select|do)\b",
     re.IGNORECASE,
 )
+# Nor do these change anything else in the session.
+_QUERIES: Final = re.compile(rb"\s*(?:select|do)\b", re.IGNORECASE)
 COM_QUERY: Final = 0x03
 _MAY_CHANGE_SCHEMA: Final = USES | DROPS_SCHEMA | CALLS | MAY_CALL | MAY_CALL_ON_MARIADB | MULTI
 
@@ -101,7 +103,12 @@ def track_without_stray(frontend: Frontend, track: TrackFilter) -> TrackFilter:
         # it runs in the schema in which it was prepared, and the server tells of the way back
         return track
     may_change = statement.flags & _MAY_CHANGE_SCHEMA or statement.executes or statement.inner is not None
-    return track if may_change or frontend.command == COM_INIT_DB else track.without_lone_schema()
+    if may_change or frontend.command == COM_INIT_DB:
+        return track
+    if _QUERIES.match(text) is not None and not statement.user_variables:
+        # a view may be of another schema
+        return track.without_stray_schema()
+    return track.without_lone_schema()
 
 
 def know(frontend: Frontend) -> None:

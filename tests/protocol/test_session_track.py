@@ -139,6 +139,17 @@ def test_a_schema_that_comes_along_with_what_was_not_asked_for_is_left_out_where
     assert filter_changes(BLOCK, track) == build_changes(with_more)
 
 
+def test_a_schema_that_comes_along_with_nothing_but_a_changed_state_is_told_by_what_changes_none_itself() -> (
+    None
+):
+    track = DEFAULT_TRACK_FILTER.without_stray_schema()
+    assert DEFAULT_TRACK_FILTER.without_stray_schema() is track
+    with_state = build_changes(SessionChanges(schema=b"shop", state_changed=True))
+    assert filter_changes(with_state, track) == build_changes(SessionChanges(schema=b"shop"))
+    stray = build_changes(SessionChanges(schema=b"shop", state_changed=True, transaction_state=b"T_R___S_"))
+    assert filter_changes(stray, track) == b""
+
+
 def test_names_of_variables_are_compared_in_lower_case() -> None:
     block = build_changes(SessionChanges([(b"Time_Zone", b"SYSTEM")]))
     assert filter_changes(block, DEFAULT_TRACK_FILTER) == block

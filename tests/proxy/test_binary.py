@@ -665,3 +665,19 @@ def test_the_id_minus_one_is_unknown_before_anything_was_prepared(world: World, 
     client = client_of(world)
     client.sends(command)
     client.gets_error(1243)
+
+
+@pytest.mark.parametrize("is_mariadb", [True, False])
+def test_on_mariadb_preparing_makes_the_user_variables_that_the_text_assigns(
+    is_mariadb: bool, world: World
+) -> None:
+    if is_mariadb:
+        world.facts.server_version = MARIADB
+    client, other = client_of(world), client_of(world)
+    client.sends(prepare("SET @a = ?"))
+    server = world.backend()
+    server.gets(prepare("SET @a = ?"))
+    server.answers(prepared(41, num_params=1))
+    client.gets(prepared(1, num_params=1))
+    other.sends(query("DO 1"))
+    assert (b"COLLATION(@`a`)" in server.got()[0]) is is_mariadb

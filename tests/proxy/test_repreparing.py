@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from protocol.framing import frame
+from proxy.clearing import FORGETS
 from tests.fakes import scenes
 from tests.fakes.client import FakeClient
 from tests.fakes.scenes import TEXT, begin, client_of
@@ -28,6 +29,7 @@ from tests.fakes.wire import (
 from tests.fakes.world import World
 from tests.proxy.conftest import MakeWorld
 
+MARIADB = b"5.5.5-10.11.6-MariaDB"
 STRING = b"\xfd\x00"
 EXECUTION = params(b"a", types=STRING)
 FULL = error(1461, "Can't create more than max_prepared_stmt_count statements (current value: 3)", "42000")
@@ -188,6 +190,23 @@ def test_a_statement_that_needs_to_be_prepared_again_is(is_held: bool, world: Wo
     status = IN_TRANS if is_held else 2
     server.answers(rows(b"a", status=status))
     client.gets(rows(b"a", status=status))
+
+
+def test_on_mariadb_the_error_of_the_first_try_is_cleared_before_another_session_comes(world: World) -> None:
+    world.facts.server_version = MARIADB
+    text = "DO ?"
+    client, other = client_of(world), client_of(world)
+    server = prepared_by(world, client, text)
+    client.sends(execute(1, params=EXECUTION))
+    server.gets(execute(41, params=EXECUTION))
+    server.answers(error(1615))
+    server.gets(prepare(text))
+    server.answers(prepared(42, num_params=1))
+    server.gets(close_statement(41), execute(42, params=EXECUTION))
+    server.answers(ok())
+    client.gets(ok())
+    other.sends(query("DO 1"))
+    server.gets(frame(FORGETS))
 
 
 def test_what_cannot_be_prepared_again_is_the_servers_error(world: World) -> None:

@@ -9,7 +9,7 @@ from protocol.packets import Column, build_eof, build_err, build_ok, parse_ok
 from protocol.wire import lenenc_bytes
 from proxy.answers import counting
 from proxy.classify import classify
-from proxy.clearing import FORGETS, MARK, mark_commands, soil, wants_mark
+from proxy.clearing import FORGETS, MARK, mark_commands, soil, try_failed, wants_mark
 from proxy.conditions import (
     ADDING,
     COUNTING_ANEW,
@@ -487,6 +487,16 @@ def test_a_mark_comes_before_what_may_keep_captured_warnings(text: str, expected
     assert wants_mark(maria.keeper, statement) is expected
     if expected:
         assert statement.needs_prepare
+
+
+def test_the_error_of_a_try_that_is_repeated_is_shown_to_nobody(maria: Story, story: Story) -> None:
+    maria.run("SELECT 1 FROM t", rows([b"1"]))
+    assert maria.ask("SHOW WARNINGS") is None
+    for each in (maria, story):
+        try_failed(each.keeper)
+    assert maria.ask("SHOW WARNINGS") is not None
+    assert (maria.residue, maria.capture_commands()) == (SOILED, [FORGETS])
+    assert story.residue == 0
 
 
 def test_a_mark_leaves_the_row_count_where_it_cannot_be_written_into_the_text() -> None:
