@@ -413,13 +413,15 @@ class ResidueKeeper(ConditionsKeeper):
                 commands.append(row_count_command(self.row_count, self.vector.multi_statements))
                 self.native |= ROW_COUNT
             return commands
+        is_counted = self.native & ROW_COUNT != 0
         if self._needs_insert_id(statement):
             commands.append(insert_id_command(self.insert_id, may_be_newer=self.residue & INSERT_ID != 0))
             self.residue |= INSERT_ID  # so that no session after this one finds it
             self.native = INSERT_ID
-            if self.lexing & ODD_BYTES and self.row_count < 0:
-                # what the text asks for may not be known, and nothing written into it; a SET leaves 0
-                commands.append(row_count_command(self.row_count, self.vector.multi_statements))
+            is_counted = self.row_count == 0  # which a SET leaves
+        if self.lexing & ODD_BYTES and not is_counted and self.row_count <= 0:
+            # what the text asks for may not be known, and nothing written into it
+            commands.append(row_count_command(self.row_count, self.vector.multi_statements))
         if self._needs_found_rows(statement):
             commands.append(found_rows_command(self.found_rows))
             self.native = (self.native & INSERT_ID) | FOUND_ROWS

@@ -1343,3 +1343,8 @@ def test_a_text_that_is_not_believed_finds_the_row_count(story: Story) -> None:
     story.keeper.lexing = ODD_BYTES
     asking = classify(b"SELECT '\x81`', ROW_COUNT()", ODD_BYTES)
     assert story.restore_residue(asking) == [b"\x03SET last_insert_id=0", probe_command(False)]
+    story.run("SET @a = 1", ok())
+    assert story.restore_residue(asking) == []
+    # commands of ours have run on the lease since
+    story.keeper.native &= INSERT_ID
+    assert story.restore_residue(asking) == [b"\x0e"]
