@@ -1,8 +1,8 @@
 """What FOUND_ROWS() is after statements that are no SELECT, by their text. Pure.
 
-Measured on both servers: most leave it as it was. DO makes it 1 on MySQL; an UPDATE of one table, what it matched, on MySQL; an INSERT
-.. SELECT, an UPDATE or DELETE of several tables, and what EXPLAIN ANALYZE runs, something that only the backend knows; DESCRIBE of a
-table is a SELECT inside. A subquery in SET, or in CREATE TABLE, counts on MariaDB.
+Measured on both servers: most leave it as it was. DO makes it 1 on MySQL; an UPDATE of one table, what it matched, on MySQL, unless no row
+could meet its condition; an INSERT .. SELECT, an UPDATE or DELETE of several tables, and what EXPLAIN ANALYZE runs, something that only the
+backend knows; DESCRIBE of a table is a SELECT inside. A subquery in SET, or in CREATE TABLE, counts on MariaDB.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from typing import Final
 
 from protocol.response import ResponseTracker
-from proxy.statement import ONE_ON_MYSQL, UNKNOWN_FOUND_ROWS, UNKNOWN_ON_MARIADB
+from proxy.statement import KEPT_FOUND_ROWS, ONE_ON_MYSQL, UNKNOWN_FOUND_ROWS, UNKNOWN_ON_MARIADB
 
 EXPLAINS: Final = 0
 DESCRIBES: Final = 1  # a table, as SHOW COLUMNS does
@@ -33,6 +33,11 @@ _ONE_UPDATED: Final = re.compile(
     + rb")?\s+set\b",
     re.IGNORECASE,
 )
+# At the end of a text: what no row can be. Whether it is a comment does not matter, as then the rows that are found tell.
+_RULES_OUT: Final = re.compile(
+    rb"\b(?:where\s*\(?\s*(?:0\s*=\s*1|1\s*=\s*0|([01])\s*(?:!=|<>)\s*\1|0|false|null)\s*\)?|limit\s+0)\s*;?\s*\Z",
+    re.IGNORECASE,
+)
 _ONE_DELETED: Final = re.compile(rb"delete\s+(?:low_priority\s+|quick\s+|ignore\s+)*from\b", re.IGNORECASE)
 _USING: Final = re.compile(rb"\busing\b", re.IGNORECASE)
 _NEW_TABLE: Final = re.compile(rb"create\s+(?:or\s+replace\s+)?(?:temporary\s+)?table\b", re.IGNORECASE)
@@ -49,7 +54,9 @@ def found_rows_after(word: bytes, text: bytes, begin: int, has_select: bool) -> 
     if word == b"do":
         return UNKNOWN_FOUND_ROWS if has_select else ONE_ON_MYSQL
     if word == b"update":
-        return 0 if _ONE_UPDATED.match(text, begin) is not None else UNKNOWN_FOUND_ROWS
+        if _ONE_UPDATED.match(text, begin) is None:
+            return UNKNOWN_FOUND_ROWS
+        return KEPT_FOUND_ROWS if _RULES_OUT.search(text, begin) is not None else 0
     if word == b"delete":
         is_one = _ONE_DELETED.match(text, begin) is not None and _USING.search(text, begin) is None
         return 0 if is_one else UNKNOWN_FOUND_ROWS

@@ -233,7 +233,7 @@ class ResidueKeeper(ConditionsKeeper):
             else:
                 self._found_rows_are(offset + response.rows)
         elif statement.flags & UPDATES and not self.is_mariadb:
-            self.see_update(response)
+            self.see_update(response, offset == KEPT_FOUND_ROWS)
         elif statement.flags & CALLS and (response.has_result_set or self.native & FOUND_ROWS):
             self._found_rows_unknown()
 
@@ -246,11 +246,14 @@ class ResidueKeeper(ConditionsKeeper):
             return KEPT_FOUND_ROWS if self.is_mariadb else UNKNOWN_FOUND_ROWS
         return rows
 
-    def see_update(self, response: ResponseTracker) -> None:
-        """MySQL: FOUND_ROWS() after an UPDATE of one table is what it matched, and as before when a constant condition rules all out."""
+    def see_update(self, response: ResponseTracker, rules_out: bool = False) -> None:
+        """MySQL: FOUND_ROWS() after an UPDATE of one table is what it matched, and as before when a constant condition rules all out, as
+        the text may show."""
         matched = matched_rows(response)
         if matched:
             self._found_rows_are(matched)
+        elif rules_out:
+            pass
         elif self.native & FOUND_ROWS:
             self._found_rows_unknown()
         else:

@@ -12,6 +12,7 @@ from proxy.lexer import ANSI_QUOTES, NO_BACKSLASH_ESCAPES, ODD_BYTES
 from proxy.statement import (
     ALL_NAMES,
     FIXED_NAME,
+    KEPT_FOUND_ROWS,
     ONE_ON_MYSQL,
     UNKNOWN_FOUND_ROWS,
     UNKNOWN_ON_MARIADB,
@@ -316,6 +317,7 @@ def test_places_of_counts(text: str, expected: list[tuple[int, str]]) -> None:
         ("UPDATE t SET a = 1", 0),
         ("UPDATE LOW_PRIORITY `s`.`t` AS x SET a = (SELECT 1)", 0),
         ("UPDATE t x SET a = 1", 0),
+        ("UPDATE t SET a = 1 WHERE 1 = 0", KEPT_FOUND_ROWS),
         ("UPDATE t, u SET t.a = 1", UNKNOWN_FOUND_ROWS),
         ("UPDATE t JOIN u SET t.a = 1", UNKNOWN_FOUND_ROWS),
         ("DELETE FROM t", 0),

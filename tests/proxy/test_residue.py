@@ -913,6 +913,27 @@ def test_an_update_without_a_match_leaves_it_to_the_backend(story: Story) -> Non
     assert story.residue == FOUND_ROWS
 
 
+@pytest.mark.parametrize(
+    "condition", ["WHERE 1=0", "where (0 <> 0);", "WHERE FALSE", "LIMIT 0", "WHERE NULL"]
+)
+def test_an_update_that_can_match_nothing_leaves_found_rows(condition: str, story: Story) -> None:
+    nothing = matched(0, b"Rows matched: 0  Changed: 0  Warnings: 0")
+    found_three(story)
+    story.run(f"UPDATE t SET a=1 {condition}", nothing)
+    assert story.value("SELECT FOUND_ROWS()") == b"3"
+    story.run(f"UPDATE t SET a=1 -- {condition}", matched(2, b"Rows matched: 2  Changed: 0  Warnings: 0"))
+    assert story.found_rows == 2
+
+
+@pytest.mark.parametrize(
+    "condition", ["WHERE 1=1", "WHERE 0=0", "WHERE a=0", "WHERE b <> 0", "LIMIT 10", "", "WHERE 0 OR b"]
+)
+def test_an_update_that_may_match_something_counts(condition: str, story: Story) -> None:
+    found_three(story)
+    story.run(f"UPDATE t SET a=1 {condition}", matched(0, b"Rows matched: 0  Changed: 0  Warnings: 0"))
+    assert story.value("SELECT FOUND_ROWS()") == b"0"
+
+
 def test_what_leaves_found_rows_on_one_server_only(story: Story, maria: Story) -> None:
     for each in (story, maria):
         each.run("SELECT a FROM t", rows([b"1"], [b"2"]))
