@@ -21,6 +21,7 @@ from proxy.found_rows import (
     EXPLAINS,
     MAINTAINS,
     WATCHED,
+    changes_rows,
     explained,
     found_rows_after,
     second_word,
@@ -121,6 +122,8 @@ def classify(text: bytes, lexing: int) -> Statement:
             if ordinary is _EXPLAIN and _is_harmless(text, marks):
                 return _explanation(word, text, heads[1], _tables(text, lexing, found))
             if ordinary is _SELECT:
+                if word == b"with" and changes_rows(text, heads[0]):
+                    return _compose(text, lexing, found)
                 if not marks:
                     return _SELECT if _tables(text, lexing, found) == USES_TABLE else _SELECT_WITHOUT_TABLE
                 if found.has_table and len(marks) == MARK_SIZE and marks[0] == LIMIT:
@@ -194,6 +197,7 @@ _OF_ALL: Final = USES_NO_TABLE | KEEPS_DIAGNOSTICS
 _COUNTING: Final = IS_SELECT | CALLS | MAY_CALL | MAY_CALL_ON_MARIADB | MAY_CALL_ON_MYSQL | UPDATES
 _COUNTING_ON_MARIADB: Final = IS_SELECT | CALLS | MAY_CALL | MAY_CALL_ON_MARIADB
 _KEPT: Final = (0, KEPT_FOUND_ROWS)
+_KEPT_ON_MARIADB: Final = (ONE_ON_MYSQL, UNKNOWN_ON_MYSQL)
 
 _REDEFINING: Final = frozenset([b"create", b"alter", b"drop", b"rename"])
 _DEFINITIONS: Final = re.compile(rb"\b(?:view|trigger|function|procedure|package|rename)\b", re.IGNORECASE)
@@ -240,7 +244,7 @@ def _compose(text: bytes, lexing: int, found: Survey) -> Statement:
         rows = effects.found_rows
         if effects.flags & _COUNTING or (rows not in _KEPT and rows != UNKNOWN_ON_MARIADB):
             is_kept = False
-        if effects.flags & _COUNTING_ON_MARIADB or (rows not in _KEPT and rows != ONE_ON_MYSQL):
+        if effects.flags & _COUNTING_ON_MARIADB or (rows not in _KEPT and rows not in _KEPT_ON_MARIADB):
             is_kept_on_mariadb = False
         effects.flags |= before & (_OF_ALL | _COUNTING)
     if found.is_conditional:
@@ -320,6 +324,8 @@ def _one(
             effects.flags = effects.flags & ~USES_NO_TABLE | USES_TABLE
     if marks:
         Marks(effects, word, begin, end, marks, is_first).apply()
+    if word == b"with" and changes_rows(effects.text[:end], begin):
+        effects.found_rows = UNKNOWN_FOUND_ROWS
 
 
 def _end_of_routine(effects: Effects, begin: int) -> int:

@@ -1,7 +1,7 @@
 """What FOUND_ROWS() is after statements that are no SELECT, by their text. Pure.
 
 Measured on both servers: most leave it as it was. DO makes it 1 on MySQL; an UPDATE of one table, what it matched, on MySQL, unless no row
-could meet its condition; an INSERT .. SELECT, an UPDATE or DELETE of several tables, and what EXPLAIN ANALYZE runs, something that only the
+could meet its condition; an INSERT .. SELECT, an UPDATE or DELETE of several tables, on MySQL with a subquery, too, and what EXPLAIN ANALYZE runs, something that only the
 backend knows; DESCRIBE of a table is a SELECT inside. A subquery in SET, or in CREATE TABLE, counts on MariaDB.
 """
 
@@ -11,7 +11,13 @@ import re
 from typing import Final
 
 from protocol.response import ResponseTracker
-from proxy.statement import KEPT_FOUND_ROWS, ONE_ON_MYSQL, UNKNOWN_FOUND_ROWS, UNKNOWN_ON_MARIADB
+from proxy.statement import (
+    KEPT_FOUND_ROWS,
+    ONE_ON_MYSQL,
+    UNKNOWN_FOUND_ROWS,
+    UNKNOWN_ON_MARIADB,
+    UNKNOWN_ON_MYSQL,
+)
 
 EXPLAINS: Final = 0
 DESCRIBES: Final = 1  # a table, as SHOW COLUMNS does
@@ -39,6 +45,7 @@ _RULES_OUT: Final = re.compile(
     re.IGNORECASE,
 )
 _ONE_DELETED: Final = re.compile(rb"delete\s+(?:low_priority\s+|quick\s+|ignore\s+)*from\b", re.IGNORECASE)
+_CHANGED_WITH: Final = re.compile(rb"\)\s*(?:update|delete)\b", re.IGNORECASE)
 _USING: Final = re.compile(rb"\busing\b", re.IGNORECASE)
 _NEW_TABLE: Final = re.compile(rb"create\s+(?:or\s+replace\s+)?(?:temporary\s+)?table\b", re.IGNORECASE)
 _SECOND: Final = re.compile(rb"\s*(\w*)")
@@ -56,15 +63,24 @@ def found_rows_after(word: bytes, text: bytes, begin: int, has_select: bool) -> 
     if word == b"update":
         if _ONE_UPDATED.match(text, begin) is None:
             return UNKNOWN_FOUND_ROWS
+        if has_select:
+            return UNKNOWN_ON_MYSQL
         return KEPT_FOUND_ROWS if _RULES_OUT.search(text, begin) is not None else 0
     if word == b"delete":
         is_one = _ONE_DELETED.match(text, begin) is not None and _USING.search(text, begin) is None
-        return 0 if is_one else UNKNOWN_FOUND_ROWS
+        if not is_one:
+            return UNKNOWN_FOUND_ROWS
+        return UNKNOWN_ON_MYSQL if has_select else 0
     if not has_select:
         return 0
     if word == b"set" or (word == b"create" and _NEW_TABLE.match(text, begin) is not None):
         return UNKNOWN_ON_MARIADB
     return UNKNOWN_FOUND_ROWS if word in (b"insert", b"replace") else 0
+
+
+def changes_rows(text: bytes, begin: int) -> bool:
+    """Whether the WITH that begins there is about an UPDATE or DELETE."""
+    return _CHANGED_WITH.search(text, begin) is not None
 
 
 def second_word(text: bytes, end: int) -> bytes:

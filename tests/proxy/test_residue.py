@@ -1296,6 +1296,7 @@ def test_a_cursor_has_found_rows_that_were_not_sent(story: Story) -> None:
     [
         ("INSERT INTO t VALUES (6); UPDATE t SET a=1", False, True),
         ("DO 1; SET @a=1", False, True),
+        ("DELETE FROM t WHERE a IN (SELECT 1); COMMIT", False, True),
         ("SET @b=1; SET @a=1", True, True),
         ("SHOW WARNINGS; SET @a=1", True, True),
         ("SET @b=(SELECT 1); SET @a=1", True, False),
