@@ -12,9 +12,9 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ from proxy.observation import (
     Observation,
     ReplicationStatus,
     Row,
+    Self,
     is_aurora,
     parse_aurora_self,
     parse_heartbeat,
@@ -230,33 +231,35 @@ class Watch:
         self._remark = ""
 
     async def _look_at_aurora(self, asks_table: bool) -> Observation:
-        asked_at = self.now()
-        _, rows = await self._ask(queries.AURORA_SELF)
-        taken_at = self.now()
-        found = parse_aurora_self(rows)
+        observed = await self._ask_self(queries.AURORA_SELF, parse_aurora_self)
         table = parse_table((await self._ask(queries.AURORA_TABLE))[1]) if asks_table else None
-        return Observation(
-            server_id=found.server_id,
-            is_writer=found.is_writer,
-            clock=found.clock,
-            taken_at=taken_at,
-            round_trip=taken_at - asked_at,
-            uptime=found.uptime,
-            rows=table,
-        )
+        return replace(observed, rows=table)
 
     async def _look_at_server(self) -> Observation:
         assert self._eye is not None
         is_mariadb = "MariaDB" in self._eye.server_version
-        asked_at = self.now()
-        _, rows = await self._ask(queries.MARIADB_SELF if is_mariadb else queries.MYSQL_SELF)
-        taken_at = self.now()
-        found = parse_self(rows)
+        observed = await self._ask_self(
+            queries.MARIADB_SELF if is_mariadb else queries.MYSQL_SELF, parse_self
+        )
         heartbeat = None
         if self.way.heartbeat is None or self._replication is None or self.looks % 2:
             await self._ask_replication()
-        if self.way.heartbeat is not None and not found.is_writer:
+        if self.way.heartbeat is not None and not observed.is_writer:
             heartbeat = parse_heartbeat((await self._ask(self.way.heartbeat))[1])
+        return replace(
+            observed,
+            is_mariadb=is_mariadb,
+            replication=self._replication,
+            heartbeat=heartbeat,
+            remarks=(self._remark,) if self._remark else (),
+        )
+
+    async def _ask_self(self, question: str, parse: Callable[[Sequence[Row]], Self]) -> Observation:
+        """What the server says of itself."""
+        asked_at = self.now()
+        _, rows = await self._ask(question)
+        taken_at = self.now()
+        found = parse(rows)
         return Observation(
             server_id=found.server_id,
             is_writer=found.is_writer,
@@ -265,10 +268,6 @@ class Watch:
             round_trip=taken_at - asked_at,
             uptime=found.uptime,
             position=found.position,
-            is_mariadb=is_mariadb,
-            replication=self._replication,
-            heartbeat=heartbeat,
-            remarks=(self._remark,) if self._remark else (),
         )
 
     async def _ask_replication(self) -> None:

@@ -94,27 +94,23 @@ class Survey:
 
 def asks_first(lessee: Lessee, backend: Backend) -> bool:
     """The lease has begun, and nothing of the session is on it: ask, if it matters and is not known. True: the command waits for that."""
-    session, endpoint = lessee.session, lessee.endpoint
-    assert endpoint is not None
+    session = lessee.session
     if session.native or session.residue or session.is_held() or not lessee.shared.surveys_definitions:
         return False
-    surveys, now = lessee.shared.surveys, lessee.shared.now
-    key = (endpoint.name, lessee.identity.credential.user)
-    survey = surveys.get(key)
+    survey, now = _survey_of(lessee), lessee.shared.now
     if survey is not None and survey.known_at and now - survey.known_at < LIFETIME:
         return False
     if survey is None or survey.known_at:
-        survey = surveys[key] = Survey()
+        survey = lessee.shared.surveys[_key_of(lessee)] = Survey()
     lessee.survey(backend, survey.commands())
     return True
 
 
 def answered(lessee: Lessee, backend: Backend, is_failed: bool) -> None:
     """The answer. There may be more to ask, or the command can go on."""
-    endpoint, answers = lessee.endpoint, backend.answers or []
-    assert endpoint is not None
+    answers = backend.answers or []
     backend.answers = None
-    survey = lessee.shared.surveys.get((endpoint.name, lessee.identity.credential.user))
+    survey = _survey_of(lessee)
     if survey is not None and is_failed:
         survey.give_up(lessee.shared.now)
     elif survey is not None:
@@ -130,16 +126,25 @@ def answered(lessee: Lessee, backend: Backend, is_failed: bool) -> None:
 
 def reads(lessee: Lessee) -> bool:
     """Whether the command may read the insert id unseen, and would find another's, or none."""
-    session, endpoint = lessee.session, lessee.endpoint
-    if session.native & INSERT_ID or endpoint is None or not lessee.shared.surveys_definitions:
+    if lessee.session.native & INSERT_ID or lessee.endpoint is None or not lessee.shared.surveys_definitions:
         return False
     text = b""
     if lessee.command == _COM_QUERY:
         text = lessee.wire
     elif lessee.command == _COM_STMT_EXECUTE and lessee.executing is not None:
         text = lessee.executing.own.text
-    survey = lessee.shared.surveys.get((endpoint.name, lessee.identity.credential.user))
+    survey = _survey_of(lessee)
     return text != b"" and (survey is None or survey.may_read(text))
+
+
+def _key_of(lessee: Lessee) -> tuple[str, bytes]:
+    endpoint = lessee.endpoint
+    assert endpoint is not None
+    return endpoint.name, lessee.identity.credential.user
+
+
+def _survey_of(lessee: Lessee) -> Survey | None:
+    return lessee.shared.surveys.get(_key_of(lessee))
 
 
 def restore(session: SessionState) -> bytes:

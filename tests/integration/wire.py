@@ -13,6 +13,7 @@ from protocol.client import ClientLogin, Connected, Refused
 from protocol.constants import Capability, ServerStatus
 from protocol.packets import OkPacket, parse_eof, parse_err, parse_ok
 from protocol.wire import read_lenenc_int
+from proxy.results import text_row
 from proxy.rsa import encrypt
 
 PLAIN: Final = (
@@ -257,17 +258,4 @@ def text_rows(payloads: list[bytes], is_deprecating_eof: bool) -> list[list[byte
     """The rows of a text result set."""
     assert payloads[0][0] != 0xFF, parse_err(payloads[0]).message
     columns, _ = read_lenenc_int(payloads[0], 0)
-    found = []
-    for payload in payloads[1 + columns + (not is_deprecating_eof) : -1]:
-        pos = 0
-        row: list[bytes | None] = []
-        while pos < len(payload):
-            if payload[pos] == 0xFB:
-                row.append(None)
-                pos += 1
-            else:
-                length, pos = read_lenenc_int(payload, pos)
-                row.append(payload[pos : pos + length])
-                pos += length
-        found.append(row)
-    return found
+    return [text_row(payload, columns) for payload in payloads[1 + columns + (not is_deprecating_eof) : -1]]

@@ -7,12 +7,13 @@ from typing import Final, Protocol, Self, cast
 
 from protocol.client import BackendEvent, ClientLogin, Connected, Refused
 from protocol.constants import Capability
-from protocol.framing import MAX_PAYLOAD, PacketReader, frame
+from protocol.framing import PacketReader, frame
 from protocol.handshake import LOGIN_LIMIT, HandshakeV10
 from protocol.response import ResponseTracker
 from protocol.server import LoginRequested
 from protocol.session_track import EVERYTHING
 from protocol.wire import read_lenenc_int
+from proxy.results import text_row
 from proxy.rsa import encrypt
 
 HOST: Final = "127.0.0.1"
@@ -173,20 +174,4 @@ def rows_of(reader: PacketReader, is_deprecating_eof: bool) -> list[list[bytes |
     while (payload := reader.next_payload()) is not None:
         payloads.append(payload)
     columns, _ = read_lenenc_int(payloads[0], 0)
-    return [row_of(payload) for payload in payloads[1 + columns + (not is_deprecating_eof) : -1]]
-
-
-def row_of(payload: bytes) -> list[bytes | None]:
-    """The values of a row of the text protocol."""
-    assert len(payload) < MAX_PAYLOAD
-    row: list[bytes | None] = []
-    position = 0
-    while position < len(payload):
-        if payload[position] == 0xFB:
-            row.append(None)
-            position += 1
-        else:
-            length, position = read_lenenc_int(payload, position)
-            row.append(payload[position : position + length])
-            position += length
-    return row
+    return [text_row(payload, columns) for payload in payloads[1 + columns + (not is_deprecating_eof) : -1]]
