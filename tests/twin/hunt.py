@@ -29,6 +29,12 @@ def found_difference(stage: Stage, program: Program) -> Difference | None:
     return comparison.difference(program, direct, proxied)
 
 
+def is_steady(stage: Stage, program: Program) -> bool:
+    """Whether two direct connections are answered the same: what has lost its `SET rand_seed1` differs by itself."""
+    first, second = stage.play_directly(program), stage.play_directly(program)
+    return comparison.difference(program, first, second) is None
+
+
 def shrunk(stage: Stage, program: Program, difference: Difference) -> tuple[Program, Difference]:
     """The program with steps left out as long as something still differs."""
     lines: Sequence[Line] = program.lines[: difference.position + 1]
@@ -38,8 +44,9 @@ def shrunk(stage: Stage, program: Program, difference: Difference) -> tuple[Prog
         is_smaller = False
         while begin < len(lines):
             candidate = [*lines[:begin], *lines[begin + size :]]
-            found = found_difference(stage, program.with_lines(candidate)) if candidate else None
-            if found is not None:
+            smaller = program.with_lines(candidate)
+            found = found_difference(stage, smaller) if candidate else None
+            if found is not None and is_steady(stage, smaller):
                 lines, difference = candidate[: found.position + 1], found
                 is_smaller = True
             else:

@@ -24,6 +24,7 @@ from tests.twin.programs import CLOSED, LAST_STATEMENT, UNKNOWN_STATEMENT, Progr
 POOL: Final = {"size": 2, "paranoid": True}
 NEIGHBOURS: Final = 2
 OTHER_USER: Final = "twin_other"
+MADE_USER: Final = "twin_made"
 ACCOUNTS: Final = (
     f"CREATE USER IF NOT EXISTS {OTHER_USER}@'%' IDENTIFIED BY 'other'",
     *[f"GRANT ALL ON {schema}.* TO {OTHER_USER}@'%'" for schema in ("twin", "twin2", "twin3")],
@@ -106,7 +107,7 @@ class Stage:
 
     def play(self, program: Program) -> tuple[Played, Played]:
         """What a direct connection answers, and what Fanin does."""
-        direct = self._played(program, self.server.port, [])
+        direct = self.play_directly(program)
         if not self._neighbours:
             self._neighbours = [Neighbour(self.fanin, self.server) for _ in range(NEIGHBOURS)]
         proxied = self._played(program, self.fanin.port, self._neighbours)
@@ -116,6 +117,10 @@ class Stage:
                 self._neighbours = []
                 raise NeighbourError(f"a neighbour of {program.name} was served wrongly") from failure
         return direct, proxied
+
+    def play_directly(self, program: Program) -> Played:
+        """What a direct connection answers."""
+        return self._played(program, self.server.port, [])
 
     def _played(self, program: Program, port: int, neighbours: list[Neighbour]) -> Played:
         self._content.renew()
@@ -141,6 +146,9 @@ class Stage:
         if any("XA PREPARE" in str(line.step) for line in program.lines):
             # a connection that has just ended may still own its transaction
             eventually(self._ends_xa, "no XA transaction is left")
+        if any(MADE_USER in str(line.step) for line in program.lines):
+            # the program may have been cut off in front of its DROP USER
+            run(self.root, f"DROP USER IF EXISTS {MADE_USER}@'%'")
         return Played(answers, self._content.dump())
 
     def _ends_xa(self) -> bool:

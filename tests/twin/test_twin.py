@@ -71,11 +71,20 @@ def test_every_program_finds_the_content_as_new(text: str, server: Server, stage
 
 
 class Leaky(Stage):
-    """Answers the second of two statements wrongly when the first was there."""
+    """Answers the second of two statements wrongly when the first was there. RAND() without a seed is answered by numbers."""
+
+    plays = 0
+
+    def play_directly(self, program: Program) -> Played:
+        self.plays += 1
+        texts = [str(line.step) for line in program.lines]
+        is_seeded = any("rand_seed1" in text for text in texts)
+        numbers = "" if is_seeded else str(self.plays)
+        return Played([[(text + (numbers if "RAND()" in text else "")).encode()] for text in texts], {})
 
     def play(self, program: Program) -> tuple[Played, Played]:
         texts = [str(line.step) for line in program.lines]
-        direct = Played([[text.encode()] for text in texts], {})
+        direct = self.play_directly(program)
         first, second = "SET @a = 9", "SELECT @a"
         set_at = next((number for number, text in enumerate(texts) if first in text), len(texts))
         proxied = [
@@ -92,6 +101,15 @@ def test_what_differs_is_shrunk_to_the_steps_that_matter() -> None:
     small, difference = shrunk(leaky, program, difference)
     assert small == selecting("SET @a = 9", "SELECT @a")
     assert (difference.position, difference.got) == (1, ["b'wrong'"])
+
+
+def test_what_two_direct_connections_would_not_answer_the_same_is_no_smaller_program() -> None:
+    leaky = object.__new__(Leaky)
+    program = selecting("SET rand_seed1 = 5", "SET @a = 9", "SELECT RAND()", "SELECT @a + RAND()")
+    difference = found_difference(leaky, program)
+    assert difference is not None
+    small, _ = shrunk(leaky, program, difference)
+    assert small == selecting("SET rand_seed1 = 5", "SET @a = 9", "SELECT @a + RAND()")
 
 
 # The grammar
