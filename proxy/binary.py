@@ -37,7 +37,7 @@ from proxy.prepared import (
 )
 from proxy.replies import GONE, SCHEMA_CODES, Failure, not_movable, ok, refused_by_server
 from proxy.sources import LONG
-from proxy.statement import GETS_DIAGNOSTICS, ORDINARY, USES_TABLE
+from proxy.statement import GETS_DIAGNOSTICS, ORDINARY, USES_TABLE, Statement
 from proxy.statement_errors import (
     MALFORMED,
     WRONG_ARGUMENTS,
@@ -146,12 +146,13 @@ def _prepare_answered(frontend: Frontend, backend: Backend) -> None:
     tracker = backend.tracker
     statements = frontend.statements
     assert statements is not None
+    shared, session = frontend.shared, frontend.session
+    text = payload_of(frontend.wire)[1:]
+    statement = shared.statements.lookup(frame(COM_QUERY + text), session.lexing)
+    _see_variables(frontend, statement)
     if tracker.is_error:
         statements.failed()
     else:
-        text = payload_of(frontend.wire)[1:]
-        shared, session = frontend.shared, frontend.session
-        statement = shared.statements.lookup(frame(COM_QUERY + text), session.lexing)
         vector = session.vector.of_preparation()
         source = shared.sources.find(vector, text, statement, tracker.num_params)
         prepared = statements.add(source)
@@ -161,11 +162,18 @@ def _prepare_answered(frontend: Frontend, backend: Backend) -> None:
         if statement.flags & USES_TABLE and shared.facts.is_mariadb:
             # its tables were looked for
             frontend.statement = ORDINARY
-        if statement.user_variables and shared.facts.is_mariadb:
-            session.may_have_assigned(statement.user_variables)
         # "COM_STMT_PREPARE OK": header, [00], int<4> statement_id
         answer = answer[:5] + prepared.virtual_id.to_bytes(4, "little") + answer[9:]
     frontend.send(answer)
+
+
+def _see_variables(frontend: Frontend, statement: Statement) -> None:
+    """Preparing a text makes the user variables that it assigns, if they never were: NULLs. On MySQL even when it fails half-way."""
+    session = frontend.session
+    if statement.user_variables:
+        session.may_have_assigned(statement.user_variables)
+    if PinReason.USER_VARIABLE in statement.pins:
+        session.pin(PinReason.USER_VARIABLE)
 
 
 # Executing

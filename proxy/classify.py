@@ -418,6 +418,9 @@ def _prepare(effects: Effects, tokens: list[Token]) -> None:
         effects.flags |= inner.flags & (USES_TABLE | USES_NO_TABLE)
         # it keeps the session on its backend, so that they need not be named by each EXECUTE
         effects.user_variables.extend(inner.user_variables)
+    if inner is None or PinReason.USER_VARIABLE in inner.pins:
+        # it makes the variables that it assigns
+        effects.unknown()
 
 
 def _execute(effects: Effects, tokens: list[Token]) -> None:

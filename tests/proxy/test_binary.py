@@ -8,6 +8,7 @@ from protocol.framing import frame
 from protocol.packets import Column, text_resultset
 from protocol.session_track import SessionChanges
 from protocol.wire import lenenc_bytes
+from proxy.pins import PinReason
 from proxy.prepared import LAST_PREPARED, binary_answer
 from proxy.shared import STATEMENT_POOLING
 from tests.fakes.client import FakeClient
@@ -668,9 +669,7 @@ def test_the_id_minus_one_is_unknown_before_anything_was_prepared(world: World, 
 
 
 @pytest.mark.parametrize("is_mariadb", [True, False])
-def test_on_mariadb_preparing_makes_the_user_variables_that_the_text_assigns(
-    is_mariadb: bool, world: World
-) -> None:
+def test_preparing_makes_the_user_variables_that_the_text_assigns(is_mariadb: bool, world: World) -> None:
     if is_mariadb:
         world.facts.server_version = MARIADB
     client, other = client_of(world), client_of(world)
@@ -680,4 +679,22 @@ def test_on_mariadb_preparing_makes_the_user_variables_that_the_text_assigns(
     server.answers(prepared(41, num_params=1))
     client.gets(prepared(1, num_params=1))
     other.sends(query("DO 1"))
-    assert (b"COLLATION(@`a`)" in server.got()[0]) is is_mariadb
+    assert b"COLLATION(@`a`)" in server.got()[0]
+
+
+def test_a_preparation_that_fails_half_way_may_have_made_them(world: World) -> None:
+    client = client_of(world)
+    client.sends(prepare("SELECT @a := 1, nope FROM t"))
+    server = world.backend()
+    server.answers(error(1054))
+    server.answers(ok())
+    variables = world.frontend(client).session.variables
+    assert variables is not None and variables.names == (b"a",)
+    assert world.pool() == "1 parked"
+
+
+def test_preparing_a_text_that_assigns_an_unmovable_user_variable_pins(world: World) -> None:
+    client = client_of(world)
+    client.sends(prepare("SET @`\N{SNOWMAN}` = ?"))
+    world.backend().answers(prepared(41, num_params=1))
+    assert world.frontend(client).session.pin_reasons() == [PinReason.USER_VARIABLE]

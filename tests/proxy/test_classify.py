@@ -728,7 +728,14 @@ def test_prepared_text_is_classified_when_it_is_a_literal() -> None:
 
 @pytest.mark.parametrize("text", ["PREPARE s FROM @a", "PREPARE s FROM 'a' 'b'"])
 def test_other_prepared_text_is_not_known(text: str) -> None:
-    assert classify(text.encode(), 0).prepares == ((b"s", None),)
+    statement = classify(text.encode(), 0)
+    assert statement.prepares == ((b"s", None),)
+    assert pins(statement) == [("prepared-text", b"s"), ("unknown-statement", b"")]
+
+
+def test_preparing_what_assigns_an_unmovable_user_variable_makes_it() -> None:
+    statement = classify("PREPARE s FROM 'SET @`\N{SNOWMAN}` = ?'".encode(), 0)
+    assert pins(statement) == [("prepared-text", b"s"), ("unknown-statement", b"")]
 
 
 def test_executed_names() -> None:

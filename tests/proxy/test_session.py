@@ -652,7 +652,7 @@ def test_executed_text_that_is_not_known_pins(story: Story) -> None:
     story.run("EXECUTE s", rows([b"1"], changes=changed()))
     story.run("DEALLOCATE PREPARE s", ok(changes=changed()))
 
-    assert story.pins() == ["opaque-state-change"]
+    assert story.pins() == ["opaque-state-change", "unknown-statement"]
 
 
 def test_text_executed_at_once_counts(story: Story) -> None:
