@@ -42,6 +42,7 @@ HOT_PROXY = (
     "diagnostics",
     "executed",
     "found_rows",
+    "unexplained",
     "tables",
     "clearing",
     "rewriting",

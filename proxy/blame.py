@@ -36,7 +36,7 @@ def note_residue(lessee: Lessee, was_error: bool) -> None:
     if not residue & DECLINABLE:
         lessee.residue_text = b""
     elif (residue & DIAGNOSTICS and (was_error or backend.tracker.warnings)) or (
-        residue & USER_VARIABLES and lessee.statement.user_variables
+        residue & USER_VARIABLES and (lessee.statement.user_variables or not lessee.residue_text)
     ):
         lessee.residue_text = _text(lessee)
 

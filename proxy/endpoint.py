@@ -65,6 +65,10 @@ class Holder(Owner):
         """Payloads that read the residue which this session left on a parked backend, in an order that destroys none."""
         return []
 
+    def may_be_refused(self) -> bool:
+        """Whether the server may refuse them, and there are no answers then."""
+        return False
+
     def captured(self, backend: Backend, answers: list[bytes]) -> int:
         """Their answers. CAPTURED: the session's claim ends. CAPTURING: there are more `capture_commands`. Anything else: it must not be
         parted from the backend; `keeping_ticket` and `keeps` follow."""

@@ -75,11 +75,11 @@ class Capturing(Owner):
     def ran(self, is_failed: bool) -> None:
         answers = self.backend.answers or []
         self.backend.answers = None
-        if is_failed:
+        if is_failed and not self.holder.may_be_refused():
             self.holder.capture_failed(self.backend)
             self.endpoint.discard(self.backend, CloseReason.RESET_FAILED)
             return
-        result = self.holder.captured(self.backend, answers)
+        result = self.holder.captured(self.backend, [] if is_failed else answers)
         if result == CAPTURED:
             self.endpoint.was_captured(self.backend)
         elif result == CAPTURING:

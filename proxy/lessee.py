@@ -536,6 +536,9 @@ class Lessee(Holder):
     def capture_commands(self) -> list[bytes]:
         return self.session.capture_commands(self.shared.max_captured)
 
+    def may_be_refused(self) -> bool:
+        return self.session.is_asking_names()
+
     def captured(self, backend: Backend, answers: list[bytes]) -> int:
         if self.parked is not backend:
             return CAPTURED

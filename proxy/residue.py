@@ -70,7 +70,7 @@ from proxy.statement import (
     Question,
     Statement,
 )
-from proxy.variables import CAPTURED, CAPTURING, KEEPS_WARNINGS, capture_command
+from proxy.variables import CAPTURED, CAPTURING, KEEPS_WARNINGS, NAMES_COMMAND, capture_command
 from proxy.vector import RESULTS_COLLATION, Vector
 
 MAX_CAPTURED: Final = 65536
@@ -468,9 +468,18 @@ class ResidueKeeper(ConditionsKeeper):
         if self._may_be_long(limit):
             return [b"\x03SHOW WARNINGS LIMIT %d" % (limit // _SHORTEST_WARNING + 1)]
         commands = capture_commands(self.residue)
-        if self.residue & USER_VARIABLES and self.variables is not None:
-            commands.append(capture_command(self.variables, limit))
+        variables = self.variables
+        if self.residue & USER_VARIABLES and variables is not None:
+            if not variables.has_others:
+                commands.append(capture_command(variables, limit))
+            elif not commands:
+                commands.append(NAMES_COMMAND)
         return commands
+
+    def is_asking_names(self) -> bool:
+        """Whether `capture_commands` is, or was, the question which user variables there are: if it is refused, the answers are none."""
+        variables = self.variables
+        return self.residue == USER_VARIABLES and variables is not None and variables.has_others
 
     def _may_be_long(self, limit: int) -> bool:
         """Whether there may be more warnings than are captured, so that nothing must destroy them before they are measured."""
@@ -489,12 +498,18 @@ class ResidueKeeper(ConditionsKeeper):
             self.residue &= ~DIAGNOSTICS
             if self.residue:
                 return CAPTURING
+        elif self.is_asking_names():
+            result = self.names_captured(answers[0] if answers else None)
+            if result != CAPTURED:
+                return result
         else:
             self._counts_captured(answers)
             if self.residue & USER_VARIABLES:
                 # all else is known now, and no longer on the backend
                 self.moved()
                 self.residue = USER_VARIABLES
+                if self.is_asking_names():
+                    return CAPTURING
                 size = 0 if self.captured is None else self.captured.size
                 result = self.variables_captured(answers[-1], limit - size, self.is_mariadb)
                 if result != CAPTURED:

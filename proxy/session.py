@@ -59,13 +59,12 @@ from proxy.statement import (
     ORDINARY,
     RENAMED,
     SETS,
-    SETS_FOR_ITSELF,
-    SETS_USER_VARIABLES,
     UPDATES,
     USES,
     USES_TABLE,
     Statement,
 )
+from proxy.unexplained import see_state_changed
 from proxy.variables import MOST_NAMES, assigned
 from proxy.vector import CHARSET_VARIABLES, DENIED, NEUTRAL, RESULTS_COLLATION, Vector, is_restorable
 
@@ -117,12 +116,12 @@ class SessionState(ResidueKeeper):
         "_fresh_sql_mode",
         "_holders",
         "_is_locked",
-        "_routine_flags",
         "idle_limit",
         "kept",
         "pinned",
         "placed",
         "questions",
+        "routine_flags",
     )
 
     def __init__(self, vector: Vector, status: int, sql_mode: bytes, is_mariadb: bool = False) -> None:
@@ -136,7 +135,7 @@ class SessionState(ResidueKeeper):
         # the tracker of transaction state says LOCK TABLES is in force
         self._is_locked: bool = False
         # flags of statements that may run stored routines on this kind of server
-        self._routine_flags: int = (
+        self.routine_flags: int = (
             CALLS | MAY_CALL | (MAY_CALL_ON_MARIADB if is_mariadb else MAY_CALL_ON_MYSQL)
         )
         # the statement that ended in the last ERR
@@ -304,7 +303,7 @@ class SessionState(ResidueKeeper):
 
     def _runs_routine(self, statement: Statement) -> bool:
         """Whether it may run stored routines, by itself or by the texts that it executes."""
-        if statement.flags & self._routine_flags:
+        if statement.flags & self.routine_flags:
             return True
         for name in statement.executes:
             text = self._texts.get(name)
@@ -430,8 +429,8 @@ class SessionState(ResidueKeeper):
     # Trackers
 
     def _see_changes(self, statement: Statement, changes: SessionChanges) -> None:
-        if changes.state_changed and not self._explains(statement, changes):
-            self.pin(PinReason.OPAQUE_STATE_CHANGE)
+        if changes.state_changed:
+            see_state_changed(self, statement, changes)
         if changes.variables:
             self.see_variables(statement, changes.variables)
         if changes.schema is not None:
@@ -448,28 +447,6 @@ class SessionState(ResidueKeeper):
                 self.lift(PinReason.NEXT_TRANSACTION)
             elif _is_for_next(characteristics) and not self.pinned & _NEXT_TRANSACTION_BIT:
                 self.pin(PinReason.NEXT_TRANSACTION)
-
-    def _explains(self, statement: Statement, changes: SessionChanges) -> bool:
-        """Whether the text, with what else was reported, explains that the state changed."""
-        flags = statement.flags
-        if flags & self._routine_flags:
-            return False
-        if (
-            flags & (SETS | USES | SETS_FOR_ITSELF | SETS_USER_VARIABLES)
-            or statement.pins
-            or statement.lifts
-            or statement.temporary
-        ):
-            return True
-        if statement.executes or statement.inner is not None:
-            texts = [self._texts.get(name) for name in statement.executes]
-            texts.append(statement.inner or NOTHING)
-            if all(
-                [text is not None and (text in _ORDINARY or self._explains(text, changes)) for text in texts]
-            ):
-                return True
-        # MariaDB reports the schema, unchanged, when a statement opens a system table first
-        return changes.schema is not None and changes.schema == self.vector.schema and not changes.variables
 
     def see_variables(self, statement: Statement, reported: list[tuple[bytes, bytes]]) -> None:
         """The server says that these variables have these values now."""

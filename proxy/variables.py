@@ -74,13 +74,17 @@ class UserVariables:
     """The user variables of a session, or of a backend. Never changed once made: a session and a backend that have the same object have
     the same variables."""
 
-    __slots__ = ("names", "values")
+    __slots__ = ("has_others", "names", "values")
 
-    def __init__(self, names: tuple[bytes, ...], values: dict[bytes, bytes] | None) -> None:
-        # all that may exist
+    def __init__(
+        self, names: tuple[bytes, ...], values: dict[bytes, bytes] | None, has_others: bool = False
+    ) -> None:
+        # all that may exist, but for others
         self.names: tuple[bytes, ...] = names
         # for each that does exist the items of a SET that make it so; None: only the backend knows
         self.values: dict[bytes, bytes] | None = values
+        # MariaDB: there may be others, of names that only the backend knows (`unexplained`)
+        self.has_others: bool = has_others
 
 
 def name_of(written: bytes, is_escaping: bool) -> bytes | None:
@@ -100,14 +104,20 @@ def name_of(written: bytes, is_escaping: bool) -> bytes | None:
 def assigned(before: UserVariables | None, names: tuple[bytes, ...]) -> UserVariables:
     """The variables after these may have been assigned."""
     known = () if before is None else before.names
-    return UserVariables(tuple(dict.fromkeys(known + names)), None)
+    has_others = before is not None and before.has_others
+    return UserVariables(tuple(dict.fromkeys(known + names)), None, has_others)
+
+
+def with_others(before: UserVariables | None) -> UserVariables:
+    """The same when there is no telling which."""
+    return UserVariables(() if before is None else before.names, None, has_others=True)
 
 
 def overwrites(wanted: UserVariables | None, actual: UserVariables | None) -> bool:
     """Whether `restore_command` makes a backend with ``actual`` have what is ``wanted``, and nothing else."""
     if actual is None:
         return True
-    if wanted is None or wanted.values is None:
+    if wanted is None or wanted.values is None or actual.has_others:
         return False
     return all([name in wanted.values for name in actual.names])
 
@@ -119,6 +129,13 @@ def restore_command(variables: UserVariables) -> bytes:
 
 
 # Reading them
+
+
+NAMES_COMMAND: Final = (
+    b"\x03SET STATEMENT sql_big_selects=1 FOR"
+    b" SELECT HEX(VARIABLE_NAME) FROM information_schema.USER_VARIABLES LIMIT %d" % (MOST_NAMES + 1)
+)
+"""The payload that asks MariaDB which there are: for no privilege, under every max_join_size, and refused if that plugin is off."""
 
 
 def capture_command(variables: UserVariables, limit: int) -> bytes:
@@ -276,6 +293,18 @@ class VariablesKeeper:
         self.variables = UserVariables(tuple(values), values) if values else None
         self._zeros = zeros(values) if is_mariadb else []
         return CAPTURING if self._zeros else CAPTURED
+
+    def names_captured(self, answer: bytes | None) -> int:
+        """The answer to `NAMES_COMMAND`, None when it was refused: CAPTURED if there are none, CAPTURING or KEEPS_VARIABLES."""
+        if answer is None:
+            return KEEPS_VARIABLES
+        found = [bytes.fromhex(_ascii(row[0]).decode("ascii")) for row in text_rows(answer)]
+        names = [name_of(b"@`" + name.replace(b"`", b"``") + b"`", False) for name in found]
+        movable = tuple([name for name in names if name])
+        if len(movable) < len(found) or len(found) > MOST_NAMES:
+            return KEEPS_VARIABLES
+        self.variables = UserVariables(movable, None) if movable else None
+        return CAPTURING if movable else CAPTURED
 
     def zeros_commands(self) -> list[bytes]:
         """Payloads that are next when the result was CAPTURING; [] otherwise."""

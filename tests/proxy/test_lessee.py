@@ -10,7 +10,10 @@ from protocol.packets import Column, build_ok, text_resultset
 from protocol.session_track import SessionChanges
 from proxy.lessee import STATE_NAMES
 from proxy.pin_report import live_pins
+from proxy.variables import NAMES_COMMAND
 from tests.fakes.client import FakeClient
+from tests.fakes.responses import changed, wire
+from tests.fakes.responses import rows as result_rows
 from tests.fakes.scenes import in_transaction
 from tests.fakes.server import ServerEnd
 from tests.fakes.wire import (
@@ -36,6 +39,8 @@ SELECT = query("SELECT 1")
 INSERT = query("INSERT INTO t VALUES (NULL)")
 READ_ID = query("SELECT LAST_INSERT_ID(), 1")
 BEGIN = query("BEGIN")
+FROM_VIEW = query("SELECT SQL_CALC_FOUND_ROWS * FROM other.v")
+MARIADB = b"5.5.5-10.11.6-MariaDB"
 
 
 def state(world: World, client: FakeClient) -> str:
@@ -1029,6 +1034,60 @@ def test_what_cannot_be_captured_keeps_its_backend(world: World) -> None:
     server.gets(frame(b"\x03" + world.setup))
     server.answers(ok())
     client.gets(ok())
+    server.gets(SELECT)
+
+
+def on_mariadb(world: World) -> None:
+    """What follows happens on MariaDB."""
+    world.facts.setups[MARIADB] = world.setup
+    world.facts.server_version = MARIADB
+
+
+def reads_elsewhere(world: World, client: FakeClient) -> ServerEnd:
+    """The client reads a view of another schema, on MariaDB: there may be user variables of any name."""
+    client.sends(FROM_VIEW)
+    server = world.backend()
+    server.gets(FROM_VIEW)
+    server.answers(wire(result_rows([b"1"], changes=changed(schema=""))))
+    client.got()
+    assert world.pool() == "1 parked"
+    return server
+
+
+def test_user_variables_that_no_text_has_named_are_asked_for_by_name(world: World) -> None:
+    on_mariadb(world)
+    client, other = world.client(), world.client()
+    server = reads_elsewhere(world, client)
+    other.sends(SELECT)
+    assert b"LAST_INSERT_ID(0)" in server.got()[0]
+    server.answers(wire(result_rows([b"1", b"0", b"0"])))
+    assert server.got() == [NAMES_COMMAND]
+    server.answers(rows(b"61"))
+    variables_read(server, b"5")
+    cleaned(world, server)
+    server.gets(SELECT)
+    server.answers(rows(b"1"))
+    client.sends(READ_A)
+    server.gets(query("SET @`a`=5"))
+
+
+def test_a_session_keeps_its_backend_when_the_server_does_not_tell_the_names(world: World) -> None:
+    on_mariadb(world)
+    client, other = world.client(), world.client()
+    server = reads_elsewhere(world, client)
+    other.sends(SELECT)
+    server.got()
+    server.answers(wire(result_rows([b"1", b"0", b"0"])))
+    assert server.got() == [NAMES_COMMAND]
+    server.answers(error(1109))
+    assert state(world, client) == "holding"
+    assert pinned_by(world, client) == [("user-variable", "SELECT SQL_CALC_FOUND_ROWS * FROM other.v")]
+    client.sends(READ_A)
+    server.gets(READ_A)
+    server.answers(rows(b"1"))
+    client.got()
+    client.leaves()
+    cleaned(world, server)
     server.gets(SELECT)
 
 

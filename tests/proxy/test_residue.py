@@ -35,7 +35,15 @@ from proxy.residue import (
 from proxy.results import packets, text_rows
 from proxy.session import SessionState
 from proxy.statement import Question
-from proxy.variables import CAPTURED, CAPTURING, KEEPS_VARIABLES, KEEPS_WARNINGS, assigned
+from proxy.variables import (
+    CAPTURED,
+    CAPTURING,
+    KEEPS_VARIABLES,
+    KEEPS_WARNINGS,
+    NAMES_COMMAND,
+    assigned,
+    with_others,
+)
 from proxy.vector import RESULTS_COLLATION, Vector
 from tests.fakes.responses import AUTOCOMMIT, MORE_RESULTS, err, ok, response, rows, wire
 
@@ -1021,6 +1029,31 @@ def test_the_signs_of_zeros_are_asked_for_before_the_backend_is_free(maria: Stor
     assert maria.capture_commands() == [b"\x03SELECT ATAN2(@`a`,-1)<0 LIMIT 1"]
     assert maria.captured_residue([wire(rows([b"1"]))]) == CAPTURED
     assert (maria.residue, maria.variables.values) == (0, {b"a": b"@`a`=-0e0"})
+
+
+@pytest.mark.parametrize(("names", "result"), [([], CAPTURED), ([b"61"], CAPTURING)])
+def test_user_variables_of_unknown_names_are_asked_for_when_nothing_else_is_left(
+    maria: Story, names: list[bytes], result: int
+) -> None:
+    maria.run("SELECT SQL_CALC_FOUND_ROWS a FROM t LIMIT 1", rows([b"1"]))
+    maria.keeper.variables = with_others(None)
+    maria.keeper.residue |= USER_VARIABLES
+
+    assert not maria.is_asking_names()
+    assert [b"FOUND_ROWS()" in command for command in maria.capture_commands()] == [True]
+    assert maria.captured_residue([wire(rows([b"5", b"0", b"0"]))]) == CAPTURING
+    assert maria.is_asking_names() and maria.keeper.found_rows == 5
+    assert maria.capture_commands() == [NAMES_COMMAND]
+    assert maria.captured_residue([wire(rows(*[[name] for name in names]))]) == result
+    assert [b"@`a`" in command for command in maria.capture_commands()] == [True] * len(names)
+
+
+def test_the_backend_is_kept_when_the_names_are_refused(maria: Story) -> None:
+    maria.keeper.variables = with_others(None)
+    maria.keeper.residue = USER_VARIABLES
+
+    assert maria.capture_commands() == [NAMES_COMMAND]
+    assert maria.captured_residue([]) == KEEPS_VARIABLES
 
 
 def test_user_variables_that_are_too_large_stay_and_all_else_is_known(story: Story) -> None:

@@ -16,6 +16,7 @@ from proxy.variables import (
     name_of,
     overwrites,
     restore_command,
+    with_others,
 )
 from tests.fakes.responses import rows, wire
 
@@ -225,3 +226,40 @@ def test_variables_of_another_session_go_only_if_all_are_overwritten() -> None:
     assert not overwrites(known(b"b"), known(b"a"))
     assert not overwrites(None, known(b"a"))
     assert not overwrites(UserVariables((b"a",), None), known(b"a"))
+
+
+# Names that only the backend knows
+
+
+def names(*found: bytes) -> bytes:
+    return wire(rows(*[[name.hex().upper().encode()] for name in found]))
+
+
+def test_others_are_there_until_they_are_asked_for() -> None:
+    known = UserVariables((b"a",), {b"a": b"@`a`=1"})
+    made = with_others(known)
+
+    assert (made.names, made.values, made.has_others) == ((b"a",), None, True)
+    assert with_others(None).names == ()
+    assert assigned(made, (b"b",)).has_others
+    assert not overwrites(known, made)
+
+
+def test_there_may_be_no_others() -> None:
+    session = keeper()
+    assert session.names_captured(names()) == CAPTURED
+    assert session.variables is None
+
+
+def test_the_values_of_others_are_asked_for() -> None:
+    session = keeper()
+    assert session.names_captured(names(b"Leak", b"a b")) == CAPTURING
+    assert session.variables is not None
+    assert (session.variables.names, session.variables.has_others) == ((b"leak", b"a b"), False)
+
+
+@pytest.mark.parametrize(
+    "answer", [None, names("ä".encode()), names(b""), names(b"a`b"), names(*[b"v%d" % i for i in range(65)])]
+)
+def test_others_that_cannot_be_named_stay(answer: bytes | None) -> None:
+    assert keeper().names_captured(answer) == KEEPS_VARIABLES

@@ -32,7 +32,9 @@ def test_statement_ids(trap: Trap) -> None:
         Execute("q", (8, None)),
         "SHOW ERRORS",
     )
-    assert kept == [""] * 12
+    # MySQL says of an execution in another schema than that of the preparation what it says when a stored program has run there
+    in_doubt = "" if trap.is_mariadb else "opaque-state-change"
+    assert kept == [""] * 8 + [in_doubt] * 4
     # two sessions with the same id, and texts of their own
     with trap.through() as one, trap.through() as two:
         ids: list[dict[str, int]] = [{}, {}]

@@ -1,0 +1,102 @@
+"""Triggers, and functions by way of views, of the session's schema and of another, on servers with and without a binary log: what they
+leave behind does not come to another session, and theirs stays theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bench.servers import MariaDB, MySQL, Server
+from tests.integration.fixtures import Connect, MakeFanin
+from tests.integration.running import Fanin, rows, run, value
+
+WITHOUT_BINLOG = {
+    MariaDB: ["--skip-log-bin", "--skip-log-slave-updates"],
+    MySQL: ["--skip-log-bin", "--gtid-mode=OFF", "--enforce-gtid-consistency=OFF"],
+}
+OBJECTS = (
+    "CREATE TABLE {}.assigning (a INT PRIMARY KEY)",
+    "CREATE TRIGGER {0}.t1 BEFORE INSERT ON {0}.assigning FOR EACH ROW SET @leak = NEW.a",
+    "CREATE TABLE {}.creating (a INT)",
+    "CREATE TRIGGER {0}.t2 BEFORE INSERT ON {0}.creating FOR EACH ROW CREATE TEMPORARY TABLE IF NOT EXISTS app.scratch (a INT)",
+    "CREATE FUNCTION {}.assigns() RETURNS INT BEGIN SET @leak = 5; RETURN 5; END",
+    "CREATE VIEW {0}.asking AS SELECT {0}.assigns() AS a",
+    "CREATE TABLE {}.plain (a INT)",
+    "CREATE VIEW {0}.reading AS SELECT a FROM {0}.plain",
+)
+
+
+def make_objects(server: Server) -> None:
+    server.sql("CREATE DATABASE other")
+    with server.connect() as root:
+        run(root, "SET GLOBAL log_bin_trust_function_creators = 1")
+        for schema in ("app", "other"):
+            for text in OBJECTS:
+                run(root, text.format(schema))
+
+
+@pytest.fixture(scope="module", params=[MariaDB, MySQL], ids=["mariadb", "mysql"])
+def kind(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.fixture(scope="module", params=["binlog", "no-binlog"])
+def server(request: pytest.FixtureRequest, kind: Any) -> Iterator[Server]:
+    if kind.why_missing():
+        pytest.skip(kind.why_missing())
+    with kind(extra_args=WITHOUT_BINLOG[kind] if request.param == "no-binlog" else []) as server:
+        make_objects(server)
+        yield server
+
+
+def fresh(fanin: MakeFanin, server: Server) -> Fanin:
+    for schema in ("app", "other"):
+        server.sql(f"TRUNCATE {schema}.assigning")
+    return fanin(server, pool_size=1)
+
+
+LEAVING = [
+    "INSERT INTO {}.assigning VALUES (5)",
+    "SELECT * FROM {}.asking",
+    "INSERT INTO {0}.plain SELECT a FROM {0}.asking",
+]
+
+
+@pytest.mark.parametrize("schema", ["app", "other"])
+@pytest.mark.parametrize("text", LEAVING)
+def test_user_variables_of_programs_stay_in_their_session(
+    fanin: MakeFanin, server: Server, connect: Connect, text: str, schema: str
+) -> None:
+    proxy = fresh(fanin, server)
+    owner, other = connect(proxy), connect(proxy)
+    run(owner, text.format(schema))
+    if not proxy.is_holding(owner):
+        assert value(other, "SELECT @leak") is None
+    assert value(owner, "SELECT @leak") == 5
+
+
+@pytest.mark.parametrize("schema", ["app", "other"])
+def test_temporary_tables_of_triggers_stay_in_their_session(
+    fanin: MakeFanin, server: Server, connect: Connect, schema: str
+) -> None:
+    proxy = fresh(fanin, server)
+    owner = connect(proxy)
+    run(owner, f"INSERT INTO {schema}.creating VALUES (5)")
+    assert proxy.is_holding(owner)
+    assert rows(owner, "SELECT * FROM scratch") == []
+
+
+def test_reading_what_is_of_another_schema_is_shared(
+    fanin: MakeFanin, server: Server, connect: Connect
+) -> None:
+    proxy = fresh(fanin, server)
+    client, other = connect(proxy), connect(proxy)
+    run(client, "SET @mine = 7")
+    for _ in range(2):
+        for text in ("SELECT * FROM other.reading", "SELECT COUNT(*) > 0 FROM information_schema.columns"):
+            run(client, text)
+            assert proxy.pins(client) == []
+            assert value(other, "SELECT @mine") is None
+            assert value(client, "SELECT @mine") == 7
