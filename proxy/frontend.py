@@ -541,9 +541,9 @@ class Frontend(Lessee):
 
     def forget_statements(self) -> None:
         """The session's prepared statements and cursors are no more."""
-        self.statements = None
-        self.executing = None
-        self.cursors = {}
+        if self.statements is not None:
+            self.statements.forget()
+        self.executing, self.cursors = None, {}
 
     def reconsider_lease(self) -> None:
         """Something that held the lease has ended without an answer from the server."""

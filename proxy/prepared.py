@@ -130,6 +130,11 @@ class SessionStatements:
         prepared = self._by_id[self._last_id] = Prepared(self._last_id, source)
         return prepared
 
+    def forget(self) -> None:
+        """A reset: there are none. Their ids stay used up, as on a server, for a client that has not noticed must get 1243."""
+        self._by_id.clear()
+        self._last_id = 0
+
     def failed(self) -> None:
         """One could not be prepared: an id is used up, as on a server, and there is no last one."""
         self._highest_id += 1

@@ -565,6 +565,16 @@ def test_a_reset_of_the_session_forgets_statements_and_cursors(world: World) -> 
     client.gets_error(1243)
 
 
+def test_a_statement_after_a_reset_has_an_id_that_none_before_had(world: World) -> None:
+    client = client_of(world)
+    prepared_by(world, client)
+    client.sends(RESET)
+    client.gets(ok())
+    prepared_by(world, client, "SELECT 2", real_id=42, own_id=2)
+    client.sends(execute(1))
+    client.gets_error(1243)
+
+
 # Errors of ours
 
 

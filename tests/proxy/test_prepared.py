@@ -55,6 +55,14 @@ def test_ids_count_up_and_are_not_used_again() -> None:
     assert (statements.find(1, False), statements.find(2, False)) == (None, second)
 
 
+def test_ids_are_not_used_again_after_a_reset() -> None:
+    statements = SessionStatements()
+    statements.add(source_of())
+    statements.forget()
+    assert (len(statements), statements.find(1, True), statements.find(LAST_PREPARED, True)) == (0, None, None)
+    assert statements.add(source_of()).virtual_id == 2
+
+
 def test_the_last_one_has_another_id_on_mariadb() -> None:
     statements = SessionStatements()
     assert statements.find(LAST_PREPARED, True) is None
