@@ -37,7 +37,7 @@ from proxy.prepared import (
 )
 from proxy.replies import GONE, SCHEMA_CODES, Failure, not_movable, ok, refused_by_server
 from proxy.sources import LONG
-from proxy.statement import GETS_DIAGNOSTICS, ORDINARY, USES_TABLE, Statement
+from proxy.statement import GETS_DIAGNOSTICS, NAMES_USER_VARIABLES, ORDINARY, USES_TABLE, Statement
 from proxy.statement_errors import (
     MALFORMED,
     WRONG_ARGUMENTS,
@@ -149,7 +149,7 @@ def _prepare_answered(frontend: Frontend, backend: Backend) -> None:
     shared, session = frontend.shared, frontend.session
     text = payload_of(frontend.wire)[1:]
     statement = shared.statements.lookup(frame(COM_QUERY + text), session.lexing)
-    _see_variables(frontend, statement)
+    _see_variables(frontend, statement, text, not tracker.is_error)
     if tracker.is_error:
         statements.failed()
     else:
@@ -167,13 +167,22 @@ def _prepare_answered(frontend: Frontend, backend: Backend) -> None:
     frontend.send(answer)
 
 
-def _see_variables(frontend: Frontend, statement: Statement) -> None:
+def _see_variables(frontend: Frontend, statement: Statement, text: bytes, is_prepared: bool) -> None:
     """Preparing a text makes the user variables that it assigns, if they never were: NULLs. On MySQL even when it fails half-way."""
     session = frontend.session
     if statement.user_variables:
         session.may_have_assigned(statement.user_variables)
-    if PinReason.USER_VARIABLE in statement.pins:
+    is_bound = is_prepared and not session.is_mariadb and _reads_variables(statement, text)
+    if is_bound or PinReason.USER_VARIABLE in statement.pins:
         session.pin(PinReason.USER_VARIABLE)
+
+
+def _reads_variables(statement: Statement, text: bytes) -> bool:
+    """Whether a text may read user variables. MySQL takes them, at each execution, for what they were when it was prepared: an @x that had
+    no value then is text. Where that was cannot be prepared anew."""
+    if not statement.flags & NAMES_USER_VARIABLES:
+        return False
+    return text.count(b"@") - 2 * text.count(b"@@") > len(statement.user_variables)
 
 
 # Executing

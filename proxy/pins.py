@@ -52,7 +52,8 @@ _RESET: Final = "a reset"
 
 MEANINGS: Final[dict[PinReason, PinMeaning]] = {
     PinReason.USER_VARIABLE: PinMeaning(
-        "user variables (@x) were assigned that cannot be moved exactly: too large or too many, with unusual names, or spatial",
+        "user variables (@x) were assigned that cannot be moved exactly: too large or too many, with unusual names, or spatial;"
+        " or on MySQL a binary prepared statement reads some",
         _RESET,
         "keep large values in the program and send them as parameters",
     ),

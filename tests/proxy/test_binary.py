@@ -708,3 +708,31 @@ def test_preparing_a_text_that_assigns_an_unmovable_user_variable_pins(world: Wo
     client.sends(prepare("SET @`\N{SNOWMAN}` = ?"))
     world.backend().answers(prepared(41, num_params=1))
     assert world.frontend(client).session.pin_reasons() == [PinReason.USER_VARIABLE]
+
+
+@pytest.mark.parametrize(
+    ("text", "pins"),
+    [
+        ("SELECT @n", [PinReason.USER_VARIABLE]),
+        ("SELECT @n := @n + 1, @@sql_mode", [PinReason.USER_VARIABLE]),
+        ("SELECT @@sql_mode, 'a@b'", []),
+        ("SET @a = ?, @b = @@sql_mode", []),
+    ],
+)
+def test_a_statement_that_reads_user_variables_stays_where_it_was_prepared(
+    text: str, pins: list[PinReason], world: World
+) -> None:
+    client = client_of(world)
+    client.sends(prepare(text))
+    world.backend().answers(prepared(41))
+    assert world.frontend(client).session.pin_reasons() == pins
+
+
+@pytest.mark.parametrize("is_mariadb", [True, False])
+def test_one_that_could_not_be_prepared_or_is_mariadbs_does_not(is_mariadb: bool, world: World) -> None:
+    if is_mariadb:
+        world.facts.server_version = MARIADB
+    client = client_of(world)
+    client.sends(prepare("SELECT @n"))
+    world.backend().answers(prepared(41) if is_mariadb else error(1054))
+    assert world.frontend(client).session.pin_reasons() == []

@@ -59,7 +59,11 @@ def test_ids_are_not_used_again_after_a_reset() -> None:
     statements = SessionStatements()
     statements.add(source_of())
     statements.forget()
-    assert (len(statements), statements.find(1, True), statements.find(LAST_PREPARED, True)) == (0, None, None)
+    assert (len(statements), statements.find(1, True), statements.find(LAST_PREPARED, True)) == (
+        0,
+        None,
+        None,
+    )
     assert statements.add(source_of()).virtual_id == 2
 
 
