@@ -31,6 +31,7 @@ HOT_PROXY = (
     "grammar",
     "statement",
     "classify",
+    "holders",
     "variables",
     "vector",
     "kept",

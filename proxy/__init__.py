@@ -10,7 +10,7 @@ Pure:
   predicate: may the lease end?; `unexplained`: reports that the text does not account for), `vector` (state vector and restoring it), `kept` and `keeping` (variables of the client's side), `idle`
   (wait_timeout), `residue` (insert id, warnings, counts; `conditions`,
   `answers`, `rewriting`, `diagnostics`, `sqlstates`: how they are told;
-  `executed`: prepared text; `found_rows`: what leaves them; `tables`, `clearing`: what MariaDB keeps), `variables` (user variables), `pins`
+  `executed`: prepared text; `found_rows`: what leaves them; `tables`, `clearing`: what MariaDB keeps), `variables` (user variables), `pins`, `holders`
 - what pins cost: `digest` (a statement without its literals), `pin_records` (who is pinned, and was, for how long), `pin_report` (/pins),
   `explain` (how a statement would be treated)
 - the topology: `aurora_names` (hosts), `monitor_queries` (what servers are asked), `observation` (what they answer), `topology` (who is

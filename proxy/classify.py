@@ -23,6 +23,7 @@ from proxy.found_rows import (
     WATCHED,
     changes_rows,
     explained,
+    flags_after,
     found_rows_after,
     second_word,
 )
@@ -47,6 +48,7 @@ from proxy.marks import QUERIES, Marks, is_table, offset_of
 from proxy.pins import PinReason
 from proxy.statement import (
     CALLS,
+    HIDES_FOUND_ROWS,
     IS_CONDITIONAL,
     IS_SELECT,
     KEEPS_DIAGNOSTICS,
@@ -70,6 +72,7 @@ from proxy.statement import (
     UPDATES,
     USES_NO_TABLE,
     USES_TABLE,
+    WANTS_FOUND_ROWS,
     Question,
     Statement,
 )
@@ -262,6 +265,7 @@ def _compose(text: bytes, lexing: int, found: Survey) -> Statement:
         # only what the last one says would count, and it may not be reached
         effects.question = 0
         effects.kill = None
+        is_kept = is_kept and not effects.flags & HIDES_FOUND_ROWS
         effects.found_rows = _kept_by_all(is_kept, is_kept_on_mariadb)
     return effects.statement()
 
@@ -320,12 +324,14 @@ def _one(
         effects.found_rows = effects.inner.found_rows
     elif word in WATCHED:
         effects.found_rows = found_rows_after(word, effects.text, begin, found.has_select)
+        effects.flags |= flags_after(word, effects.text, begin, found.has_select)
         if tables == USES_TABLE:
             effects.flags = effects.flags & ~USES_NO_TABLE | USES_TABLE
     if marks:
         Marks(effects, word, begin, end, marks, is_first).apply()
     if word == b"with" and changes_rows(effects.text[:end], begin):
         effects.found_rows = UNKNOWN_FOUND_ROWS
+        effects.flags |= WANTS_FOUND_ROWS
 
 
 def _end_of_routine(effects: Effects, begin: int) -> int:

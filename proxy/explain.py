@@ -390,6 +390,8 @@ class _Explaining:
             found.append("renames: pins only a session that has temporary tables")
         if statement.flags & flags.SIGNALS:
             found.append("what it raises pins until another statement has cleared it")
+        if statement.flags & flags.HIDES_FOUND_ROWS:
+            found.append("pins on MySQL until the next query: FOUND_ROWS() may show what it counts later")
         return [*found, *self._leaves()]
 
     def _leaves(self) -> list[str]:

@@ -3,6 +3,10 @@
 Measured on both servers: most leave it as it was. DO makes it 1 on MySQL; an UPDATE of one table, what it matched, on MySQL, unless no row
 could meet its condition; an INSERT .. SELECT, an UPDATE or DELETE of several tables, on MySQL with a subquery, too, and what EXPLAIN ANALYZE runs, something that only the
 backend knows; DESCRIBE of a table is a SELECT inside. A subquery in SET, or in CREATE TABLE, counts on MariaDB.
+
+MySQL has two numbers: what was counted last, and what FOUND_ROWS() shows, which becomes that at the end of each SELECT, INSERT, UPDATE, DELETE,
+DO, CALL and EXPLAIN. So what a subquery in SET or CREATE TABLE counts shows there after the next INSERT, and what a statement did not count after
+all is what the backend has counted last, for whomever.
 """
 
 from __future__ import annotations
@@ -12,11 +16,13 @@ from typing import Final
 
 from protocol.response import ResponseTracker
 from proxy.statement import (
+    HIDES_FOUND_ROWS,
     KEPT_FOUND_ROWS,
     ONE_ON_MYSQL,
     UNKNOWN_FOUND_ROWS,
     UNKNOWN_ON_MARIADB,
     UNKNOWN_ON_MYSQL,
+    WANTS_FOUND_ROWS,
 )
 
 EXPLAINS: Final = 0
@@ -44,10 +50,13 @@ _RULES_OUT: Final = re.compile(
     rb"\b(?:where\s*\(?\s*(?:0\s*=\s*1|1\s*=\s*0|([01])\s*(?:!=|<>)\s*\1|0|false|null)\s*\)?|limit\s+0)\s*;?\s*\Z",
     re.IGNORECASE,
 )
+_VALUES: Final = re.compile(rb"\b(?:values?|set)\b", re.IGNORECASE)
 _ONE_DELETED: Final = re.compile(rb"delete\s+(?:low_priority\s+|quick\s+|ignore\s+)*from\b", re.IGNORECASE)
 _CHANGED_WITH: Final = re.compile(rb"\)\s*(?:update|delete)\b", re.IGNORECASE)
 _USING: Final = re.compile(rb"\busing\b", re.IGNORECASE)
 _NEW_TABLE: Final = re.compile(rb"create\s+(?:or\s+replace\s+)?(?:temporary\s+)?table\b", re.IGNORECASE)
+# CREATE TABLE .. TABLE name, CREATE TABLE .. VALUES ROW(..)
+_FROM_TABLE: Final = re.compile(rb"\btable\s+" + _TABLE + rb"\s*;?\s*\Z|\bvalues\s+row\s*\(", re.IGNORECASE)
 _SECOND: Final = re.compile(rb"\s*(\w*)")
 _FIRST_NUMBER: Final = re.compile(rb"[0-9]+")
 _MAINTAINED: Final = frozenset([b"table", b"tables", b"local", b"no_write_to_binlog"])
@@ -71,11 +80,29 @@ def found_rows_after(word: bytes, text: bytes, begin: int, has_select: bool) -> 
         if not is_one:
             return UNKNOWN_FOUND_ROWS
         return UNKNOWN_ON_MYSQL if has_select else 0
+    if word == b"create":
+        return UNKNOWN_ON_MARIADB if _fills_table(text, begin, has_select) else 0
     if not has_select:
         return 0
-    if word == b"set" or (word == b"create" and _NEW_TABLE.match(text, begin) is not None):
-        return UNKNOWN_ON_MARIADB
-    return UNKNOWN_FOUND_ROWS if word in (b"insert", b"replace") else 0
+    return UNKNOWN_ON_MARIADB if word == b"set" else UNKNOWN_FOUND_ROWS
+
+
+def _fills_table(text: bytes, begin: int, has_select: bool) -> bool:
+    """Whether a CREATE is one of a table with rows."""
+    table = _NEW_TABLE.match(text, begin)
+    return table is not None and (has_select or _FROM_TABLE.search(text, table.end()) is not None)
+
+
+def flags_after(word: bytes, text: bytes, begin: int, has_select: bool) -> int:
+    """HIDES_FOUND_ROWS or WANTS_FOUND_ROWS, where a statement of WATCHED does that."""
+    if word == b"create":
+        return HIDES_FOUND_ROWS if _fills_table(text, begin, has_select) else 0
+    if not has_select or word == b"do":
+        return 0
+    if word == b"set":
+        return HIDES_FOUND_ROWS
+    is_of_rows = word in (b"insert", b"replace") and _VALUES.search(text, begin) is None
+    return 0 if is_of_rows else WANTS_FOUND_ROWS
 
 
 def changes_rows(text: bytes, begin: int) -> bool:

@@ -34,6 +34,7 @@ class PinReason(Enum):
     OPAQUE_STATE_CHANGE = "opaque-state-change"
     UNSAFE_CHARSET = "unsafe-charset"
     DIAGNOSTICS = "diagnostics"
+    FOUND_ROWS = "found-rows"
     SEQUENCE_VALUE = "sequence-value"
     ROUTINE = "routine"
     SESSION_MODE = "session-mode"
@@ -151,6 +152,11 @@ MEANINGS: Final[dict[PinReason, PinMeaning]] = {
         "SIGNAL raised what GET DIAGNOSTICS may have more to say of than can be captured, or there is more than that",
         "the next statement that clears the diagnostics",
         "nothing, as it lasts for one statement",
+    ),
+    PinReason.FOUND_ROWS: PinMeaning(
+        "on MySQL CREATE TABLE .. SELECT and SET of a subquery leave a count that FOUND_ROWS() only shows after another statement",
+        "the next query, or a reset",
+        "nothing, as it lasts until the next query",
     ),
     PinReason.SEQUENCE_VALUE: PinMeaning(
         "NEXTVAL() left a value for LASTVAL() in the session",

@@ -45,10 +45,12 @@ from proxy.diagnostics import deprecated_found_rows
 from proxy.executed import executed
 from proxy.found_rows import matched_rows
 from proxy.lexer import ODD_BYTES, SYMBOL, tokenize
+from proxy.pins import BITS, PinReason
 from proxy.results import text_rows
 from proxy.statement import (
     CALLS,
     GETS_DIAGNOSTICS,
+    HIDES_FOUND_ROWS,
     IS_CONDITIONAL,
     IS_SELECT,
     KEEPS_DIAGNOSTICS,
@@ -67,6 +69,7 @@ from proxy.statement import (
     UNKNOWN_ON_MYSQL,
     UPDATES,
     USES_NO_TABLE,
+    WANTS_FOUND_ROWS,
     Question,
     Statement,
 )
@@ -97,6 +100,8 @@ BIT_OF: Final[dict[int, int]] = {
 """Which residue a question is about; 0: none, only the proxy knows."""
 
 _COM_PING: Final = b"\x0e"
+_BEHIND: Final = HIDES_FOUND_ROWS | WANTS_FOUND_ROWS
+_FOUND_ROWS_BIT: Final = BITS[PinReason.FOUND_ROWS]
 _LEFT_BY_QUERY: Final = (UNKNOWN_FOUND_ROWS, UNKNOWN_ON_MARIADB)
 # What may ask for the diagnostics or counts that an earlier statement of the same text has left as they were.
 _READS_MORE: Final = re.compile(rb"\bdiagnostics\b|\bwarnings\b|\berrors\b|_count|found_rows", re.IGNORECASE)
@@ -236,6 +241,21 @@ class ResidueKeeper(ConditionsKeeper):
             self.see_update(response, offset == KEPT_FOUND_ROWS)
         elif statement.flags & CALLS and (response.has_result_set or self.native & FOUND_ROWS):
             self._found_rows_unknown()
+        if not self.is_mariadb:
+            self._see_hidden_rows(statement)
+
+    def _see_hidden_rows(self, statement: Statement) -> None:
+        """MySQL: the backend may have counted rows that FOUND_ROWS() does not show yet (`found_rows`). Until a query counts others, only the
+        backend knows when it does."""
+        if statement.flags & HIDES_FOUND_ROWS:
+            if not self.pinned & _FOUND_ROWS_BIT:
+                self.pin(PinReason.FOUND_ROWS)
+        elif self.pinned & _FOUND_ROWS_BIT:
+            is_query = statement.flags & (IS_SELECT | MULTI) == IS_SELECT
+            if is_query and statement.found_rows != KEPT_FOUND_ROWS:
+                self.lift(PinReason.FOUND_ROWS)
+            elif self.native & FOUND_ROWS:
+                self._found_rows_unknown()
 
     def _rows_after(self, statement: Statement) -> int:
         """`Statement.found_rows` on this kind of server."""
@@ -334,6 +354,7 @@ class ResidueKeeper(ConditionsKeeper):
             self.residue &= ~FOUND_ROWS
             self.native &= ~FOUND_ROWS
             self.lost &= ~FOUND_ROWS
+            self.lift(PinReason.FOUND_ROWS)
         if not (statement.flags & KEEPS_DIAGNOSTICS or self.is_mariadb):
             warns = warns and statement.question == Question.FOUND_ROWS and self.keeps_warnings()
             self.captured = deprecated_found_rows() if warns else None
@@ -434,17 +455,17 @@ class ResidueKeeper(ConditionsKeeper):
 
     def _needs_found_rows(self, statement: Statement) -> bool:
         """Whether prepared text, in which nothing can be written, may ask for it on MySQL: there PREPARE leaves it. Or whether a routine
-        does, or may leave it as it finds it. Both keep the backend from then on, so that little else is known here and not there."""
+        does, or may leave it as it finds it. Or whether that may happen without a word (`found_rows`). The first two keep the backend from then on, so that little else is known here and not there."""
         if self.is_mariadb or (self.native | self.residue) & FOUND_ROWS or self.found_rows > MOST_FOUND_ROWS:
             return False
         is_multi = bool(statement.flags & MULTI)
-        if statement.flags & CALLS or (is_multi and statement.executes):
+        if statement.flags & (CALLS | _BEHIND) or (is_multi and statement.executes):
             return True
         if not (statement.prepares or statement.executes) or is_multi:
             return False
         texts = [text for _, text in statement.prepares]
         texts.extend([self._texts.get(name) for name in statement.executes])
-        return any([text is None or text.flags & (READS_FOUND_ROWS | CALLS) != 0 for text in texts])
+        return any([text is None or text.flags & (READS_FOUND_ROWS | CALLS | _BEHIND) != 0 for text in texts])
 
     def spoils_diagnostics(self, statement: Statement) -> bool:
         """Whether restoring counts on the lease would clear warnings that are only there, and that the first of several statements

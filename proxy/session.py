@@ -43,11 +43,10 @@ from proxy.grammar import canonical
 from proxy.keeping import ask, keep, lease_lost
 from proxy.kept import KEPT, MARKED, NOTHING_KEPT
 from proxy.lexer import ANSI_QUOTES, NO_BACKSLASH_ESCAPES, ODD_BYTES, lexing_after, lexing_of
-from proxy.pins import BITS, REASONS, PinReason
+from proxy.pins import BITS, PinReason
 from proxy.residue import ResidueKeeper
 from proxy.statement import (
     ADDS_DIAGNOSTICS,
-    ALL_NAMES,
     CALLS,
     FIXED_NAME,
     IS_SELECT,
@@ -114,11 +113,9 @@ class SessionState(ResidueKeeper):
     __slots__ = (
         "_failed",
         "_fresh_sql_mode",
-        "_holders",
         "_is_locked",
         "idle_limit",
         "kept",
-        "pinned",
         "placed",
         "questions",
         "routine_flags",
@@ -128,10 +125,6 @@ class SessionState(ResidueKeeper):
         """``vector``, ``status`` and ``sql_mode``: those of a fresh connection of this client."""
         super().__init__(vector, status & _LASTING, is_mariadb)
         self.lexing = lexing_of(sql_mode)
-        # bits of the reasons (in the order of pins.REASONS) that hold; 0 when the session is not pinned
-        self.pinned: int = 0
-        # what holds, where it is counted: reason -> name -> count
-        self._holders: dict[PinReason, dict[bytes, int]] = {}
         # the tracker of transaction state says LOCK TABLES is in force
         self._is_locked: bool = False
         # flags of statements that may run stored routines on this kind of server
@@ -153,10 +146,6 @@ class SessionState(ResidueKeeper):
 
     # What the shell asks
 
-    def pin_reasons(self) -> list[PinReason]:
-        """The reasons that hold now."""
-        return [reason for reason in REASONS if self.pinned & BITS[reason]] if self.pinned else []
-
     def is_held(self) -> bool:
         """Whether something ties the session to its backend: a transaction or a pin."""
         return self.pinned != 0 or (self.status & _IN_TRANS) != 0
@@ -165,31 +154,6 @@ class SessionState(ResidueKeeper):
     def needs_close(self) -> bool:
         """Whether no reset can undo what this session did to its backend: close it when the session ends."""
         return bool(self.pinned & _UNRESETTABLE)
-
-    def pin(self, reason: PinReason, name: bytes = b"") -> None:
-        """Something holds the session to its backend."""
-        self.pinned |= BITS[reason]
-        names = self._holders.get(reason)
-        if names is None:
-            names = self._holders[reason] = {}
-        names[name] = names.get(name, 0) + 1
-
-    def lift(self, reason: PinReason, name: bytes = b"") -> None:
-        """That does so no longer: one count of it (user locks) or all (anything else)."""
-        names = self._holders.get(reason)
-        if names is None:
-            return
-        if name == ALL_NAMES:
-            for held in list(names):
-                if held != FIXED_NAME:
-                    del names[held]
-        elif reason is PinReason.USER_LOCK and names.get(name, 0) > 1:
-            names[name] -= 1
-        else:
-            names.pop(name, None)
-        if not names:
-            del self._holders[reason]
-            self.pinned &= ~BITS[reason]
 
     def text_of(self, name: bytes) -> Statement | None:
         """What the text statement prepared by this name means, if that is known."""
@@ -544,12 +508,10 @@ class SessionState(ResidueKeeper):
         """COM_RESET_CONNECTION or COM_CHANGE_USER: the session is as fresh, with these values of CHARSET_VARIABLES."""
         old = self.vector
         fresh = Vector.fresh(old.schema, dict(zip(CHARSET_VARIABLES, charsets, strict=True)))
-        kept = [reason for reason in self.pin_reasons() if BITS[reason] & _UNRESETTABLE]
+        kept = self.unpin(_UNRESETTABLE)
         self.vector = fresh.with_multi_statements(old.multi_statements)
         self.status = status & _LASTING
         self.lexing = lexing_of(self._fresh_sql_mode)
-        self.pinned = 0
-        self._holders.clear()
         self._texts.clear()
         self._is_locked = False
         self.insert_id = self.row_count = 0

@@ -56,6 +56,12 @@ USES_TABLE: Final = 1 << 37  # names a table: MariaDB clears them. Of several st
 PREPARES_ONE: Final = 1 << 38  # PREPARE name FROM 'text' or @variable, and nothing else
 SETS_AUTOCOMMIT: Final = 1 << 39  # a bare SET autocommit = 0 or 1: what it was before makes no difference
 REDEFINES: Final = 1 << 40  # CREATE, ALTER, DROP of views, triggers and routines; RENAME
+HIDES_FOUND_ROWS: Final = (
+    1 << 41
+)  # MySQL: what it counts shows in FOUND_ROWS() after the next statement that would leave that alone
+WANTS_FOUND_ROWS: Final = (
+    1 << 42
+)  # MySQL: it may leave FOUND_ROWS() as it was, without a word: the backend has to have the session's
 
 NOT_PLAIN: Final = (
     SETS
@@ -73,6 +79,7 @@ NOT_PLAIN: Final = (
     | GETS_DIAGNOSTICS
     | SETS_USER_VARIABLES
     | ADDS_DIAGNOSTICS
+    | HIDES_FOUND_ROWS
 )
 _SAYS_WHAT_IS_KEPT: Final = USES_TABLE | USES_NO_TABLE | KEEPS_DIAGNOSTICS
 SPECIAL: Final = READS_ROW_COUNT | READS_FOUND_ROWS | READS_DIAGNOSTICS | BEGINS | SHUTS_DOWN
@@ -226,6 +233,8 @@ class Statement:
                 | MAY_CALL
                 | MAY_CALL_ON_MARIADB
                 | MAY_CALL_ON_MYSQL
+                | HIDES_FOUND_ROWS
+                | WANTS_FOUND_ROWS
             )
         )
         # bits of the kept variables that it may read (`kept`), by its own text

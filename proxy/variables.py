@@ -19,6 +19,7 @@ import re
 from typing import Final
 
 from protocol.wire import read_lenenc_bytes, read_lenenc_int
+from proxy.holders import PinKeeper
 from proxy.lexer import unquoted
 from proxy.results import packets, text_row, text_rows
 
@@ -272,12 +273,13 @@ def _is_well_formed(charset: bytes, text: bytes) -> bool:
     return True
 
 
-class VariablesKeeper:
+class VariablesKeeper(PinKeeper):
     """The part of a session that is its user variables. The base of `ResidueKeeper`."""
 
     __slots__ = ("_zeros", "variables")
 
     def __init__(self) -> None:
+        super().__init__()
         # None when there are none. The values are known unless USER_VARIABLES is in `residue`
         self.variables: UserVariables | None = None
         # during a capture: those whose sign has still to be asked for

@@ -12,11 +12,13 @@ from proxy.lexer import ANSI_QUOTES, NO_BACKSLASH_ESCAPES, ODD_BYTES
 from proxy.statement import (
     ALL_NAMES,
     FIXED_NAME,
+    HIDES_FOUND_ROWS,
     KEPT_FOUND_ROWS,
     ONE_ON_MYSQL,
     UNKNOWN_FOUND_ROWS,
     UNKNOWN_ON_MARIADB,
     UNKNOWN_ON_MYSQL,
+    WANTS_FOUND_ROWS,
     Question,
     Statement,
 )
@@ -349,6 +351,37 @@ def test_places_of_counts(text: str, expected: list[tuple[int, str]]) -> None:
 )
 def test_what_found_rows_is_after_statements_that_are_no_select(text: str, expected: int) -> None:
     assert classify(text.encode(), 0).found_rows == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("CREATE TABLE t (a INT)", 0),
+        ("CREATE TABLE t (a INT) AS SELECT 1", HIDES_FOUND_ROWS),
+        ("CREATE TABLE t TABLE `u`.v", HIDES_FOUND_ROWS),
+        ("CREATE TEMPORARY TABLE t VALUES ROW(1)", HIDES_FOUND_ROWS),
+        ("CREATE VIEW v AS SELECT 1", 0),
+        ("SET @a = 1", 0),
+        ("SET @a = (SELECT 1)", HIDES_FOUND_ROWS),
+        ("SET @a = (SELECT 1); COMMIT", HIDES_FOUND_ROWS),
+        ("INSERT INTO t VALUES (1)", 0),
+        ("INSERT INTO t SELECT 1", 0),
+        ("INSERT INTO t VALUES ((SELECT 1))", WANTS_FOUND_ROWS),
+        ("REPLACE INTO t SET a = (SELECT 1)", WANTS_FOUND_ROWS),
+        ("UPDATE t SET a = (SELECT 1)", WANTS_FOUND_ROWS),
+        ("DELETE FROM t WHERE a = (SELECT 1)", WANTS_FOUND_ROWS),
+        ("WITH x AS (SELECT 1) DELETE FROM t", WANTS_FOUND_ROWS),
+        ("DO (SELECT 1)", 0),
+    ],
+)
+def test_what_mysql_may_show_in_found_rows_unexpectedly(text: str, expected: int) -> None:
+    statement = classify(text.encode(), 0)
+    assert statement.flags & (HIDES_FOUND_ROWS | WANTS_FOUND_ROWS) == expected
+    assert statement.reads_insert_id or not expected
+
+
+def test_several_statements_one_of_which_hides_what_it_counts_are_asked_about() -> None:
+    assert classify(b"CREATE TABLE t SELECT 1; INSERT INTO t VALUES (2)", 0).found_rows == UNKNOWN_FOUND_ROWS
 
 
 @pytest.mark.parametrize(

@@ -1177,7 +1177,7 @@ def test_a_capture_may_need_several_questions(make_world: MakeWorld) -> None:
     server.answers(error(1054))
     server.gets(PROBE)
     server.answers(ok())
-    assigns_later = query("SET @a=(SELECT 1 UNION SELECT 2)")
+    assigns_later = query("SELECT @a := (SELECT 1 UNION SELECT 2)")
     client.sends(assigns_later)
     server.gets(assigns_later)
     server.answers(error(1242))

@@ -24,6 +24,7 @@ from proxy.conditions import (
 from proxy.diagnostics import Captured
 from proxy.keeping import commands_before_ours, is_untidy, ours_may_run
 from proxy.lexer import ODD_BYTES
+from proxy.pins import PinReason
 from proxy.residue import (
     BIT_OF,
     MOST_FOUND_ROWS,
@@ -1332,7 +1333,7 @@ def test_a_cursor_has_found_rows_that_were_not_sent(story: Story) -> None:
         ("DELETE FROM t WHERE a IN (SELECT 1); COMMIT", False, True),
         ("SET @b=1; SET @a=1", True, True),
         ("SHOW WARNINGS; SET @a=1", True, True),
-        ("SET @b=(SELECT 1); SET @a=1", True, False),
+        ("SET @b=(SELECT 1); SET @a=1", False, False),
         ("DO 1; SELECT 1", False, False),
         ("DO 1; CALL p()", False, False),
         ("INSERT INTO t SELECT 1; DO 1", False, False),
@@ -1403,3 +1404,51 @@ def test_a_text_that_is_not_believed_finds_the_row_count(story: Story) -> None:
     # commands of ours have run on the lease since
     story.keeper.native &= INSERT_ID
     assert story.restore_residue(asking) == [b"\x0e"]
+
+
+# What MySQL has counted, and shows later
+
+HIDES = "CREATE TABLE x AS SELECT a FROM t"
+
+
+def test_what_hides_its_count_finds_the_sessions_and_keeps_the_backend(story: Story, maria: Story) -> None:
+    for each in (story, maria):
+        found_three(each)
+    assert restored(story, HIDES)[-1] == THREE
+    assert THREE not in restored(maria, HIDES)
+    for each in (story, maria):
+        each.run(HIDES, ok(7))
+    assert (story.pin_reasons(), maria.pin_reasons()) == ([PinReason.FOUND_ROWS], [])
+    assert (story.found_rows, story.residue & FOUND_ROWS) == (3, 0)
+    story.run("INSERT INTO t VALUES (1)", ok(1))
+    assert story.residue & FOUND_ROWS
+    story.run(HIDES, ok(7))
+    story.run("SHOW WARNINGS", rows())
+    assert story.pin_reasons() == [PinReason.FOUND_ROWS]
+    story.run("SELECT a FROM t", rows([b"1"]))
+    assert (story.pin_reasons(), story.found_rows, story.residue & FOUND_ROWS) == ([], 1, 0)
+
+
+def test_an_answer_of_ours_is_a_query_that_counts(story: Story) -> None:
+    restored(story, HIDES)
+    story.run(HIDES, ok(7))
+    assert story.value("SELECT CONNECTION_ID()") is not None
+    assert story.pin_reasons() == []
+    assert story.found_rows == 1
+
+
+def test_what_was_not_restored_is_not_asked_for(story: Story) -> None:
+    story.run(f"SELECT a FROM t LIMIT {MOST_FOUND_ROWS}, 1", rows([b"1"]))
+    story.moved()
+    restored(story, HIDES)
+    story.run(HIDES, ok(7))
+    story.run("INSERT INTO t VALUES (1)", ok(1))
+    assert not story.residue & FOUND_ROWS
+
+
+def test_what_may_count_nothing_finds_the_sessions(story: Story) -> None:
+    found_three(story)
+    assert restored(story, "INSERT INTO t VALUES ((SELECT 5))")[-1] == THREE
+    story.moved()
+    prepares(story, "PREPARE p FROM 'UPDATE t SET a = (SELECT 1)'")
+    assert THREE in restored(story, "EXECUTE p")
