@@ -61,6 +61,7 @@ HOT_PROXY = (
     "blame",
     "endpoint",
     "overwriting",
+    "telling",
     "unseen",
     "jobs",
 )

@@ -37,8 +37,8 @@ What a direct connection shows, and so what a client must get ("OK_Packet", "EOF
   server collects as much before it sends; and the outcome does not depend on where chunks are cut.
 * MySQL, not MariaDB, lacks PS_OUT_PARAMS and MORE_RESULTS_EXISTS in the EOF behind a row of OUT parameters although
   it has them in the one in front, and another result does follow: they hold for both.
-* An OK whose trackers the client did not ask for loses them, and 0x4000 with them. Trackers at the end of a result
-  set cannot be given to an EOF client; MySQL would deliver them with its next OK, MariaDB drops them, we drop them.
+* An OK whose trackers the client did not ask for loses them, and 0x4000 with them. An EOF client cannot be given those at
+  the end of a result set: they are dropped, but for the schema (SchemaDebt).
 * Inserting or removing a packet shifts all sequence ids behind it, up to the end of the whole response.
 
 How bytes go through: the steps of the machine only walk, with positions in the current chunk, and tell the Rewriter
@@ -59,7 +59,7 @@ from protocol.packets import OkPacket, parse_ok
 from protocol.rewrite import Rewriter
 from protocol.scan import walk
 from protocol.session_track import DEFAULT_TRACK_FILTER as DEFAULT_TRACK_FILTER
-from protocol.session_track import EVERYTHING, filter_changes
+from protocol.session_track import EVERYTHING, translated_changes
 from protocol.session_track import TrackFilter as TrackFilter
 from protocol.wire import malformed, read_lenenc_int
 
@@ -178,8 +178,7 @@ class ResponseTracker(Outcome):
 
         The capabilities are those of the client that is to get it; client_track is None without
         CLIENT_SESSION_TRACK. status is the last known status of the session, for EOF packets that have to be made.
-        Raises LocalProtocolError when another response is under way or the response to the command is a dialogue
-        or a stream that cannot be followed (COM_CHANGE_USER, COM_BINLOG_DUMP ...).
+        Raises LocalProtocolError when another response is under way or the one to the command cannot be followed (COM_CHANGE_USER ..).
         """
         if not self.is_complete:
             raise LocalProtocolError("a response is under way")
@@ -523,10 +522,9 @@ class ResponseTracker(Outcome):
         block = b""
         is_told = False
         if ok.block is not None and self._client_track is not None:
-            block = filter_changes(ok.block, self._client_track)
+            block, is_told = translated_changes(ok.block, self._client_track, self.debt)
             if block == ok.block and (block or self._client_track is EVERYTHING):
                 return
-            is_told = bool(block) or self._client_track.tells(ok.block)
         ok.block = block
         if not is_told:
             ok.status &= ~_STATE_CHANGED
@@ -538,7 +536,9 @@ class ResponseTracker(Outcome):
             self._read_eof(chunk[pos + 4 : end], self._sticky, self._server_track)
             self._translate_end(chunk, pos, end)
         elif self._inserts_eof:
-            self._read_ok(chunk, pos, end, self._server_track)
+            ok = self._read_ok(chunk, pos, end, self._server_track)
+            if ok is not None and self.debt is not None:
+                self.debt.note(ok.block or b"", self._client_track)
             self._translate_end(chunk, pos, end)
         else:
             self._ok(chunk, pos, end)

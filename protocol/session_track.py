@@ -137,6 +137,15 @@ def parse_changes(block: bytes) -> SessionChanges:
     return changes
 
 
+def is_for_next(characteristics: bytes) -> bool:
+    """Whether a text that would begin the transaction anew only sets what the next one shall be like."""
+    return (
+        characteristics.startswith(b"SET ")
+        and b"START " not in characteristics
+        and b"XA " not in characteristics
+    )
+
+
 def _entry(kind: int, content: bytes) -> bytes:
     return bytes([kind]) + lenenc_bytes(content)
 
@@ -273,6 +282,44 @@ DEFAULT_TRACK_FILTER: Final = TrackFilter(
     gtids=False,
 )
 
+
+class SchemaDebt:
+    """The schema that MariaDB has yet to tell a client, unchanged: what has chosen another inside, and back (a view, trigger or function of
+    another schema), and could not say so, because its answer ended in an EOF, is told with the next thing that is told."""
+
+    __slots__ = ("is_doubtful", "is_due", "may_grow", "schema")
+
+    def __init__(self) -> None:
+        self.is_due: bool = False
+        # the server may have a schema to tell that the client would not be told: we have prepared a statement for it again
+        self.is_doubtful: bool = False
+        # of the command under way: whether it may have done that, and the schema that it finds
+        self.may_grow: bool = False
+        self.schema: bytes = b""
+
+    def note(self, block: bytes, track: TrackFilter | None) -> None:
+        """A client that tracks as this says was told nothing of the block."""
+        if self.may_grow and track is not None and track.schema and _has_schema(split_changes(block)):
+            self.is_due = self.is_due or not self.is_doubtful
+            self.is_doubtful = False
+
+    def pay(self, told: bytes) -> bytes:
+        """The client is told this block: with the schema, if that is due."""
+        if not self.is_due:
+            return told
+        self.is_due = False
+        entries = split_changes(told)
+        if _has_schema(entries):
+            return told
+        variables = [_entry(kind, content) for kind, content in entries if kind < _SCHEMA]
+        others = [_entry(kind, content) for kind, content in entries if kind > _SCHEMA]
+        return b"".join([*variables, _entry(_SCHEMA, lenenc_bytes(self.schema)), *others])
+
+
+def _has_schema(entries: list[tuple[int, bytes]]) -> bool:
+    return any([kind == _SCHEMA for kind, _ in entries])
+
+
 # For a client whose own choice the server connection tracks.
 EVERYTHING: Final = TrackFilter(
     frozenset([_ANY_VARIABLE]), schema=True, state_change=True, transaction=True, gtids=True
@@ -291,3 +338,15 @@ def filter_changes(block: bytes, track: TrackFilter) -> bytes:
     ):
         return b""
     return b"".join([bytes([kind]) + lenenc_bytes(content) for kind, content in passing])
+
+
+def translated_changes(block: bytes, track: TrackFilter, debt: SchemaDebt | None) -> tuple[bytes, bool]:
+    """What the client is told of an OK with this block, and whether its OK says that the session has changed."""
+    passing = filter_changes(block, track)
+    is_told = bool(passing) or track.tells(block)
+    if debt is None:
+        return passing, is_told
+    if is_told:
+        return debt.pay(passing), True
+    debt.note(block, track)
+    return b"", False

@@ -23,7 +23,7 @@ Pure:
 
 Shells:
 - the data path: `listeners` -> `login` and `admission` (connection phase) -> `frontend` (one client; `special`, `several`, `binary`, `long_data`,
-  `repreparing`, `resets`, `tidying`, `idling`, `beginning`, `overwriting`, `unseen`: what is rarer) on top of `lessee` (its dealings with pools; `blame`: what its pins are due to) -> `endpoint` (one server's pool; `jobs`: resets and captures) -> `backend` (one connection to it)
+  `repreparing`, `resets`, `tidying`, `telling`, `idling`, `beginning`, `overwriting`, `unseen`: what is rarer) on top of `lessee` (its dealings with pools; `blame`: what its pins are due to) -> `endpoint` (one server's pool; `jobs`: resets and captures) -> `backend` (one connection to it)
 - the slow path: `connector` (opens backends), `aside` (side connections, for KILL and logins while all are leased), `tls`, `rsa`, `tasks`, `paranoid` (dirties backends, for debugging)
 - `monitor`: looks at the servers
 - the process: `cli` -> `app`, `shared` (what all sessions use), `snapshot`, `admin`, `metrics`, `logs`, `version`

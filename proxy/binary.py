@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from protocol.commands import ping, stmt_prepare, stmt_reset
 from protocol.framing import answer_id, frame, payload_of
-from proxy import long_data, repreparing
+from proxy import long_data, repreparing, telling
 from proxy.answers import counting
 from proxy.backend import Backend
 from proxy.classify import NOTHING
@@ -156,8 +156,7 @@ def _prepare_answered(frontend: Frontend, backend: Backend) -> None:
         vector = session.vector.of_preparation()
         source = shared.sources.find(vector, text, statement, tracker.num_params)
         prepared = statements.add(source)
-        # routines and triggers of other schemas were looked at
-        session.has_stray_schema = True
+        telling.was_prepared(frontend, text)
         repreparing.prepared(frontend, backend, source)
         if statement.flags & USES_TABLE and shared.facts.is_mariadb:
             # its tables were looked for
@@ -323,6 +322,8 @@ def prepared_here(frontend: Frontend, backend: Backend, is_failed: bool) -> None
     tracker = backend.tracker
     if not is_failed:
         repreparing.prepared(frontend, backend, prepared.source)
+        if frontend.session.debt is not None:
+            frontend.session.debt.is_doubtful = True
         backend.vector = _vector_for(prepared, backend)
         frontend.state = PREPARING
         frontend.prepare(backend)

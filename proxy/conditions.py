@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Final
 
 from protocol.response import ResponseTracker
+from protocol.session_track import SchemaDebt
 from proxy import diagnostics
 from proxy.answers import warned_ok
 from proxy.diagnostics import Captured
@@ -66,6 +67,7 @@ class ConditionsKeeper(VariablesKeeper):
         "_own_count",
         "_warning_count",
         "captured",
+        "debt",
         "error_code",
         "error_sqlstate",
         "has_stray_schema",
@@ -103,6 +105,8 @@ class ConditionsKeeper(VariablesKeeper):
         self.error_sqlstate: bytes = b""
         # MariaDB may tell the schema, unchanged, with the next thing that it has to tell: the answer that it belongs to could not
         self.has_stray_schema: bool = False
+        # or with the next thing that the client is told; made for clients that track, at their first command
+        self.debt: SchemaDebt | None = None
 
     # What was answered
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from protocol.errors import ProtocolError
 from protocol.framing import MAX_PAYLOAD, CommandReader, FileReader, answer_id, frame, payload_of
 from protocol.response import DEFAULT_TRACK_FILTER, TrackFilter
-from proxy import beginning, binary, idling, long_data, overwriting, resets, special, tidying, unseen
+from proxy import beginning, binary, idling, long_data, overwriting, resets, special, telling, tidying, unseen
 from proxy.backend import Backend
 from proxy.binary import AGAIN, COM_STMT_SEND_LONG_DATA, EXECUTING, HELD_BACK, STATEMENT_COMMANDS
 from proxy.blame import BEGINS_SESSION, DECLINABLE, note_residue
@@ -340,8 +340,8 @@ class Frontend(Lessee):
         session, track = self.session, self.track
         if session.placed:
             wire, track = tidying.rewritten(self, wire), tidying.track_of(self)
-        if track is not None and session.has_stray_schema:
-            track = tidying.track_without_stray(self, track)
+        if track is not None and session.is_mariadb:
+            track = telling.track_of(self, backend, track)
         if wire[3]:  # the client has got the beginning of the answer (`several`)
             wire = frame(payload_of(wire))
         backend.start_relay(self, wire, self.command, self.client_deprecate_eof, track, session.status)

@@ -17,6 +17,7 @@ from proxy.kept import (
     KEPT,
     LIMITS,
     MARKED,
+    TELLING,
     WAIT_TIMEOUT,
     hide_commands,
     is_unmovable,
@@ -29,8 +30,11 @@ from proxy.results import text_rows
 from proxy.statement import NOTHING, Statement
 
 if TYPE_CHECKING:
+    from protocol.session_track import SessionChanges
     from proxy.session import SessionState
 
+TELL: Final = b"\x03SET SESSION sql_warnings=@@SESSION.sql_warnings"
+"""The payload of a command that changes nothing, and whose answer has what the server has yet to tell."""
 _NAME: Final = re.compile(rb"[a-z0-9_]+\Z")
 # Servers know them by either name.
 _NAMES: Final[dict[bytes, tuple[bytes, ...]]] = {
@@ -86,15 +90,24 @@ def bits_to_have(session: SessionState, default_limit: int) -> int:
 
 
 def tidy_commands(session: SessionState, setup: bytes, default_limit: int) -> list[bytes]:
-    """Payloads of the next step that tidies the lease: the question (then `answered`), or what puts the backend right (then `tidied`); []
-    when it is tidy. To be run when no residue is on the lease. ``setup``: the statement that sets the proxy's trackers."""
+    """Payloads of the next step that tidies the lease: the question (then `answered`), `TELL` (then `told`), or what puts the backend right
+    (then `tidied`); [] when it is tidy. To be run when no residue is on the lease. ``setup``: the statement that sets the proxy's trackers."""
     if session.questions:
         return [question_command(session.questions)]
+    if session.placed & TELLING:
+        return [TELL]
     wanted = bits_to_have(session, default_limit)
     commands = hide_commands(session.kept, session.placed & ~wanted, setup)
     if wanted & ~session.placed:
         commands.append(place_command(session.kept, wanted))
     return commands
+
+
+def told(session: SessionState, changes: SessionChanges | None) -> None:
+    """What `TELL` has brought; None when it was refused. A schema was due, and now the client has yet to be told."""
+    session.placed &= ~TELLING
+    if changes is not None and changes.schema is not None and session.debt is not None:
+        session.debt.is_due = True
 
 
 def tidied(session: SessionState, default_limit: int) -> None:

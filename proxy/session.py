@@ -35,7 +35,7 @@ from __future__ import annotations
 from typing import Final
 
 from protocol.response import ResponseTracker
-from protocol.session_track import SessionChanges
+from protocol.session_track import SessionChanges, is_for_next
 from proxy.conditions import DIAGNOSTICS, FOUND_ROWS, INSERT_ID, ROW_COUNT, SOILED, USER_VARIABLES
 from proxy.diagnostics import NOT_RUN, is_signalled
 from proxy.executed import freed_names
@@ -409,7 +409,7 @@ class SessionState(ResidueKeeper):
             if not characteristics:
                 # a statement outside of transactions was the next one
                 self.lift(PinReason.NEXT_TRANSACTION)
-            elif _is_for_next(characteristics) and not self.pinned & _NEXT_TRANSACTION_BIT:
+            elif is_for_next(characteristics) and not self.pinned & _NEXT_TRANSACTION_BIT:
                 self.pin(PinReason.NEXT_TRANSACTION)
 
     def see_variables(self, statement: Statement, reported: list[tuple[bytes, bytes]]) -> None:
@@ -417,9 +417,9 @@ class SessionState(ResidueKeeper):
         kept: list[tuple[bytes, bytes]] = []
         for name, value in reported:
             name = name.lower()
-            if statement.temporary and canonical(name) in statement.temporary:
+            if name in _REPORTED_UNASKED or canonical(name) in statement.temporary:
                 continue
-            if name in _REPORTED_UNASKED:
+            if name == b"sql_mode" and self._is_put_back(statement, value):
                 continue
             if name in KEPT:
                 keep(self, name, value)
@@ -445,6 +445,12 @@ class SessionState(ResidueKeeper):
         self.vector = self.vector.with_variables(kept)
         self.lexing = lexing_after(self.lexing, kept)
         self._watch_charset()
+
+    def _is_put_back(self, statement: Statement, sql_mode: bytes) -> bool:
+        """A routine runs in its own sql_mode, and then that of before is reported. To set it as well would be seen: on MariaDB a routine that
+        has set ANSI_QUOTES leaves the status flag."""
+        is_fresh = b"sql_mode" not in self.vector.variables and sql_mode == self._fresh_sql_mode
+        return is_fresh and self._runs_routine(statement)
 
     def _confirmed(self, name: bytes) -> None:
         """The server has reported a value that can be restored: what was wrong with the variable is over."""
@@ -515,7 +521,7 @@ class SessionState(ResidueKeeper):
         self._texts.clear()
         self._is_locked = False
         self.insert_id = self.row_count = 0
-        self.captured = None
+        self.captured = self.debt = None
         self._own_count = 0
         self.variables = None
         self.moved()
@@ -528,12 +534,3 @@ class SessionState(ResidueKeeper):
 
 
 _NAMES_SCHEMA: Final = Statement(USES)
-
-
-def _is_for_next(characteristics: bytes) -> bool:
-    """Whether the text that would begin the transaction anew only sets what the next one shall be like."""
-    return (
-        characteristics.startswith(b"SET ")
-        and b"START " not in characteristics
-        and b"XA " not in characteristics
-    )

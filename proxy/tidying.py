@@ -7,33 +7,22 @@ what it is told, and how long it may be idle.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
 from protocol.session_track import EVERYTHING, TrackFilter
 from proxy import idling
 from proxy.backend import Backend
 from proxy.clearing import soil
-from proxy.keeping import answered, commands_before_ours, is_untidy, ours_may_run, tidied, tidy_commands
-from proxy.kept import TRACKING, filter_of
+from proxy.keeping import answered, commands_before_ours, is_untidy, ours_may_run, tidied, tidy_commands, told
+from proxy.kept import TELLING, TRACKING, filter_of
 from proxy.lessee import TIDYING
 from proxy.reasons import CloseReason
 from proxy.results import text_rows
-from proxy.statement import CALLS, DROPS_SCHEMA, MAY_CALL, MAY_CALL_ON_MARIADB, MULTI, USES
 
 if TYPE_CHECKING:
     from proxy.frontend import Frontend
 
-COM_INIT_DB: Final = 0x02
-# What calls no routine and fires no trigger by itself, unless it says so: these have no schema of their own to tell.
-_TELLS_NO_SCHEMA: Final = re.compile(
-    rb"\s*(?:begin|start|commit|rollback|savepoint|release|xa|set|lock|unlock|drop|deallocate|create\s+temporary|select|do)\b",
-    re.IGNORECASE,
-)
-# Nor do these change anything else in the session.
-_QUERIES: Final = re.compile(rb"\s*(?:select|do)\b", re.IGNORECASE)
 COM_QUERY: Final = 0x03
-_MAY_CHANGE_SCHEMA: Final = USES | DROPS_SCHEMA | CALLS | MAY_CALL | MAY_CALL_ON_MARIADB | MULTI
 
 
 def starts(frontend: Frontend, backend: Backend) -> bool:
@@ -61,6 +50,10 @@ def ran(frontend: Frontend, backend: Backend, is_failed: bool) -> None:
         if is_failed:
             soil(session)
         answered(session, [] if is_failed else text_rows(answers[0]))
+    elif session.placed & TELLING and not is_capture:
+        if is_failed:
+            soil(session)
+        told(session, None if is_failed else backend.tracker.changes)
     elif is_failed:
         _give_up(frontend)
         return
@@ -89,26 +82,6 @@ def track_of(frontend: Frontend) -> TrackFilter | None:
     if frontend.track is not None and frontend.session.placed & TRACKING:
         return EVERYTHING
     return frontend.track
-
-
-def track_without_stray(frontend: Frontend, track: TrackFilter) -> TrackFilter:
-    """The filter for this command: without a schema that only comes along with what the client does not track."""
-    statement, executing = frontend.statement, frontend.executing
-    text = frontend.wire[5:]
-    if frontend.command != COM_QUERY and executing is not None:
-        text = executing.own.text
-    if track is EVERYTHING or not frontend.session.is_mariadb or _TELLS_NO_SCHEMA.match(text) is None:
-        return track
-    if executing is not None and executing.own.vector.schema != frontend.session.vector.schema:
-        # it runs in the schema in which it was prepared, and the server tells of the way back
-        return track
-    may_change = statement.flags & _MAY_CHANGE_SCHEMA or statement.executes or statement.inner is not None
-    if may_change or frontend.command == COM_INIT_DB:
-        return track
-    if _QUERIES.match(text) is not None and not statement.user_variables:
-        # a view may be of another schema
-        return track.without_stray_schema()
-    return track.without_lone_schema()
 
 
 def know(frontend: Frontend) -> None:

@@ -25,6 +25,7 @@ from protocol.packets import (
 )
 from protocol.response import DEFAULT_TRACK_FILTER, ResponseTracker, TrackFilter
 from protocol.session_track import EVERYTHING as EVERYTHING_ITS_OWN
+from protocol.session_track import SchemaDebt
 
 EVERYTHING = TrackFilter(frozenset([b"*"]), schema=True, state_change=True, transaction=True, gtids=True)
 AUTOCOMMIT = int(ServerStatus.AUTOCOMMIT)
@@ -732,6 +733,18 @@ def test_trackers_at_the_end_of_rows() -> None:
     assert tracker.feed(sent) is sent
     tracker = tracker_for(client_track=EVERYTHING)
     assert tracker.feed(sent) == wire_of(b"\x01", COLUMN, EOF, ROW, EOF)
+
+
+def test_a_schema_at_the_end_of_rows_is_owed_to_an_eof_client() -> None:
+    tracker = tracker_for(client_track=DEFAULT_TRACK_FILTER)
+    debt = tracker.debt = SchemaDebt()
+    debt.may_grow, debt.schema = True, b"shop"
+    final = build_ok(status=2, header=0xFE, changes=SessionChanges(schema=b"shop"))
+    assert tracker.feed(wire_of(b"\x01", COLUMN, ROW, final)) == wire_of(b"\x01", COLUMN, EOF, ROW, EOF)
+    told = build_ok(status=2, changes=SessionChanges([(b"time_zone", b"+01:00")], b"shop"))
+    tracker.begin(QUERY, False, DEFAULT_TRACK_FILTER, AUTOCOMMIT)
+    sent = build_ok(status=2, changes=SessionChanges([(b"time_zone", b"+01:00")]))
+    assert tracker.feed(wire_of(sent)) == wire_of(told)
 
 
 def test_changes_are_merged_over_results() -> None:

@@ -6,13 +6,16 @@ from protocol.constants import TrackerType
 from protocol.errors import RemoteProtocolError
 from protocol.session_track import (
     DEFAULT_TRACK_FILTER,
+    SchemaDebt,
     SessionChanges,
     TrackFilter,
     build_changes,
     filter_changes,
+    is_for_next,
     parse_changes,
     split_changes,
     split_variables,
+    translated_changes,
 )
 from protocol.wire import lenenc_bytes
 
@@ -174,3 +177,106 @@ def test_where_only_the_state_of_transactions_is_tracked_their_characteristics_s
 
 def test_characteristics_are_not_tracked_without_transactions() -> None:
     assert not only().passes(4, b"")
+
+
+TIME_ZONE = (b"time_zone", b"+01:00")
+
+
+def owed(schema: bytes = b"shop") -> SchemaDebt:
+    debt = SchemaDebt()
+    debt.may_grow = debt.is_due = True
+    debt.schema = schema
+    return debt
+
+
+def test_a_schema_that_could_not_be_told_is_told_with_the_next_thing() -> None:
+    debt = owed()
+    debt.is_due = False
+    block = build_changes(SessionChanges(schema=b"", transaction_state=b"T_______"))
+    debt.note(block, DEFAULT_TRACK_FILTER)
+    block = build_changes(SessionChanges([TIME_ZONE], state_changed=True))
+    told = build_changes(SessionChanges([TIME_ZONE], b"shop"))
+    assert translated_changes(block, DEFAULT_TRACK_FILTER, debt) == (told, True)
+    assert translated_changes(block, DEFAULT_TRACK_FILTER, debt) == (
+        build_changes(SessionChanges([TIME_ZONE])),
+        True,
+    )
+
+
+def test_it_stands_where_the_server_would_have_put_it() -> None:
+    block = build_changes(SessionChanges([TIME_ZONE], transaction_state=b"T_______"))
+    track = only(b"time_zone", transaction=True)
+    told = build_changes(SessionChanges([TIME_ZONE], b"", transaction_state=b"T_______"))
+    assert translated_changes(block, track, owed(b"")) == (told, True)
+
+
+def test_it_is_told_once() -> None:
+    debt = owed()
+    block = build_changes(SessionChanges(schema=b"other"))
+    assert translated_changes(block, DEFAULT_TRACK_FILTER, debt) == (block, True)
+    assert not debt.is_due
+
+
+def test_it_waits_until_something_is_told() -> None:
+    debt = owed()
+    block = build_changes(SessionChanges([(b"sql_mode", b"")]))
+    assert translated_changes(block, DEFAULT_TRACK_FILTER, debt) == (b"", False)
+    assert debt.is_due
+
+
+@pytest.mark.parametrize(
+    ("changes", "track", "may_grow", "is_due"),
+    [
+        (SessionChanges(schema=b"shop"), DEFAULT_TRACK_FILTER, True, True),
+        (SessionChanges(schema=b"shop"), DEFAULT_TRACK_FILTER, False, False),
+        (SessionChanges(state_changed=True), DEFAULT_TRACK_FILTER, True, False),
+        (SessionChanges(schema=b"shop"), only(b"*"), True, False),
+        (SessionChanges(schema=b"shop"), None, True, False),
+    ],
+)
+def test_what_was_not_told_is_owed_to_those_who_track_it(
+    changes: SessionChanges, track: TrackFilter | None, may_grow: bool, is_due: bool
+) -> None:
+    debt = SchemaDebt()
+    debt.may_grow = may_grow
+    debt.note(build_changes(changes), track)
+    assert debt.is_due == is_due
+
+
+def test_one_that_may_be_told_for_a_command_of_ours_is_not_owed_once() -> None:
+    debt = owed()
+    debt.is_due, debt.is_doubtful = False, True
+    block = build_changes(SessionChanges(schema=b"shop"))
+    debt.note(block, DEFAULT_TRACK_FILTER)
+    assert not debt.is_due
+    debt.note(block, DEFAULT_TRACK_FILTER)
+    assert debt.is_due
+
+
+def test_a_schema_that_came_along_with_what_is_not_told_is_owed() -> None:
+    debt = owed()
+    debt.is_due = False
+    block = build_changes(SessionChanges(schema=b"shop", state_changed=True))
+    assert translated_changes(block, DEFAULT_TRACK_FILTER.without_lone_schema(), debt) == (b"", False)
+    assert debt.is_due
+
+
+def test_nothing_is_owed_to_clients_of_other_servers() -> None:
+    block = build_changes(SessionChanges([TIME_ZONE], state_changed=True))
+    told = build_changes(SessionChanges([TIME_ZONE]))
+    assert translated_changes(block, DEFAULT_TRACK_FILTER, None) == (told, True)
+    assert translated_changes(b"", DEFAULT_TRACK_FILTER, None) == (b"", False)
+
+
+@pytest.mark.parametrize(
+    ("characteristics", "is_next"),
+    [
+        (b"", False),
+        (b"START TRANSACTION READ ONLY;", False),
+        (b"SET TRANSACTION READ ONLY;", True),
+        (b"SET TRANSACTION READ ONLY; START TRANSACTION;", False),
+        (b"SET TRANSACTION READ ONLY; XA START 'a';", False),
+    ],
+)
+def test_characteristics_are_of_this_transaction_or_the_next(characteristics: bytes, is_next: bool) -> None:
+    assert is_for_next(characteristics) == is_next

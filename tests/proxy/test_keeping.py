@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from protocol.session_track import SessionChanges
+from protocol.session_track import SchemaDebt, SessionChanges
 from proxy.classify import classify
 from proxy.clearing import MARK, mark_commands
 from proxy.conditions import FOUND_ROWS, INSERT_ID
 from proxy.keeping import (
+    TELL,
     answered,
     bits_to_have,
     commands_before_ours,
@@ -17,8 +18,9 @@ from proxy.keeping import (
     reads_kept,
     tidied,
     tidy_commands,
+    told,
 )
-from proxy.kept import ASKING, LIMITS, TRACKING
+from proxy.kept import ASKING, LIMITS, TELLING, TRACKING
 from proxy.session import HOLD, PARK, RELEASE, SessionState
 from proxy.vector import CHARSET_VARIABLES, Vector
 from tests.fakes.responses import AUTOCOMMIT, IN_TRANS, changed, err, ok, response, rows, wire
@@ -269,3 +271,29 @@ def test_what_a_mark_has_become_is_read_before_anything_else(maria: SessionState
     ours_may_run(maria, [wire(rows())])
     assert not is_untidy(maria, DEFAULT)
     assert maria.captured is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_due"),
+    [
+        (SessionChanges([(b"sql_warnings", b"OFF")], b"shop"), True),
+        (SessionChanges([(b"sql_warnings", b"OFF")]), False),
+        (None, False),
+    ],
+)
+def test_what_the_server_has_yet_to_tell_is_asked_for(
+    maria: SessionState, changes: SessionChanges | None, is_due: bool
+) -> None:
+    maria.debt = SchemaDebt()
+    maria.placed |= TELLING
+    assert is_untidy(maria, DEFAULT)
+    assert tidy_commands(maria, SETUP, DEFAULT) == [TELL]
+    told(maria, changes)
+    assert maria.debt.is_due == is_due
+    assert not is_untidy(maria, DEFAULT)
+
+
+def test_a_session_that_was_reset_meanwhile_is_owed_nothing(maria: SessionState) -> None:
+    maria.placed |= TELLING
+    told(maria, SessionChanges(schema=b"shop"))
+    assert not is_untidy(maria, DEFAULT)

@@ -201,6 +201,22 @@ def test_reported_values_become_part_of_the_vector(story: Story) -> None:
     assert story.variable("sql_mode") == b"ANSI"
 
 
+def test_an_sql_mode_that_a_routine_has_put_back_is_as_before() -> None:
+    maria = Story(is_mariadb=True, sql_mode=b"ANSI_QUOTES")
+    maria.run("CALL p()", ok(changes=changed(("sql_mode", "ANSI_QUOTES"))))
+    assert maria.session.vector is FRESH
+    maria.run("CALL p()", ok(changes=changed(("sql_mode", ""))))
+    assert maria.variable("sql_mode") == b""
+    maria.run("CALL p()", ok(changes=changed(("sql_mode", "ANSI_QUOTES"))))
+    assert maria.variable("sql_mode") == b"ANSI_QUOTES"
+
+
+def test_an_sql_mode_that_the_session_sets_is_its_own_even_if_it_is_that_of_the_server() -> None:
+    maria = Story(is_mariadb=True, sql_mode=b"ANSI_QUOTES")
+    maria.run("SET sql_mode = 'ANSI_QUOTES'", ok(changes=changed(("sql_mode", "ANSI_QUOTES"))))
+    assert maria.variable("sql_mode") == b"ANSI_QUOTES"
+
+
 def test_a_variable_that_is_not_reported_pins_until_it_is(maria: Story) -> None:
     assert maria.run("SET @@unique_checks=0") == HOLD
     assert maria.pins() == ["untracked-variable"]

@@ -80,7 +80,7 @@ def _names_row_of_parameter(program: Program, position: int, got: Answers) -> bo
 
 def _is_told_late(program: Program, position: int, got: Answers) -> bool:
     told = program.capabilities & (Capability.SESSION_TRACK | Capability.DEPRECATE_EOF)
-    if told != Capability.SESSION_TRACK or got[position][-1][:1] != b"\0":
+    if program.server != "mysql" or told != Capability.SESSION_TRACK or got[position][-1][:1] != b"\0":
         return False
     return any(_CALLING.search(text_of(line.step)) for line in program.lines[: position + 1])
 
@@ -164,17 +164,6 @@ def _bound_under_another_charset(program: Program, position: int, got: Answers) 
     return any(_CHOOSING.search(text) for text in since)
 
 
-def _tells_schema_late(program: Program, position: int, got: Answers) -> bool:
-    capabilities = program.capabilities
-    is_told = capabilities & Capability.SESSION_TRACK and not capabilities & Capability.DEPRECATE_EOF
-    if program.server != "mariadb" or not is_told or got[position][-1][:1] != b"\0":
-        return False
-    return any(_OF_ANOTHER_SCHEMA.search(text_of(line.step)) for line in program.lines[:position])
-
-
-_OF_ANOTHER_SCHEMA: Final = re.compile(
-    r"\bSELECT\b.*\b((counter|note_of|last_id)\(\)|FROM\s+\S*(seen|both_rows)\b)", re.IGNORECASE
-)
 _CHOOSING: Final = re.compile(
     r"\bNAMES\b|\bCHAR(SET|ACTER\s+SET)\b|\bcharacter_set_\w+|\bcollation_connection\b", re.IGNORECASE
 )
@@ -216,7 +205,7 @@ KNOWN: Final = (
         _got_numbered_condition,
     ),
     KnownDifference(
-        "what a routine changed in the session is told with the next OK to clients whose result sets end in an EOF (README, Limits)",
+        "on MySQL what a routine changed in the session is told with the next OK to clients whose result sets end in an EOF (README, Limits)",
         _is_told_late,
     ),
     KnownDifference(
@@ -236,11 +225,6 @@ KNOWN: Final = (
         "MariaDB lets a client whose COM_CHANGE_USER is refused go on as who it was; Fanin ends the connection, as MySQL does (README,"
         " Limits)",
         _goes_on_after_refused_change,
-    ),
-    KnownDifference(
-        "MariaDB tells a client without CLIENT_DEPRECATE_EOF the schema, as it was, with the next thing that it tells after a query which has"
-        " called a function, or read a view, of another schema for the first time (README, Limits)",
-        _tells_schema_late,
     ),
     KnownDifference(
         "WHERE id IS NULL under sql_auto_is_null finds the row of an INSERT that came before that was set only where it ran (README, Limits)",

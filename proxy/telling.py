@@ -1,0 +1,86 @@
+"""What MariaDB tells late: functions on a `Frontend`.
+
+A statement that chooses another schema inside, and back (a trigger, view or function of another schema), leaves the schema to be told,
+unchanged, with the next OK that tells anything (protocol.session_track.SchemaDebt). A backend tells more than a client has asked for, and to
+whoever has it by then: so what is due is known here, by what the backend said, and after a COM_STMT_PREPARE by what it says then (`TELL`).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from protocol.session_track import EVERYTHING, SchemaDebt, TrackFilter
+from proxy.backend import Backend
+from proxy.kept import TELLING
+from proxy.statement import CALLS, DROPS_SCHEMA, IS_SELECT, MAY_CALL, MAY_CALL_ON_MARIADB, MULTI, USES
+
+if TYPE_CHECKING:
+    from proxy.frontend import Frontend
+
+COM_INIT_DB: Final = 0x02
+# What calls no routine and fires no trigger by itself, unless it says so: these have no schema of their own to tell.
+_TELLS_NO_SCHEMA: Final = re.compile(
+    rb"\s*(?:begin|start|commit|rollback|savepoint|release|xa|set|lock|unlock|drop|deallocate|create\s+temporary|select|do)\b",
+    re.IGNORECASE,
+)
+# Nor do these change anything else in the session, but for a temporary table.
+_QUERIES: Final = re.compile(rb"\s*(?:select|do|create\b.*?\bselect)\b", re.IGNORECASE | re.DOTALL)
+COM_QUERY: Final = 0x03
+COM_STMT_EXECUTE: Final = 0x17
+_MAY_CHANGE_SCHEMA: Final = USES | DROPS_SCHEMA | CALLS | MAY_CALL | MAY_CALL_ON_MARIADB | MULTI
+
+
+def track_of(frontend: Frontend, backend: Backend, track: TrackFilter) -> TrackFilter:
+    """The filter for this command, where the server may tell a schema late. What the client has not been told is noted by the tracker."""
+    session = frontend.session
+    debt = session.debt
+    if debt is None:
+        debt = session.debt = SchemaDebt()
+    debt.schema = session.vector.schema or b""
+    leaves_schema = _may_leave_schema(frontend)
+    debt.may_grow = leaves_schema or frontend.command == COM_QUERY
+    if leaves_schema:
+        debt.is_doubtful = False
+    backend.tracker.debt = debt
+    return _without_stray(frontend, track) if session.has_stray_schema else track
+
+
+def _may_leave_schema(frontend: Frontend) -> bool:
+    """Whether the execution of a binary statement chooses another schema: by itself, or by a trigger or function. Views do so only when they
+    are prepared, which may have been for somebody else."""
+    statement, executing, session = frontend.statement, frontend.executing, frontend.session
+    if frontend.command != COM_STMT_EXECUTE or executing is None:
+        return False
+    if executing.own.vector.schema != session.vector.schema:
+        return True
+    return not statement.flags & IS_SELECT or statement.flags & (MAY_CALL | MAY_CALL_ON_MARIADB) != 0
+
+
+def was_prepared(frontend: Frontend, text: bytes) -> None:
+    """The client has prepared this: its functions, procedures and views were looked at. What the server has to tell of that is asked for, as
+    the backend may be another's by the time that it is told."""
+    session = frontend.session
+    session.has_stray_schema = True
+    if session.debt is not None and b"." in text:
+        session.placed |= TELLING
+
+
+def _without_stray(frontend: Frontend, track: TrackFilter) -> TrackFilter:
+    """Without a schema that only comes along with what the client does not track."""
+    statement, executing = frontend.statement, frontend.executing
+    text = frontend.wire[5:]
+    if frontend.command != COM_QUERY and executing is not None:
+        text = executing.own.text
+    if track is EVERYTHING or _TELLS_NO_SCHEMA.match(text) is None:
+        return track
+    if executing is not None and executing.own.vector.schema != frontend.session.vector.schema:
+        # it runs in the schema in which it was prepared, and the server tells of the way back
+        return track
+    may_change = statement.flags & _MAY_CHANGE_SCHEMA or statement.executes or statement.inner is not None
+    if may_change or frontend.command == COM_INIT_DB:
+        return track
+    if _QUERIES.match(text) is not None and not statement.user_variables:
+        # a view may be of another schema
+        return track.without_stray_schema()
+    return track.without_lone_schema()

@@ -1,0 +1,75 @@
+"""What MariaDB tells late, from the client's side and the server's."""
+
+from __future__ import annotations
+
+import pytest
+
+from protocol.constants import Capability
+from protocol.framing import frame
+from protocol.packets import Column, build_ok
+from protocol.session_track import SessionChanges
+from proxy.keeping import TELL
+from tests.fakes.client import FakeClient
+from tests.fakes.responses import wire
+from tests.fakes.wire import AUTOCOMMIT, NEW_CLIENT, error, ok, prepare, prepared, query
+from tests.fakes.world import World
+
+EOF_CLIENT = (NEW_CLIENT | int(Capability.SESSION_TRACK)) & ~int(Capability.DEPRECATE_EOF)
+TIME_ZONE = (b"time_zone", b"+01:00")
+
+
+def tracking_client(world: World) -> FakeClient:
+    world.facts.server_version = b"10.11.6-MariaDB"
+    return world.client(capabilities=EOF_CLIENT, schema=b"test")
+
+
+def sets_time_zone(world: World, client: FakeClient) -> None:
+    client.sends(query("SET time_zone='+01:00'"))
+    world.backend().got()
+    world.backend().answers(ok(changes=SessionChanges([TIME_ZONE], state_changed=True)))
+
+
+def test_a_schema_that_could_not_be_told_is_told_with_the_next_thing(world: World) -> None:
+    client = tracking_client(world)
+    client.sends(query("SELECT * FROM other.v"))
+    server = world.backend()
+    server.got()
+    changes = SessionChanges(schema=b"test", transaction_state=b"T_______")
+    end = build_ok(status=AUTOCOMMIT, header=0xFE, changes=changes)
+    server.answers(wire([b"\x01", Column(b"x").build(), b"\x011", end]))
+    client.got()
+    sets_time_zone(world, client)
+    client.gets(ok(changes=SessionChanges([TIME_ZONE], b"test")))
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (ok(changes=SessionChanges([(b"sql_warnings", b"OFF")], b"test")), b"test"),
+        (ok(changes=SessionChanges([(b"sql_warnings", b"OFF")])), None),
+        (error(1399), None),
+    ],
+)
+def test_what_is_due_after_a_preparation_is_asked_for(
+    world: World, answer: bytes, told: bytes | None
+) -> None:
+    client = tracking_client(world)
+    client.sends(prepare("CALL other.p()"))
+    server = world.backend()
+    server.got()
+    server.answers(prepared(1))
+    client.got()
+    server.gets(frame(TELL))
+    server.answers(answer)
+    sets_time_zone(world, client)
+    client.gets(ok(changes=SessionChanges([TIME_ZONE], told)))
+
+
+def test_nothing_is_asked_where_no_other_schema_is_named(world: World) -> None:
+    client = tracking_client(world)
+    client.sends(prepare("CALL p()"))
+    server = world.backend()
+    server.got()
+    server.answers(prepared(1))
+    client.got()
+    server.gets_nothing()
