@@ -38,6 +38,7 @@ from proxy.endpoint import IN_TRANSACTION, PINNED, RUNNING, Endpoint, Holder, Wa
 from proxy.identity import IGNORE_SPACE, Identity, PoolKey
 from proxy.jobs import reset_commands
 from proxy.keeping import commands_before_ours, lease_lost, ours_may_run, place, reads_kept
+from proxy.lexer import ODD_BYTES
 from proxy.overwriting import overwrites as overwrites_state
 from proxy.pin_records import SessionPins
 from proxy.pins import PinReason
@@ -208,9 +209,11 @@ class Lessee(Holder):
         if backend is None:
             self.acquire()
             return
-        if self.session.pinned:
+        session = self.session
+        if session.pinned:
             self.count_pinned_command()
-        if self.statement.needs_prepare or (self.session.insert_id and unseen.reads(self)):
+        is_odd = session.lexing & ODD_BYTES
+        if self.statement.needs_prepare or is_odd or (session.insert_id and unseen.reads(self)):
             # its insert id may still have to be restored, or kept variables have to be put there
             self.prepare(backend)
         else:
@@ -311,6 +314,7 @@ class Lessee(Holder):
             and backend.variables is session.variables
             and not self.statement.needs_prepare
             and not session.insert_id
+            and not session.lexing & ODD_BYTES
         ):
             self.run_command(backend)
             return
@@ -335,7 +339,7 @@ class Lessee(Holder):
             return
         if variables is not None and backend.variables is not variables:
             commands.append(restore_command(variables))
-        if self.statement.reads_insert_id:
+        if self.statement.reads_insert_id or session.lexing & ODD_BYTES:
             commands.extend(session.restore_residue(self.statement))
         elif session.insert_id and unseen.reads(self):
             commands.append(unseen.restore(session))

@@ -443,21 +443,26 @@ class ResidueKeeper(ConditionsKeeper):
             self.residue |= INSERT_ID  # so that no session after this one finds it
             self.native = INSERT_ID
             is_counted = self.row_count == 0  # which a SET leaves
-        if self.lexing & ODD_BYTES and not is_counted and self.row_count <= 0:
-            # what the text asks for may not be known, and nothing written into it
-            commands.append(row_count_command(self.row_count, self.vector.multi_statements))
         if self._needs_found_rows(statement):
             commands.append(found_rows_command(self.found_rows))
             self.native = (self.native & INSERT_ID) | FOUND_ROWS
+            is_counted = self.row_count < 0  # which a query leaves
             if (statement.executes or flags & CALLS) and self.row_count <= 0:
                 commands.append(row_count_command(self.row_count, self.vector.multi_statements))
+                is_counted = True
+        if self.lexing & ODD_BYTES and not is_counted and self.row_count <= 0:
+            # what the text asks for may not be known, and nothing written into it
+            commands.append(row_count_command(self.row_count, self.vector.multi_statements))
         return commands
 
     def _needs_found_rows(self, statement: Statement) -> bool:
         """Whether prepared text, in which nothing can be written, may ask for it on MySQL: there PREPARE leaves it. Or whether a routine
-        does, or may leave it as it finds it. Or whether that may happen without a word (`found_rows`). The first two keep the backend from then on, so that little else is known here and not there."""
-        if self.is_mariadb or (self.native | self.residue) & FOUND_ROWS or self.found_rows > MOST_FOUND_ROWS:
+        does, or may leave it as it finds it; or whether that may happen without a word (`found_rows`); or whether text may ask that is not
+        understood. Most of them keep the backend from then on, so that little else is known here and not there."""
+        if (self.native | self.residue) & FOUND_ROWS or self.found_rows > MOST_FOUND_ROWS:
             return False
+        if self.is_mariadb or self._is_early(statement):
+            return self._is_early(statement)
         is_multi = bool(statement.flags & MULTI)
         if statement.flags & (CALLS | _BEHIND) or (is_multi and statement.executes):
             return True
@@ -478,9 +483,14 @@ class ResidueKeeper(ConditionsKeeper):
 
     def _needs_insert_id(self, statement: Statement) -> bool:
         """Whether `restore_residue` will restore the insert id for it."""
-        if self.native & INSERT_ID or not statement.reads_insert_id:
+        if self.native & INSERT_ID or not (statement.reads_insert_id or self._is_early(statement)):
             return False
         return not statement.flags & GETS_DIAGNOSTICS or statement.flags & MULTI != 0
+
+    def _is_early(self, statement: Statement) -> bool:
+        """Whether the session's text may not be understood when it asks for the statement before: what has to be restored for that is
+        restored before the first statement that may leave something, so that nothing is between the two."""
+        return bool(self.lexing & ODD_BYTES) and not statement.flags & (KEEPS_DIAGNOSTICS | READS_DIAGNOSTICS)
 
     def capture_commands(self, limit: int = MAX_CAPTURED) -> list[bytes]:
         """Payloads that read the residue off the parked backend, in an order that destroys nothing before it is read."""

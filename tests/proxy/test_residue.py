@@ -1398,12 +1398,14 @@ def test_a_text_that_is_not_believed_finds_the_row_count(story: Story) -> None:
     story.moved()
     story.keeper.lexing = ODD_BYTES
     asking = classify(b"SELECT '\x81`', ROW_COUNT()", ODD_BYTES)
-    assert story.restore_residue(asking) == [b"\x03SET last_insert_id=0", probe_command(False)]
+    one = b"\x03SELECT 1 FROM (SELECT 1) AS t LIMIT 1"
+    # a query leaves -1
+    assert story.restore_residue(asking) == [b"\x03SET last_insert_id=0", one]
     story.run("SET @a = 1", ok())
     assert story.restore_residue(asking) == []
     # commands of ours have run on the lease since
     story.keeper.native &= INSERT_ID
-    assert story.restore_residue(asking) == [b"\x0e"]
+    assert story.restore_residue(asking) == [one, b"\x0e"]
 
 
 # What MySQL has counted, and shows later
@@ -1452,3 +1454,27 @@ def test_what_may_count_nothing_finds_the_sessions(story: Story) -> None:
     story.moved()
     prepares(story, "PREPARE p FROM 'UPDATE t SET a = (SELECT 1)'")
     assert THREE in restored(story, "EXECUTE p")
+
+
+# Text that may not be understood
+
+
+def odd(story: Story, text: bytes) -> list[bytes]:
+    """What is restored for it in a session whose text may not be understood."""
+    story.keeper.lexing = ODD_BYTES
+    commands: list[bytes] = story.restore_residue(classify(text, ODD_BYTES))
+    return commands
+
+
+def test_what_text_that_is_not_understood_may_ask_for_is_restored_early(story: Story, maria: Story) -> None:
+    for each in (story, maria):
+        found_three(each)
+        assert odd(each, b"UPDATE t SET a=1") == [b"\x03SET last_insert_id=0", THREE]
+        each.run("UPDATE t SET a=1", ok(5))
+        assert odd(each, b"SELECT ROW_COUNT(), '\xd5\\'") == []
+
+
+def test_what_asks_for_warnings_does_not_lose_them_for_that(story: Story) -> None:
+    found_three(story)
+    story.run("SELECT a FROM t", rows([b"1"], [b"2"], warnings=1))
+    assert odd(story, b"SHOW WARNINGS") == []
