@@ -25,6 +25,7 @@ from proxy.found_rows import (
     explained,
     flags_after,
     found_rows_after,
+    may_rule_out_all,
     second_word,
 )
 from proxy.grammar import GRAMMARS, PLAIN, ROUTINES, assignments
@@ -96,6 +97,7 @@ _ORDINARY: Final[dict[bytes, Statement]] = {
     **{word: ORDINARY for word, flags in PLAIN.items() if flags == USES_TABLE},
     **dict.fromkeys(EXPLAINING, _EXPLAIN),
 }
+_DOUBTFUL_UPDATE: Final = Statement(PLAIN[b"update"] | WANTS_FOUND_ROWS)
 _OFFSETS: Final[dict[int, Statement]] = {}
 _MOST_OFFSETS: Final = 4096
 
@@ -136,7 +138,8 @@ def classify(text: bytes, lexing: int) -> Statement:
                 and _is_harmless(text, marks)
                 and (word not in WATCHED or not found_rows_after(word, text, heads[0], found.has_select))
             ):
-                return ordinary
+                doubtful = word == b"update" and may_rule_out_all(text, heads[0])
+                return _DOUBTFUL_UPDATE if doubtful else ordinary
     elif not heads and not found.is_ambiguous:
         return NOTHING
     return _compose(text, lexing, found)

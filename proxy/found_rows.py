@@ -50,6 +50,22 @@ _RULES_OUT: Final = re.compile(
     rb"\b(?:where\s*\(?\s*(?:0\s*=\s*1|1\s*=\s*0|([01])\s*(?:!=|<>)\s*\1|0|false|null)\s*\)?|limit\s+0)\s*;?\s*\Z",
     re.IGNORECASE,
 )
+# What an UPDATE may say of its rows, each column once, that no optimizer rules out: unless no value of the column's type can be so.
+_COLUMN: Final = _NAME + rb"(?:\s*\.\s*" + _NAME + rb"){0,2}"
+_VALUE: Final = rb"(?:\?|[0-9]{1,9}|'[^'\\]*'|true|false)"
+_TERM: Final = (
+    rb"(?:\(\s*)?(" + _COLUMN + rb")\s*(?:(?:=|!=|<>|>|>=|<=)\s*" + _VALUE + rb"|<\s*(?:\?|[1-9][0-9]{0,8})"
+    rb"|(?<=[\s`\"])in\s*\(\s*" + _VALUE + rb"(?:\s*,\s*" + _VALUE + rb")*\s*\))(?:\s*\))?"
+)
+_TERMS: Final = re.compile(_TERM, re.IGNORECASE)
+_SIMPLE: Final = re.compile(
+    rb"where\b\s*("
+    + _TERM
+    + rb"(?:\s*\band\b\s*"
+    + _TERM
+    + rb")*)(?:\s*\blimit\s+[1-9][0-9]*)?\s*(?:;\s*)?\Z",
+    re.IGNORECASE,
+)
 _VALUES: Final = re.compile(rb"\b(?:values?|set)\b", re.IGNORECASE)
 _ONE_DELETED: Final = re.compile(rb"delete\s+(?:low_priority\s+|quick\s+|ignore\s+)*from\b", re.IGNORECASE)
 _CHANGED_WITH: Final = re.compile(rb"\)\s*(?:update|delete)\b", re.IGNORECASE)
@@ -97,12 +113,30 @@ def flags_after(word: bytes, text: bytes, begin: int, has_select: bool) -> int:
     """HIDES_FOUND_ROWS or WANTS_FOUND_ROWS, where a statement of WATCHED does that."""
     if word == b"create":
         return HIDES_FOUND_ROWS if _fills_table(text, begin, has_select) else 0
+    if word == b"update" and not has_select:
+        may_rule_out = found_rows_after(word, text, begin, has_select) == 0 and may_rule_out_all(text, begin)
+        return WANTS_FOUND_ROWS if may_rule_out else 0
     if not has_select or word == b"do":
         return 0
     if word == b"set":
         return HIDES_FOUND_ROWS
     is_of_rows = word in (b"insert", b"replace") and _VALUES.search(text, begin) is None
     return 0 if is_of_rows else WANTS_FOUND_ROWS
+
+
+def may_rule_out_all(text: bytes, begin: int) -> bool:
+    """Whether no row may meet the condition of the UPDATE at ``begin``, whatever rows there are."""
+    folded = text.lower()
+    where = folded.rfind(b"where", begin)
+    if where < 0:
+        return False
+    simple = _SIMPLE.match(text, where)
+    if simple is None:
+        return True
+    if folded.find(b"and", where) < 0:
+        return False
+    columns = [column.rpartition(b".")[2].strip(b" `").lower() for column in _TERMS.findall(simple.group(1))]
+    return len(set(columns)) < len(columns)
 
 
 def changes_rows(text: bytes, begin: int) -> bool:

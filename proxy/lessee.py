@@ -339,9 +339,9 @@ class Lessee(Holder):
             return
         if variables is not None and backend.variables is not variables:
             commands.append(restore_command(variables))
-        if self.statement.reads_insert_id or session.lexing & ODD_BYTES:
+        if self.statement.finds_residue or session.lexing & ODD_BYTES:
             commands.extend(session.restore_residue(self.statement))
-        elif session.insert_id and unseen.reads(self):
+        if not self.statement.reads_insert_id and session.insert_id and unseen.reads(self):
             commands.append(unseen.restore(session))
         commands.extend(mark_commands(session, self.statement))
         if reads:

@@ -18,7 +18,7 @@ DIAGNOSTICS is run as a SET (`diagnostics`).
 
 What remains inexact: GET DIAGNOSTICS about a condition whose number is no literal (refused); ROW_COUNT(), FOUND_ROWS() and diagnostics
 of the statement before, read inside stored routines and triggers (before a CALL the insert id is restored, on MySQL FOUND_ROWS(), too);
-on MariaDB FOUND_ROWS() after an aggregate without rows; on MySQL after an UPDATE whose condition cannot be met, if the backend is new.
+on MariaDB FOUND_ROWS() after an aggregate without rows; on MySQL after an UPDATE that no value of a column's type can meet, if the backend is new.
 """
 
 from __future__ import annotations
@@ -464,7 +464,9 @@ class ResidueKeeper(ConditionsKeeper):
         if self.is_mariadb or self._is_early(statement):
             return self._is_early(statement)
         is_multi = bool(statement.flags & MULTI)
-        if statement.flags & (CALLS | _BEHIND) or (is_multi and statement.executes):
+        if statement.flags & CALLS or (is_multi and statement.executes):
+            return True
+        if statement.flags & _BEHIND and (self.found_rows or statement.found_rows):
             return True
         if not (statement.prepares or statement.executes) or is_multi:
             return False

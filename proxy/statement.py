@@ -126,6 +126,7 @@ class Statement:
         "collation",
         "defaults",
         "executes",
+        "finds_residue",
         "flags",
         "found_rows",
         "has_aftermath",
@@ -233,14 +234,14 @@ class Statement:
                 | MAY_CALL
                 | MAY_CALL_ON_MARIADB
                 | MAY_CALL_ON_MYSQL
-                | HIDES_FOUND_ROWS
-                | WANTS_FOUND_ROWS
             )
         )
+        # the same of any residue
+        self.finds_residue: bool = self.reads_insert_id or bool(flags & (HIDES_FOUND_ROWS | WANTS_FOUND_ROWS))
         # bits of the kept variables that it may read (`kept`), by its own text
         self.kept: int = kept
         # the backend may have to be prepared for it although that has the session's state
-        self.needs_prepare: bool = self.reads_insert_id or kept != 0 or not flags & _SAYS_WHAT_IS_KEPT
+        self.needs_prepare: bool = self.finds_residue or kept != 0 or not flags & _SAYS_WHAT_IS_KEPT
         # the shell has something to do when it has run
         self.has_aftermath: bool = bool(flags & AFTERMATH)
         # starts a transaction by its text

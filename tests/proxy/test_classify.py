@@ -372,12 +372,22 @@ def test_what_found_rows_is_after_statements_that_are_no_select(text: str, expec
         ("DELETE FROM t WHERE a = (SELECT 1)", WANTS_FOUND_ROWS),
         ("WITH x AS (SELECT 1) DELETE FROM t", WANTS_FOUND_ROWS),
         ("DO (SELECT 1)", 0),
+        ("UPDATE t SET a = 1", 0),
+        ("UPDATE t SET a = 1 WHERE `t`.`id` = 5;", 0),
+        ("UPDATE t SET a = 1 WHERE (id=?) AND b IN ('x', 2) AND c > 0 LIMIT 1", 0),
+        ("UPDATE t SET a = 1 WHERE 1 = 0", 0),
+        ("UPDATE t, u SET a = 1 WHERE t.id BETWEEN 5 AND 3", 0),
+        ("UPDATE t SET a = 1 WHERE id = 5 AND t.ID = 6", WANTS_FOUND_ROWS),
+        ("UPDATE t SET a = 1 WHERE id BETWEEN 5 AND 3", WANTS_FOUND_ROWS),
+        ("UPDATE t SET a = 1 WHERE id < 0", WANTS_FOUND_ROWS),
+        ("UPDATE t SET a = b WHERE id = 99999999999", WANTS_FOUND_ROWS),
+        ("UPDATE t SET a = @a WHERE id IS NULL", WANTS_FOUND_ROWS),
     ],
 )
 def test_what_mysql_may_show_in_found_rows_unexpectedly(text: str, expected: int) -> None:
     statement = classify(text.encode(), 0)
     assert statement.flags & (HIDES_FOUND_ROWS | WANTS_FOUND_ROWS) == expected
-    assert statement.reads_insert_id or not expected
+    assert statement.finds_residue is (expected != 0)
 
 
 def test_several_statements_one_of_which_hides_what_it_counts_are_asked_about() -> None:

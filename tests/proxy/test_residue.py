@@ -1456,6 +1456,15 @@ def test_what_may_count_nothing_finds_the_sessions(story: Story) -> None:
     assert THREE in restored(story, "EXECUTE p")
 
 
+def test_an_update_that_the_optimizer_may_rule_out_finds_the_sessions(story: Story) -> None:
+    doubtful = "UPDATE t SET a=1 WHERE id BETWEEN 5 AND 3"
+    assert restored(story, doubtful) == []
+    found_three(story)
+    assert restored(story, doubtful) == [THREE]
+    story.run(doubtful, matched(0, b"Rows matched: 0  Changed: 0  Warnings: 0"))
+    assert story.residue == FOUND_ROWS
+
+
 # Text that may not be understood
 
 
