@@ -1,8 +1,9 @@
 """What FOUND_ROWS() is after statements that are no SELECT, by their text. Pure.
 
 Measured on both servers: most leave it as it was. DO makes it 1 on MySQL; an UPDATE of one table, what it matched, on MySQL, unless no row
-could meet its condition; an INSERT .. SELECT, an UPDATE or DELETE of several tables, on MySQL with a subquery, too, and what EXPLAIN ANALYZE runs, something that only the
-backend knows; DESCRIBE of a table is a SELECT inside. A subquery in SET, or in CREATE TABLE, counts on MariaDB.
+could meet its condition; an INSERT .. SELECT, an UPDATE or DELETE of several tables, or with a subquery, and what EXPLAIN ANALYZE runs, something that only the
+backend knows; DESCRIBE of a table is a SELECT inside. On MariaDB a subquery in SET, or in CREATE TABLE, counts, too; none does that need not
+be run (`SET @a = (SELECT 1)`), so there, too, the backend has to have what was there before.
 
 MySQL has two numbers: what was counted last, and what FOUND_ROWS() shows, which becomes that at the end of each SELECT, INSERT, UPDATE, DELETE,
 DO, CALL and EXPLAIN. So what a subquery in SET or CREATE TABLE counts shows there after the next INSERT, and what a statement did not count after
@@ -21,7 +22,6 @@ from proxy.statement import (
     ONE_ON_MYSQL,
     UNKNOWN_FOUND_ROWS,
     UNKNOWN_ON_MARIADB,
-    UNKNOWN_ON_MYSQL,
     WANTS_FOUND_ROWS,
 )
 
@@ -67,6 +67,10 @@ _SIMPLE: Final = re.compile(
     re.IGNORECASE,
 )
 _VALUES: Final = re.compile(rb"\b(?:values?|set)\b", re.IGNORECASE)
+# One row of nothing is not counted on MariaDB.
+_AGGREGATE: Final = re.compile(
+    rb"\b(?:max|min|sum|avg|count|group_concat|std\w*|var\w*|bit_\w+|json_\w+agg)\s*\(", re.IGNORECASE
+)
 _ONE_DELETED: Final = re.compile(rb"delete\s+(?:low_priority\s+|quick\s+|ignore\s+)*from\b", re.IGNORECASE)
 _CHANGED_WITH: Final = re.compile(rb"\)\s*(?:update|delete)\b", re.IGNORECASE)
 _USING: Final = re.compile(rb"\busing\b", re.IGNORECASE)
@@ -89,13 +93,11 @@ def found_rows_after(word: bytes, text: bytes, begin: int, has_select: bool) -> 
         if _ONE_UPDATED.match(text, begin) is None:
             return UNKNOWN_FOUND_ROWS
         if has_select:
-            return UNKNOWN_ON_MYSQL
+            return UNKNOWN_FOUND_ROWS
         return KEPT_FOUND_ROWS if _RULES_OUT.search(text, begin) is not None else 0
     if word == b"delete":
         is_one = _ONE_DELETED.match(text, begin) is not None and _USING.search(text, begin) is None
-        if not is_one:
-            return UNKNOWN_FOUND_ROWS
-        return UNKNOWN_ON_MYSQL if has_select else 0
+        return 0 if is_one and not has_select else UNKNOWN_FOUND_ROWS
     if word == b"create":
         return UNKNOWN_ON_MARIADB if _fills_table(text, begin, has_select) else 0
     if not has_select:
@@ -116,12 +118,12 @@ def flags_after(word: bytes, text: bytes, begin: int, has_select: bool) -> int:
     if word == b"update" and not has_select:
         may_rule_out = found_rows_after(word, text, begin, has_select) == 0 and may_rule_out_all(text, begin)
         return WANTS_FOUND_ROWS if may_rule_out else 0
-    if not has_select or word == b"do":
+    if not has_select:
         return 0
     if word == b"set":
         return HIDES_FOUND_ROWS
     is_of_rows = word in (b"insert", b"replace") and _VALUES.search(text, begin) is None
-    return 0 if is_of_rows else WANTS_FOUND_ROWS
+    return 0 if is_of_rows and _AGGREGATE.search(text, begin) is None else WANTS_FOUND_ROWS
 
 
 def may_rule_out_all(text: bytes, begin: int) -> bool:
@@ -164,3 +166,22 @@ def matched_rows(response: ResponseTracker) -> int:
     """How many rows an UPDATE found, by the message in its OK: "Rows matched: 3  Changed: 1  Warnings: 0" in any language."""
     found = _FIRST_NUMBER.search(response.message)
     return response.affected_rows if found is None else int(found.group())
+
+
+MOST_FOUND_ROWS: Final = 65536
+MOST_WITHOUT_TABLE: Final = 256
+_SENT_ROWS: Final = 8
+
+
+def found_rows_command(found_rows: int, is_mariadb: bool = False) -> bytes:
+    """The payload that leaves this FOUND_ROWS(); for no more than MOST_FOUND_ROWS. On MariaDB it leaves the warnings, too, for no more than
+    MOST_WITHOUT_TABLE: there, in a UNION, rows that an offset skips do not count."""
+    if is_mariadb and found_rows <= MOST_WITHOUT_TABLE:
+        return b"\x03" + (b" UNION ALL ".join([b"SELECT 1"] * found_rows) or b"SELECT 1 LIMIT 0")
+    if found_rows <= _SENT_ROWS:
+        source = b" UNION ALL ".join([b"SELECT 1"] * (found_rows or 1))
+        return b"\x03SELECT 1 FROM (%s) AS t LIMIT %d" % (source, found_rows)
+    # rows that an offset skips count, too
+    source = b"(" + b" UNION ALL ".join([b"SELECT 1"] * 16) + b") AS "
+    sources = b",".join([source + name for name in (b"a", b"b", b"c", b"d")])
+    return b"\x03SELECT 1 FROM %s LIMIT %d,1" % (sources, found_rows - 1)

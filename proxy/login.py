@@ -389,9 +389,8 @@ class ChangeUser(Door):
 
 def _changed_user(frontend: Frontend, identity: Identity, session: SessionState) -> None:
     """A new session on the old connection."""
-    if not session.is_mariadb:
-        # MySQL leaves it, if it is known here
-        session.found_rows = frontend.session.found_rows
+    # servers leave it; if it is known here
+    session.found_rows = frontend.session.found_rows
     frontend.identity = identity
     frontend.session = session
     frontend.forget_statements()

@@ -16,8 +16,8 @@ is declined, and the session pinned.
 Questions are answered from what was captured (`answers`), counts written into statements that ask for them (`rewriting`), GET
 DIAGNOSTICS is run as a SET (`diagnostics`).
 
-What remains inexact: GET DIAGNOSTICS about a condition whose number is no literal (refused); ROW_COUNT(), FOUND_ROWS() and diagnostics
-of the statement before, read inside stored routines and triggers (before a CALL the insert id is restored, on MySQL FOUND_ROWS(), too);
+What remains inexact: GET DIAGNOSTICS about a condition whose number is no literal (refused); ROW_COUNT() and diagnostics
+of the statement before, read inside stored routines and triggers (before a CALL the insert id and FOUND_ROWS() are restored);
 on MariaDB FOUND_ROWS() after an aggregate without rows; on MySQL after an UPDATE that no value of a column's type can meet, if the backend is new.
 """
 
@@ -43,7 +43,7 @@ from proxy.conditions import (
 )
 from proxy.diagnostics import deprecated_found_rows
 from proxy.executed import executed
-from proxy.found_rows import matched_rows
+from proxy.found_rows import MOST_FOUND_ROWS, MOST_WITHOUT_TABLE, found_rows_command, matched_rows
 from proxy.lexer import ODD_BYTES, SYMBOL, tokenize
 from proxy.pins import BITS, PinReason
 from proxy.results import text_rows
@@ -79,8 +79,6 @@ from proxy.vector import RESULTS_COLLATION, Vector
 MAX_CAPTURED: Final = 65536
 """Bytes of warnings and user variables that are captured of one session, unless the settings say otherwise."""
 
-MOST_FOUND_ROWS: Final = 65536
-_SENT_ROWS: Final = 8
 _LONGEST_WARNING: Final = 2100
 _SHORTEST_WARNING: Final = 11
 """Bytes of a row of SHOW WARNINGS."""
@@ -124,17 +122,6 @@ def capture_commands(residue: int) -> list[bytes]:
 def row_count_command(row_count: int, multi_statements: bool) -> bytes:
     """The payload of a command that leaves this ROW_COUNT(), -1 or 0, and diagnostics as they are."""
     return probe_command(multi_statements) if row_count < 0 else _COM_PING
-
-
-def found_rows_command(found_rows: int) -> bytes:
-    """The payload that leaves this FOUND_ROWS(); for no more than MOST_FOUND_ROWS."""
-    if found_rows <= _SENT_ROWS:
-        source = b" UNION ALL ".join([b"SELECT 1"] * (found_rows or 1))
-        return b"\x03SELECT 1 FROM (%s) AS t LIMIT %d" % (source, found_rows)
-    # rows that an offset skips count, too
-    source = b"(" + b" UNION ALL ".join([b"SELECT 1"] * 16) + b") AS "
-    sources = b",".join([source + name for name in (b"a", b"b", b"c", b"d")])
-    return b"\x03SELECT 1 FROM %s LIMIT %d,1" % (sources, found_rows - 1)
 
 
 def insert_id_command(insert_id: int, may_be_newer: bool) -> bytes:
@@ -375,7 +362,7 @@ class ResidueKeeper(ConditionsKeeper):
             # restoring it is a SET: it leaves FOUND_ROWS() only, and on MariaDB the warnings
             known &= FOUND_ROWS | DIAGNOSTICS if self.is_mariadb else FOUND_ROWS
         if self._needs_found_rows(statement):
-            known &= INSERT_ID
+            known &= INSERT_ID | DIAGNOSTICS if self.is_mariadb else INSERT_ID
         places = [place for place in statement.places if not known & BIT_OF[place[0]]]
         if statement.flags & READS_FOUND_ROWS and not self.is_mariadb:
             # it warns of itself before @@warning_count is read
@@ -444,8 +431,9 @@ class ResidueKeeper(ConditionsKeeper):
             self.native = INSERT_ID
             is_counted = self.row_count == 0  # which a SET leaves
         if self._needs_found_rows(statement):
-            commands.append(found_rows_command(self.found_rows))
-            self.native = (self.native & INSERT_ID) | FOUND_ROWS
+            commands.append(found_rows_command(self.found_rows, self.is_mariadb))
+            left = INSERT_ID | DIAGNOSTICS if self.is_mariadb else INSERT_ID
+            self.native = (self.native & left) | FOUND_ROWS
             is_counted = self.row_count < 0  # which a query leaves
             if (statement.executes or flags & CALLS) and self.row_count <= 0:
                 commands.append(row_count_command(self.row_count, self.vector.multi_statements))
@@ -459,10 +447,14 @@ class ResidueKeeper(ConditionsKeeper):
         """Whether prepared text, in which nothing can be written, may ask for it on MySQL: there PREPARE leaves it. Or whether a routine
         does, or may leave it as it finds it; or whether that may happen without a word (`found_rows`); or whether text may ask that is not
         understood. Most of them keep the backend from then on, so that little else is known here and not there."""
-        if (self.native | self.residue) & FOUND_ROWS or self.found_rows > MOST_FOUND_ROWS:
+        known = self.native | self.residue
+        if known & FOUND_ROWS or self.found_rows > MOST_FOUND_ROWS:
             return False
-        if self.is_mariadb or self._is_early(statement):
-            return self._is_early(statement)
+        if self._is_early(statement):
+            return True
+        if self.is_mariadb:
+            is_possible = self.found_rows <= MOST_WITHOUT_TABLE or not known & DIAGNOSTICS
+            return is_possible and self._may_leave_rows(statement)
         is_multi = bool(statement.flags & MULTI)
         if statement.flags & CALLS or (is_multi and statement.executes):
             return True
@@ -473,6 +465,11 @@ class ResidueKeeper(ConditionsKeeper):
         texts = [text for _, text in statement.prepares]
         texts.extend([self._texts.get(name) for name in statement.executes])
         return any([text is None or text.flags & (READS_FOUND_ROWS | CALLS | _BEHIND) != 0 for text in texts])
+
+    def _may_leave_rows(self, statement: Statement) -> bool:
+        """MariaDB: whether FOUND_ROWS() after it may be what it was before, which only the backend knows."""
+        flags = statement.flags
+        return bool(flags & CALLS or (flags & _BEHIND and self._rows_after(statement) == UNKNOWN_FOUND_ROWS))
 
     def spoils_diagnostics(self, statement: Statement) -> bool:
         """Whether restoring counts on the lease would clear warnings that are only there, and that the first of several statements

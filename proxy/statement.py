@@ -61,7 +61,7 @@ HIDES_FOUND_ROWS: Final = (
 )  # MySQL: what it counts shows in FOUND_ROWS() after the next statement that would leave that alone
 WANTS_FOUND_ROWS: Final = (
     1 << 42
-)  # MySQL: it may leave FOUND_ROWS() as it was, without a word: the backend has to have the session's
+)  # it may leave FOUND_ROWS() as it was, without a word: the backend has to have the session's. On MariaDB so may HIDES_FOUND_ROWS
 
 NOT_PLAIN: Final = (
     SETS

@@ -17,7 +17,6 @@ from proxy.statement import (
     ONE_ON_MYSQL,
     UNKNOWN_FOUND_ROWS,
     UNKNOWN_ON_MARIADB,
-    UNKNOWN_ON_MYSQL,
     WANTS_FOUND_ROWS,
     Question,
     Statement,
@@ -318,14 +317,14 @@ def test_places_of_counts(text: str, expected: list[tuple[int, str]]) -> None:
         ("INSERT INTO t SELECT 1", UNKNOWN_FOUND_ROWS),
         ("REPLACE INTO t SELECT * FROM u", UNKNOWN_FOUND_ROWS),
         ("UPDATE t SET a = 1", 0),
-        ("UPDATE LOW_PRIORITY `s`.`t` AS x SET a = (SELECT 1)", UNKNOWN_ON_MYSQL),
+        ("UPDATE LOW_PRIORITY `s`.`t` AS x SET a = (SELECT 1)", UNKNOWN_FOUND_ROWS),
         ("UPDATE t x SET a = 1", 0),
         ("UPDATE t SET a = 1 WHERE 1 = 0", KEPT_FOUND_ROWS),
         ("UPDATE t, u SET t.a = 1", UNKNOWN_FOUND_ROWS),
         ("UPDATE t JOIN u SET t.a = 1", UNKNOWN_FOUND_ROWS),
         ("DELETE FROM t", 0),
-        ("DELETE QUICK FROM t WHERE a IN (SELECT 1)", UNKNOWN_ON_MYSQL),
-        ("UPDATE t SET a = (SELECT 1)", UNKNOWN_ON_MYSQL),
+        ("DELETE QUICK FROM t WHERE a IN (SELECT 1)", UNKNOWN_FOUND_ROWS),
+        ("UPDATE t SET a = (SELECT 1)", UNKNOWN_FOUND_ROWS),
         ("WITH x AS (SELECT 1) DELETE FROM t WHERE a IN (SELECT * FROM x)", UNKNOWN_FOUND_ROWS),
         ("WITH x AS (SELECT 1) UPDATE t SET a = 1 LIMIT 2", UNKNOWN_FOUND_ROWS),
         ("WITH x AS (SELECT 1) SELECT 1 FROM x FOR UPDATE", 0),
@@ -366,12 +365,13 @@ def test_what_found_rows_is_after_statements_that_are_no_select(text: str, expec
         ("SET @a = (SELECT 1); COMMIT", HIDES_FOUND_ROWS),
         ("INSERT INTO t VALUES (1)", 0),
         ("INSERT INTO t SELECT 1", 0),
+        ("INSERT INTO t SELECT MAX(a) FROM u", WANTS_FOUND_ROWS),
         ("INSERT INTO t VALUES ((SELECT 1))", WANTS_FOUND_ROWS),
         ("REPLACE INTO t SET a = (SELECT 1)", WANTS_FOUND_ROWS),
         ("UPDATE t SET a = (SELECT 1)", WANTS_FOUND_ROWS),
         ("DELETE FROM t WHERE a = (SELECT 1)", WANTS_FOUND_ROWS),
         ("WITH x AS (SELECT 1) DELETE FROM t", WANTS_FOUND_ROWS),
-        ("DO (SELECT 1)", 0),
+        ("DO (SELECT 1)", WANTS_FOUND_ROWS),
         ("UPDATE t SET a = 1", 0),
         ("UPDATE t SET a = 1 WHERE `t`.`id` = 5;", 0),
         ("UPDATE t SET a = 1 WHERE (id=?) AND b IN ('x', 2) AND c > 0 LIMIT 1", 0),
@@ -384,7 +384,7 @@ def test_what_found_rows_is_after_statements_that_are_no_select(text: str, expec
         ("UPDATE t SET a = @a WHERE id IS NULL", WANTS_FOUND_ROWS),
     ],
 )
-def test_what_mysql_may_show_in_found_rows_unexpectedly(text: str, expected: int) -> None:
+def test_what_may_show_in_found_rows_unexpectedly(text: str, expected: int) -> None:
     statement = classify(text.encode(), 0)
     assert statement.flags & (HIDES_FOUND_ROWS | WANTS_FOUND_ROWS) == expected
     assert statement.finds_residue is (expected != 0)

@@ -22,15 +22,14 @@ from proxy.conditions import (
     probe_command,
 )
 from proxy.diagnostics import Captured
+from proxy.found_rows import MOST_FOUND_ROWS, MOST_WITHOUT_TABLE, found_rows_command
 from proxy.keeping import commands_before_ours, is_untidy, ours_may_run
 from proxy.lexer import ODD_BYTES
 from proxy.pins import PinReason
 from proxy.residue import (
     BIT_OF,
-    MOST_FOUND_ROWS,
     ResidueKeeper,
     capture_commands,
-    found_rows_command,
     insert_id_command,
 )
 from proxy.results import packets, text_rows
@@ -1224,6 +1223,55 @@ def test_prepared_text_finds_the_found_rows_of_before(story: Story, maria: Story
     assert found_rows_command(300).endswith(b" LIMIT 299,1")
 
 
+THREE_WITHOUT_TABLE = b"\x03SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SET @a = (SELECT 1)",
+        "DO (SELECT 1)",
+        "CREATE TABLE IF NOT EXISTS t SELECT 1",
+        "UPDATE t SET a = (SELECT MAX(b) FROM u)",
+        "DELETE FROM t WHERE a = (SELECT 1)",
+        "INSERT INTO t VALUES ((SELECT 1))",
+        "SET @a = (SELECT 1); SET @b = 1",
+        "CALL p()",
+    ],
+)
+def test_a_subquery_on_mariadb_finds_the_found_rows_that_it_may_leave(text: str, maria: Story) -> None:
+    found_three(maria)
+    assert restored(maria, text).count(THREE_WITHOUT_TABLE) == 1
+    maria.run(text, ok())
+    assert maria.residue & FOUND_ROWS
+    maria.run("SELECT a FROM t", rows([b"1"]))
+    assert THREE_WITHOUT_TABLE not in restored(maria, text)
+
+
+@pytest.mark.parametrize("text", ["SET @a = 1", "UPDATE t SET a = 1", "INSERT INTO t SELECT a FROM u"])
+def test_others_on_mariadb_are_given_none(text: str, maria: Story) -> None:
+    found_three(maria)
+    assert THREE_WITHOUT_TABLE not in restored(maria, text)
+
+
+def test_warnings_on_the_backend_outlive_the_found_rows_that_it_is_given_on_mariadb(maria: Story) -> None:
+    assert found_rows_command(0, is_mariadb=True) == b"\x03SELECT 1 LIMIT 0"
+    many = found_rows_command(MOST_WITHOUT_TABLE + 1)
+    assert found_rows_command(MOST_WITHOUT_TABLE + 1, is_mariadb=True) == many
+    found_three(maria)
+    maria.run("SELECT 1/0 INTO @a", ok(warnings=1))
+    maria.keeper.native &= ~FOUND_ROWS
+    maria.keeper.found_rows = 3
+    assert maria.rewrite("SET @a = (SELECT @@warning_count)") == "SET @a = (SELECT @@warning_count)"
+    assert THREE_WITHOUT_TABLE in restored(maria, "SET @a = (SELECT 1)")
+    assert maria.residue & DIAGNOSTICS
+    maria.keeper.native &= ~FOUND_ROWS
+    maria.keeper.found_rows = MOST_WITHOUT_TABLE + 1
+    assert many not in restored(maria, "SET @a = (SELECT 1)")
+    maria.moved()
+    assert many in restored(maria, "SET @a = (SELECT 1)")
+
+
 @pytest.mark.parametrize(
     "text", ["PREPARE p FROM 'SELECT 1'", "PREPARE p FROM 'SELECT FOUND_ROWS()'; SELECT 1"]
 )
@@ -1330,7 +1378,7 @@ def test_a_cursor_has_found_rows_that_were_not_sent(story: Story) -> None:
     [
         ("INSERT INTO t VALUES (6); UPDATE t SET a=1", False, True),
         ("DO 1; SET @a=1", False, True),
-        ("DELETE FROM t WHERE a IN (SELECT 1); COMMIT", False, True),
+        ("DELETE FROM t WHERE a IN (SELECT 1); COMMIT", False, False),
         ("SET @b=1; SET @a=1", True, True),
         ("SHOW WARNINGS; SET @a=1", True, True),
         ("SET @b=(SELECT 1); SET @a=1", False, False),
@@ -1476,9 +1524,9 @@ def odd(story: Story, text: bytes) -> list[bytes]:
 
 
 def test_what_text_that_is_not_understood_may_ask_for_is_restored_early(story: Story, maria: Story) -> None:
-    for each in (story, maria):
+    for each, three in ((story, THREE), (maria, THREE_WITHOUT_TABLE)):
         found_three(each)
-        assert odd(each, b"UPDATE t SET a=1") == [b"\x03SET last_insert_id=0", THREE]
+        assert odd(each, b"UPDATE t SET a=1") == [b"\x03SET last_insert_id=0", three]
         each.run("UPDATE t SET a=1", ok(5))
         assert odd(each, b"SELECT ROW_COUNT(), '\xd5\\'") == []
 
