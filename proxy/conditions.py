@@ -42,6 +42,7 @@ FOUND_ROWS: Final = 4
 DIAGNOSTICS: Final = 8
 USER_VARIABLES: Final = 16  # never in `native`: that a backend has them says its own `variables`
 SOILED: Final = 32  # MariaDB: the backend may have warnings or errors on it, whoever's; never in `native`
+OTHER_VARIABLES: Final = 64  # user variables that no text has named, if there were any; only in `lost`
 
 UNKNOWN_COUNT: Final = -1
 """As the number of warnings that a backend has: there may be none."""

@@ -35,6 +35,7 @@ from proxy.conditions import (
     DIAGNOSTICS,
     FOUND_ROWS,
     INSERT_ID,
+    OTHER_VARIABLES,
     ROW_COUNT,
     SOILED,
     USER_VARIABLES,
@@ -560,9 +561,12 @@ class ResidueKeeper(ConditionsKeeper):
 
     def residue_lost(self) -> None:
         """The parked backend is gone, and what only it knew."""
-        if self.residue & USER_VARIABLES:
+        lost = self.residue & ~SOILED
+        if lost & USER_VARIABLES:
+            if self.variables is not None and not self.variables.names:
+                lost = (lost & ~USER_VARIABLES) | OTHER_VARIABLES
             self.variables = None
-        self.lost = (self.lost & ~self.native) | (self.residue & ~SOILED)
+        self.lost = (self.lost & ~self.native) | lost
         self.moved()
 
     def reads_lost(self, statement: Statement) -> bool:
@@ -579,6 +583,7 @@ class ResidueKeeper(ConditionsKeeper):
             or (lost & FOUND_ROWS and flags & READS_FOUND_ROWS)
             or (lost & DIAGNOSTICS and flags & READS_DIAGNOSTICS)
             or (lost & USER_VARIABLES and not _is_blind(statement))
+            or (lost & OTHER_VARIABLES and flags & NAMES_USER_VARIABLES)
         )
 
     def moved(self) -> None:

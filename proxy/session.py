@@ -63,7 +63,7 @@ from proxy.statement import (
     USES_TABLE,
     Statement,
 )
-from proxy.unexplained import see_state_changed
+from proxy.unexplained import see_failed, see_state_changed
 from proxy.variables import MOST_NAMES, assigned
 from proxy.vector import CHARSET_VARIABLES, DENIED, NEUTRAL, RESULTS_COLLATION, Vector, is_restorable
 
@@ -251,6 +251,7 @@ class SessionState(ResidueKeeper):
             self._see_changes(statement, changes)
         if response.is_error:
             self._see_failure(statement, response, changes)
+            see_failed(self, statement, response.error_code)
             self._failed = statement
             return HOLD if self.pinned else PROBE
         self._see_status(response.status, statement)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import pymysql
 import pytest
 
 from bench.servers import MariaDB, MySQL, Server
@@ -19,6 +20,8 @@ WITHOUT_BINLOG = {
 OBJECTS = (
     "CREATE TABLE {}.assigning (a INT PRIMARY KEY)",
     "CREATE TRIGGER {0}.t1 BEFORE INSERT ON {0}.assigning FOR EACH ROW SET @leak = NEW.a",
+    "CREATE TABLE {}.refusing (a INT)",
+    "CREATE TRIGGER {0}.t3 BEFORE INSERT ON {0}.refusing FOR EACH ROW BEGIN SET @leak = NEW.a; SIGNAL SQLSTATE '45000'; END",
     "CREATE TABLE {}.creating (a INT)",
     "CREATE TRIGGER {0}.t2 BEFORE INSERT ON {0}.creating FOR EACH ROW CREATE TEMPORARY TABLE IF NOT EXISTS app.scratch (a INT)",
     "CREATE FUNCTION {}.assigns() RETURNS INT BEGIN SET @leak = 5; RETURN 5; END",
@@ -74,6 +77,36 @@ def test_user_variables_of_programs_stay_in_their_session(
     run(owner, text.format(schema))
     if not proxy.is_holding(owner):
         assert value(other, "SELECT @leak") is None
+    assert value(owner, "SELECT @leak") == 5
+
+
+@pytest.mark.parametrize("schema", ["app", "other"])
+@pytest.mark.parametrize(
+    "text", ["INSERT INTO {}.assigning VALUES (5)", "INSERT INTO {}.refusing VALUES (5)"]
+)
+def test_user_variables_of_statements_that_fail_stay_in_their_session(
+    fanin: MakeFanin, server: Server, connect: Connect, text: str, schema: str
+) -> None:
+    proxy = fresh(fanin, server)
+    server.sql(f"INSERT INTO {schema}.assigning VALUES (5)")
+    owner, other = connect(proxy), connect(proxy)
+    with pytest.raises(pymysql.Error):
+        run(owner, text.format(schema))
+    if not proxy.is_holding(owner):
+        assert value(other, "SELECT @leak") is None
+    assert value(owner, "SELECT @leak") == 5
+
+
+@pytest.mark.parametrize("schema", ["app", "other"])
+def test_user_variables_stay_when_the_statement_has_settings_of_its_own(
+    fanin: MakeFanin, server: Server, connect: Connect, schema: str
+) -> None:
+    if not isinstance(server, MariaDB):
+        pytest.skip("MySQL has no SET STATEMENT")
+    proxy = fresh(fanin, server)
+    owner, other = connect(proxy), connect(proxy)
+    run(owner, f"SET STATEMENT lock_wait_timeout = 5 FOR INSERT INTO {schema}.assigning VALUES (5)")
+    assert value(other, "SELECT @leak") is None
     assert value(owner, "SELECT @leak") == 5
 
 

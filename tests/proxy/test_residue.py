@@ -1056,6 +1056,21 @@ def test_the_backend_is_kept_when_the_names_are_refused(maria: Story) -> None:
     assert maria.captured_residue([]) == KEEPS_VARIABLES
 
 
+def test_lost_user_variables_of_unknown_names_are_missed_by_what_names_one(maria: Story) -> None:
+    maria.keeper.variables = with_others(None)
+    maria.keeper.residue = USER_VARIABLES
+    maria.residue_lost()
+
+    assert maria.variables is None
+    assert not maria.reads_lost(classify(b"INSERT INTO t VALUES (1)", 0))
+    assert maria.reads_lost(classify(b"SELECT @a", 0))
+    maria.run("SET @a = 1", ok())
+    maria.keeper.variables = assigned(with_others(None), (b"a",))
+    maria.keeper.residue = USER_VARIABLES
+    maria.residue_lost()
+    assert maria.reads_lost(classify(b"INSERT INTO t VALUES (1)", 0))
+
+
 def test_user_variables_that_are_too_large_stay_and_all_else_is_known(story: Story) -> None:
     assign(story)
     story.run("INSERT INTO t VALUES (NULL)", ok(1, insert_id=5))

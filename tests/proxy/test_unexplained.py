@@ -9,7 +9,7 @@ from proxy.classify import classify
 from proxy.conditions import USER_VARIABLES
 from proxy.session import HOLD, PARK, RELEASE, SessionState
 from proxy.vector import CHARSET_VARIABLES, Vector
-from tests.fakes.responses import AUTOCOMMIT, changed, ok, response, rows
+from tests.fakes.responses import AUTOCOMMIT, changed, err, ok, response, rows
 
 FRESH = Vector.fresh(b"shop", {name: b"utf8mb4" for name in CHARSET_VARIABLES})
 ENTERED = changed(schema="shop")
@@ -110,3 +110,50 @@ def test_what_is_assigned_later_does_not_make_them_known() -> None:
 
 def test_a_plain_query_without_a_report_leaves_none() -> None:
     assert run(session(), "SELECT * FROM other.v", None, [b"1"]) == RELEASE
+
+
+# What hides the report
+
+
+def other_variables(told: SessionState) -> bool:
+    return told.variables is not None and told.variables.has_others
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "is_mariadb", "doubted"),
+    [
+        ("INSERT INTO t VALUES (1)", 1062, True, True),
+        ("SELECT * FROM v", 1644, True, True),
+        ("(SELECT a FROM v)", 1644, True, True),
+        ("EXECUTE IMMEDIATE 'INSERT INTO t VALUES (1)'", 1062, True, True),
+        ("INSERT INTO t VALUES (1)", 1146, True, False),
+        ("INSERT INTO t VALUES (1)", 1062, False, False),
+        ("SIGNAL SQLSTATE '45000'", 1644, True, False),
+        ("SELECT 1", 1317, True, False),
+    ],
+)
+def test_mariadb_does_not_say_what_a_failed_statement_has_done(
+    text: str, code: int, is_mariadb: bool, doubted: bool
+) -> None:
+    told = session(is_mariadb=is_mariadb)
+    told.completed(classify(text.encode(), 0), response(err(code)))
+    assert other_variables(told) is doubted
+
+
+def test_the_schema_of_a_trigger_shows_all_the_same() -> None:
+    text = "SET STATEMENT sql_notes=0 FOR INSERT INTO other.t VALUES (1)"
+    assert run(session(), text, changed(("sql_notes", "OFF"), schema="shop")) == HOLD
+
+
+@pytest.mark.parametrize(
+    ("text", "doubted"),
+    [
+        ("SET STATEMENT sql_notes=0 FOR INSERT INTO t VALUES (1)", True),
+        ("SET STATEMENT sql_notes=0 FOR SELECT * FROM v", True),
+        ("SET STATEMENT sql_notes=0 FOR SELECT 1", False),
+    ],
+)
+def test_settings_for_one_statement_hide_what_it_has_done(text: str, doubted: bool) -> None:
+    told = session()
+    assert run(told, text, changed(("sql_notes", "OFF"))) == (PARK if doubted else RELEASE)
+    assert other_variables(told) is doubted
