@@ -132,11 +132,11 @@ def restore_command(variables: UserVariables) -> bytes:
 # Reading them
 
 
-NAMES_COMMAND: Final = (
-    b"\x03SET STATEMENT sql_big_selects=1 FOR"
-    b" SELECT HEX(VARIABLE_NAME) FROM information_schema.USER_VARIABLES LIMIT %d" % (MOST_NAMES + 1)
+NAMES_COMMAND: Final = b"\x03SELECT HEX(VARIABLE_NAME) FROM information_schema.USER_VARIABLES LIMIT %d" % (
+    MOST_NAMES + 1
 )
-"""The payload that asks MariaDB which there are: for no privilege, under every max_join_size, and refused if that plugin is off."""
+"""The payload that asks MariaDB which there are. It needs no privilege; it is refused if that plugin is off, or max_join_size is small. (Not with
+SET STATEMENT, whose end the server reports with the next statement.)"""
 
 
 def capture_command(variables: UserVariables, limit: int) -> bytes:
