@@ -31,9 +31,12 @@ def answer_first(frontend: Frontend, statement: Statement, text: bytes, sent: in
     if statement.flags & (MULTI | READS_DIAGNOSTICS | IS_CONDITIONAL) != MULTI | READS_DIAGNOSTICS:
         return False
     session, statements = frontend.session, frontend.shared.statements
+    if not session.vector.multi_statements:
+        # the server refuses all of it
+        return False
     tokens = tokenize(text, 0, len(text), session.lexing, False)
     border = next((token for token in tokens if token.kind == SYMBOL and token.text == b";"), None)
-    if border is None or session.is_mariadb:
+    if border is None:
         return False
     first = statements.lookup(frame(COM_QUERY + text[: border.start]), session.lexing)
     rest = text[border.end :]
@@ -59,7 +62,8 @@ def _needs_more(statement: Statement) -> bool:
 
 def _answer(frontend: Frontend, statement: Statement) -> bytes | None:
     deprecate_eof = frontend.client_deprecate_eof
-    return frontend.session.answer(statement, False, frontend.connection_id, deprecate_eof, is_mariadb=False)
+    session = frontend.session
+    return session.answer(statement, False, frontend.connection_id, deprecate_eof, session.is_mariadb)
 
 
 def _run(frontend: Frontend, statement: Statement, text: bytes, sent: int) -> None:

@@ -90,6 +90,27 @@ def test_the_server_runs_what_has_to_be_run_as_it_is(world: World, text: str) ->
     client.gets_nothing()
 
 
+def test_warnings_in_front_are_the_sessions_on_mariadb(world: World) -> None:
+    world.facts.server_version = b"10.11.6-MariaDB"
+    client = client_of(world)
+    refused(client)
+    client.sends(query("SHOW WARNINGS; SELECT a FROM t"))
+    assert b"Unknown command" in client.got()
+    world.backend().gets(query(" SELECT a FROM t"))
+    world.backend().answers(text_resultset([Column(b"a")], [[b"1"]], status=2, deprecate_eof=True))
+    assert numbers(client.got()) == [7, 8, 9, 10]
+
+
+def test_nothing_is_answered_to_a_client_that_may_not_send_several(world: World) -> None:
+    client = world.client(capabilities=NEW_CLIENT & ~int(Capability.MULTI_STATEMENTS))
+    refused(client)
+    client.sends(query("SHOW WARNINGS; SELECT a FROM t"))
+    world.backend().got()
+    client.gets_nothing()
+    world.backend().answers(error(1064))
+    client.gets_error(1064)
+
+
 def begun(world: World, client: FakeClient) -> ServerEnd:
     for text in ("BEGIN", "DO 1/0"):
         client.sends(query(text))
