@@ -21,10 +21,12 @@ from proxy.found_rows import (
     EXPLAINS,
     MAINTAINS,
     WATCHED,
+    after_values,
     changes_rows,
     explained,
     flags_after,
     found_rows_after,
+    is_values,
     may_rule_out_all,
     second_word,
 )
@@ -127,7 +129,7 @@ def classify(text: bytes, lexing: int) -> Statement:
             if ordinary is _EXPLAIN and _is_harmless(text, marks):
                 return _explanation(word, text, heads[1], _tables(text, lexing, found))
             if ordinary is _SELECT:
-                if word == b"with" and changes_rows(text, heads[0]):
+                if is_values(word, text, heads[0]) or (word == b"with" and changes_rows(text, heads[0])):
                     return _compose(text, lexing, found)
                 if not marks:
                     return _SELECT if _tables(text, lexing, found) == USES_TABLE else _SELECT_WITHOUT_TABLE
@@ -335,6 +337,10 @@ def _one(
     if word == b"with" and changes_rows(effects.text[:end], begin):
         effects.found_rows = UNKNOWN_FOUND_ROWS
         effects.flags |= WANTS_FOUND_ROWS
+    elif is_query and is_values(word, effects.text[:end], begin):
+        effects.found_rows = after_values(tokens_of(effects, begin, end), effects.found_rows)
+        if effects.found_rows == UNKNOWN_ON_MARIADB:
+            effects.flags |= WANTS_FOUND_ROWS
 
 
 def _end_of_routine(effects: Effects, begin: int) -> int:

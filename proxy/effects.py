@@ -170,3 +170,22 @@ def tokens_of(effects: Effects, begin: int, end: int) -> list[Token]:
     while tokens and is_symbol(tokens[-1], b";"):
         tokens.pop()
     return tokens
+
+
+_VERBS: Final = frozenset([b"select", b"table", b"values", b"insert", b"replace", b"update", b"delete"])
+
+
+def next_verb(tokens: list[Token], i: int) -> int:
+    """The index of the first verb of a statement outside of parentheses, from ``i`` on: what follows common table expressions. The number of
+    tokens when there is none."""
+    depth = 0
+    while i < len(tokens):
+        token = tokens[i]
+        if is_symbol(token, b"("):
+            depth += 1
+        elif is_symbol(token, b")"):
+            depth -= 1
+        elif depth == 0 and token.word in _VERBS:
+            return i
+        i += 1
+    return i

@@ -1,9 +1,9 @@
 """What FOUND_ROWS() is after statements that are no SELECT, by their text. Pure.
 
 Measured on both servers: most leave it as it was. DO makes it 1 on MySQL; an UPDATE of one table, what it matched, on MySQL, unless no row
-could meet its condition; an INSERT .. SELECT, an UPDATE or DELETE of several tables, or with a subquery, and what EXPLAIN ANALYZE runs, something that only the
-backend knows; DESCRIBE of a table is a SELECT inside. On MariaDB a subquery in SET, or in CREATE TABLE, counts, too; none does that need not
-be run (`SET @a = (SELECT 1)`), so there, too, the backend has to have what was there before.
+could meet its condition; an INSERT .. SELECT, an UPDATE or DELETE of several tables or with a subquery, and what EXPLAIN ANALYZE runs,
+something that only the backend knows; DESCRIBE of a table is a SELECT inside. A subquery in SET, DO, VALUES, or CREATE TABLE counts on MariaDB,
+unless it is a constant; a plain VALUES does not.
 
 MySQL has two numbers: what was counted last, and what FOUND_ROWS() shows, which becomes that at the end of each SELECT, INSERT, UPDATE, DELETE,
 DO, CALL and EXPLAIN. So what a subquery in SET or CREATE TABLE counts shows there after the next INSERT, and what a statement did not count after
@@ -16,6 +16,8 @@ import re
 from typing import Final
 
 from protocol.response import ResponseTracker
+from proxy.effects import at, is_symbol, next_verb
+from proxy.lexer import Token
 from proxy.statement import (
     HIDES_FOUND_ROWS,
     KEPT_FOUND_ROWS,
@@ -71,8 +73,10 @@ _VALUES: Final = re.compile(rb"\b(?:values?|set)\b", re.IGNORECASE)
 _AGGREGATE: Final = re.compile(
     rb"\b(?:max|min|sum|avg|count|group_concat|std\w*|var\w*|bit_\w+|json_\w+agg)\s*\(", re.IGNORECASE
 )
+_COUNTED_VALUES: Final = frozenset([b"union", b"except", b"intersect", b"order"])
 _ONE_DELETED: Final = re.compile(rb"delete\s+(?:low_priority\s+|quick\s+|ignore\s+)*from\b", re.IGNORECASE)
 _CHANGED_WITH: Final = re.compile(rb"\)\s*(?:update|delete)\b", re.IGNORECASE)
+_VALUES_WITH: Final = re.compile(rb"\)\s*values\b", re.IGNORECASE)
 _USING: Final = re.compile(rb"\busing\b", re.IGNORECASE)
 _NEW_TABLE: Final = re.compile(rb"create\s+(?:or\s+replace\s+)?(?:temporary\s+)?table\b", re.IGNORECASE)
 # CREATE TABLE .. TABLE name, CREATE TABLE .. VALUES ROW(..)
@@ -139,6 +143,27 @@ def may_rule_out_all(text: bytes, begin: int) -> bool:
         return False
     columns = [column.rpartition(b".")[2].strip(b" `").lower() for column in _TERMS.findall(simple.group(1))]
     return len(set(columns)) < len(columns)
+
+
+def after_values(tokens: list[Token], found_rows: int) -> int:
+    """`Statement.found_rows` of a query that has VALUES for a verb: ``found_rows``, but MariaDB counts nothing for a VALUES (..) that is not
+    sorted and no part of a UNION or the like."""
+    begin = 0
+    while is_symbol(at(tokens, begin), b"("):
+        begin += 1
+    begin = next_verb(tokens, begin)
+    if at(tokens, begin).word != b"values" or not is_symbol(at(tokens, begin + 1), b"("):
+        # MySQL has VALUES ROW(..)
+        return found_rows
+    words = {token.word for token in tokens[begin + 1 :]}
+    if words & _COUNTED_VALUES:
+        return found_rows
+    return UNKNOWN_ON_MARIADB if b"select" in words else KEPT_FOUND_ROWS
+
+
+def is_values(word: bytes, text: bytes, begin: int) -> bool:
+    """Whether the query that begins there with this word has VALUES for a verb, with or without WITH in front."""
+    return word == b"values" or (word == b"with" and _VALUES_WITH.search(text, begin) is not None)
 
 
 def changes_rows(text: bytes, begin: int) -> bool:

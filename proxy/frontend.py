@@ -55,7 +55,6 @@ from proxy.shared import SESSION_POOLING, Shared
 COM_QUIT: Final = 0x01
 COM_QUERY: Final = 0x03
 COM_PING: Final = 0x0E
-COM_RESET_CONNECTION: Final = 0x1F
 FORWARDED: Final = frozenset({0x02, 0x04, 0x07, 0x08, 0x09, 0x0A, 0x0D})
 """INIT_DB, FIELD_LIST, REFRESH, SHUTDOWN, STATISTICS, PROCESS_INFO, DEBUG: passed on to whatever backend is leased."""
 
@@ -314,8 +313,6 @@ class Frontend(Lessee):
             binary.start_statement_command(self, wire)
         elif command in FORWARDED:
             self.execute(wire)
-        elif command == COM_RESET_CONNECTION:
-            resets.start_reset(self)
         else:
             special.start_rare(self, wire)
 
@@ -329,13 +326,14 @@ class Frontend(Lessee):
 
     def run_command(self, backend: Backend) -> None:
         wire = self.wire
-        if self.command == BEGINS_SESSION:
-            beginning.run(self, backend)
-            return
-        if self.command != COM_QUERY and self.command in EXECUTING and self.executing is not None:
-            wire = binary.run_on_backend(self, backend, self.executing)
-            if not wire:
+        if self.command != COM_QUERY:
+            if self.command in special.OF_SESSION:
+                special.run_of_session(self, backend)
                 return
+            if self.command in EXECUTING and self.executing is not None:
+                wire = binary.run_on_backend(self, backend, self.executing)
+                if not wire:
+                    return
         self.state = RELAYING
         session, track = self.session, self.track
         if session.placed:

@@ -389,7 +389,7 @@ class ChangeUser(Door):
 
 def _changed_user(frontend: Frontend, identity: Identity, session: SessionState) -> None:
     """A new session on the old connection."""
-    # servers leave it; if it is known here
+    # the servers leave it
     session.found_rows = frontend.session.found_rows
     frontend.identity = identity
     frontend.session = session

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from proxy.effects import at, is_symbol
+from proxy.effects import at, is_symbol, next_verb
 from proxy.functions import COMMON, MARIADB, MYSQL
 from proxy.lexer import NAME, ODD_BYTES, SYMBOL, SYSTEM, VARIABLE, WORD, Token, tokenize
 from proxy.pins import PinReason
@@ -76,7 +76,6 @@ LOCAL_SCHEMAS: Final = frozenset([b"information_schema", b"performance_schema", 
 
 _QUERIES: Final = frozenset([b"select", b"table", b"values"])
 _SHOWS: Final = frozenset([b"show", b"explain", b"describe", b"desc"])
-_VERBS: Final = frozenset([b"select", b"table", b"values", b"insert", b"replace", b"update", b"delete"])
 _RESIDUE: Final = (
     READS_INSERT_ID
     | SETS_INSERT_ID
@@ -151,24 +150,9 @@ def _beginning(tokens: list[Token]) -> int:
     while is_symbol(at(tokens, i), b"("):
         i += 1
     word = at(tokens, i).word
-    if word in _QUERIES or (word == b"with" and _verb(tokens, i + 1) in _QUERIES):
+    if word in _QUERIES or (word == b"with" and at(tokens, next_verb(tokens, i + 1)).word in _QUERIES):
         return PROVED
     return SHOWS if word in _SHOWS else NO_QUERY
-
-
-def _verb(tokens: list[Token], i: int) -> bytes:
-    """What follows the common table expressions: the first verb outside of parentheses."""
-    depth = 0
-    while i < len(tokens):
-        token = tokens[i]
-        if is_symbol(token, b"("):
-            depth += 1
-        elif is_symbol(token, b")"):
-            depth -= 1
-        elif depth == 0 and token.word in _VERBS:
-            return token.word
-        i += 1
-    return b""
 
 
 def _by_statement(statement: Statement, is_mariadb: bool) -> int:

@@ -414,7 +414,7 @@ class ResidueKeeper(ConditionsKeeper):
     def restore_residue(self, statement: Statement) -> list[bytes]:
         """Payloads to be run before this statement so that it finds this session's LAST_INSERT_ID(); [] when it does so anyway.
 
-        For statements with ``reads_insert_id``, on whatever backend they are about to run, held ones included. Assumes that they succeed.
+        For statements with ``finds_residue``, on whatever backend they are about to run, held ones included. Assumes that they succeed.
         """
         commands: list[bytes] = []
         statement = self.executed(statement)

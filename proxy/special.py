@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Final
 
 from protocol.errors import ProtocolError
 from protocol.framing import FileReader, frame, payload_of
-from proxy import binary
+from proxy import beginning, binary, resets
 from proxy.binary import COM_STMT_EXECUTE
+from proxy.blame import BEGINS_SESSION
 from proxy.classify import Statement
 from proxy.clearing import wants_mark
-from proxy.conditions import ROW_COUNT, probe_command
+from proxy.conditions import FOUND_ROWS, INSERT_ID, ROW_COUNT, probe_command
 from proxy.executed import asks, with_text
-from proxy.keeping import reads_kept
+from proxy.keeping import commands_before_ours, reads_kept
 from proxy.lessee import (
     ABSORBING_KILL,
     AWAITING_KILL,
+    CAPTURING,
     CHANGING,
     HOLDING,
     KILLING,
@@ -57,6 +59,9 @@ if TYPE_CHECKING:
 COM_PROCESS_KILL: Final = 0x0C
 COM_CHANGE_USER: Final = 0x11
 COM_SET_OPTION: Final = 0x1B
+COM_RESET_CONNECTION: Final = 0x1F
+OF_SESSION: Final = frozenset({BEGINS_SESSION, COM_CHANGE_USER, COM_RESET_CONNECTION})
+"""What is not for the server although it may need a lease: `run_of_session`."""
 INTERRUPTED: Final = 1317
 CONNECTION_KILLED: Final = 1927
 NO_SUCH_THREAD: Final = 1094
@@ -108,8 +113,8 @@ def _answer_residue(frontend: Frontend, wire: bytes, statement: Statement) -> bo
     if statement.kept and reads_kept(session, statement):
         # commands of ours come first, and after them nothing is on the lease (`tidying.rewritten`)
         return False
-    if wants_mark(session, statement):
-        # a command of ours will spoil it, which is known here
+    if wants_mark(session, statement) or (session.insert_id and not session.native & INSERT_ID):
+        # a command of ours will spoil it, or may (`unseen`), which is known here
         session.native &= ~ROW_COUNT
     if statement.flags & GETS_DIAGNOSTICS and statement.inner is None:
         return _get_diagnostics(frontend, wire, statement)
@@ -182,19 +187,43 @@ def start_rare(frontend: Frontend, wire: bytes) -> None:
         if not start_kill(frontend, False, connection_id):
             # a server's own id, or nobody's
             frontend.execute(wire)
-    elif frontend.command == COM_CHANGE_USER:
-        from proxy.login import ChangeUser
-
-        _leave_session(frontend)
-        change = ChangeUser(frontend)
-        frontend.login = change
-        change.start(payload_of(wire))
+    elif frontend.command in (COM_CHANGE_USER, COM_RESET_CONNECTION):
+        if frontend.session.residue & FOUND_ROWS:
+            # the servers leave it to the next session: it is read first
+            frontend.execute(wire)
+        else:
+            _begin_anew(frontend, wire)
     elif frontend.command == COM_SET_OPTION and len(wire) >= 7:
         frontend.execute(wire)
     elif frontend.command == COM_SET_OPTION:
         binary.refuse(frontend, wire, malformed(frontend.shared.facts.is_mariadb))
     else:
         binary.refuse(frontend, wire, unknown_command())
+
+
+def run_of_session(frontend: Frontend, backend: Backend) -> None:
+    """A command of OF_SESSION has the lease that it wanted."""
+    if frontend.command == BEGINS_SESSION:
+        beginning.run(frontend, backend)
+    elif frontend.session.residue & FOUND_ROWS:
+        # for what else it has left nobody can ask any more
+        frontend.session.residue = FOUND_ROWS
+        frontend.state = CAPTURING
+        backend.run(frontend, commands_before_ours(frontend.session), keeps_answers=True)
+    else:
+        _begin_anew(frontend, frontend.wire)
+
+
+def _begin_anew(frontend: Frontend, wire: bytes) -> None:
+    if frontend.command == COM_RESET_CONNECTION:
+        resets.start_reset(frontend)
+        return
+    from proxy.login import ChangeUser
+
+    _leave_session(frontend)
+    change = ChangeUser(frontend)
+    frontend.login = change
+    change.start(payload_of(wire))
 
 
 def _leave_session(frontend: Frontend) -> None:

@@ -20,6 +20,7 @@ from proxy.clearing import FORGETS
 from proxy.conditions import INSERT_ID
 from proxy.residue import insert_id_command
 from proxy.results import text_rows
+from proxy.statement import USES_NO_TABLE
 
 if TYPE_CHECKING:
     from proxy.lessee import Lessee
@@ -127,6 +128,8 @@ def answered(lessee: Lessee, backend: Backend, is_failed: bool) -> None:
 def reads(lessee: Lessee) -> bool:
     """Whether the command may read the insert id unseen, and would find another's, or none."""
     if lessee.session.native & INSERT_ID or lessee.endpoint is None or not lessee.shared.surveys_definitions:
+        return False
+    if lessee.statement.flags & USES_NO_TABLE:
         return False
     text = b""
     if lessee.command == _COM_QUERY:

@@ -556,6 +556,8 @@ def test_a_reset_of_the_session_forgets_statements_and_cursors(world: World) -> 
     client = client_of(world)
     server = open_cursor(world, client)
     client.sends(RESET)
+    server.gets(query("SELECT FOUND_ROWS()"))
+    server.answers(rows(b"0"))
     server.got()
     server.answers(ok())
     server.answers(ok())

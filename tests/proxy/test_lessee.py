@@ -1120,9 +1120,11 @@ def test_what_may_have_to_stay_is_remembered_as_long_as_it_is_there(world: World
     server.answers(error(1054))
     server.answers(ok())
     assert session.residue_text == b"SELECT wrong"
+    server.got()
     client.sends(RESET)
     client.sends(SELECT)
-    server.got()
+    server.gets(query("SELECT FOUND_ROWS()"))
+    server.answers(rows(b"1"))
     server.answers(ok())
     server.answers(ok())
     server.answers(rows(b"1"))

@@ -1550,3 +1550,28 @@ def test_what_asks_for_warnings_does_not_lose_them_for_that(story: Story) -> Non
     found_three(story)
     story.run("SELECT a FROM t", rows([b"1"], [b"2"], warnings=1))
     assert odd(story, b"SHOW WARNINGS") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "found_rows"),
+    [
+        ("VALUES (1),(2)", 3),
+        ("(VALUES (1),(2)) LIMIT 1", 3),
+        ("WITH a AS (SELECT 1) VALUES (1),(2)", 3),
+        ("VALUES ROW(1),ROW(2)", 2),
+        ("VALUES (1),(2) ORDER BY 1", 2),
+        ("(VALUES (1)) UNION (VALUES (2))", 2),
+        ("WITH a AS (SELECT 1) SELECT VALUES(b) FROM (VALUES (1),(2)) c", 2),
+    ],
+)
+def test_plain_values_leave_found_rows_on_mariadb(text: str, found_rows: int, maria: Story) -> None:
+    found_three(maria)
+    maria.run(text, rows([b"1"], [b"2"]))
+    assert (maria.found_rows, maria.residue & FOUND_ROWS) == (found_rows, 0)
+
+
+def test_values_with_a_subquery_may_leave_found_rows(maria: Story) -> None:
+    found_three(maria)
+    assert THREE_WITHOUT_TABLE in restored(maria, "VALUES ((SELECT 1))")
+    maria.run("VALUES ((SELECT 1))", rows([b"1"]))
+    assert maria.residue & FOUND_ROWS

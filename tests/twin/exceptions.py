@@ -90,26 +90,6 @@ _CALL: Final = re.compile(r"\bCALL\b", re.IGNORECASE)
 _CALLING: Final = re.compile(r"\bCALL\b|\bSELECT\b.*\b(counter|note_of|last_id)\(", re.IGNORECASE)
 
 
-def _counts_rows_for_another_user(program: Program, position: int, got: Answers) -> bool:
-    """What only the backend knows: all but a plain query leave it there."""
-    del got
-    if program.server == "mysql":
-        return False
-    steps = [line.step for line in program.lines[: position + 1]]
-    texts = [_run_text(steps, at) for at in range(len(steps))]
-    if not re.search(r"FOUND_ROWS\s*\(", texts[-1], re.IGNORECASE):
-        return False
-    is_changed = False
-    for at in range(position - 1, -1, -1):
-        if isinstance(steps[at], ChangeUser):
-            is_changed = True
-        elif _COUNTING.search(texts[at]):
-            return is_changed
-        elif _COUNTED.match(texts[at]):
-            return False
-    return False
-
-
 def _run_text(steps: Sequence[Step], at: int) -> str:
     """The statement that a step runs, be it prepared."""
     step = steps[at]
@@ -117,13 +97,6 @@ def _run_text(steps: Sequence[Step], at: int) -> str:
         return "" if isinstance(step, Prepare) else text_of(step)
     prepared = [each.text for each in steps[:at] if isinstance(each, Prepare) and each.name == step.name]
     return prepared[-1] if prepared else ""
-
-
-_COUNTING: Final = re.compile(
-    r"\bCALL\b|\bEXECUTE\b|SQL_CALC_FOUND_ROWS|\bOFFSET\b|\bLIMIT\s+\d+,|;|^(?!\s*SELECT\b).*\bSELECT\b",
-    re.IGNORECASE | re.DOTALL,
-)
-_COUNTED: Final = re.compile(r"\s*SELECT\b", re.IGNORECASE)
 
 
 def _executes_with_other_kinds(program: Program, position: int, got: Answers) -> bool:
@@ -224,10 +197,6 @@ KNOWN: Final = (
     KnownDifference(
         "what a routine changed in the session is told with the next OK to clients whose result sets end in an EOF (README, Limits)",
         _is_told_late,
-    ),
-    KnownDifference(
-        "MariaDB keeps FOUND_ROWS() over COM_CHANGE_USER, also where only the backend knows it (README, Limits)",
-        _counts_rows_for_another_user,
     ),
     KnownDifference(
         "MySQL executes with the kinds of parameters of earlier executions; elsewhere those are not known (README, Limits)",
