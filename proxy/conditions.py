@@ -270,8 +270,11 @@ class ConditionsKeeper(VariablesKeeper):
 
     def repeated_count(self) -> int:
         """The warnings in the answer to a command without a statement: on MySQL those of the command before. -1: as the backend says."""
-        if self.is_mariadb or (self.native | self.residue) & DIAGNOSTICS:
+        if self.is_mariadb:
             return -1
+        if (self.native | self.residue) & DIAGNOSTICS:
+            # a COM_STMT_RESET that was answered without the backend has raised none
+            return 0 if self._own_count == 0 else -1
         return self._count()
 
     def _count(self) -> int:

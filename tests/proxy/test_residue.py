@@ -163,6 +163,14 @@ def test_an_error_counts_no_warnings() -> None:
     assert counting(answer, 3) == answer
 
 
+def test_a_reset_of_a_statement_without_the_backend_has_none_to_count(story: Story) -> None:
+    story.run("SELEC", err(1064))
+    story.statement_was_reset()
+    assert story.repeated_count() == 0
+    story.run("DO 1/0", ok(warnings=2))
+    assert story.repeated_count() == -1
+
+
 def test_an_error_of_ours_that_began_no_statement_is_added_on_mysql(story: Story, maria: Story) -> None:
     for each in (story, maria):
         each.run("DO 1/0", ok(warnings=2))
