@@ -112,8 +112,11 @@ class Outcome:
         self.error_message = err.message
 
     def _read_ok(self, chunk: bytes, pos: i64, end: i64, session_track: bool) -> OkPacket | None:
-        """An OK that stands in chunk from the header at pos to end. Returned only if it has SESSION_STATE_CHANGED."""
-        if end - pos == 11 and chunk[pos + 5] < 0xFB and chunk[pos + 6] < 0xFB and chunk[pos + 8] & 0x40 == 0:
+        """An OK that stands in chunk from the header at pos to end. Returned only if it has SESSION_STATE_CHANGED, or is
+        to get it for what is due."""
+        is_late = self.debt is not None and self.debt.is_late
+        is_short = end - pos == 11 and chunk[pos + 5] < 0xFB and chunk[pos + 6] < 0xFB
+        if is_short and chunk[pos + 8] & 0x40 == 0 and not is_late:
             # Two short numbers, status and warnings: by far the most frequent form.
             self.affected_rows = chunk[pos + 5]
             self.insert_id = chunk[pos + 6]
@@ -133,6 +136,9 @@ class Outcome:
             self.any_insert_id = True
         if ok.block is not None:
             self._absorb(parse_changes(ok.block))
+        elif is_late:
+            ok.block = b""
+            ok.status |= _STATE_CHANGED
         return ok if ok.status & _STATE_CHANGED else None
 
     def _read_eof(self, payload: bytes, sticky: int, session_track: bool) -> None:

@@ -287,13 +287,16 @@ class SchemaDebt:
     """The schema that MariaDB has yet to tell a client, unchanged: what has chosen another inside, and back (a view, trigger or function of
     another schema), and could not say so, because its answer ended in an EOF, is told with the next thing that is told."""
 
-    __slots__ = ("is_doubtful", "is_due", "may_grow", "schema")
+    __slots__ = ("is_doubtful", "is_due", "is_late", "is_single", "may_grow", "schema")
 
     def __init__(self) -> None:
         self.is_due: bool = False
         # the server may have a schema to tell that the client would not be told: we have prepared a statement for it again
         self.is_doubtful: bool = False
-        # of the command under way: whether it may have done that, and the schema that it finds
+        # of the command under way: whether it is one statement, which tells it with its own next OK, and has something to tell so
+        self.is_single: bool = False
+        self.is_late: bool = False
+        # whether it may have done that, and the schema that it finds
         self.may_grow: bool = False
         self.schema: bytes = b""
 
@@ -302,12 +305,13 @@ class SchemaDebt:
         if self.may_grow and track is not None and track.schema and _has_schema(split_changes(block)):
             self.is_due = self.is_due or not self.is_doubtful
             self.is_doubtful = False
+            self.is_late = self.is_due and self.is_single
 
     def pay(self, told: bytes) -> bytes:
         """The client is told this block: with the schema, if that is due."""
         if not self.is_due:
             return told
-        self.is_due = False
+        self.is_due = self.is_late = False
         entries = split_changes(told)
         if _has_schema(entries):
             return told
@@ -346,7 +350,7 @@ def translated_changes(block: bytes, track: TrackFilter, debt: SchemaDebt | None
     is_told = bool(passing) or track.tells(block)
     if debt is None:
         return passing, is_told
-    if is_told:
+    if is_told or debt.is_late:
         return debt.pay(passing), True
     debt.note(block, track)
     return b"", False

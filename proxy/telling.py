@@ -40,6 +40,8 @@ def track_of(frontend: Frontend, backend: Backend, track: TrackFilter) -> TrackF
     debt.schema = session.vector.schema or b""
     leaves_schema = _may_leave_schema(frontend)
     debt.may_grow = leaves_schema or frontend.command == COM_QUERY
+    debt.is_single = not frontend.statement.flags & MULTI
+    debt.is_late = False
     if leaves_schema:
         debt.is_doubtful = False
     backend.tracker.debt = debt

@@ -747,6 +747,23 @@ def test_a_schema_at_the_end_of_rows_is_owed_to_an_eof_client() -> None:
     assert tracker.feed(wire_of(sent)) == wire_of(told)
 
 
+@pytest.mark.parametrize("is_single", [True, False])
+@pytest.mark.parametrize("last", [OK, build_ok(status=2, changes=SessionChanges(state_changed=True))])
+def test_a_schema_at_the_end_of_rows_is_told_with_the_last_ok_of_the_statement(
+    is_single: bool, last: bytes
+) -> None:
+    tracker = tracker_for(client_track=DEFAULT_TRACK_FILTER)
+    debt = tracker.debt = SchemaDebt()
+    debt.may_grow, debt.is_single, debt.schema = True, is_single, b"shop"
+    final = build_ok(status=2 | MORE, header=0xFE, changes=SessionChanges(schema=b"shop"))
+    told = build_ok(status=2, changes=SessionChanges(schema=b"shop")) if is_single else OK
+    border, end = build_eof(2 | MORE), build_eof(2 | MORE)
+    got = tracker.feed(wire_of(b"\x01", COLUMN, ROW, final, last))
+    assert got == wire_of(b"\x01", COLUMN, border, ROW, end, told)
+    assert debt.is_due != is_single
+    assert not debt.is_late
+
+
 def test_changes_are_merged_over_results() -> None:
     first = build_ok(status=2 | MORE, changes=SessionChanges([(b"a", b"1")], b"one"))
     second = build_ok(status=2, changes=SessionChanges([(b"a", b"2")], state_changed=True))
