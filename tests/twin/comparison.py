@@ -41,7 +41,9 @@ def difference(program: Program, direct: Played, proxied: Played) -> Difference 
         ]
         if plain[0] == plain[1]:
             continue
-        known = [each for each in KNOWN if each.holds(program, position, proxied.answers)]
+        known = [
+            each for each in KNOWN if each.is_all(*plain) and each.holds(program, position, proxied.answers)
+        ]
         if not known:
             return Difference(position, *[[told(each, capabilities) for each in answer] for answer in plain])
         if not all(each.is_by_itself for each in known):

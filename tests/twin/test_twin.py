@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from bench.servers import Server
+from protocol.packets import build_err, build_ok
+from protocol.session_track import SessionChanges
 from tests.integration.steps import Query
 from tests.twin import comparison
 from tests.twin.generator import kinds_for, seeded
@@ -110,6 +114,29 @@ def test_what_two_direct_connections_would_not_answer_the_same_is_no_smaller_pro
     assert difference is not None
     small, _ = shrunk(leaky, program, difference)
     assert small == selecting("SET rand_seed1 = 5", "SET @a = 9", "SELECT @a + RAND()")
+
+
+TOLD_LATE = dataclasses.replace(
+    selecting("SELECT counter()", "DROP TABLE IF EXISTS x"), server="mysql", client="tracking"
+)
+
+
+@pytest.mark.parametrize(("warnings", "is_found"), [(0, False), (1, True)])
+def test_what_is_told_late_excuses_no_other_difference(warnings: int, is_found: bool) -> None:
+    changes = SessionChanges()
+    changes.schema = b""
+    rows = [b"\1", b"\xfe\0\0\2\0"]
+    direct = Played([rows, [build_ok(status=2, changes=changes)]], {})
+    proxied = Played([rows, [build_ok(status=2, warnings=warnings)]], {})
+    assert (comparison.difference(TOLD_LATE, direct, proxied) is not None) is is_found
+
+
+@pytest.mark.parametrize("code", [1105, 1054])
+def test_only_a_refusal_excuses_what_follows_a_condition_by_a_variable(code: int) -> None:
+    program = selecting("GET DIAGNOSTICS CONDITION @n @x = MYSQL_ERRNO", "SELECT @x")
+    answers = [[build_err(code, b"HY000", b"no")], [b"1"]]
+    found = comparison.difference(program, Played([[b"\0"], [b"2"]], {}), Played(answers, {}))
+    assert (found is None) is (code == 1105)
 
 
 # The grammar
