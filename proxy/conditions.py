@@ -114,7 +114,7 @@ class ConditionsKeeper(VariablesKeeper):
     def see_diagnostics(self, statement: Statement, response: ResponseTracker) -> None:
         """A statement, or what stands for a command that begins none, was answered."""
         flags = statement.flags
-        self.has_stray_schema = self.has_stray_schema or response.is_error
+        self.has_stray_schema = response.is_error
         if flags & ADDS_DIAGNOSTICS and not self.is_mariadb:
             self._see_added(flags, response)
             return

@@ -59,15 +59,24 @@ def test_set_variables(trap: Trap) -> None:
     shown = "SELECT @@sql_mode, @@group_concat_max_len, @@sort_buffer_size, @@div_precision_increment"
     for setting in (
         "SET sql_mode = 'ANSI_QUOTES', @@session.group_concat_max_len = 9, LOCAL sort_buffer_size = 65536",
-        "SET group_concat_max_len = (SELECT MAX(v) FROM t), div_precision_increment := 2 + 5",
         "SET sql_mode = CONCAT('PIPES_AS', '_CONCAT'), SESSION sort_buffer_size = 32768 * 3",
         "SET @@local.group_concat_max_len = 5, sql_mode = DEFAULT",
         # nothing of it or half of it
         "SET group_concat_max_len = 5, missing = 1",
         "SET group_concat_max_len = 6, sql_mode = 'NONSENSE'",
-        "SET group_concat_max_len = (SELECT v FROM t)",
     ):
         assert trap.play(setting, shown, "SHOW WARNINGS", shown) == [""] * 4, setting
+    for counting in (
+        "SET group_concat_max_len = (SELECT MAX(v) FROM t), div_precision_increment := 2 + 5",
+        # an error, after it has counted
+        "SET group_concat_max_len = (SELECT v FROM t)",
+    ):
+        assert trap.play(counting, shown, "SHOW WARNINGS", shown) == [hidden_count(trap), "", "", ""]
+
+
+def hidden_count(trap: Trap) -> str:
+    """What keeps a backend after a SET of a subquery: MySQL has counted its rows, and shows that later."""
+    return "" if trap.is_mariadb else "found-rows"
 
 
 def test_set_is_evaluated_by_the_server(trap: Trap) -> None:
@@ -441,11 +450,6 @@ def test_user_variables(trap: Trap) -> None:
         ("SET @a = 5", "SELECT @a := @a + 1", "SELECT @a", "SELECT @A + 1"),
         ("SELECT v, s FROM t WHERE id = 1 INTO @v, @s", "SELECT @v, @s", b"\x1f", "SELECT @v"),
         (
-            "SET @q = (SELECT MAX(v) FROM t)",
-            "INSERT INTO t (v) VALUES (@q + 1)",
-            "SELECT v FROM t ORDER BY v",
-        ),
-        (
             Prepare("p", "SET @a = ?"),
             Execute("p", (4,)),
             "SELECT @a",
@@ -456,6 +460,10 @@ def test_user_variables(trap: Trap) -> None:
         ("SET @a = 18446744073709551615, @b = -9223372036854775808, @c = ''", "SELECT @a, @b, @c, @a - 1"),
     ):
         assert trap.play(*program) == [""] * len(program), program
+    counted = trap.play(
+        "SET @q = (SELECT MAX(v) FROM t)", "INSERT INTO t (v) VALUES (@q + 1)", "SELECT v FROM t ORDER BY v"
+    )
+    assert counted == [hidden_count(trap), hidden_count(trap), ""]
     kept = trap.play(
         "SET @x = 4",
         "PREPARE p FROM 'SELECT ? + 1'",

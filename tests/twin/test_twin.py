@@ -74,6 +74,22 @@ def test_every_program_finds_the_content_as_new(text: str, server: Server, stage
     assert stage.play(selecting("DO 1"))[0].dump == new
 
 
+@pytest.mark.parametrize(
+    ("text", "flags", "is_known"),
+    [
+        ("SELECT id FROM t WHERE v > 4", 0x22, True),
+        ("SELECT id FROM t WHERE v > 4", 0x03, False),
+        ("SELECT id FROM t", 0x22, False),
+    ],
+)
+def test_only_the_use_of_an_index_may_differ_where_a_condition_chooses_rows(
+    text: str, flags: int, is_known: bool
+) -> None:
+    rows = [b"\1", b"\0011"]
+    direct, proxied = (Played([[*rows, b"\xfe\0\0" + bytes([each]) + b"\0"]], {}) for each in (0x02, flags))
+    assert (comparison.difference(selecting(text), direct, proxied) is None) is is_known
+
+
 class Leaky(Stage):
     """Answers the second of two statements wrongly when the first was there. RAND() without a seed is answered by numbers."""
 
