@@ -135,6 +135,14 @@ def _untold(payload: bytes) -> bytes:
     )
 
 
+def _tells_of_set_statement_again(program: Program, position: int, got: Answers) -> bool:
+    del got
+    texts = [text_of(line.step) for line in program.lines[:position]]
+    is_wanted = any("session_track_state_change" in text.lower() for text in texts)
+    return program.server == "mariadb" and is_wanted and any(_SET_STATEMENT.match(text) for text in texts)
+
+
+_SET_STATEMENT: Final = re.compile(r"\s*SET\s+STATEMENT\b", re.IGNORECASE)
 _CALLING: Final = re.compile(r"\bCALL\b|\bSELECT\b.*\b(counter|note_of|last_id)\(", re.IGNORECASE)
 
 
@@ -238,6 +246,13 @@ _ASKING: Final = re.compile(
 
 
 KNOWN: Final = (
+    KnownDifference(
+        "MariaDB reports what SET STATEMENT has put back with a later write, where all variables are tracked: a client that sets"
+        " session_track_state_change is told of that change (README, Limits)",
+        _tells_of_set_statement_again,
+        is_by_itself=True,
+        is_all=_differ_in_what_is_told,
+    ),
     KnownDifference(
         "GET DIAGNOSTICS CONDITION @n, after the backend has gone to another, is refused (README, Limits)",
         _got_numbered_condition,
