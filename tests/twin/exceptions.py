@@ -161,7 +161,7 @@ def _executes_with_other_kinds(program: Program, position: int, got: Answers) ->
     if not isinstance(executed, Execute) or program.server != "mysql":
         return False
     shape = types = seen = b""
-    is_call = False
+    is_call = is_null_after_text = False
     kinds: set[tuple[type, ...]] = set()
     for line in program.lines[: position + 1]:
         step = line.step
@@ -170,12 +170,17 @@ def _executes_with_other_kinds(program: Program, position: int, got: Answers) ->
             is_call = step.text.upper().startswith("CALL")
             kinds.clear()
         elif isinstance(step, Execute) and step.name == executed.name and step.values:
+            is_null_after_text = any(
+                value is None and any(each[at : at + 1] == (str,) for each in kinds)
+                for at, value in enumerate(step.values)
+            )
             types = step.types() if step.binds else types
             seen = _without_nulls(types, step)
             shape = shape_after(shape, seen)
             kinds.add(tuple(type(value) for value in step.values))
+    # text that is no integer makes a number of the statement's own a double, which a NULL leaves it;
     # the definitions of OUT parameters tell even of NULLs
-    return shape != shape_after(b"", seen) or (is_call and len(kinds) > 1)
+    return shape != shape_after(b"", seen) or is_null_after_text or (is_call and len(kinds) > 1)
 
 
 def _without_nulls(types: bytes, step: Execute) -> bytes:
