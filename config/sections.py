@@ -32,6 +32,7 @@ from config.values import (
     OptionalListenAddress,
     Seconds,
     Size,
+    Weight,
     parse_address,
     parse_socket_path,
 )
@@ -121,6 +122,11 @@ class Upstream(Section):
         pattern=r"^[^\s\"\\]*$",
         description="Its name in logs and metrics.",
         json_schema_extra={"default": "HOST:PORT"},
+    )
+
+    weight: Weight = Field(
+        default=1.0,
+        description="As a reader: its share of the reads, in relation to the others'; 0 for none.",
     )
 
     @model_validator(mode="before")

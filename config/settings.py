@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from config.cluster import Failover, Routing, Topology
 from config.sections import (
     ClientTls,
     ClientTlsMode,
@@ -64,6 +65,9 @@ class Settings(Section):
         json_schema_extra=flag("--drain-timeout"),
     )
     pool: Pool = Pool()
+    topology: Topology = Topology()
+    routing: Routing = Routing()
+    failover: Failover = Failover()
     limits: Limits = Limits()
     client_tls: ClientTls = ClientTls()
     server_tls: ServerTls = ServerTls()

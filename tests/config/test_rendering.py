@@ -48,7 +48,9 @@ def test_effective_settings_show_values_and_origins_without_secrets(tmp_path: Pa
     assert "# certificate is not set" in lines
     tree = tomllib.loads(text)
     assert tree["listen"] == ["127.0.0.1:6033"]
-    assert tree["upstream"] == [{"host": "db", "port": 3306, "role": "writer", "name": "db:3306"}]
+    assert tree["upstream"] == [
+        {"host": "db", "port": 3306, "role": "writer", "name": "db:3306", "weight": 1}
+    ]
     assert tree["users"] == [
         {"name": 'a"\x7f', "password": "****"},
         {"name": "b", "password_env": "PW"},
