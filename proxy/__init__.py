@@ -14,7 +14,7 @@ Pure:
 - what pins cost: `digest` (a statement without its literals), `pin_records` (who is pinned, and was, for how long), `pin_report` (/pins),
   `explain` (how a statement would be treated)
 - the topology: `aurora_names` (hosts), `monitor_queries` (what servers are asked), `observation` (what they answer), `topology` (who is
-  the writer; `topology_actions`: its words); like readers and routing below not joined to the data path yet
+  the writer; `topology_actions`: its words)
 - readers: `lag` (is one near enough?), `fences` (has it what a session must see?), `gtids` (positions), `balance` (which one?), `readers`
   (all of that, for one read)
 - routing: `routing` (writer or reader?), `reads` (what is proved to be a read), `hints` (what clients ask for in comments)
@@ -23,9 +23,9 @@ Pure:
 
 Shells:
 - the data path: `listeners` -> `login` and `admission` (connection phase) -> `frontend` (one client; `special`, `several`, `binary`, `long_data`,
-  `repreparing`, `resets`, `tidying`, `telling`, `idling`, `beginning`, `overwriting`, `unseen`: what is rarer) on top of `lessee` (its dealings with pools; `blame`: what its pins are due to) -> `endpoint` (one server's pool; `jobs`: resets and captures) -> `backend` (one connection to it)
+  `repreparing`, `resets`, `tidying`, `telling`, `idling`, `beginning`, `overwriting`, `unseen`: what is rarer) on top of `lessee` (its dealings with pools; `blame`: what its pins are due to) -> `endpoint` (one server's pool; `endpoint_rules`: its limits; `jobs`: resets and captures) -> `backend` (one connection to it)
 - the slow path: `connector` (opens backends), `aside` (side connections, for KILL and logins while all are leased), `tls`, `rsa`, `tasks`, `paranoid` (dirties backends, for debugging)
-- `monitor`: looks at the servers
+- `monitor`: looks at the servers; `cluster`: brings endpoints and pools to what the topology says
 - the process: `cli` -> `app`, `shared` (what all sessions use), `snapshot`, `admin`, `metrics`, `logs`, `version`
 
 Five words: a *session* is one client's conversation and outlives any *lease*, its exclusive right to a *backend*; a *pin* is a reason

@@ -31,6 +31,7 @@ from proxy.backend import Backend, Owner
 from proxy.credentials import Credential
 from proxy.endpoint import Endpoint, Waiter
 from proxy.identity import Identity
+from proxy.pool_actions import PoolMoved
 from proxy.reasons import CloseReason
 from proxy.replies import Failure, access_denied, lost, refused_by_server
 from proxy.session import SessionState
@@ -284,6 +285,9 @@ class Admission:
             return
         visit = Visit(endpoint, identity, shared.loop, wants_fresh)
         backend = await visit.lease()
+        while backend is None:
+            visit = Visit(shared.choose(self.is_reader), identity, shared.loop, wants_fresh)
+            backend = await visit.lease()
         try:
             await visit.prepare(backend, self._vector())
         finally:
@@ -335,8 +339,8 @@ class Visit(Owner):
         self._done: asyncio.Future[bool] | None = None
         self._lost: str | None = None
 
-    async def lease(self) -> Backend:
-        """Wait for the backend. Raises Failure."""
+    async def lease(self) -> Backend | None:
+        """Wait for the backend; None when another endpoint is to be asked for one. Raises Failure."""
         ticket = self.ticket
         backend = self.endpoint.acquire(ticket)
         if backend is None:
@@ -346,6 +350,8 @@ class Visit(Owner):
             except BaseException:
                 self.endpoint.cancel(ticket)
                 raise
+            if isinstance(ticket.error, PoolMoved):
+                return None
             if ticket.error is not None:
                 raise self.endpoint.failure_of(ticket)
             member = ticket.member

@@ -11,6 +11,7 @@ import os
 import resource
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -18,7 +19,7 @@ from typing import Final
 
 import uvloop
 
-from config.sections import PoolMode, User
+from config.sections import PoolMode, Upstream, User
 from config.settings import Settings
 from protocol.auth import Verifier
 from protocol.errors import ProtocolError
@@ -28,10 +29,12 @@ from protocol.packets import parse_err
 from proxy import idling, logs, tls
 from proxy.admin import Admin
 from proxy.classify import StatementCache
+from proxy.cluster import Cluster, is_static
 from proxy.connector import Facts, Target
 from proxy.counters import Counters
 from proxy.credentials import Credential, Credentials
-from proxy.endpoint import Endpoint, EndpointRules
+from proxy.endpoint import Endpoint
+from proxy.endpoint_rules import EndpointRules
 from proxy.lessee import READY
 from proxy.listeners import Listener, ListenError
 from proxy.login import Doorway
@@ -48,6 +51,7 @@ PROBE_LIMIT: Final = 1.0
 """Seconds between attempts to read a server's greeting at the start: doubled up to the limit."""
 KILL_TIME: Final = 1.0
 """Seconds that the last KILLs may take after `drain_timeout`."""
+LEAVING: Final = "draining"
 GREETING_LIMIT: Final = 65536
 RESERVED_DESCRIPTORS: Final = 64
 POOL_MODES: Final = {
@@ -81,6 +85,7 @@ class Process:
         self.stopping = asyncio.Event()
         self.signals = 0
         self.shared: Shared | None = None
+        self._server_tls: ssl.SSLContext | None = None
         self._tick_timer: asyncio.TimerHandle | None = None
 
     async def serve(self) -> int:
@@ -88,7 +93,8 @@ class Process:
         loop = asyncio.get_running_loop()
         shared = self.shared = self._make_shared(loop)
         await asyncio.to_thread(shared.key_pair.public_key_pem)
-        self._make_endpoints(shared, loop)
+        self._server_tls = tls.server_side(self.settings.server_tls)
+        self._make_endpoints(shared)
         try:
             self._listen(shared)
             page_server = await self._serve_pages(shared)
@@ -100,12 +106,16 @@ class Process:
             loop.add_signal_handler(number, self._signalled)
         for endpoint in shared.endpoints():
             spawn(self._learn_greeting(endpoint), name=f"greeting of {endpoint.name}")
+        looking = None if shared.cluster is None else spawn(shared.cluster.run(), name="cluster")
         self._tick()
         for listener in self.listeners:
             listener.start()
         self._log_start(page_server)
         await self.stopping.wait()
         await self._drain(shared)
+        if looking is not None and shared.cluster is not None:
+            looking.cancel()
+            await shared.cluster.stop()
         if self._tick_timer is not None:
             self._tick_timer.cancel()
         if page_server is not None:
@@ -147,35 +157,45 @@ class Process:
             )
         return max(1, min(settings.limits.max_clients, room))
 
-    def _make_endpoints(self, shared: Shared, loop: asyncio.AbstractEventLoop) -> None:
-        settings = self.settings
-        context = tls.server_side(settings.server_tls)
-        demand = tls.demand_on_servers(settings.server_tls)
-        rules = EndpointRules(settings)
-        for upstream in settings.upstream:
-            target = Target(
-                name=upstream.name,
-                host=upstream.host or "localhost",
-                port=upstream.port,
-                socket=upstream.socket,
-                tls_mode=demand if upstream.socket is None else "disabled",
-                tls_context=context,
-                connect_timeout=settings.pool.connect_timeout,
-            )
-            endpoint = Endpoint(
-                target,
-                upstream.role.value,
-                rules,
-                self.facts,
-                shared.credentials,
-                self.counters,
-                _attributes(),
-                shared.facts_known,
-                loop,
-            )
-            endpoint.log = logs.get_logger("endpoints")
-            shared.surveys_definitions = True
+    def _make_endpoints(self, shared: Shared) -> None:
+        shared.surveys_definitions = True
+        for upstream in self.settings.upstream:
+            endpoint = self._make_endpoint(upstream)
             (shared.readers if upstream.role.value == "reader" else shared.writers).append(endpoint)
+        if not is_static(self.settings):
+            shared.cluster = Cluster(self.settings, shared, self._start_endpoint)
+
+    def _make_endpoint(self, upstream: Upstream) -> Endpoint:
+        settings, shared = self.settings, self.shared
+        assert shared is not None
+        target = Target(
+            name=upstream.name,
+            host=upstream.host or "localhost",
+            port=upstream.port,
+            socket=upstream.socket,
+            tls_mode=tls.demand_on_servers(settings.server_tls) if upstream.socket is None else "disabled",
+            tls_context=self._server_tls,
+            connect_timeout=settings.pool.connect_timeout,
+        )
+        endpoint = Endpoint(
+            target,
+            upstream.role.value,
+            EndpointRules(settings),
+            self.facts,
+            shared.credentials,
+            self.counters,
+            _attributes(),
+            shared.facts_known,
+            shared.loop,
+        )
+        endpoint.log = logs.get_logger("endpoints")
+        return endpoint
+
+    def _start_endpoint(self, upstream: Upstream) -> Endpoint:
+        """One that was not configured."""
+        endpoint = self._make_endpoint(upstream)
+        spawn(self._learn_greeting(endpoint), name=f"greeting of {endpoint.name}")
+        return endpoint
 
     def _listen(self, shared: Shared) -> None:
         settings = self.settings
@@ -210,7 +230,7 @@ class Process:
         """Read the server's greeting, so that clients can be greeted as it would, and again whenever it does not answer: who sends clients
         elsewhere because of /readyz must hear when it is back, although no client asks for it."""
         delay = PROBE_BASE
-        while not self.stopping.is_set():
+        while not self.stopping.is_set() and endpoint.core.state != LEAVING:
             if not endpoint.is_answering:
                 failure = await read_greeting(endpoint.target, self.facts)
                 if failure is None:

@@ -38,7 +38,7 @@ def start(frontend: Frontend) -> None:
     """The client is in. Its commands wait until that statement has run, if there may be one."""
     shared = frontend.shared
     user = frontend.identity.credential.user
-    endpoints = shared.readers if frontend.is_reader_listener else shared.writers
+    endpoints = (shared.readers if frontend.is_reader_listener else []) or shared.writers
     if any([endpoint.may_begin(user) for endpoint in endpoints]):
         frontend.command = BEGINS_SESSION
         frontend.statement = NOTHING

@@ -69,6 +69,13 @@ class Credentials:
         """The configured credential of `user`, else the learnt one."""
         return self._configured.get(user) or self._learnt.get(user)
 
+    def first(self) -> Credential | None:
+        """With a password: of those that were learnt the first that is not forgotten, else one of the configuration."""
+        for credential in (*self._learnt.values(), *self._configured.values()):
+            if credential.password is not None:
+                return credential
+        return None
+
     def learn(self, credential: Credential) -> None:
         """Remember a credential that a server has accepted just now."""
         if credential.user not in self._configured:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from mypy_extensions import mypyc_attr
 
@@ -18,6 +18,7 @@ from proxy.conditions import INSERT_ID, SOILED
 from proxy.connector import Facts, Target, open_backend
 from proxy.counters import Counters
 from proxy.credentials import Credential, Credentials
+from proxy.endpoint_rules import EndpointRules
 from proxy.identity import IGNORE_SPACE, Identity, PoolKey
 from proxy.jobs import Capturing, Cleaning
 from proxy.paranoid import Strangers
@@ -32,13 +33,13 @@ from proxy.tasks import spawn
 from proxy.variables import CAPTURED
 from proxy.vector import SPOILT_SCHEMA, Vector
 
-if TYPE_CHECKING:
-    from config.settings import Settings
-
 COM_QUERY: Final = b"\x03"
 IN_TRANSACTION: Final = "in transaction"
 PINNED: Final = "pinned"
 RUNNING: Final = "running"
+LOSSES: Final = 3
+LOSSES_TIME: Final = 1.0
+"""So many backends lost within so many seconds of each other: it may be the server."""
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -103,34 +104,6 @@ class LeaverOfWarnings(Leaver):
         return capture_commands(INSERT_ID | SOILED)
 
 
-class EndpointRules:
-    """The limits of one endpoint's pool, seconds and counts."""
-
-    __slots__ = (
-        "acquire_timeout",
-        "age_jitter",
-        "idle_timeout",
-        "is_paranoid",
-        "max_age",
-        "max_opening",
-        "max_prepared",
-        "max_size",
-        "min_idle",
-    )
-
-    def __init__(self, settings: Settings) -> None:
-        pool = settings.pool
-        self.max_size: int = pool.size
-        self.min_idle: int = pool.min_idle
-        self.acquire_timeout: float = pool.acquire_timeout
-        self.idle_timeout: float = pool.idle_timeout
-        self.max_age: float = pool.max_age
-        self.age_jitter: float = pool.age_jitter
-        self.max_opening: int = pool.max_opening
-        self.max_prepared: int = pool.max_prepared
-        self.is_paranoid: bool = pool.paranoid
-
-
 class Endpoint(LossListener):
     """One server: its pool, and the way to it."""
 
@@ -150,9 +123,13 @@ class Endpoint(LossListener):
         "last_failure",
         "log",
         "loop",
+        "losses",
+        "lost_at",
         "max_prepared",
         "name",
+        "normal_wait",
         "role",
+        "sentinel",
         "side_lock",
         "strangers",
         "target",
@@ -195,6 +172,13 @@ class Endpoint(LossListener):
         self.jobs: dict[Backend, float] = {}
         # raised when the server turns out to have begun anew: what older backends had prepared is gone
         self.epoch: int = 0
+        # who is told of signs that the server is no longer what it was (`cluster`): (endpoint, signal); None: nobody
+        self.sentinel: Any = None
+        # backends lost one soon after the other, and when the last was
+        self.losses: int = 0
+        self.lost_at: float = 0.0
+        # seconds for which tickets wait when the pool is not paused
+        self.normal_wait: float = rules.acquire_timeout
         # statements prepared on one backend, if the server has room
         self.max_prepared: int = rules.max_prepared
         # held by whoever has a side connection (`aside`)
@@ -273,6 +257,8 @@ class Endpoint(LossListener):
 
     def discard(self, backend: Backend, reason: CloseReason) -> None:
         """Give a backend back by closing it."""
+        if reason is CloseReason.LOST:
+            self._count_loss()
         self._execute(self.core.discard(backend, self.loop.time(), reason))
 
     def watch(self, backend: Backend) -> None:
@@ -309,6 +295,39 @@ class Endpoint(LossListener):
         if self.log is not None:
             self.log.warning("server lost prepared statements", endpoint=self.name, epoch=self.epoch)
         self.retire_all()
+
+    # What the cluster does with it
+
+    def pause(self, hold: float) -> None:
+        """Grant nothing: who waits, and who comes, waits for so many seconds from now."""
+        self.core.acquire_timeout = hold
+        self._execute(self.core.pause(self.loop.time()))
+        self._execute(self.core.send_away())
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        self.core.acquire_timeout = self.normal_wait
+        self._execute(self.core.resume(self.loop.time()))
+
+    def leave_role(self) -> None:
+        """It is no longer for those who use it: what their sessions left here is captured, no backend of before is used again, and who
+        waits asks elsewhere."""
+        moved = self.core.send_away()
+        self.resume()
+        self.retire_all()
+        self._execute(moved)
+
+    def _count_loss(self) -> None:
+        """Of several backends lost within LOSSES_TIME the sentinel hears."""
+        if self.sentinel is None:
+            return
+        now = self.loop.time()
+        if now - self.lost_at > LOSSES_TIME:
+            self.losses = 0
+        self.lost_at = now
+        self.losses += 1
+        if self.losses == LOSSES:
+            self.sentinel.lost_backends(self)
 
     def may_begin(self, user: bytes) -> bool:
         """Whether a session of this user may begin with a statement, as far as is known."""
@@ -398,6 +417,7 @@ class Endpoint(LossListener):
         if isinstance(claim, Holder):
             claim.capture_failed(backend)
         self.last_failure = cause
+        self._count_loss()
         self._execute(self.core.lost(backend, self.loop.time(), CloseReason.LOST))
 
     # What the rest of the process asks

@@ -42,6 +42,7 @@ from proxy.lexer import ODD_BYTES
 from proxy.overwriting import overwrites as overwrites_state
 from proxy.pin_records import SessionPins
 from proxy.pins import PinReason
+from proxy.pool_actions import PoolMoved
 from proxy.pool_states import RESETTING as RESETTING_MEMBER
 from proxy.prepared import Prepared
 from proxy.reasons import CloseReason
@@ -261,6 +262,10 @@ class Lessee(Holder):
     def woken(self, ticket: LeaseTicket) -> None:
         """The pool has decided about our ticket."""
         if self.state != WAITING:
+            return
+        if isinstance(ticket.error, PoolMoved):
+            self.endpoint, self.state = None, READY
+            self.run_elsewhere()
             return
         self.shared.counters.observe_wait(self.shared.loop.time() - ticket.enqueued_at)
         member = ticket.member

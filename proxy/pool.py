@@ -9,7 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 
-from proxy.pool_actions import AcquireTimeout, Action, OpenFailed, PoolClosed, PoolDraining, PoolSnapshot
+from proxy.pool_actions import (
+    AcquireTimeout,
+    Action,
+    OpenFailed,
+    PoolClosed,
+    PoolDraining,
+    PoolMoved,
+    PoolSnapshot,
+)
 from proxy.pool_settle import (
     NO_ACTIONS,
     POOL_CLOSED,
@@ -334,6 +342,13 @@ class PoolCore(Settling):
                 self._grant(member, ticket, now)
         return self._settled(now)
 
+    def send_away(self) -> list[Action]:
+        """All who wait leave with PoolMoved, in the order in which they came."""
+        moved = PoolMoved()
+        for ticket in sorted(self._waiters.all(), key=_arrival):
+            self._refuse(ticket, moved)
+        return self._taken()
+
     def drain(self, now: float) -> list[Action]:
         """Refuse all who wait or come, close what is not leased now and the rest at its release: then `size` is 0."""
         if self._state < POOL_DRAINING:
@@ -510,6 +525,10 @@ class PoolCore(Settling):
 def _expect(member: Member, state: int) -> None:
     if member.state != state:
         raise PoolStateError(f"expected a member that is {STATE_NAMES[state]}, got {member!r}")
+
+
+def _arrival(ticket: Ticket) -> int:
+    return ticket.order
 
 
 def _claimed(ticket: Ticket) -> Member | None:

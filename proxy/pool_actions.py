@@ -150,3 +150,9 @@ class PoolClosed:
     """The pool is closed."""
 
     __slots__ = ()
+
+
+class PoolMoved:
+    """This is no longer the pool to wait for: who still wants a member asks anew, and may be sent to another."""
+
+    __slots__ = ()

@@ -160,6 +160,8 @@ def of_ticket(error: object, endpoint: str, holders: str) -> Failure:
     if isinstance(error, AcquireTimeout):
         if error.cause is not None:
             return _of_cause(error.cause, endpoint)
+        if error.snapshot.state == "paused":
+            return unreachable(endpoint, f"no server was the writer for {error.waited:.1f} s; see /state")
         return Failure(
             ErrorCode.CON_COUNT_ERROR,
             f"{PREFIX}no server connection became free within {error.waited:.1f} s: {holders}. "

@@ -18,6 +18,7 @@ from proxy.sources import Sources
 
 if TYPE_CHECKING:
     from proxy.classify import StatementCache
+    from proxy.cluster import Cluster
     from proxy.connector import Facts
     from proxy.endpoint import Endpoint
     from proxy.frontend import Frontend
@@ -38,6 +39,7 @@ class Shared:
 
     __slots__ = (
         "acquire_timeout",
+        "cluster",
         "counters",
         "credentials",
         "delays",
@@ -57,6 +59,7 @@ class Shared:
         "max_packet",
         "next_id",
         "now",
+        "others",
         "pins",
         "pool_mode",
         "proof_locks",
@@ -118,6 +121,10 @@ class Shared:
         self.sources: Sources = Sources()
         self.writers: list[Endpoint] = []
         self.readers: list[Endpoint] = []
+        # those that are neither now: not known yet, not reachable, or leaving
+        self.others: list[Endpoint] = []
+        # who is what, when the servers say so and not the configuration
+        self.cluster: Cluster | None = None
         # sessions by their connection id
         self.frontends: dict[int, Frontend] = {}
         # the clock, as of the last tick
@@ -170,10 +177,13 @@ class Shared:
 
     def endpoints(self) -> list[Endpoint]:
         """Every endpoint, writers first."""
-        return self.writers + self.readers
+        return self.writers + self.readers + self.others
 
     def choose(self, is_reader: bool) -> Endpoint:
-        """The endpoint for a session's next lease: the writer, or the reader with the fewest leases, in turns among equals."""
+        """The endpoint for a session's next lease: the writer, or the reader with the fewest leases, in turns among equals. Where the servers
+        themselves say who is what, a reader that is near enough."""
+        if is_reader and self.cluster is not None and self.cluster.is_known:
+            return self.cluster.for_reader_listener()
         candidates = self.readers if is_reader else self.writers
         if len(candidates) == 1:
             return candidates[0]

@@ -65,6 +65,8 @@ class Snapshot:
             if endpoints and not any(endpoint.is_answering for endpoint in endpoints):
                 causes = "; ".join(f"{endpoint.name}: {endpoint.last_failure}" for endpoint in endpoints)
                 found.append(f"no {role} answers ({causes})")
+        if shared.cluster is not None and shared.cluster.is_paused:
+            found.append("no server is the writer now; see /state")
         return found
 
     def state(self) -> Mapping[str, object]:
@@ -84,6 +86,7 @@ class Snapshot:
                 "with_lease_or_waiting": len(attached),
             },
             "pinned": self.pinned_sessions(),
+            "topology": {"kind": "static"} if shared.cluster is None else shared.cluster.state(),
             "endpoints": self.endpoint_snapshots(),
             "sessions": [self._session(frontend) for frontend in attached[:LONGEST_LIST]],
         }

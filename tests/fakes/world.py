@@ -14,7 +14,8 @@ from proxy.classify import StatementCache
 from proxy.connector import Facts, Target
 from proxy.counters import Counters
 from proxy.credentials import Credential, Credentials
-from proxy.endpoint import Endpoint, EndpointRules
+from proxy.endpoint import Endpoint
+from proxy.endpoint_rules import EndpointRules
 from proxy.frontend import Frontend
 from proxy.login import Doorway, Login
 from proxy.shared import TRANSACTION_POOLING, Shared

@@ -1,0 +1,420 @@
+"""The servers of one cluster as the pools use them: joins the monitor and the topology core to the endpoints.
+
+The core says who is what; `Cluster.arrange` brings `Shared.writers`, `Shared.readers` and the pools to that whenever it has said something. It looks
+at the core's state and not at the single actions, so that it does not matter how often it is called.
+
+- The *seat* is the endpoint that `Shared.writers` has: the present writer's, or the last one's while there is none. While the writer's role is paused
+  its pool grants nothing, and clients wait there for `failover.hold`. When another takes the seat, whoever waits asks anew and is sent to it.
+- An endpoint that has lost its role gives up its backends as they become free; what sessions had parked there is captured, so that it follows them.
+- Until the servers have been heard, all is as configured: also for as long as nobody has logged in whose name and password could be borrowed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from time import monotonic
+from typing import Final
+
+from config import cluster as settings_of
+from config.sections import Upstream
+from config.settings import Settings
+from proxy import tls
+from proxy.aurora_names import aurora_name, instance_host
+from proxy.balance import TokenBucket
+from proxy.credentials import Credentials
+from proxy.endpoint import Endpoint
+from proxy.fences import NEVER, SessionView
+from proxy.logs import get_logger
+from proxy.monitor import PATIENT, Account, LookFailed, Monitor, Place, Watch, Way
+from proxy.observation import Observation
+from proxy.readers import BOUNDED, EVENTUAL, SESSION, ReaderTable
+from proxy.shared import Shared
+from proxy.topology import TopologyCore, TopologyState
+from proxy.topology_actions import Action, ActionKind, Cause, ClusterKind, ServerRole, Signal
+
+PROBE: Final = 0.25
+"""Seconds between two attempts to learn what kind of cluster it is, or to find somebody whose credentials can be borrowed."""
+BURST: Final = 0.1
+"""Seconds of `routing.fallback_rate` that may come at once."""
+CONSISTENCIES: Final = {
+    settings_of.Consistency.EVENTUAL: EVENTUAL,
+    settings_of.Consistency.SESSION: SESSION,
+    settings_of.Consistency.BOUNDED: BOUNDED,
+}
+
+
+def is_static(settings: Settings) -> bool:
+    """Whether roles are as configured, whatever the servers say: nothing of this module is needed then."""
+    kind = settings.topology.kind
+    return kind is settings_of.ClusterKind.STATIC or (
+        kind is settings_of.ClusterKind.AUTO and len(settings.upstream) == 1
+    )
+
+
+class Cluster:
+    """All servers of one process, and what they are used for now."""
+
+    def __init__(
+        self, settings: Settings, shared: Shared, make_endpoint: Callable[[Upstream], Endpoint]
+    ) -> None:
+        """``make_endpoint``: makes one and starts what it needs."""
+        routing = settings.routing
+        self.settings: Final = settings
+        self.table: Final = ReaderTable(
+            max_lag=routing.max_lag,
+            interval=settings.topology.interval,
+            warm_up=routing.warm_up,
+            consistency=CONSISTENCIES[routing.consistency],
+            writer_weight=routing.writer_weight,
+        )
+        self.fallback: Final = TokenBucket(routing.fallback_rate, routing.fallback_rate * BURST)
+        self.core: TopologyCore | None = None
+        self.monitor: Monitor | None = None
+        self.endpoints: Final[dict[str, Endpoint]] = {}
+        # why it is not known yet what kind of cluster this is, in words
+        self.trouble: str = ""
+        self.is_paused: bool = False
+        self._shared: Final = shared
+        self._make_endpoint: Final = make_endpoint
+        self._log: Final = get_logger("topology")
+        for endpoint in shared.endpoints():
+            self._adopt(endpoint)
+        for upstream in settings.upstream:
+            if not _is_seed(upstream):
+                self.table.add(upstream.name, upstream.weight)
+
+    # From start to end
+
+    async def run(self) -> None:
+        """Learn what kind of cluster it is, then watch it. Returns when the monitor has started."""
+        kind = await self._learn_kind()
+        topology = self.settings.topology
+        core = self.core = TopologyCore(
+            kind,
+            interval=topology.interval,
+            panic_interval=topology.panic_interval,
+            patience=2 * topology.timeout,
+            discovers=self._template() is not None,
+        )
+        places = []
+        for upstream in self.settings.upstream:
+            place = place_of(upstream)
+            core.add(upstream.name, address=(place.host, place.port), is_seed=_is_seed(upstream))
+            places.append((upstream.name, place))
+        self.monitor = Monitor(
+            core,
+            self._way(),
+            account=self.account,
+            carry_out=self.carry_out,
+            observe=self.observe,
+            place_of=self._place_of_instance,
+            lag_interval=topology.lag_interval,
+        )
+        self._log.info("cluster", kind=kind.value, servers=[name for name, _ in places])
+        self.monitor.start(places)
+
+    async def stop(self) -> None:
+        """End all looks."""
+        if self.monitor is not None:
+            await self.monitor.stop()
+
+    async def _learn_kind(self) -> ClusterKind:
+        wanted = self.settings.topology.kind
+        while True:
+            delay = PROBE
+            account = self.account()
+            if account is None:
+                self._say_trouble("nobody has logged in whose name and password could be used for the looks")
+            elif wanted is not settings_of.ClusterKind.AUTO:
+                return ClusterKind(wanted.value)
+            else:
+                for upstream in self.settings.upstream:
+                    watch = Watch(upstream.name, place_of(upstream), self._way())
+                    try:
+                        return await watch.find_kind(account)
+                    except LookFailed as failure:
+                        self._say_trouble(f"{upstream.name}: {failure}")
+                        if failure.cause in (Cause.DENIED, Cause.NOT_UNDERSTOOD):
+                            delay = PATIENT
+                    finally:
+                        watch.close()
+            await asyncio.sleep(delay)
+
+    def _say_trouble(self, text: str) -> None:
+        if text != self.trouble:
+            self.trouble = text
+            self._log.info("kind of cluster not known yet: roles are as configured", reason=text)
+
+    def _way(self) -> Way:
+        settings = self.settings
+        mode = tls.demand_on_servers(settings.server_tls)
+        return Way(
+            timeout=settings.topology.timeout,
+            tls=tls.server_side(settings.server_tls) if mode != "disabled" else None,
+            requires_tls=mode == "required",
+            heartbeat=settings.topology.heartbeat,
+        )
+
+    def account(self) -> Account | None:
+        """Who looks."""
+        topology = self.settings.topology
+        if topology.monitor_user is not None:
+            password = topology.monitor_password
+            return Account(topology.monitor_user, "" if password is None else password.get_secret_value())
+        return borrowed(self._shared.credentials) if topology.borrow_credentials else None
+
+    # Where servers are
+
+    def _template(self) -> str | None:
+        """Host names of Aurora's instances."""
+        template = self.settings.topology.host_template
+        for upstream in self.settings.upstream:
+            name = aurora_name(upstream.host or "")
+            if template is None and name is not None:
+                template = name.template
+        return template
+
+    def _instance(self, server_id: str) -> Upstream | None:
+        template = self._template()
+        host = None if template is None else instance_host(template, server_id)
+        if host is None:
+            return None
+        return Upstream(name=server_id, host=host, port=self.settings.upstream[0].port)
+
+    def _place_of_instance(self, server_id: str) -> Place | None:
+        upstream = self._instance(server_id)
+        return None if upstream is None else place_of(upstream)
+
+    # What the monitor says
+
+    def observe(self, name: str, seen: Observation) -> None:
+        """A server was looked at."""
+        core = self.core
+        assert core is not None
+        is_writer = core.writer is not None and core.writer.name == name and seen.is_writer
+        self.table.observed(name, seen, is_writer)
+
+    def carry_out(self, action: Action) -> None:
+        """The core has decided something."""
+        kind, name = action.kind, action.name
+        if kind is ActionKind.ADD:
+            self._add(name, action.server_id)
+        elif kind is ActionKind.REMOVE:
+            self._remove(name)
+        elif kind is ActionKind.RAISE_EPOCH:
+            self.table.raise_epoch(name, action.epoch)
+            if name in self.endpoints:
+                self.endpoints[name].raise_epoch()
+        self.arrange()
+
+    def _add(self, name: str, server_id: str) -> None:
+        upstream = self._instance(server_id)
+        if upstream is not None and name not in self.endpoints:
+            self._adopt(self._make_endpoint(upstream))
+            self.table.add(name)
+
+    def _adopt(self, endpoint: Endpoint) -> None:
+        self.endpoints[endpoint.name] = endpoint
+        endpoint.sentinel = self
+
+    def _remove(self, name: str) -> None:
+        endpoint = self.endpoints.pop(name, None)
+        self.table.remove(name)
+        if endpoint is not None:
+            self._take_away(endpoint)
+
+    def _take_away(self, endpoint: Endpoint) -> None:
+        shared = self._shared
+        shared.readers = [each for each in shared.readers if each is not endpoint]
+        shared.others = [each for each in shared.others if each is not endpoint]
+        endpoint.leave_role()
+        endpoint.drain()
+        if endpoint.core.size:
+            # it is looked after until the last lease is over
+            shared.others.append(endpoint)
+
+    # What is done about it
+
+    def arrange(self) -> None:
+        """Bring endpoints and pools to what the core says."""
+        core = self.core
+        if core is None:
+            return
+        if core.state is not TopologyState.UNKNOWN:
+            self._seat_writer(core)
+            self._place_readers(core)
+        self._pause(self._must_wait(core))
+
+    def _seat_writer(self, core: TopologyCore) -> None:
+        shared = self._shared
+        writer = None if core.writer is None else self.endpoints.get(core.writer.name)
+        former = shared.writers[0] if shared.writers else None
+        if writer is None or writer is former:
+            return
+        self.table.writer_changed()
+        self.table.writer.name = writer.name
+        shared.writers = [writer]
+        shared.readers = [each for each in shared.readers if each is not writer]
+        writer.retire_all()
+        if self.is_paused:
+            self.is_paused = False
+        if former is not None:
+            former.leave_role()
+
+    def _place_readers(self, core: TopologyCore) -> None:
+        shared = self._shared
+        former = shared.readers
+        readers: list[Endpoint] = []
+        others = [each for each in shared.others if self._is_leaving(each)]
+        for name, endpoint in self.endpoints.items():
+            member = core.members.get(name)
+            role = ServerRole.NONE if member is None else member.role
+            endpoint.role = role.value
+            is_reader = role is ServerRole.READER and endpoint not in shared.writers
+            if member is not None:
+                self.table.set_role(name, is_reader, member.epoch, monotonic())
+            if endpoint not in shared.writers:
+                (readers if is_reader else others).append(endpoint)
+        if readers != former or others != shared.others:
+            shared.readers, shared.others = readers, others
+            for endpoint in former:
+                if endpoint in others:
+                    endpoint.leave_role()
+
+    def _is_leaving(self, endpoint: Endpoint) -> bool:
+        """Whether it was removed and has leases left."""
+        return self.endpoints.get(endpoint.name) is not endpoint and endpoint.core.size > 0
+
+    def _must_wait(self, core: TopologyCore) -> bool:
+        """Whether clients of the writer wait. At the start the configured one is used until it, or all together, say otherwise."""
+        if ServerRole.WRITER not in core.paused:
+            return False
+        if core.state is not TopologyState.UNKNOWN:
+            return True
+        writers = self._shared.writers
+        member = core.members.get(writers[0].name) if writers else None
+        is_none = member is not None and member.seen is not None and not member.seen.is_writer
+        return bool(core.problem) or is_none
+
+    def _pause(self, is_paused: bool) -> None:
+        if is_paused == self.is_paused:
+            return
+        self.is_paused = is_paused
+        for endpoint in self._shared.writers:
+            if is_paused:
+                endpoint.pause(self.settings.failover.hold)
+            else:
+                endpoint.resume()
+
+    # What the data path says
+
+    def suspected(self, endpoint: Endpoint, signal: Signal) -> None:
+        """A session noticed something of a server."""
+        if self.monitor is not None:
+            self.monitor.suspected(endpoint.name, signal)
+
+    def lost_backends(self, endpoint: Endpoint) -> None:
+        """Several of its backends were lost at about the same time."""
+        self.suspected(endpoint, Signal.LOST_BACKENDS)
+
+    # What the data path asks
+
+    @property
+    def is_known(self) -> bool:
+        """Whether roles are what the servers say, and no longer as configured."""
+        return self.core is not None and self.core.state is not TopologyState.UNKNOWN
+
+    def choose_reader(
+        self, view: SessionView | None = None, max_lag: float = -1.0, fence: float = NEVER
+    ) -> Endpoint | None:
+        """The reader (or the writer, where that has a weight) for one read. None when there is none that may have it: `table.refusal` says why."""
+        table, endpoints = self.table, self.endpoints
+        for reader in table.readers.values():
+            endpoint = endpoints.get(reader.name)
+            if endpoint is not None:
+                reader.contender.leases = endpoint.leases()
+        if table.writer.weight > 0 and self._shared.writers:
+            table.writer.name = self._shared.writers[0].name
+            table.writer.leases = self._shared.writers[0].leases()
+        chosen = table.choose(view, monotonic(), random.random, max_lag, fence)
+        return None if chosen is None else endpoints.get(chosen.name)
+
+    def for_reader_listener(self) -> Endpoint:
+        """Where a session of the reader listener leases from."""
+        shared = self._shared
+        return self.choose_reader() or (shared.writers or shared.endpoints())[0]
+
+    def may_fall_back(self) -> bool:
+        """Whether one more read may go to the writer now for want of a reader."""
+        return self.fallback.take(monotonic())
+
+    # What people see
+
+    def state(self) -> Mapping[str, object]:
+        """For /state."""
+        core, now = self.core, monotonic()
+        if core is None:
+            return {"kind": "not known yet", "reason": self.trouble}
+        return {
+            "kind": core.kind.value,
+            "state": core.state.value,
+            "epoch": core.epoch,
+            "writer": None if core.writer is None else core.writer.name,
+            "is_paused": self.is_paused,
+            "problem": core.problem,
+            "members": [self._member(name, now) for name in core.members],
+            "switches": [
+                [
+                    {
+                        "ago": round(now - each.at, 3),
+                        "event": each.event.value,
+                        "server": each.name,
+                        "what": each.text,
+                    }
+                    for each in moments
+                ]
+                for moments in (*core.timelines.finished, core.timelines.current)
+                if moments
+            ],
+        }
+
+    def _member(self, name: str, now: float) -> dict[str, object]:
+        assert self.core is not None
+        member = self.core.members[name]
+        found: dict[str, object] = {
+            "name": name,
+            "server_id": member.server_id,
+            "role": member.role.value,
+            "epoch": member.epoch,
+            "is_seed": member.is_seed,
+            "trouble": "" if member.cause is None else f"{member.cause.value}: {member.trouble}",
+        }
+        reader = self.table.readers.get(name)
+        if reader is not None and reader.has_role:
+            gate = reader.gate
+            is_known = gate.lag != float("inf")
+            found["lag"] = round(gate.lag, 6) if is_known else None
+            found["lag_age"] = round(now - gate.measured_at, 3) if is_known else None
+            found["is_eligible"] = reader.contender.weight > 0 and gate.is_eligible(now)
+            found["why"] = reader.why(now)
+        return found
+
+
+def place_of(upstream: Upstream) -> Place:
+    """Where the monitor finds it."""
+    return Place(upstream.host or "localhost", upstream.port, upstream.socket)
+
+
+def borrowed(credentials: Credentials) -> Account | None:
+    """The name and password of the first who logged in."""
+    credential = credentials.first()
+    if credential is None or credential.password is None:
+        return None
+    return Account(credential.user.decode("utf-8", "replace"), credential.password.decode("utf-8", "replace"))
+
+
+def _is_seed(upstream: Upstream) -> bool:
+    name = aurora_name(upstream.host or "")
+    return name is not None and name.is_seed

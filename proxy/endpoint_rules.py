@@ -1,0 +1,36 @@
+"""The limits of one endpoint's pool."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from config.settings import Settings
+
+
+class EndpointRules:
+    """The limits of one endpoint's pool, seconds and counts."""
+
+    __slots__ = (
+        "acquire_timeout",
+        "age_jitter",
+        "idle_timeout",
+        "is_paranoid",
+        "max_age",
+        "max_opening",
+        "max_prepared",
+        "max_size",
+        "min_idle",
+    )
+
+    def __init__(self, settings: Settings) -> None:
+        pool = settings.pool
+        self.max_size: int = pool.size
+        self.min_idle: int = pool.min_idle
+        self.acquire_timeout: float = pool.acquire_timeout
+        self.idle_timeout: float = pool.idle_timeout
+        self.max_age: float = pool.max_age
+        self.age_jitter: float = pool.age_jitter
+        self.max_opening: int = pool.max_opening
+        self.max_prepared: int = pool.max_prepared
+        self.is_paranoid: bool = pool.paranoid
