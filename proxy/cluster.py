@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from typing import Final
 
@@ -33,6 +33,7 @@ from proxy.readers import BOUNDED, EVENTUAL, SESSION, ReaderTable
 from proxy.shared import Shared
 from proxy.topology import TopologyCore, TopologyState
 from proxy.topology_actions import Action, ActionKind, Cause, ClusterKind, ServerRole, Signal
+from proxy.topology_report import member_report, report
 
 PROBE: Final = 0.25
 """Seconds between two attempts to learn what kind of cluster it is, or to find somebody whose credentials can be borrowed."""
@@ -57,11 +58,16 @@ class Cluster:
     """All servers of one process, and what they are used for now."""
 
     def __init__(
-        self, settings: Settings, shared: Shared, make_endpoint: Callable[[Upstream], Endpoint]
+        self,
+        settings: Settings,
+        shared: Shared,
+        make_endpoint: Callable[[Upstream], Endpoint],
+        now: Callable[[], float] = monotonic,
     ) -> None:
         """``make_endpoint``: makes one and starts what it needs."""
         routing = settings.routing
         self.settings: Final = settings
+        self.now: Final = now
         self.table: Final = ReaderTable(
             max_lag=routing.max_lag,
             interval=settings.topology.interval,
@@ -88,8 +94,22 @@ class Cluster:
     # From start to end
 
     async def run(self) -> None:
-        """Learn what kind of cluster it is, then watch it. Returns when the monitor has started."""
+        """Learn what kind of cluster it is, then watch it. Returns when the looks have begun."""
         kind = await self._learn_kind()
+        core = self.know(kind)
+        monitor = self.monitor = Monitor(
+            core,
+            self._way(),
+            account=self.account,
+            carry_out=self.carry_out,
+            observe=self.observe,
+            place_of=self._place_of_instance,
+            lag_interval=self.settings.topology.lag_interval,
+        )
+        monitor.start([(upstream.name, place_of(upstream)) for upstream in self.settings.upstream])
+
+    def know(self, kind: ClusterKind) -> TopologyCore:
+        """What kind of cluster it is: it has a core now."""
         topology = self.settings.topology
         core = self.core = TopologyCore(
             kind,
@@ -98,22 +118,10 @@ class Cluster:
             patience=2 * topology.timeout,
             discovers=self._template() is not None,
         )
-        places = []
         for upstream in self.settings.upstream:
-            place = place_of(upstream)
-            core.add(upstream.name, address=(place.host, place.port), is_seed=_is_seed(upstream))
-            places.append((upstream.name, place))
-        self.monitor = Monitor(
-            core,
-            self._way(),
-            account=self.account,
-            carry_out=self.carry_out,
-            observe=self.observe,
-            place_of=self._place_of_instance,
-            lag_interval=topology.lag_interval,
-        )
-        self._log.info("cluster", kind=kind.value, servers=[name for name, _ in places])
-        self.monitor.start(places)
+            core.add(upstream.name, address=(upstream.host or "", upstream.port), is_seed=_is_seed(upstream))
+        self._log.info("cluster", kind=kind.value, servers=list(core.members))
+        return core
 
     async def stop(self) -> None:
         """End all looks."""
@@ -274,7 +282,7 @@ class Cluster:
             endpoint.role = role.value
             is_reader = role is ServerRole.READER and endpoint not in shared.writers
             if member is not None:
-                self.table.set_role(name, is_reader, member.epoch, monotonic())
+                self.table.set_role(name, is_reader, member.epoch, self.now())
             if endpoint not in shared.writers:
                 (readers if is_reader else others).append(endpoint)
         if readers != former or others != shared.others:
@@ -338,7 +346,7 @@ class Cluster:
         if table.writer.weight > 0 and self._shared.writers:
             table.writer.name = self._shared.writers[0].name
             table.writer.leases = self._shared.writers[0].leases()
-        chosen = table.choose(view, monotonic(), random.random, max_lag, fence)
+        chosen = table.choose(view, self.now(), random.random, max_lag, fence)
         return None if chosen is None else endpoints.get(chosen.name)
 
     def for_reader_listener(self) -> Endpoint:
@@ -348,58 +356,22 @@ class Cluster:
 
     def may_fall_back(self) -> bool:
         """Whether one more read may go to the writer now for want of a reader."""
-        return self.fallback.take(monotonic())
+        return self.fallback.take(self.now())
 
     # What people see
 
     def state(self) -> Mapping[str, object]:
         """For /state."""
-        core, now = self.core, monotonic()
-        if core is None:
+        if self.core is None:
             return {"kind": "not known yet", "reason": self.trouble}
-        return {
-            "kind": core.kind.value,
-            "state": core.state.value,
-            "epoch": core.epoch,
-            "writer": None if core.writer is None else core.writer.name,
-            "is_paused": self.is_paused,
-            "problem": core.problem,
-            "members": [self._member(name, now) for name in core.members],
-            "switches": [
-                [
-                    {
-                        "ago": round(now - each.at, 3),
-                        "event": each.event.value,
-                        "server": each.name,
-                        "what": each.text,
-                    }
-                    for each in moments
-                ]
-                for moments in (*core.timelines.finished, core.timelines.current)
-                if moments
-            ],
-        }
+        return report(self.core, self.table, self.is_paused, self.now())
 
-    def _member(self, name: str, now: float) -> dict[str, object]:
-        assert self.core is not None
-        member = self.core.members[name]
-        found: dict[str, object] = {
-            "name": name,
-            "server_id": member.server_id,
-            "role": member.role.value,
-            "epoch": member.epoch,
-            "is_seed": member.is_seed,
-            "trouble": "" if member.cause is None else f"{member.cause.value}: {member.trouble}",
-        }
-        reader = self.table.readers.get(name)
-        if reader is not None and reader.has_role:
-            gate = reader.gate
-            is_known = gate.lag != float("inf")
-            found["lag"] = round(gate.lag, 6) if is_known else None
-            found["lag_age"] = round(now - gate.measured_at, 3) if is_known else None
-            found["is_eligible"] = reader.contender.weight > 0 and gate.is_eligible(now)
-            found["why"] = reader.why(now)
-        return found
+    def members(self) -> Sequence[Mapping[str, object]]:
+        """For metrics: the members of `state`."""
+        core, now = self.core, self.now()
+        return (
+            [] if core is None else [member_report(each, self.table, now) for each in core.members.values()]
+        )
 
 
 def place_of(upstream: Upstream) -> Place:

@@ -1,0 +1,59 @@
+"""What the topology looks like now, for /state and metrics: who is what, how far readers are behind and whether they get reads, every switch."""
+
+from __future__ import annotations
+
+from proxy.lag import UNKNOWN_LAG
+from proxy.readers import Reader, ReaderTable
+from proxy.topology import Member, TopologyCore
+from proxy.topology_actions import Moment
+
+
+def report(core: TopologyCore, table: ReaderTable, is_paused: bool, now: float) -> dict[str, object]:
+    """All of it. ``is_paused``: clients of the writer wait."""
+    timelines = [*core.timelines.finished, core.timelines.current]
+    return {
+        "kind": core.kind.value,
+        "state": core.state.value,
+        "epoch": core.epoch,
+        "writer": None if core.writer is None else core.writer.name,
+        "is_paused": is_paused,
+        "problem": core.problem,
+        "members": [member_report(member, table, now) for member in core.members.values()],
+        "switches": [[_moment(each, now) for each in moments] for moments in timelines if moments],
+    }
+
+
+def member_report(member: Member, table: ReaderTable, now: float) -> dict[str, object]:
+    """One server. Lag, its age and eligibility are those of a reader."""
+    found: dict[str, object] = {
+        "name": member.name,
+        "server_id": member.server_id,
+        "role": member.role.value,
+        "epoch": member.epoch,
+        "is_seed": member.is_seed,
+        "trouble": f"{member.cause.value}: {member.trouble}" if member.cause is not None else "",
+    }
+    reader = table.readers.get(member.name)
+    if reader is not None and reader.has_role:
+        found.update(_of_reader(reader, now))
+    return found
+
+
+def _of_reader(reader: Reader, now: float) -> dict[str, object]:
+    gate = reader.gate
+    is_known = gate.lag != UNKNOWN_LAG
+    return {
+        "lag": round(gate.lag, 6) if is_known else None,
+        "lag_age": round(now - gate.measured_at, 3) if is_known else None,
+        "is_eligible": reader.contender.weight > 0 and gate.is_eligible(now),
+        "why": reader.why(now),
+    }
+
+
+def _moment(moment: Moment, now: float) -> dict[str, object]:
+    return {
+        "ago": round(now - moment.at, 3),
+        "event": moment.event.value,
+        "server": moment.name,
+        "what": moment.text,
+    }

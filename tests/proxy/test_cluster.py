@@ -1,0 +1,358 @@
+"""What becomes of pools, of those who wait and of what they have parked when the servers say who is what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from config import cluster as settings_of
+from config.cluster import Failover, Topology
+from config.sections import Role, Upstream
+from config.settings import Settings
+from protocol.auth import Verifier
+from proxy.cluster import Cluster, borrowed, is_static, place_of
+from proxy.credentials import Credential, Credentials
+from proxy.endpoint import LOSSES, Endpoint
+from proxy.monitor import Account, Place
+from proxy.observation import Observation, ReplicaRow, ReplicationStatus
+from proxy.reasons import CloseReason
+from proxy.topology_actions import Action, Cause, ClusterKind, Signal
+from tests.fakes.wire import IN_TRANS, ok, query
+from tests.fakes.world import World
+from tests.proxy.conftest import MakeWorld
+
+SELECT = query("SELECT 1")
+UPSTREAM = (
+    Upstream(host="writer", name="writer"),
+    Upstream(host="reader-1", port=3307, name="reader-1", role=Role.READER),
+    Upstream(host="reader-2", port=3308, name="reader-2", role=Role.READER),
+)
+FOLLOWS = (ReplicationStatus("writer", "writer", 3306, True, True, 0.0, ""),)
+NOBODY: tuple[ReplicationStatus, ...] = ()
+
+
+class Monitor:
+    """What sessions told it."""
+
+    def __init__(self) -> None:
+        self.signals: list[tuple[str, Signal]] = []
+
+    def suspected(self, name: str, signal: Signal) -> None:
+        self.signals.append((name, signal))
+
+    async def stop(self) -> None:
+        self.signals.clear()
+
+
+class Lab:
+    """A world with a cluster, and a monitor's words put into its mouth."""
+
+    def __init__(self, world: World, kind: ClusterKind = ClusterKind.REPLICATION, **topology: Any) -> None:
+        self.world = world
+        self.shared = world.shared
+        self.made: list[str] = []
+        settings = Settings(
+            upstream=UPSTREAM[: 1 + len(world.reader_servers)],
+            topology=Topology(kind=settings_of.ClusterKind(kind.value), **topology),
+            failover=Failover(hold=30.0),
+        )
+        self.cluster = Cluster(settings, world.shared, self.make, world.loop.time)
+        world.shared.cluster = self.cluster
+        self.kind = kind
+
+    def make(self, upstream: Upstream) -> Endpoint:
+        self.made.append(f"{upstream.host}:{upstream.port}")
+        endpoint = self.world._endpoint(self.world.reader_servers[0], "none")
+        endpoint.name = upstream.name
+        return endpoint
+
+    def begins(self) -> Lab:
+        core = self.cluster.know(self.kind)
+        self.carry_out(core.begin(self.now))
+        return self
+
+    @property
+    def now(self) -> float:
+        return self.world.loop.time()
+
+    def carry_out(self, actions: list[Action]) -> None:
+        for action in actions:
+            self.world.loop.call(self.cluster.carry_out, action)
+
+    def look(self, name: str, is_writer: bool = False, **said: Any) -> None:
+        core = self.cluster.core
+        assert core is not None
+        seen = Observation(
+            **{
+                "server_id": name,
+                "is_writer": is_writer,
+                "clock": int(self.now * 1e6),
+                "taken_at": self.now,
+                "round_trip": 0.0,
+                "uptime": int(self.now),
+                "replication": NOBODY if is_writer else FOLLOWS,
+                **said,
+            }
+        )
+        self.cluster.observe(name, seen)
+        self.carry_out(core.observed(name, seen, self.now))
+
+    def fails(self, name: str, cause: Cause = Cause.REFUSED) -> None:
+        core = self.cluster.core
+        assert core is not None
+        self.carry_out(core.unreachable(name, cause, self.now))
+
+    def stable(self) -> Lab:
+        """The configured roles are what the servers say."""
+        self.begins()
+        for upstream in self.cluster.settings.upstream[1:]:
+            self.look(upstream.name)
+        self.look("writer", is_writer=True)
+        for upstream in self.cluster.settings.upstream[1:]:
+            self.look(upstream.name)
+        return self
+
+    def roles(self) -> str:
+        shared = self.shared
+        parts = (shared.writers, shared.readers, shared.others)
+        return " | ".join(" ".join(sorted(endpoint.name for endpoint in part)) for part in parts)
+
+
+@pytest.mark.parametrize(
+    ("kind", "count", "expected"),
+    [
+        ("static", 3, True),
+        ("auto", 1, True),
+        ("auto", 2, False),
+        ("aurora", 1, False),
+        ("replication", 2, False),
+    ],
+)
+def test_one_server_needs_no_topology(kind: str, count: int, expected: bool) -> None:
+    topology = Topology(kind=settings_of.ClusterKind(kind))
+    assert is_static(Settings(upstream=UPSTREAM[:count], topology=topology)) is expected
+
+
+def test_all_is_as_configured_until_the_servers_were_heard(make_world: MakeWorld) -> None:
+    lab = Lab(make_world(readers=2))
+    assert lab.cluster.state() == {"kind": "not known yet", "reason": ""}
+    assert lab.cluster.members() == []
+    lab.begins()
+    assert (lab.roles(), lab.cluster.is_paused) == ("writer | reader-1 reader-2 | ", False)
+    assert {lab.shared.choose(True).name for _ in range(2)} == {"reader-1", "reader-2"}
+    lab.look("reader-1")
+    assert (lab.roles(), lab.cluster.is_paused) == ("writer | reader-1 reader-2 | ", False)
+
+
+def test_what_the_servers_confirm_costs_no_backend(make_world: MakeWorld) -> None:
+    world = make_world(readers=1)
+    lab = Lab(world)
+    client = world.client()
+    client.sends(SELECT)
+    world.backend().answers(ok())
+    lab.stable()
+    assert (lab.roles(), world.pool()) == ("writer | reader-1 | ", "1 idle")
+    assert world.shared.choose(True).name == "reader-1"
+
+
+def test_configured_roles_that_are_wrong_are_put_right(make_world: MakeWorld) -> None:
+    lab = Lab(make_world(readers=1)).begins()
+    lab.look("writer")
+    assert lab.cluster.is_paused
+    lab.look("reader-1", is_writer=True)
+    assert (lab.roles(), lab.cluster.is_paused) == ("reader-1 | writer | ", False)
+    assert (lab.world.writer.role, lab.shared.writers[0].role) == ("reader", "writer")
+
+
+def test_clients_wait_while_there_is_no_writer_and_run_on_the_next(make_world: MakeWorld) -> None:
+    world = make_world(readers=1, pool_size=2)
+    lab = Lab(world).stable()
+    idle, client, late = world.client(), world.client(), world.client()
+    for each in (idle, client):
+        each.sends(SELECT)
+        world.backend().got()
+        world.backend().answers(ok())
+        each.got()
+    old = world.backend()
+    lab.look("writer")
+    assert lab.cluster.is_paused
+    client.sends(SELECT)
+    late.sends(SELECT)
+    # longer than acquire_timeout
+    world.tick(20)
+    client.gets_nothing()
+    assert world.pool() == "1 idle, 2 waiting"
+    lab.look("reader-1", is_writer=True, replication=NOBODY)
+    assert (lab.roles(), lab.cluster.is_paused) == ("reader-1 | writer | ", False)
+    world.tick(0.1)
+    assert old.is_closed and world.pool() == ""
+    for end, each in zip(world.reader_servers[0].ends, (client, late), strict=True):
+        end.gets(SELECT)
+        end.answers(ok())
+        each.gets(ok())
+    idle.gets_nothing()
+
+
+def test_waiting_for_a_writer_ends_after_the_hold(make_world: MakeWorld) -> None:
+    world = make_world(readers=1)
+    lab = Lab(world).stable()
+    lab.look("writer")
+    client = world.client()
+    client.sends(SELECT)
+    world.tick(29.9)
+    client.gets_nothing()
+    world.tick(0.2)
+    client.gets_error(2003, "no server was the writer for 30.1 s")
+
+
+def test_who_waits_for_a_backend_when_the_writer_is_lost_waits_for_the_hold_too(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world(readers=1)
+    lab = Lab(world).stable()
+    holder, client = world.client(), world.client()
+    holder.sends(query("BEGIN"))
+    world.backend().answers(ok(IN_TRANS))
+    client.sends(SELECT)
+    world.tick(4)
+    lab.look("writer")
+    world.tick(4)
+    client.gets_nothing()
+    # a false alarm: who waited gets the backend
+    lab.look("writer", is_writer=True)
+    assert not lab.cluster.is_paused
+    holder.sends(query("COMMIT"))
+    world.backend().got()
+    world.backend().answers(ok())
+    world.backend().gets(SELECT)
+
+
+def test_a_login_waits_for_the_next_writer_as_well(make_world: MakeWorld) -> None:
+    world = make_world(readers=1)
+    lab = Lab(world).stable()
+    lab.look("writer")
+    client = world.connects()
+    client.logs_in(user=b"other", password=b"other")
+    assert client.connected is None
+    lab.look("reader-1", is_writer=True, replication=NOBODY)
+    world.loop.settle()
+    assert client.connected is not None
+    assert len(world.reader_servers[0].ends) == 1 and world.server.ends == []
+
+
+def test_a_reader_that_is_dead_has_no_role(make_world: MakeWorld) -> None:
+    world = make_world(readers=2)
+    lab = Lab(world).stable()
+    lab.fails("reader-1")
+    assert (lab.roles(), lab.shared.others[0].role) == ("writer | reader-2 | reader-1", "none")
+    assert world.shared.choose(True).name == "reader-2"
+    lab.fails("reader-2")
+    assert world.shared.choose(True).name == "writer"
+    lab.look("reader-1")
+    assert lab.roles() == "writer | reader-1 | reader-2"
+
+
+def test_a_reader_that_is_too_far_behind_gets_nothing(make_world: MakeWorld) -> None:
+    world = make_world(readers=2)
+    lab = Lab(world).stable()
+    slow = (ReplicationStatus("writer", "writer", 3306, True, True, 7.0, ""),)
+    lab.look("reader-1", replication=slow)
+    assert {world.shared.choose(True).name for _ in range(9)} == {"reader-2"}
+    state: Any = lab.cluster.state()
+    found = {each["name"]: each.get("is_eligible") for each in state["members"]}
+    assert found == {"writer": None, "reader-1": False, "reader-2": True}
+    assert state["members"][1]["why"].endswith("more than 1 s") and state["members"][1]["lag"] == 7.0
+    assert [each["name"] for each in lab.cluster.members()] == ["writer", "reader-1", "reader-2"]
+
+
+def test_a_server_that_began_anew_has_nothing_prepared(make_world: MakeWorld) -> None:
+    world = make_world(readers=1)
+    lab = Lab(world).stable()
+    client = world.client()
+    client.sends(SELECT)
+    world.backend().answers(ok())
+    world.tick(1)
+    lab.look("writer", is_writer=True, uptime=0)
+    assert (world.writer.epoch, world.pool()) == (1, "")
+
+
+def test_instances_come_and_go(make_world: MakeWorld) -> None:
+    world = make_world(readers=1)
+    lab = Lab(world, ClusterKind.AURORA, host_template="?.abc.example").begins()
+    rows = [ReplicaRow(name, name == "writer", 0.02, 1, 0.1, None) for name in ("writer", "reader-1", "db-3")]
+    lab.look("writer", is_writer=True, rows=tuple(rows))
+    lab.look("reader-1")
+    assert (lab.made, lab.roles()) == (["db-3.abc.example:3306"], "writer | reader-1 | db-3")
+    lab.look("db-3")
+    assert lab.roles() == "writer | db-3 reader-1 | "
+    added = lab.cluster.endpoints["db-3"]
+    lab.fails("db-3")
+    lab.look("writer", is_writer=True, rows=tuple(rows[:2]))
+    assert (lab.roles(), added.core.state) == ("writer | reader-1 | ", "draining")
+
+
+def test_who_cannot_be_found_is_not_added(make_world: MakeWorld) -> None:
+    lab = Lab(make_world(readers=1), ClusterKind.AURORA, host_template="?.abc.example").begins()
+    rows = (ReplicaRow("no name", False, 0.02, 1, 0.1, None), ReplicaRow("writer", True, None, 1, 0.1, None))
+    lab.look("writer", is_writer=True, rows=rows)
+    assert lab.made == []
+
+
+def test_several_lost_backends_are_a_sign(make_world: MakeWorld) -> None:
+    world = make_world(readers=1, pool_size=4)
+    lab = Lab(world).stable()
+    clients = [world.client() for _ in range(4)]
+    for client in clients:
+        client.sends(SELECT)
+    for end in world.server.ends[1:]:
+        end.answers(ok())
+    # nobody listens yet
+    world.server.ends[1].closes()
+    monitor = Monitor()
+    lab.cluster.monitor = monitor  # type: ignore[assignment]
+    world.tick(1.1)
+    # in use, idle, idle
+    for end in (world.server.ends[0], *world.server.ends[2:]):
+        assert monitor.signals == []
+        end.closes()
+    assert (monitor.signals, LOSSES) == ([("writer", Signal.LOST_BACKENDS)], 3)
+    assert world.counters.backend_closes[CloseReason.LOST.value] == 4
+    world.loop.run_until_complete(lab.cluster.stop())
+    assert monitor.signals == []
+
+
+def test_what_happened_in_a_switch_is_told(make_world: MakeWorld) -> None:
+    lab = Lab(make_world(readers=1)).stable()
+    lab.look("writer")
+    lab.world.tick(2)
+    lab.look("reader-1", is_writer=True, replication=NOBODY)
+    state: Any = lab.cluster.state()
+    assert (state["state"], state["epoch"], state["writer"], state["is_paused"]) == (
+        "stable",
+        2,
+        "reader-1",
+        False,
+    )
+    told = [(each["ago"], each["event"], each["server"]) for each in state["switches"][-1]]
+    assert told == [
+        (2.0, "writer-lost", "writer"),
+        (2.0, "problem", ""),
+        (0.0, "switched", "reader-1"),
+    ]
+
+
+def test_the_looks_borrow_the_first_credentials(make_world: MakeWorld) -> None:
+    lab = Lab(make_world(readers=1))
+    assert lab.cluster.account() == Account("app", "secret")
+    assert Lab(lab.world, borrow_credentials=False).cluster.account() is None
+    own = Lab(lab.world, monitor_user="watch").cluster
+    assert own.account() == Account("watch", "")
+    nobody = Credentials([Credential(b"a", None, Verifier.of_password(b"a"), is_configured=True)], True)
+    assert borrowed(nobody) is None
+    nobody.learn(Credential(b"b", b"secret", Verifier.of_password(b"secret")))
+    assert borrowed(nobody) == Account("b", "secret")
+
+
+def test_a_socket_is_a_place() -> None:
+    assert place_of(Upstream(socket="/run/m.sock")) == Place("localhost", 3306, "/run/m.sock")
