@@ -35,12 +35,12 @@ from proxy.counters import Counters
 from proxy.credentials import Credential, Credentials
 from proxy.endpoint import Endpoint
 from proxy.endpoint_rules import EndpointRules
-from proxy.lessee import READY
 from proxy.listeners import Listener, ListenError
 from proxy.login import Doorway
 from proxy.reasons import CloseReason
 from proxy.shared import SESSION_POOLING, STATEMENT_POOLING, TRANSACTION_POOLING, Shared
 from proxy.snapshot import Snapshot
+from proxy.states import READY
 from proxy.tasks import spawn
 from proxy.version import version_line
 

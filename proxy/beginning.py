@@ -21,11 +21,11 @@ from proxy.blame import BEGINS_SESSION
 from proxy.classify import NOTHING
 from proxy.conditions import ROW_COUNT
 from proxy.endpoint import COM_QUERY
-from proxy.lessee import BEGINNING
 from proxy.reasons import CloseReason
 from proxy.replies import Failure, init_connect_failed
 from proxy.session import RELEASE
 from proxy.statement import MULTI
+from proxy.states import BEGINNING
 
 if TYPE_CHECKING:
     from proxy.frontend import Frontend

@@ -22,7 +22,6 @@ from proxy.clearing import wants_mark
 from proxy.conditions import ADDING, COUNTING_ANEW, ROW_COUNT
 from proxy.endpoint import COM_QUERY
 from proxy.keeping import commands_before_ours
-from proxy.lessee import CAPTURING, PREPARING, PREPARING_STATEMENT, UNSTARTED
 from proxy.pins import PinReason
 from proxy.prepared import (
     OnBackend,
@@ -47,6 +46,7 @@ from proxy.statement_errors import (
     too_many_statements,
     unknown_statement,
 )
+from proxy.states import CAPTURING, PREPARING, PREPARING_STATEMENT, UNSTARTED
 from proxy.vector import OF_TRANSACTIONS, Vector, restore_commands
 
 if TYPE_CHECKING:

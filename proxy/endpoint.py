@@ -247,6 +247,10 @@ class Endpoint(LossListener):
             self._execute(self.core.steal(backend, now, leaver, owner=owner))
         self._execute(self.core.unpark(backend, now, needs_reset=needs_reset, owner=owner))
 
+    def capture(self, backend: Backend, owner: Holder) -> None:
+        """Its owner, who has it parked, goes on elsewhere: read what it has left. Nothing while the pool is not open."""
+        self._execute(self.core.steal(backend, self.loop.time(), owner=owner))
+
     def release_dirty(self, backend: Backend, key: PoolKey) -> None:
         """Give a backend back that carries state of a session which is over: reset it first."""
         backend.rest()

@@ -13,7 +13,21 @@ from typing import Any, Final
 from protocol.errors import ProtocolError
 from protocol.framing import MAX_PAYLOAD, CommandReader, FileReader, answer_id, frame, payload_of
 from protocol.response import DEFAULT_TRACK_FILTER, TrackFilter
-from proxy import beginning, binary, idling, long_data, overwriting, resets, special, telling, tidying, unseen
+from proxy import (
+    beginning,
+    binary,
+    bouncing,
+    idling,
+    long_data,
+    losses,
+    overwriting,
+    placing,
+    resets,
+    special,
+    telling,
+    tidying,
+    unseen,
+)
 from proxy.backend import Backend
 from proxy.binary import AGAIN, COM_STMT_SEND_LONG_DATA, EXECUTING, HELD_BACK, STATEMENT_COMMANDS
 from proxy.blame import BEGINS_SESSION, DECLINABLE, note_residue
@@ -23,7 +37,14 @@ from proxy.endpoint import COM_QUERY as COM_QUERY_BYTE
 from proxy.endpoint import IN_TRANSACTION
 from proxy.identity import Identity
 from proxy.kept import NOTHING_KEPT
-from proxy.lessee import (
+from proxy.lessee import Lessee
+from proxy.pins import PinReason
+from proxy.prepared import Prepared, SessionStatements
+from proxy.reasons import CloseReason
+from proxy.replies import SCHEMA_CODES, Failure, ok, refused_by_server, shutting_down, unknown_command
+from proxy.session import HOLD, PARK, PROBE, SessionState
+from proxy.shared import SESSION_POOLING, Shared
+from proxy.states import (
     ABSORBING_KILL,
     AWAITING_CAPTURE,
     AWAITING_KILL,
@@ -33,6 +54,7 @@ from proxy.lessee import (
     CLEANING,
     CLOSED,
     HOLDING,
+    PLACING,
     PREPARING,
     PREPARING_STATEMENT,
     PROBING,
@@ -43,14 +65,7 @@ from proxy.lessee import (
     TIDYING,
     UNSTARTED,
     WAITING,
-    Lessee,
 )
-from proxy.pins import PinReason
-from proxy.prepared import Prepared, SessionStatements
-from proxy.reasons import CloseReason
-from proxy.replies import SCHEMA_CODES, Failure, lost, ok, refused_by_server, shutting_down, unknown_command
-from proxy.session import HOLD, PARK, PROBE, SessionState
-from proxy.shared import SESSION_POOLING, Shared
 
 COM_QUIT: Final = 0x01
 COM_QUERY: Final = 0x03
@@ -66,12 +81,6 @@ BACKLOG_LIMIT: Final = 65536
 PAUSED_BY_BACKLOG: Final = 1
 PAUSED_BY_SERVER: Final = 2
 PAUSED_BY_CLIENT: Final = 4
-_BEFORE_COMMAND: Final = frozenset({CAPTURING, CLEANING, PREPARING, PREPARING_STATEMENT, SURVEYING})
-_UNANSWERED: Final = frozenset(
-    {BEGINNING, CAPTURING, CLEANING, PREPARING, PREPARING_STATEMENT, RELAYING, RESETTING, SURVEYING}
-)
-OPEN_TRIES: Final = 3
-"""Backends tried for one command when each turns out to be dead before the command was sent."""
 
 
 class Frontend(Lessee):
@@ -354,6 +363,8 @@ class Frontend(Lessee):
     # What the backend tells its owner
 
     def relay(self, chunk: bytes) -> None:
+        if self.placement is not None and bouncing.holds_back(self, self.placement):
+            return
         if self.command != COM_QUERY and self.command in HELD_BACK and binary.holds_back(self, chunk):
             return
         self.is_relayed = True
@@ -371,6 +382,9 @@ class Frontend(Lessee):
         backend = self.backend
         assert backend is not None
         session, tracker = self.session, backend.tracker
+        placement = self.placement
+        if placement is not None and placing.answered(self, placement, backend):
+            return
         if self.command in STATEMENT_COMMANDS:
             verdict = binary.answered(self, backend)
             if verdict == AGAIN:
@@ -426,23 +440,7 @@ class Frontend(Lessee):
             self._send(chunk)
 
     def backend_lost(self, cause: str) -> None:
-        state = self.state
-        was_held = self.is_held()
-        self.discard(CloseReason.LOST)
-        if state in _BEFORE_COMMAND and not was_held and self.tries < OPEN_TRIES:
-            # the command itself was not sent: another backend can run it
-            self.tries += 1
-            self.run_elsewhere()
-            return
-        if state in _UNANSWERED and not self.is_relayed:
-            self.send_failure(lost(cause, was_held))
-        if was_held or (state == RELAYING and self.is_relayed):
-            # what the session had on that connection is gone, or half an answer was sent: as a direct connection would
-            if state == HOLDING and self.shared.facts.is_mariadb:
-                idling.reset_at_close(self)
-            self.close(CloseReason.BACKEND_LOST)
-            return
-        self.start_waiting_commands()
+        losses.backend_lost(self, cause)
 
     def backend_write_paused(self, is_paused: bool) -> None:
         if is_paused:
@@ -517,6 +515,8 @@ class Frontend(Lessee):
         shared.counters.frontends_open -= 1
         if state == WAITING and self.ticket is not None and self.endpoint is not None:
             self.endpoint.cancel(self.ticket)
+        elif state == PLACING:
+            placing.stop_waiting(self)
         if self.backend is not None:
             self.abandon(self.backend, state)
         self.unpark()

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 from protocol.constants import Capability
 from proxy.kept import NOTHING_KEPT, WAIT_TIMEOUT
-from proxy.lessee import HOLDING
 from proxy.reasons import CloseReason
 from proxy.replies import inactive
+from proxy.states import HOLDING
 
 if TYPE_CHECKING:
     from proxy.connector import Facts
@@ -52,7 +52,9 @@ def watch(frontend: Frontend) -> None:
 
 
 def look(shared: Shared, now: float) -> None:
-    """The tick: end those whose time is up."""
+    """The tick: end those whose time is up, and let those look again who wait for a reader."""
+    if shared.placing is not None:
+        shared.placing.look()
     for frontend in shared.idle.take_due(now):
         if frontend.state > HOLDING:
             # a command runs; it will note the time when it ends

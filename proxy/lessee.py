@@ -1,27 +1,6 @@
 """A session's dealings with the pools: the lease, the place in the queue, the soft claim on what it parked.
 
-A session is always in one of these states:
-
-    READY       no lease; waits for a command
-    HOLDING     keeps its lease between commands (transaction, pin); waits for a command
-    WAITING     has a ticket in the pool's queue
-    CLEANING    COM_RESET_CONNECTION takes another session's user variables off the backend
-    PREPARING   our own commands bring the backend to the session's state
-    PREPARING_STATEMENT  a statement that the client prepared elsewhere is being prepared on the backend
-    RELAYING    a command runs, its answer goes to the client
-    PROBING     COM_PING after an error: only OK packets have status flags
-    RESETTING   COM_RESET_CONNECTION runs on the lease that the session had
-    KILLING     a KILL for another session is under way on a side connection; KILLING_HELD: with a lease
-    AWAITING_CAPTURE  the residue that it left on a backend is being read for it, because another session needs the backend
-    AWAITING_KILL  the statement is over, a KILL aimed at it is still under way; ABSORBING_KILL: a command of ours takes it
-    CAPTURING   the residue on its lease is being read, because commands of ours have to run there before the client's
-    TIDYING     the command is over, commands of ours ask for variables and put the backend back (`tidying`)
-    SURVEYING   its backend is asked which views and triggers read the insert id (`unseen`)
-    CHANGING    COM_CHANGE_USER: the new user is being authenticated
-    BEGINNING   the server's init_connect runs for the session, before its first command (`beginning`)
-    CLOSED
-
-There is at most one lease, and it ends by `give_back`, `discard` or `abandon` and in no other way.
+What state a session is in is in `states`. There is at most one lease, and it ends by `give_back`, `discard` or `abandon` and in no other way.
 """
 
 from __future__ import annotations
@@ -31,6 +10,7 @@ from typing import Final
 from proxy import unseen
 from proxy.backend import Backend
 from proxy.blame import count_pins
+from proxy.bouncing import tries_another
 from proxy.classify import NOTHING, Statement
 from proxy.clearing import mark_commands, soil
 from proxy.conditions import INSERT_ID, SOILED
@@ -42,6 +22,9 @@ from proxy.lexer import ODD_BYTES
 from proxy.overwriting import overwrites as overwrites_state
 from proxy.pin_records import SessionPins
 from proxy.pins import PinReason
+from proxy.placement import Placement
+from proxy.placing import note_pins
+from proxy.placing import place as placed
 from proxy.pool_actions import PoolMoved
 from proxy.pool_states import RESETTING as RESETTING_MEMBER
 from proxy.prepared import Prepared
@@ -50,53 +33,23 @@ from proxy.replies import Failure, not_movable, refused_by_server
 from proxy.session import PARK, RELEASE, SessionState
 from proxy.shared import Shared
 from proxy.statement import SETS_AUTOCOMMIT
+from proxy.states import (
+    AWAITING_CAPTURE,
+    CAPTURING,
+    CLEANING,
+    CLOSED,
+    HOLDING,
+    KILLING,
+    KILLING_HELD,
+    PREPARING,
+    READY,
+    RELAYING,
+    SURVEYING,
+    UNSTARTED,
+    WAITING,
+)
 from proxy.variables import CAPTURED, KEEPS_VARIABLES, KEEPS_WARNINGS, overwrites, restore_command
 from proxy.vector import restore_commands
-
-READY: Final = 0
-HOLDING: Final = 1
-WAITING: Final = 2
-PREPARING: Final = 3
-RELAYING: Final = 4
-PROBING: Final = 5
-RESETTING: Final = 6
-KILLING: Final = 7
-CHANGING: Final = 8
-AWAITING_KILL: Final = 9
-KILLING_HELD: Final = 10
-AWAITING_CAPTURE: Final = 11
-PREPARING_STATEMENT: Final = 12
-CLEANING: Final = 13
-CAPTURING: Final = 14
-TIDYING: Final = 15
-ABSORBING_KILL: Final = 16
-BEGINNING: Final = 17
-SURVEYING: Final = 18
-CLOSED: Final = 19
-UNSTARTED: Final = -1  # as the command
-STATE_NAMES: Final = (
-    "ready",
-    "holding",
-    "waiting",
-    "preparing",
-    "relaying",
-    "probing",
-    "resetting",
-    "killing",
-    "changing-user",
-    "awaiting-kill",
-    "killing",
-    "awaiting-capture",
-    "preparing-statement",
-    "cleaning",
-    "capturing",
-    "tidying",
-    "awaiting-kill",
-    "beginning",
-    "surveying",
-    "closed",
-)
-
 
 IN_TRANS: Final = 1
 
@@ -129,6 +82,7 @@ class Lessee(Holder):
         "parked",
         "parked_endpoint",
         "pins",
+        "placement",
         "residue_text",
         "session",
         "shared",
@@ -168,6 +122,8 @@ class Lessee(Holder):
         self.pins: SessionPins | None = None
         # the text that has left what may have to stay on its backend (`blame`)
         self.residue_text: bytes = b""
+        # where its commands run, and what it has seen; None where there is nothing to choose
+        self.placement: Placement | None = None
         # backends that were lost before the command could be sent
         self.tries: int = 0
 
@@ -229,9 +185,14 @@ class Lessee(Holder):
         ticket.key = identity.key_for(session.vector.schema)
         ticket.likeness = identity.vector = session.vector
         endpoint = self.parked_endpoint
-        if endpoint is None:
+        placing = self.shared.placing
+        if placing is not None:
+            endpoint = placed(self, placing)
+            if endpoint is None:
+                return
+        elif endpoint is None:
             endpoint = self.shared.choose(self.is_reader_listener)
-        elif self._claim(ticket):
+        if endpoint is self.parked_endpoint and self._claim(ticket):
             return
         self.endpoint = endpoint
         backend = endpoint.acquire(ticket)
@@ -297,7 +258,9 @@ class Lessee(Holder):
         assert endpoint is not None
         self.endpoint = None
         self.state = READY
-        self.send_failure(endpoint.failure_of(ticket))
+        failure = endpoint.failure_of(ticket)
+        if self.placement is None or not tries_another(self, self.placement, failure):
+            self.send_failure(failure)
 
     def _granted(self, backend: Backend) -> None:
         self._begin_lease(backend)
@@ -512,6 +475,8 @@ class Lessee(Holder):
     def count_pins(self, by_residue: bool = False) -> None:
         """After an answer: the session is pinned, or was. ``by_residue``: for what an earlier command has left."""
         count_pins(self, by_residue)
+        if self.placement is not None:
+            note_pins(self, self.placement)
 
     def end_pins(self) -> None:
         """The lease is over, and what was pinned to it."""

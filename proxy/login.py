@@ -24,12 +24,12 @@ from proxy import tidying
 from proxy.admission import Admission, Door
 from proxy.frontend import Frontend
 from proxy.identity import IGNORE_SPACE, Identity
-from proxy.lessee import CHANGING, READY
 from proxy.pins import PinReason
 from proxy.reasons import CloseReason
 from proxy.replies import Failure, shutting_down, unreachable
 from proxy.session import SessionState
 from proxy.shared import SESSION_POOLING, Shared
+from proxy.states import CHANGING, READY
 from proxy.tasks import spawn
 
 HEADER_SIZE: Final = 4

@@ -153,6 +153,14 @@ def unreachable(endpoint: str, cause: str) -> Failure:
     )
 
 
+def no_reader(why: str) -> Failure:
+    """1040: no reader may have a read, and the writer must not, or not now."""
+    return Failure(
+        ErrorCode.CON_COUNT_ERROR,
+        f"{PREFIX}no reader for this read: {why}. See routing.fallback, fallback_rate and max_lag",
+    )
+
+
 def of_ticket(error: object, endpoint: str, holders: str) -> Failure:
     """What a client is told when its ticket was refused. `holders`: who has the pool, as `Endpoint.holders` words it."""
     if isinstance(error, OpenFailed):

@@ -18,11 +18,11 @@ from protocol.commands import ping
 from protocol.response import ResponseTracker
 from proxy.backend import Backend
 from proxy.clearing import soil, try_failed
-from proxy.lessee import PREPARING
 from proxy.reasons import CloseReason
 from proxy.sources import Source
 from proxy.statement import CALLS
 from proxy.statement_errors import COM_STMT_EXECUTE, TOO_MANY_STATEMENTS, UNKNOWN_STATEMENT
+from proxy.states import PREPARING
 
 if TYPE_CHECKING:
     from proxy.frontend import Frontend

@@ -15,10 +15,10 @@ from proxy import idling, tidying
 from proxy.backend import Backend
 from proxy.endpoint import COM_QUERY
 from proxy.identity import IGNORE_SPACE
-from proxy.lessee import RESETTING
 from proxy.pins import PinReason
 from proxy.replies import ok
 from proxy.shared import SESSION_POOLING
+from proxy.states import RESETTING
 from proxy.vector import Vector, ignoring_space, restore_commands
 
 if TYPE_CHECKING:

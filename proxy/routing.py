@@ -20,6 +20,7 @@ from typing import Final
 from proxy.effects import words_of
 from proxy.hints import NO_HINTS, TO_READER, TO_WRITER, Hints, hints_of
 from proxy.lexer import tokenize
+from proxy.pins import PinReason
 from proxy.reads import (
     LOCAL_SCHEMA,
     NO_QUERY,
@@ -95,7 +96,7 @@ REASON_NAMES: Final = (
 # TextFacts.begins
 BEGINS_NOTHING: Final = 0
 BEGINS_AS_SESSION: Final = 1  # BEGIN, START TRANSACTION
-BEGINS_READ: Final = 2  # .. READ ONLY
+BEGINS_READ: Final = 2  # .. READ ONLY; SET TRANSACTION READ ONLY, which makes the next one so
 BEGINS_WRITE: Final = 3  # .. READ WRITE
 
 # SessionSide.access and next_access
@@ -127,6 +128,8 @@ def text_facts(text: bytes, lexing: int, statement: Statement, is_mariadb: bool)
     """``statement`` is what `classify` made of the same text and lexing."""
     hints = hints_of(text)
     if not statement.flags & BEGINS:
+        if PinReason.NEXT_TRANSACTION in statement.pins and _is_for_reads(text, lexing, statement):
+            return TextFacts(NO_QUERY, hints, BEGINS_READ, False)
         return TextFacts(proof_of(text, lexing, statement, is_mariadb), hints, BEGINS_NOTHING, False)
     if statement.flags & MULTI:
         # what begins may have ended, or have been begun, by the others
@@ -136,6 +139,14 @@ def text_facts(text: bytes, lexing: int, statement: Statement, is_mariadb: bool)
     if b"write" in words or len(text) > _LONGEST_BEGIN:
         begins = BEGINS_WRITE
     return TextFacts(NO_QUERY, hints, begins, not statement.flags & CONSISTENT_SNAPSHOT)
+
+
+def _is_for_reads(text: bytes, lexing: int, statement: Statement) -> bool:
+    """Whether it is a SET TRANSACTION READ ONLY: the transaction begins later, but where this has run."""
+    if statement.flags & MULTI or len(statement.pins) > 1 or len(text) > _LONGEST_BEGIN:
+        return False
+    words = words_of(tokenize(text, 0, len(text), lexing, False))
+    return words[:2] == [b"set", b"transaction"] and b"only" in words
 
 
 NO_TEXT: Final = TextFacts(NO_QUERY, NO_HINTS, BEGINS_NOTHING, False)

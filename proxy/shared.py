@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from proxy.endpoint import Endpoint
     from proxy.frontend import Frontend
     from proxy.login import Login
+    from proxy.placing import Placing
     from proxy.unseen import Survey
 
 FIRST_CONNECTION_ID: Final = 0x80000000
@@ -61,6 +62,7 @@ class Shared:
         "now",
         "others",
         "pins",
+        "placing",
         "pool_mode",
         "proof_locks",
         "proven_schemas",
@@ -125,6 +127,8 @@ class Shared:
         self.others: list[Endpoint] = []
         # who is what, when the servers say so and not the configuration
         self.cluster: Cluster | None = None
+        # set where commands have to be placed on one of several servers
+        self.placing: Placing | None = None
         # sessions by their connection id
         self.frontends: dict[int, Frontend] = {}
         # the clock, as of the last tick

@@ -9,10 +9,10 @@ from proxy.backend import Backend
 from proxy.counters import Counters
 from proxy.endpoint import IN_TRANSACTION, Endpoint, Holder
 from proxy.frontend import Frontend
-from proxy.lessee import STATE_NAMES
 from proxy.listeners import Listener
 from proxy.pin_report import live_pins, report
 from proxy.shared import Shared
+from proxy.states import STATE_NAMES
 from proxy.version import version_line
 
 LONGEST_LIST: Final = 100

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from protocol.errors import ProtocolError
 from protocol.framing import FileReader, frame, payload_of
-from proxy import beginning, binary, resets
+from proxy import beginning, binary, placing, resets
 from proxy.binary import COM_STMT_EXECUTE
 from proxy.blame import BEGINS_SESSION
 from proxy.classify import Statement
@@ -19,19 +19,6 @@ from proxy.clearing import wants_mark
 from proxy.conditions import FOUND_ROWS, INSERT_ID, ROW_COUNT, probe_command
 from proxy.executed import asks, with_text
 from proxy.keeping import commands_before_ours, reads_kept
-from proxy.lessee import (
-    ABSORBING_KILL,
-    AWAITING_KILL,
-    CAPTURING,
-    CHANGING,
-    HOLDING,
-    KILLING,
-    KILLING_HELD,
-    PROBING,
-    READY,
-    TIDYING,
-    WAITING,
-)
 from proxy.reasons import CloseReason
 from proxy.replies import GONE, Failure, lost, not_movable, ok, unknown_command
 from proxy.several import answer_first
@@ -48,6 +35,20 @@ from proxy.statement import (
     SETS_GLOBAL,
 )
 from proxy.statement_errors import malformed
+from proxy.states import (
+    ABSORBING_KILL,
+    AWAITING_KILL,
+    CAPTURING,
+    CHANGING,
+    HOLDING,
+    KILLING,
+    KILLING_HELD,
+    PLACING,
+    PROBING,
+    READY,
+    TIDYING,
+    WAITING,
+)
 from proxy.tasks import spawn
 
 if TYPE_CHECKING:
@@ -253,6 +254,9 @@ def start_kill(frontend: Frontend, is_query: bool, connection_id: int) -> bool:
         frontend.send(ok(frontend.session.status))
     elif target.state == WAITING:
         target.stop_waiting(_interrupted())
+        frontend.send(ok(frontend.session.status))
+    elif target.state == PLACING:
+        placing.interrupt(target, _interrupted())
         frontend.send(ok(frontend.session.status))
     elif target.backend is None or target.state in _BETWEEN_STATEMENTS:
         # nothing of the client's runs

@@ -15,9 +15,9 @@ from proxy.backend import Backend
 from proxy.clearing import soil
 from proxy.keeping import answered, commands_before_ours, is_untidy, ours_may_run, tidied, tidy_commands, told
 from proxy.kept import TELLING, TRACKING, filter_of
-from proxy.lessee import TIDYING
 from proxy.reasons import CloseReason
 from proxy.results import text_rows
+from proxy.states import TIDYING
 
 if TYPE_CHECKING:
     from proxy.frontend import Frontend

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from protocol.packets import Column, text_resultset
-from proxy.lessee import STATE_NAMES
+from proxy.states import STATE_NAMES
 from tests.fakes.client import FakeClient
 from tests.fakes.server import ServerEnd
 from tests.fakes.wire import (

@@ -8,8 +8,8 @@ from protocol.constants import Capability
 from protocol.framing import frame
 from protocol.packets import Column, build_ok, text_resultset
 from protocol.session_track import SessionChanges
-from proxy.lessee import STATE_NAMES
 from proxy.pin_report import live_pins
+from proxy.states import STATE_NAMES
 from proxy.variables import NAMES_COMMAND
 from tests.fakes.client import FakeClient
 from tests.fakes.responses import changed, wire

@@ -1,0 +1,121 @@
+"""Commands that a reader did not run, and that another server runs instead, unseen by the client: functions on a `Lessee`.
+
+A reader that refuses a write (the writer runs it, and the text is remembered), one that is lost in the middle of a read, and one that cannot be
+reached. Only as long as the client has seen nothing of an answer.
+
+Limits: a pin that a statement has set on a reader keeps the session there. When it then writes, its connection is closed: to be told for ever that
+the server is read-only would be worse. What sets a pin on a reader is remembered, too, and the writer runs it the next time.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from proxy.backend import Backend
+from proxy.keeping import lease_lost
+from proxy.pins import BITS, PinReason
+from proxy.placement import Placement
+from proxy.reasons import CloseReason
+from proxy.replies import Failure, lost
+from proxy.routing import BEGINS_READ
+from proxy.states import READY, RELAYING
+
+if TYPE_CHECKING:
+    from proxy.frontend import Frontend
+    from proxy.lessee import Lessee
+    from proxy.placing import Placing
+
+MOST_TRIES: Final = 3
+"""Servers tried for one command."""
+UNREACHABLE: Final = 2003
+_IN_TRANS: Final = 1
+_OPTION_PREVENTS: Final = 1290
+_READ_ONLY_MODE: Final = 1836
+_READ_ONLY_TRANSACTION: Final = 1792
+_DISABLED_ENGINE: Final = 3161
+_READ_ONLY_OPTIONS: Final = (b"read-only", b"read_only")
+_DIAGNOSTICS_BIT: Final = BITS[PinReason.DIAGNOSTICS]
+_NEXT_TRANSACTION_BIT: Final = BITS[PinReason.NEXT_TRANSACTION]
+
+
+def holds_back(frontend: Frontend, placement: Placement) -> bool:
+    """Whether the client must not see this piece of an answer, because another server will give one."""
+    backend = frontend.backend
+    if placement.reader is None or frontend.is_relayed or backend is None:
+        return False
+    return is_refused(frontend, placement, backend)
+
+
+def is_refused(lessee: Lessee, placement: Placement, backend: Backend) -> bool:
+    """Whether the answer, of which the client has seen nothing, says that a reader does not write."""
+    tracker = backend.tracker
+    if placement.reader is None or placement.side.is_reader or not tracker.is_error:
+        return False
+    code = tracker.error_code
+    if code == _OPTION_PREVENTS:
+        message = tracker.error_message
+        if not any([option in message for option in _READ_ONLY_OPTIONS]):
+            return False
+    elif code == _READ_ONLY_TRANSACTION:
+        if placement.side.is_read_only():
+            return False
+    elif code != _READ_ONLY_MODE and code != _DISABLED_ENGINE:
+        return False
+    session = lessee.session
+    # in a transaction it is the client's own, or it has asked for a reader by a hint
+    return not session.status & _IN_TRANS and not session.pinned & _NEXT_TRANSACTION_BIT
+
+
+def run_on_writer(frontend: Frontend, placing: Placing, placement: Placement, backend: Backend) -> None:
+    """A reader has refused the command before it did anything: the writer runs it."""
+    endpoint, session = frontend.endpoint, frontend.session
+    assert endpoint is not None
+    placing.remember(placement.record)
+    if session.pinned & ~_DIAGNOSTICS_BIT:
+        placing.stuck += 1
+        frontend.discard(CloseReason.DIRTY)
+        frontend.send_failure(lost("the session is pinned to a reader, and writes", was_held=True))
+        frontend.close(CloseReason.BACKEND_LOST)
+        return
+    placing.bounces += 1
+    session.lift(PinReason.DIAGNOSTICS)
+    frontend.end_pins()
+    session.residue_lost()
+    lease_lost(session)
+    key = frontend.identity.key_for(session.vector.schema)
+    frontend.backend = frontend.endpoint = None
+    frontend.state = READY
+    placement.is_bounced = True
+    if backend.kills:
+        endpoint.discard(backend, CloseReason.KILLED)
+    else:
+        endpoint.release_dirty(backend, key)
+    frontend.acquire()
+    frontend.start_waiting_commands()
+
+
+def runs_again(lessee: Lessee, state: int, was_held: bool) -> bool:
+    """A reader was lost in the middle of a read of which the client has seen nothing: whether another server may run it."""
+    placement = lessee.placement
+    return (
+        placement is not None
+        and placement.reader is not None
+        and state == RELAYING
+        and not was_held
+        and lessee.tries < MOST_TRIES
+        and placement.record.is_read()
+        and placement.record.facts.begins != BEGINS_READ
+    )
+
+
+def tries_another(lessee: Lessee, placement: Placement, failure: Failure) -> bool:
+    """No backend could be had from the reader: whether another server is asked."""
+    reader = placement.reader
+    if reader is None or failure.code != UNREACHABLE or lessee.tries >= MOST_TRIES:
+        return False
+    lessee.tries += 1
+    # it gets nothing until it is seen again
+    reader.gate.lost()
+    lessee.state = READY
+    lessee.acquire()
+    return True

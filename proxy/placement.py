@@ -1,0 +1,284 @@
+"""What one session's statements are placed by, and what it has written and read so far. Pure: `now` is a time of `time.monotonic()`.
+
+A text is looked at once (`Texts`): where may it run (`routing`), and may it write? What has written makes a fence when it is committed; everything
+that is not known to be harmless counts as a write. Within a transaction nothing is visible to others: it is *dirty*, and the fence is the answer to
+what ends it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from protocol.response import ResponseTracker
+from proxy.digest import digest
+from proxy.fences import NEVER, SessionView
+from proxy.gtids import Gtids, parse_gtids
+from proxy.hints import ANY, TO_READER, TO_WRITER
+from proxy.readers import Reader
+from proxy.reads import PROVED, SEVERAL, SHOWS, SYSTEM_VARIABLE, USER_VARIABLE, is_local_schema
+from proxy.routing import (
+    BEGINS_NOTHING,
+    BEGINS_READ,
+    IN_HELD_SESSION,
+    NO_TEXT,
+    READ_ONLY,
+    READ_WRITE,
+    SessionSide,
+    TextFacts,
+    text_facts,
+)
+from proxy.statement import (
+    BEGINS,
+    CALLS,
+    ENDS,
+    MAY_CALL,
+    MAY_CALL_ON_MARIADB,
+    MAY_CALL_ON_MYSQL,
+    MULTI,
+    NOTHING,
+    SETS,
+    SETS_GLOBAL,
+    SETS_USER_VARIABLES,
+    USES,
+    Statement,
+)
+from proxy.vector import Vector
+
+_IN_TRANS: Final = 1
+_AUTOCOMMIT: Final = 2
+
+# proofs of texts that write nothing, though they are not for readers
+_HARMLESS: Final = frozenset([PROVED, SYSTEM_VARIABLE, USER_VARIABLE])
+_ROUTINES: Final = CALLS | MAY_CALL | MAY_CALL_ON_MARIADB | MAY_CALL_ON_MYSQL
+_SETTINGS: Final = SETS | USES | SETS_USER_VARIABLES
+_BORDERS: Final = BEGINS | ENDS | SETS
+
+LAST_GTID: Final = b"last_gtid"
+"""MariaDB tells the transaction that a session has committed as this variable."""
+
+
+LONGEST_KEPT: Final = 4096
+"""Bytes of a text; longer ones are looked at each time."""
+
+
+class TextRecord:
+    """What is known of one text."""
+
+    __slots__ = ("_digest", "facts", "text", "writes")
+
+    def __init__(self, text: bytes, facts: TextFacts, writes: bool) -> None:
+        self.text: bytes = text
+        self.facts: TextFacts = facts
+        # it may write
+        self.writes: bool = writes
+        self._digest: str = ""
+
+    def digest(self) -> str:
+        """What it is known by when a reader has refused it."""
+        if not self._digest:
+            self._digest = digest(self.text)
+        return self._digest
+
+    def is_read(self) -> bool:
+        """Whether it is a read, or begins a transaction of nothing else."""
+        return self.facts.proof == PROVED or self.facts.begins == BEGINS_READ
+
+
+NO_RECORD: Final = TextRecord(b"", NO_TEXT, False)
+"""Of commands without a text."""
+
+
+def record_of(text: bytes, lexing: int, statement: Statement, is_mariadb: bool) -> TextRecord:
+    """``statement`` is what `classify` made of the same text and lexing."""
+    facts = text_facts(text, lexing, statement, is_mariadb)
+    return TextRecord(text, facts, _may_write(text, statement, facts))
+
+
+def _may_write(text: bytes, statement: Statement, facts: TextFacts) -> bool:
+    flags = statement.flags
+    if facts.proof == SEVERAL or flags & (MULTI | _ROUTINES | SETS_GLOBAL):
+        return True
+    if facts.proof in _HARMLESS or facts.begins != BEGINS_NOTHING or flags & ENDS:
+        return False
+    if facts.proof == SHOWS:
+        # ANALYZE executes what it explains
+        return b"analyze" in text.lower()
+    if flags & _SETTINGS:
+        return statement.inner is not None
+    return statement is not NOTHING
+
+
+class Texts:
+    """Remembers records. Bounded by their number: two generations, as `classify.StatementCache` has."""
+
+    __slots__ = ("_most", "_old", "_young")
+
+    def __init__(self, most: int) -> None:
+        self._most: int = max(1, most // 2)
+        self._young: dict[tuple[int, bytes], TextRecord] = {}
+        self._old: dict[tuple[int, bytes], TextRecord] = {}
+
+    def find(
+        self, whole: bytes, start: int, lexing: int, statement: Statement, is_mariadb: bool
+    ) -> TextRecord:
+        """The record of the text that begins at ``start`` of these bytes: as they are, so that their hash is known."""
+        key = (lexing, whole)
+        record = self._young.get(key)
+        if record is not None:
+            return record
+        record = self._old.get(key)
+        if record is None:
+            record = record_of(whole[start:], lexing, statement, is_mariadb)
+        if len(whole) > LONGEST_KEPT:
+            return record
+        if len(self._young) >= self._most:
+            self._old = self._young
+            self._young = {}
+        self._young[key] = record
+        return record
+
+    def __len__(self) -> int:
+        return len(self._young) + len(self._old)
+
+
+class Names:
+    """Users and schemas whose statements have a side by configuration."""
+
+    __slots__ = ("_schemas", "_users")
+
+    def __init__(
+        self,
+        reader_users: tuple[str, ...] = (),
+        writer_users: tuple[str, ...] = (),
+        reader_schemas: tuple[str, ...] = (),
+        writer_schemas: tuple[str, ...] = (),
+    ) -> None:
+        self._users: dict[bytes, int] = _sides(reader_users, writer_users)
+        self._schemas: dict[bytes, int] = _sides(reader_schemas, writer_schemas)
+
+    def side(self, user: bytes, schema: bytes | None) -> int:
+        """TO_WRITER, TO_READER or ANY; what is said of the user counts before what is said of the schema."""
+        side = self._users.get(user, ANY)
+        return self._schemas.get(schema, ANY) if side == ANY and schema is not None else side
+
+
+def _sides(reader: tuple[str, ...], writer: tuple[str, ...]) -> dict[bytes, int]:
+    return {name.encode(): TO_READER for name in reader} | {name.encode(): TO_WRITER for name in writer}
+
+
+class Placement:
+    """Of one session."""
+
+    __slots__ = (
+        "ahead_since",
+        "epoch",
+        "is_bounced",
+        "is_dirty",
+        "is_new",
+        "key",
+        "reader",
+        "reason",
+        "record",
+        "side",
+        "until",
+        "vector",
+        "view",
+    )
+
+    def __init__(self, is_reader_listener: bool) -> None:
+        self.side: SessionSide = SessionSide(is_reader_listener)
+        self.view: SessionView = SessionView()
+        # of which `side` has what it says
+        self.vector: Vector | None = None
+        # the command that was placed last, and why it is there; whether its answer has been noted
+        self.record: TextRecord = NO_RECORD
+        self.reason: int = IN_HELD_SESSION
+        self.is_new: bool = False
+        # the reader that the lease is from, as it was then; None: the writer
+        self.reader: Reader | None = None
+        self.epoch: int = 0
+        # a reader has refused the command: it runs on the writer
+        self.is_bounced: bool = False
+        # something was written since the last fence that is not committed yet
+        self.is_dirty: bool = False
+        # the causal key of what was written
+        self.key: bytes = b""
+        # until when the command waits for a reader; 0: it does not yet
+        self.until: float = 0.0
+        # since when all that keeps the session from readers is what it has read on the writer; 0: it does not
+        self.ahead_since: float = 0.0
+
+    def see(self, vector: Vector, user: bytes, names: Names) -> None:
+        """The session has another state than when this was asked last."""
+        self.vector = vector
+        side, variables = self.side, vector.variables
+        access = variables.get(b"transaction_read_only") or variables.get(b"tx_read_only") or b""
+        side.access = READ_ONLY if access in (b"ON", b"1") else READ_WRITE
+        side.is_undivided = bool(variables.get(b"aurora_replica_read_consistency"))
+        side.is_in_local_schema = vector.schema is not None and is_local_schema(vector.schema)
+        side.setting = names.side(user, vector.schema)
+
+    def leads_to(self, reader: Reader | None) -> None:
+        """The lease will be from there."""
+        self.reader = reader
+        self.epoch = 0 if reader is None else reader.epoch
+
+    def answered(self, statement: Statement, tracker: ResponseTracker, before: int, now: float) -> bool:
+        """The command of `record` was answered at ``now``: whether that was a commit of writes. ``before``: the session's status until then."""
+        record = self.record
+        is_failed = tracker.is_error
+        if self.reader is not None:
+            self.view.read_on(self.reader.name, self.epoch, now)
+            if is_failed or not record.writes:
+                return False
+        else:
+            self.view.read_on_writer(now)
+        if record.writes:
+            self.is_dirty = True
+            if record.facts.hints.causal:
+                self.key = record.facts.hints.causal
+        if not self.is_dirty:
+            return False
+        # an error has no status: whether it has ended the transaction is not known
+        in_transaction = before & _IN_TRANS and (is_failed or tracker.status & _IN_TRANS)
+        flags = statement.flags
+        if in_transaction and not flags & (_BORDERS | MULTI | _ROUTINES):
+            return False
+        self.view.wrote(now, gtids_of(tracker))
+        if is_failed:
+            self.is_dirty = before & _IN_TRANS != 0
+        else:
+            self.is_dirty = bool(tracker.status & _IN_TRANS) and not flags & (BEGINS | ENDS)
+        return True
+
+    def lost(self, now: float) -> None:
+        """The backend was lost while the command ran: it may have been committed."""
+        if self.record.writes or self.is_dirty:
+            self.view.wrote(now)
+            self.is_dirty = False
+
+
+def gtids_of(tracker: ResponseTracker) -> Gtids | None:
+    """The transactions that the server says it has just committed for this session."""
+    changes = tracker.changes
+    if changes is None:
+        return None
+    try:
+        if changes.gtids is not None:
+            return parse_gtids(changes.gtids.decode("ascii", "replace"), False)
+        for name, value in changes.variables:
+            if name == LAST_GTID and value:
+                return parse_gtids(value.decode("ascii", "replace"), True)
+    except ValueError:
+        pass
+    return None
+
+
+def is_autocommit(status: int) -> bool:
+    """By status flags."""
+    return bool(status & _AUTOCOMMIT)
+
+
+def is_fenced(view: SessionView) -> bool:
+    """Whether something keeps the session from a reader that others may have."""
+    return view.written_at != NEVER or view.read_at != NEVER

@@ -1,0 +1,459 @@
+"""Which server a command runs on: joins `routing` (which side?) and `readers` (which of them?) to the data path. Functions on a `Lessee`.
+
+`Shared.placing` is None where there is nothing to choose: the data path then asks for that one attribute and does nothing else of this.
+
+A command is placed when its session asks for a backend, in `place`. A session that holds its lease goes on there. For a read:
+
+    a reader that is near enough and safe for the session (`ReaderTable.choose`)
+    else by `routing.fallback`: the writer, as far as `fallback_rate` goes; or it waits (PLACING) for the next look at the readers; or an error
+
+What the session has parked stays where it is as long as that is where its next command goes. Otherwise it is captured first, as when somebody else
+needs that backend.
+
+What another server runs in the end is `bouncing`.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from protocol.framing import payload_of
+from proxy import bouncing
+from proxy.backend import Backend
+from proxy.balance import Contender, TokenBucket
+from proxy.blame import BEGINS_SESSION
+from proxy.endpoint import Endpoint
+from proxy.fences import NEVER, KeyedFences
+from proxy.lexer import lexing_of
+from proxy.pins import BITS, PinReason
+from proxy.placement import NO_RECORD, Names, Placement, TextRecord, Texts, is_autocommit, is_fenced
+from proxy.pool_states import RESETTING as RESETTING_MEMBER
+from proxy.readers import READ_AHEAD, REFUSAL_NAMES, ReaderTable
+from proxy.replies import Failure, no_reader
+from proxy.routing import (
+    BEGINS_NOTHING,
+    BOUNCED,
+    IN_HELD_SESSION,
+    NO_TEXT,
+    READ_ONLY_SESSION,
+    READ_ONLY_TRANSACTION,
+    READER,
+    READER_LISTENER,
+    REASON_NAMES,
+    SIDES,
+    route,
+)
+from proxy.states import AWAITING_CAPTURE, PLACING, READY
+
+if TYPE_CHECKING:
+    from proxy.frontend import Frontend
+    from proxy.lessee import Lessee
+
+# What becomes of a read for which there is no reader
+TO_WRITER: Final = 0
+TO_WAIT: Final = 1
+TO_FAIL: Final = 2
+
+TEXT_AT: Final = 5
+"""Where the text is in a COM_QUERY or COM_STMT_PREPARE in wire form."""
+_SPLIT: Final = b"\xff\xff\xff"
+COM_QUERY: Final = 0x03
+COM_STMT_PREPARE: Final = 0x16
+COM_STMT_EXECUTE: Final = 0x17
+MOST_BOUNCED: Final = 1000
+"""Texts, without their literals, that are remembered."""
+MOST_TEXTS: Final = 20_000
+READ_AHEAD_PATIENCE: Final = 1.0
+"""Seconds for which a session reads on the writer because of what it has read there; then it waits for the next look at the readers, once."""
+READ_AHEAD_WAIT: Final = 0.5
+
+_NEXT_TRANSACTION_BIT: Final = BITS[PinReason.NEXT_TRANSACTION]
+
+
+class PlacingRules:
+    """The settings. Seconds."""
+
+    __slots__ = (
+        "acquire_timeout",
+        "autocommit_reads",
+        "causal_keys",
+        "fallback",
+        "fallback_rate",
+        "fallback_wait",
+        "names",
+        "read_only_transactions",
+    )
+
+    def __init__(
+        self,
+        *,
+        read_only_transactions: bool = True,
+        autocommit_reads: bool = False,
+        fallback: int = TO_WRITER,
+        fallback_wait: float = 0.5,
+        fallback_rate: float = 1000.0,
+        acquire_timeout: float = 5.0,
+        causal_keys: int = 10_000,
+        names: Names | None = None,
+    ) -> None:
+        # whether they go to readers
+        self.read_only_transactions: bool = read_only_transactions
+        self.autocommit_reads: bool = autocommit_reads
+        # TO_WRITER, TO_WAIT or TO_FAIL
+        self.fallback: int = fallback
+        self.fallback_wait: float = fallback_wait
+        # a second
+        self.fallback_rate: float = fallback_rate
+        self.acquire_timeout: float = acquire_timeout
+        self.causal_keys: int = causal_keys
+        self.names: Names = names or Names()
+
+
+class Placing:
+    """What the process knows for placing. Whoever keeps the topology keeps `table` and `endpoints`, and calls `look` when there is news."""
+
+    __slots__ = (
+        "bounced",
+        "bounces",
+        "bucket",
+        "clock",
+        "endpoints",
+        "fallbacks",
+        "fences",
+        "random",
+        "refused",
+        "rules",
+        "stuck",
+        "table",
+        "texts",
+        "to_readers",
+        "to_writer",
+        "unfenced_at",
+        "waiting",
+        "waits",
+    )
+
+    def __init__(self, table: ReaderTable, rules: PlacingRules) -> None:
+        self.table: ReaderTable = table
+        self.rules: PlacingRules = rules
+        # every server that may be a reader, by its name in the table
+        self.endpoints: dict[str, Endpoint] = {}
+        self.texts: Texts = Texts(MOST_TEXTS)
+        self.fences: KeyedFences = KeyedFences(rules.causal_keys)
+        rate = rules.fallback_rate
+        self.bucket: TokenBucket = TokenBucket(rate, rate)
+        # of what a reader has refused, the oldest first
+        self.bounced: dict[str, None] = {}
+        # commands that wait for a reader, the oldest first
+        self.waiting: dict[Lessee, None] = {}
+        # the last write that some session must see
+        self.unfenced_at: float = NEVER
+        self.clock: Callable[[], float] = time.monotonic
+        self.random: Callable[[], float] = random.random
+        # commands by routing's reasons, and where they went; reads that no reader could have, by `readers.REFUSAL_NAMES`
+        self.to_writer: list[int] = [0] * len(REASON_NAMES)
+        self.to_readers: list[int] = [0] * len(REASON_NAMES)
+        self.fallbacks: list[int] = [0] * len(REFUSAL_NAMES)
+        # of those: how many waited, and were answered with an error
+        self.waits: int = 0
+        self.refused: int = 0
+        # commands that a reader refused and the writer ran; sessions that were closed because they were pinned to a reader and wrote
+        self.bounces: int = 0
+        self.stuck: int = 0
+
+    def is_anyone_fenced(self) -> bool:
+        """Whether readers are to be looked at more often: a session waits for them to show what it has written."""
+        return self.unfenced_at > self.table.passed()
+
+    def look(self) -> None:
+        """There may be news of the readers, or time has passed: those who wait are placed anew."""
+        if self.fences:
+            self.fences.passed(self.table.passed())
+        for lessee in list(self.waiting):
+            if lessee in self.waiting and lessee.state == PLACING:
+                del self.waiting[lessee]
+                lessee.state = READY
+                lessee.acquire()
+                lessee.start_waiting_commands()
+
+    def is_bounced(self, record: TextRecord) -> bool:
+        """Whether a reader has refused this text, or one like it."""
+        return bool(self.bounced) and bool(record.text) and record.digest() in self.bounced
+
+    def remember(self, record: TextRecord) -> None:
+        """It is not for readers."""
+        if record.text:
+            if len(self.bounced) >= MOST_BOUNCED:
+                del self.bounced[next(iter(self.bounced))]
+            self.bounced[record.digest()] = None
+
+    def routes(self) -> dict[str, dict[str, int]]:
+        """Where commands went, and why; for people and metrics."""
+        return {
+            "writer": _named(REASON_NAMES, self.to_writer),
+            "reader": _named(REASON_NAMES, self.to_readers),
+            "without_reader": _named(REFUSAL_NAMES, self.fallbacks),
+        }
+
+
+def _named(names: tuple[str, ...], counts: list[int]) -> dict[str, int]:
+    return {name: count for name, count in zip(names, counts, strict=True) if count}
+
+
+# Placing a command
+
+
+def place(lessee: Lessee, placing: Placing) -> Endpoint | None:
+    """The endpoint for the command of a session without a lease. None: that has been dealt with, it waits or was refused."""
+    placement = lessee.placement
+    if placement is None:
+        placement = lessee.placement = Placement(lessee.is_reader_listener)
+    placement.record = record_of_command(lessee, placing)
+    placement.is_new = True
+    endpoint = _chosen(lessee, placing, placement)
+    if endpoint is None:
+        return None
+    placement.until = 0.0
+    if lessee.parked_endpoint not in (None, endpoint) and not _leaves_parked(lessee):
+        return None
+    counts = placing.to_writer if placement.reader is None else placing.to_readers
+    counts[placement.reason] += 1
+    return endpoint
+
+
+def _chosen(lessee: Lessee, placing: Placing, placement: Placement) -> Endpoint | None:
+    session, record = lessee.session, placement.record
+    if session.vector is not placement.vector:
+        placement.see(session.vector, lessee.identity.credential.user, placing.rules.names)
+    placement.side.is_autocommit = is_autocommit(session.status)
+    rules = placing.rules
+    if placement.is_bounced:
+        placement.is_bounced = False
+        reason = BOUNCED
+    else:
+        reason = route(placement.side, record.facts, rules.autocommit_reads, placing.is_bounced(record))
+    placement.reason = reason
+    if session.pinned and reason != READER_LISTENER:
+        # it will keep the lease that it gets, and may write
+        placement.reason = IN_HELD_SESSION
+    elif SIDES[reason] == READER and (rules.read_only_transactions or reason not in _READ_ONLY):
+        return _reader(lessee, placing, placement)
+    return _writer(lessee, placement)
+
+
+_READ_ONLY: Final = (READ_ONLY_TRANSACTION, READ_ONLY_SESSION)
+
+
+def _writer(lessee: Lessee, placement: Placement) -> Endpoint:
+    placement.leads_to(None)
+    return lessee.shared.choose(False)
+
+
+def _reader(lessee: Lessee, placing: Placing, placement: Placement) -> Endpoint | None:
+    table, view = placing.table, placement.view
+    now = placing.clock()
+    if is_fenced(view):
+        view.passed(table.passed())
+    for name, endpoint in placing.endpoints.items():
+        known = table.readers.get(name)
+        if known is not None:
+            known.contender.leases = endpoint.leases()
+    hints = placement.record.facts.hints
+    fence = placing.fences.fence(hints.causal) if hints.causal else NEVER
+    contender = table.choose(view, now, placing.random, hints.max_lag, fence)
+    if contender is None:
+        return _without_reader(lessee, placing, placement, now)
+    placement.ahead_since = 0.0
+    return _endpoint_of(lessee, placing, placement, contender)
+
+
+def _endpoint_of(lessee: Lessee, placing: Placing, placement: Placement, contender: Contender) -> Endpoint:
+    endpoint = placing.endpoints.get(contender.name)
+    reader = placing.table.readers.get(contender.name)
+    if endpoint is None or reader is None:
+        # the writer, by its weight
+        return _writer(lessee, placement)
+    placement.leads_to(reader)
+    return endpoint
+
+
+def _without_reader(lessee: Lessee, placing: Placing, placement: Placement, now: float) -> Endpoint | None:
+    rules, refusal = placing.rules, placing.table.refusal
+    record = placement.record
+    if not placement.until:
+        placing.fallbacks[refusal] += 1
+    if placement.side.is_reader and not record.is_read():
+        return _any_reader(lessee, placing, placement)
+    if rules.fallback == TO_FAIL:
+        _refuse(lessee, placing, placement)
+        return None
+    if not placement.until:
+        placement.until = now + _patience(placing, placement, refusal, now)
+    if now >= placement.until:
+        # without other servers there is nothing that the writer could be drowned by
+        if len(placing.endpoints) <= 1 or placing.bucket.take(now):
+            return _writer(lessee, placement)
+        if now >= placement.until + rules.acquire_timeout:
+            _refuse(lessee, placing, placement)
+            return None
+    placing.waits += 1
+    placing.waiting[lessee] = None
+    lessee.state = PLACING
+    return None
+
+
+def _patience(placing: Placing, placement: Placement, refusal: int, now: float) -> float:
+    """Seconds for which a read waits for a reader before it may go to the writer."""
+    if placing.rules.fallback == TO_WAIT:
+        return placing.rules.fallback_wait
+    if refusal != READ_AHEAD:
+        placement.ahead_since = 0.0
+    elif not placement.ahead_since:
+        placement.ahead_since = now
+    elif now - placement.ahead_since >= READ_AHEAD_PATIENCE:
+        placement.ahead_since = 0.0
+        return READ_AHEAD_WAIT
+    return 0.0
+
+
+def _any_reader(lessee: Lessee, placing: Placing, placement: Placement) -> Endpoint | None:
+    """On the reader listener: what is no read must not run on the writer, and shows nothing that could be stale. Not what begins a transaction."""
+    best: Endpoint | None = None
+    if placement.record.facts.begins != BEGINS_NOTHING:
+        _refuse(lessee, placing, placement)
+        return None
+    for name, endpoint in placing.endpoints.items():
+        reader = placing.table.readers.get(name)
+        if reader is not None and reader.has_role and (best is None or endpoint.leases() < best.leases()):
+            best = endpoint
+            placement.leads_to(reader)
+    if best is None:
+        _refuse(lessee, placing, placement)
+    return best
+
+
+def _refuse(lessee: Lessee, placing: Placing, placement: Placement) -> None:
+    placing.refused += 1
+    placement.until = 0.0
+    lessee.state = READY
+    lessee.send_failure(no_reader(_why(placing)))
+
+
+def _why(placing: Placing) -> str:
+    now = placing.clock()
+    readers = [reader for reader in placing.table.readers.values() if reader.has_role]
+    causes = [f"{reader.name}: {reader.why(now)}" for reader in readers]
+    refusal = REFUSAL_NAMES[placing.table.refusal]
+    return f"{refusal} ({'; '.join(causes)})" if causes else refusal
+
+
+def _leaves_parked(lessee: Lessee) -> bool:
+    """The next command runs elsewhere than what the session has parked. False: that is being captured first, and then the command begins
+    anew."""
+    backend, endpoint, session = lessee.parked, lessee.parked_endpoint, lessee.session
+    assert backend is not None and endpoint is not None
+    if not session.residue:
+        lessee.unpark()
+        return True
+    lessee.state = AWAITING_CAPTURE
+    endpoint.capture(backend, lessee)
+    if lessee.state != AWAITING_CAPTURE or backend.state == RESETTING_MEMBER:
+        return False
+    # its pool is paused
+    lessee.state = READY
+    lessee.unpark()
+    session.residue_lost()
+    return True
+
+
+def record_of_command(lessee: Lessee, placing: Placing) -> TextRecord:
+    """What is known of the text of the command that waits or runs."""
+    command, session, wire = lessee.command, lessee.session, lessee.wire
+    is_mariadb = lessee.shared.facts.is_mariadb
+    if command == COM_QUERY:
+        if wire[:3] == _SPLIT:
+            return placing.texts.find(payload_of(wire), 1, session.lexing, lessee.statement, is_mariadb)
+        return placing.texts.find(wire, TEXT_AT, session.lexing, lessee.statement, is_mariadb)
+    if command == COM_STMT_EXECUTE and lessee.executing is not None:
+        own = lessee.executing.own
+        sql_mode = own.vector.variables.get(b"sql_mode")
+        lexing = session.lexing if sql_mode is None else lexing_of(sql_mode)
+        return placing.texts.find(own.text, 0, lexing, own.statement, is_mariadb)
+    if command == COM_STMT_PREPARE and wire[:3] != _SPLIT:
+        as_query = wire[:4] + b"\x03" + wire[TEXT_AT:]
+        statement = lessee.shared.statements.lookup(as_query, session.lexing)
+        return placing.texts.find(as_query, TEXT_AT, session.lexing, statement, is_mariadb)
+    return NO_RECORD
+
+
+# After an answer
+
+
+def answered(frontend: Frontend, placement: Placement, backend: Backend) -> bool:
+    """A command of the client's was answered; the session has not been told yet. True when it runs elsewhere instead."""
+    placing = frontend.shared.placing
+    if placing is None or frontend.command == BEGINS_SESSION:
+        return False
+    is_new = placement.is_new
+    placement.is_new = False
+    if not is_new:
+        # on the lease that the session had
+        placement.record = record_of_command(frontend, placing)
+    if not frontend.is_relayed and bouncing.is_refused(frontend, placement, backend):
+        bouncing.run_on_writer(frontend, placing, placement, backend)
+        return True
+    if not is_new:
+        counts = placing.to_writer if placement.reader is None else placing.to_readers
+        counts[IN_HELD_SESSION] += 1
+    if frontend.command != COM_STMT_PREPARE:
+        _note_answer(frontend, placing, placement, backend)
+    return False
+
+
+def _note_answer(frontend: Frontend, placing: Placing, placement: Placement, backend: Backend) -> None:
+    # the answer is here, so the time must be read now
+    now = placing.clock()
+    before = frontend.session.status
+    if placement.answered(frontend.statement, backend.tracker, before, now):
+        placing.unfenced_at = now
+        if placement.key:
+            placing.fences.wrote(placement.key, now)
+            placement.key = b""
+
+
+def note_pins(lessee: Lessee, placement: Placement) -> None:
+    """After a statement outside transactions that a reader ran: if that has pinned the session there, the next time the writer runs it."""
+    placing, session = lessee.shared.placing, lessee.session
+    if placing is None or placement.reader is None or placement.side.is_reader:
+        return
+    if session.pinned & ~_NEXT_TRANSACTION_BIT and placement.record.facts is not NO_TEXT:
+        placing.remember(placement.record)
+
+
+def note_loss(lessee: Lessee, placement: Placement) -> None:
+    """The backend was lost while a command ran."""
+    placing = lessee.shared.placing
+    if placing is not None:
+        now = placing.clock()
+        placement.lost(now)
+        placing.unfenced_at = now
+
+
+def interrupt(frontend: Frontend, failure: Failure) -> None:
+    """A session that waits for a reader gets this error."""
+    stop_waiting(frontend)
+    frontend.state = READY
+    frontend.send_failure(failure)
+    frontend.start_waiting_commands()
+
+
+def stop_waiting(lessee: Lessee) -> None:
+    """The session no longer waits for a reader."""
+    placing, placement = lessee.shared.placing, lessee.placement
+    if placing is not None:
+        placing.waiting.pop(lessee, None)
+    if placement is not None:
+        placement.until = 0.0
