@@ -37,6 +37,8 @@ from proxy.endpoint import Endpoint
 from proxy.endpoint_rules import EndpointRules
 from proxy.listeners import Listener, ListenError
 from proxy.login import Doorway
+from proxy.placing import Placing
+from proxy.placing_rules import placing_rules
 from proxy.reasons import CloseReason
 from proxy.shared import SESSION_POOLING, STATEMENT_POOLING, TRANSACTION_POOLING, Shared
 from proxy.snapshot import Snapshot
@@ -163,7 +165,10 @@ class Process:
             endpoint = self._make_endpoint(upstream)
             (shared.readers if upstream.role.value == "reader" else shared.writers).append(endpoint)
         if not is_static(self.settings):
-            shared.cluster = Cluster(self.settings, shared, self._start_endpoint)
+            cluster = shared.cluster = Cluster(self.settings, shared, self._start_endpoint)
+            placing = shared.placing = Placing(cluster.table, placing_rules(self.settings))
+            placing.endpoints = cluster.endpoints
+            placing.hurry = cluster.hurry
 
     def _make_endpoint(self, upstream: Upstream) -> Endpoint:
         settings, shared = self.settings, self.shared

@@ -203,6 +203,8 @@ class Cluster:
         assert core is not None
         is_writer = core.writer is not None and core.writer.name == name and seen.is_writer
         self.table.observed(name, seen, is_writer)
+        if self._shared.placing is not None:
+            self._shared.placing.look()
 
     def carry_out(self, action: Action) -> None:
         """The core has decided something."""
@@ -326,6 +328,11 @@ class Cluster:
     def lost_backends(self, endpoint: Endpoint) -> None:
         """Several of its backends were lost at about the same time."""
         self.suspected(endpoint, Signal.LOST_BACKENDS)
+
+    def hurry(self, is_hurried: bool) -> None:
+        """A session waits for readers to show what it has written, or none does any more."""
+        if self.monitor is not None:
+            self.monitor.hurry(is_hurried)
 
     # What the data path asks
 

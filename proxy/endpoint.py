@@ -359,11 +359,6 @@ class Endpoint(LossListener):
             self.retire_all()
         self.globals = backend.globals
 
-    def statement_limit(self) -> int:
-        """Statements prepared on one backend: all backends of this pool together leave half of the server's room to others."""
-        share = self.facts.max_prepared // (2 * self.core.max_size)
-        return max(1, min(self.max_prepared, share))
-
     def evict_idle(self) -> bool:
         """Close statements on backends that nobody uses, because the server is full. False when there are none."""
         is_any = False

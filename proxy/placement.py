@@ -251,11 +251,13 @@ class Placement:
             self.is_dirty = bool(tracker.status & _IN_TRANS) and not flags & (BEGINS | ENDS)
         return True
 
-    def lost(self, now: float) -> None:
-        """The backend was lost while the command ran: it may have been committed."""
-        if self.record.writes or self.is_dirty:
+    def lost(self, now: float) -> bool:
+        """The backend was lost while the command ran: whether it may have written, and that may have been committed."""
+        may_have = self.record.writes or self.is_dirty
+        if may_have:
             self.view.wrote(now)
             self.is_dirty = False
+        return may_have
 
 
 def gtids_of(tracker: ResponseTracker) -> Gtids | None:

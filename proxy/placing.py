@@ -29,9 +29,10 @@ from proxy.endpoint import Endpoint
 from proxy.fences import NEVER, KeyedFences
 from proxy.lexer import lexing_of
 from proxy.pins import BITS, PinReason
-from proxy.placement import NO_RECORD, Names, Placement, TextRecord, Texts, is_autocommit, is_fenced
+from proxy.placement import NO_RECORD, Placement, TextRecord, Texts, is_autocommit, is_fenced
+from proxy.placing_rules import TO_FAIL, TO_WAIT, PlacingRules
 from proxy.pool_states import RESETTING as RESETTING_MEMBER
-from proxy.readers import READ_AHEAD, REFUSAL_NAMES, ReaderTable
+from proxy.readers import READ_AHEAD, REFUSAL_NAMES, SESSION, ReaderTable
 from proxy.replies import Failure, no_reader
 from proxy.routing import (
     BEGINS_NOTHING,
@@ -52,11 +53,6 @@ if TYPE_CHECKING:
     from proxy.frontend import Frontend
     from proxy.lessee import Lessee
 
-# What becomes of a read for which there is no reader
-TO_WRITER: Final = 0
-TO_WAIT: Final = 1
-TO_FAIL: Final = 2
-
 TEXT_AT: Final = 5
 """Where the text is in a COM_QUERY or COM_STMT_PREPARE in wire form."""
 _SPLIT: Final = b"\xff\xff\xff"
@@ -73,45 +69,6 @@ READ_AHEAD_WAIT: Final = 0.5
 _NEXT_TRANSACTION_BIT: Final = BITS[PinReason.NEXT_TRANSACTION]
 
 
-class PlacingRules:
-    """The settings. Seconds."""
-
-    __slots__ = (
-        "acquire_timeout",
-        "autocommit_reads",
-        "causal_keys",
-        "fallback",
-        "fallback_rate",
-        "fallback_wait",
-        "names",
-        "read_only_transactions",
-    )
-
-    def __init__(
-        self,
-        *,
-        read_only_transactions: bool = True,
-        autocommit_reads: bool = False,
-        fallback: int = TO_WRITER,
-        fallback_wait: float = 0.5,
-        fallback_rate: float = 1000.0,
-        acquire_timeout: float = 5.0,
-        causal_keys: int = 10_000,
-        names: Names | None = None,
-    ) -> None:
-        # whether they go to readers
-        self.read_only_transactions: bool = read_only_transactions
-        self.autocommit_reads: bool = autocommit_reads
-        # TO_WRITER, TO_WAIT or TO_FAIL
-        self.fallback: int = fallback
-        self.fallback_wait: float = fallback_wait
-        # a second
-        self.fallback_rate: float = fallback_rate
-        self.acquire_timeout: float = acquire_timeout
-        self.causal_keys: int = causal_keys
-        self.names: Names = names or Names()
-
-
 class Placing:
     """What the process knows for placing. Whoever keeps the topology keeps `table` and `endpoints`, and calls `look` when there is news."""
 
@@ -123,6 +80,8 @@ class Placing:
         "endpoints",
         "fallbacks",
         "fences",
+        "hurry",
+        "is_hurried",
         "random",
         "refused",
         "rules",
@@ -151,6 +110,9 @@ class Placing:
         self.waiting: dict[Lessee, None] = {}
         # the last write that some session must see
         self.unfenced_at: float = NEVER
+        # tells the monitor to look at the readers more often, or no longer
+        self.hurry: Callable[[bool], None] = _nobody
+        self.is_hurried: bool = False
         self.clock: Callable[[], float] = time.monotonic
         self.random: Callable[[], float] = random.random
         # commands by routing's reasons, and where they went; reads that no reader could have, by `readers.REFUSAL_NAMES`
@@ -164,14 +126,34 @@ class Placing:
         self.bounces: int = 0
         self.stuck: int = 0
 
-    def is_anyone_fenced(self) -> bool:
-        """Whether readers are to be looked at more often: a session waits for them to show what it has written."""
-        return self.unfenced_at > self.table.passed()
+    def wrote(self, now: float, key: bytes) -> None:
+        """A session has committed a write that it must see from now on, and so must who uses that key."""
+        self.unfenced_at = now
+        if key:
+            self.fences.wrote(key, now)
+        if not self.is_hurried and self.table.consistency == SESSION:
+            self._hurry()
+
+    def wait(self, lessee: Lessee) -> None:
+        """It goes on when there is news of the readers."""
+        self.waits += 1
+        self.waiting[lessee] = None
+        lessee.state = PLACING
+        if not self.is_hurried:
+            self._hurry()
+
+    def _hurry(self) -> None:
+        self.is_hurried = True
+        self.hurry(True)
 
     def look(self) -> None:
         """There may be news of the readers, or time has passed: those who wait are placed anew."""
-        if self.fences:
-            self.fences.passed(self.table.passed())
+        if self.is_hurried:
+            passed = self.table.passed()
+            self.fences.passed(passed)
+            if passed >= self.unfenced_at and not self.waiting:
+                self.is_hurried = False
+                self.hurry(False)
         for lessee in list(self.waiting):
             if lessee in self.waiting and lessee.state == PLACING:
                 del self.waiting[lessee]
@@ -197,6 +179,11 @@ class Placing:
             "reader": _named(REASON_NAMES, self.to_readers),
             "without_reader": _named(REFUSAL_NAMES, self.fallbacks),
         }
+
+
+def _nobody(is_hurried: bool) -> None:
+    """Nobody looks at the readers."""
+    del is_hurried
 
 
 def _named(names: tuple[str, ...], counts: list[int]) -> dict[str, int]:
@@ -261,6 +248,8 @@ def _reader(lessee: Lessee, placing: Placing, placement: Placement) -> Endpoint 
         known = table.readers.get(name)
         if known is not None:
             known.contender.leases = endpoint.leases()
+    if table.writer.weight > 0:
+        table.writer.leases = lessee.shared.choose(False).leases()
     hints = placement.record.facts.hints
     fence = placing.fences.fence(hints.causal) if hints.causal else NEVER
     contender = table.choose(view, now, placing.random, hints.max_lag, fence)
@@ -273,7 +262,7 @@ def _reader(lessee: Lessee, placing: Placing, placement: Placement) -> Endpoint 
 def _endpoint_of(lessee: Lessee, placing: Placing, placement: Placement, contender: Contender) -> Endpoint:
     endpoint = placing.endpoints.get(contender.name)
     reader = placing.table.readers.get(contender.name)
-    if endpoint is None or reader is None:
+    if endpoint is None or reader is None or contender is placing.table.writer:
         # the writer, by its weight
         return _writer(lessee, placement)
     placement.leads_to(reader)
@@ -285,8 +274,11 @@ def _without_reader(lessee: Lessee, placing: Placing, placement: Placement, now:
     record = placement.record
     if not placement.until:
         placing.fallbacks[refusal] += 1
-    if placement.side.is_reader and not record.is_read():
-        return _any_reader(lessee, placing, placement)
+    if placement.side.is_reader:
+        if not _is_known(lessee):
+            return _as_configured(lessee, placement)
+        if not record.is_read():
+            return _any_reader(lessee, placing, placement)
     if rules.fallback == TO_FAIL:
         _refuse(lessee, placing, placement)
         return None
@@ -294,15 +286,19 @@ def _without_reader(lessee: Lessee, placing: Placing, placement: Placement, now:
         placement.until = now + _patience(placing, placement, refusal, now)
     if now >= placement.until:
         # without other servers there is nothing that the writer could be drowned by
-        if len(placing.endpoints) <= 1 or placing.bucket.take(now):
+        if len(placing.endpoints) <= 1 or not _is_known(lessee) or placing.bucket.take(now):
             return _writer(lessee, placement)
         if now >= placement.until + rules.acquire_timeout:
             _refuse(lessee, placing, placement)
             return None
-    placing.waits += 1
-    placing.waiting[lessee] = None
-    lessee.state = PLACING
+    placing.wait(lessee)
     return None
+
+
+def _is_known(lessee: Lessee) -> bool:
+    """Whether the servers have said who is what."""
+    cluster = lessee.shared.cluster
+    return cluster is None or cluster.is_known
 
 
 def _patience(placing: Placing, placement: Placement, refusal: int, now: float) -> float:
@@ -317,6 +313,11 @@ def _patience(placing: Placing, placement: Placement, refusal: int, now: float) 
         placement.ahead_since = 0.0
         return READ_AHEAD_WAIT
     return 0.0
+
+
+def _as_configured(lessee: Lessee, placement: Placement) -> Endpoint:
+    placement.leads_to(None)
+    return lessee.shared.choose(True)
 
 
 def _any_reader(lessee: Lessee, placing: Placing, placement: Placement) -> Endpoint | None:
@@ -418,10 +419,8 @@ def _note_answer(frontend: Frontend, placing: Placing, placement: Placement, bac
     now = placing.clock()
     before = frontend.session.status
     if placement.answered(frontend.statement, backend.tracker, before, now):
-        placing.unfenced_at = now
-        if placement.key:
-            placing.fences.wrote(placement.key, now)
-            placement.key = b""
+        placing.wrote(now, placement.key)
+        placement.key = b""
 
 
 def note_pins(lessee: Lessee, placement: Placement) -> None:
@@ -438,8 +437,8 @@ def note_loss(lessee: Lessee, placement: Placement) -> None:
     placing = lessee.shared.placing
     if placing is not None:
         now = placing.clock()
-        placement.lost(now)
-        placing.unfenced_at = now
+        if placement.lost(now):
+            placing.wrote(now, placement.key)
 
 
 def interrupt(frontend: Frontend, failure: Failure) -> None:

@@ -25,6 +25,7 @@ from proxy.statement_errors import COM_STMT_EXECUTE, TOO_MANY_STATEMENTS, UNKNOW
 from proxy.states import PREPARING
 
 if TYPE_CHECKING:
+    from proxy.endpoint import Endpoint
     from proxy.frontend import Frontend
 
 NEED_REPREPARE: Final = 1615
@@ -40,10 +41,16 @@ def prepared(frontend: Frontend, backend: Backend, source: Source) -> None:
     assert endpoint is not None
     backend.statements.keep_up(endpoint.epoch)
     statements = backend.statements
-    statements.add(source, backend.tracker.statement_id, endpoint.statement_limit())
+    statements.add(source, backend.tracker.statement_id, statement_limit(endpoint))
     if statements.closes_due >= MOST_CLOSES_DUE:
         # many sessions prepare, and nobody executes yet
         backend.transport.write(statements.take_closes())
+
+
+def statement_limit(endpoint: Endpoint) -> int:
+    """Statements prepared on one backend: all backends of its pool together leave half of the server's room to others."""
+    share = endpoint.facts.max_prepared // (2 * endpoint.core.max_size)
+    return max(1, min(endpoint.max_prepared, share))
 
 
 def is_curable(frontend: Frontend, tracker: ResponseTracker) -> bool:

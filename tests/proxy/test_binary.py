@@ -10,6 +10,7 @@ from protocol.session_track import SessionChanges
 from protocol.wire import lenenc_bytes
 from proxy.pins import PinReason
 from proxy.prepared import LAST_PREPARED, binary_answer
+from proxy.repreparing import statement_limit
 from proxy.shared import STATEMENT_POOLING
 from tests.fakes.client import FakeClient
 from tests.fakes.scenes import TEXT, begin, client_of, prepared_by
@@ -641,11 +642,11 @@ def test_a_backend_keeps_so_many_statements_and_closes_the_oldest(make_world: Ma
 
 def test_a_backend_keeps_its_share_of_what_the_server_has_room_for(make_world: MakeWorld) -> None:
     world = make_world(pool_size=2, pool={"max_prepared": 20})
-    assert world.writer.statement_limit() == 20
+    assert statement_limit(world.writer) == 20
     world.facts.max_prepared = 16
-    assert world.writer.statement_limit() == 4
+    assert statement_limit(world.writer) == 4
     world.facts.max_prepared = 0
-    assert world.writer.statement_limit() == 1
+    assert statement_limit(world.writer) == 1
 
 
 def test_a_session_has_no_more_statements_than_the_server_has_room_for(world: World) -> None:
