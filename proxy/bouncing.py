@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from proxy import demotion
 from proxy.backend import Backend
 from proxy.keeping import lease_lost
 from proxy.pins import BITS, PinReason
@@ -41,8 +42,10 @@ _NEXT_TRANSACTION_BIT: Final = BITS[PinReason.NEXT_TRANSACTION]
 def holds_back(frontend: Frontend, placement: Placement) -> bool:
     """Whether the client must not see this piece of an answer, because another server will give one."""
     backend = frontend.backend
-    if placement.reader is None or frontend.is_relayed or backend is None:
+    if frontend.is_relayed or backend is None or not backend.tracker.is_error:
         return False
+    if placement.reader is None:
+        return demotion.fate(frontend, backend) != demotion.TOLD
     return is_refused(frontend, placement, backend)
 
 

@@ -15,7 +15,7 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from config import cluster as settings_of
 from config.sections import Upstream
@@ -34,6 +34,9 @@ from proxy.shared import Shared
 from proxy.topology import TopologyCore, TopologyState
 from proxy.topology_actions import Action, ActionKind, Cause, ClusterKind, ServerRole, Signal
 from proxy.topology_report import member_report, report
+
+if TYPE_CHECKING:
+    from proxy.placing import Placing
 
 PROBE: Final = 0.25
 """Seconds between two attempts to learn what kind of cluster it is, or to find somebody whose credentials can be borrowed."""
@@ -79,9 +82,13 @@ class Cluster:
         self.core: TopologyCore | None = None
         self.monitor: Monitor | None = None
         self.endpoints: Final[dict[str, Endpoint]] = {}
+        # takes over from `Shared.choose` when it is known who is what
+        self.placing: Placing | None = None
         # why it is not known yet what kind of cluster this is, in words
         self.trouble: str = ""
         self.is_paused: bool = False
+        # what a transaction gets that its server cannot finish: error 1213, or the end of its connection
+        self.tells_deadlock: Final = settings.failover.in_transaction is settings_of.InTransaction.DEADLOCK
         self._shared: Final = shared
         self._make_endpoint: Final = make_endpoint
         self._log: Final = get_logger("topology")
@@ -255,6 +262,7 @@ class Cluster:
         if core.state is not TopologyState.UNKNOWN:
             self._seat_writer(core)
             self._place_readers(core)
+            self._shared.placing = self.placing
         self._pause(self._must_wait(core))
 
     def _seat_writer(self, core: TopologyCore) -> None:

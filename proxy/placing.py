@@ -21,7 +21,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from protocol.framing import payload_of
-from proxy import bouncing
+from proxy import bouncing, demotion
 from proxy.backend import Backend
 from proxy.balance import Contender, TokenBucket
 from proxy.blame import BEGINS_SESSION
@@ -405,6 +405,8 @@ def answered(frontend: Frontend, placement: Placement, backend: Backend) -> bool
         placement.record = record_of_command(frontend, placing)
     if not frontend.is_relayed and bouncing.is_refused(frontend, placement, backend):
         bouncing.run_on_writer(frontend, placing, placement, backend)
+        return True
+    if placement.reader is None and backend.tracker.is_error and demotion.answered(frontend, backend):
         return True
     if not is_new:
         counts = placing.to_writer if placement.reader is None else placing.to_readers

@@ -128,6 +128,13 @@ def shutting_down() -> Failure:
     return Failure(ErrorCode.SERVER_SHUTDOWN, "Server shutdown in progress (Fanin is draining)")
 
 
+def deadlock() -> Failure:
+    """1213 in MySQL's own words: the transaction is rolled back, and may be begun again."""
+    return Failure(
+        ErrorCode.LOCK_DEADLOCK, "Deadlock found when trying to get lock; try restarting transaction", "40001"
+    )
+
+
 def lost(cause: str, was_held: bool) -> Failure:
     """The server connection ended while a statement ran and nothing of its answer had been sent."""
     tail = "; its transaction or pinned state is lost" if was_held else ""

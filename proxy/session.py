@@ -388,6 +388,11 @@ class SessionState(ResidueKeeper):
             self.pin(PinReason.NEXT_TRANSACTION)
         self.lift(PinReason.SAVEPOINT)
 
+    def transaction_lost(self) -> None:
+        """The transaction was rolled back with the backend that it was on."""
+        self._transaction_ended(NOTHING)
+        self.status &= ~(_IN_TRANS | _IN_TRANS_READONLY)
+
     def _set_lexing(self, bit: int, is_on: bool) -> None:
         self.lexing = self.lexing | bit if is_on else self.lexing & ~bit
 
