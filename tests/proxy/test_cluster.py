@@ -7,116 +7,22 @@ from typing import Any
 import pytest
 
 from config import cluster as settings_of
-from config.cluster import Failover, Topology
-from config.sections import Role, Upstream
+from config.cluster import Topology
+from config.sections import Upstream
 from config.settings import Settings
 from protocol.auth import Verifier
-from proxy.cluster import Cluster, borrowed, is_static, place_of
+from proxy.cluster import borrowed, is_static, place_of
 from proxy.credentials import Credential, Credentials
-from proxy.endpoint import LOSSES, Endpoint
+from proxy.endpoint import LOSSES
 from proxy.monitor import Account, Place
-from proxy.observation import Observation, ReplicaRow, ReplicationStatus
+from proxy.observation import ReplicaRow, ReplicationStatus
 from proxy.reasons import CloseReason
-from proxy.topology_actions import Action, Cause, ClusterKind, Signal
+from proxy.topology_actions import ClusterKind, Signal
+from tests.fakes.cluster import NOBODY, UPSTREAM, Lab
 from tests.fakes.wire import IN_TRANS, ok, query
-from tests.fakes.world import World
 from tests.proxy.conftest import MakeWorld
 
 SELECT = query("SELECT 1")
-UPSTREAM = (
-    Upstream(host="writer", name="writer"),
-    Upstream(host="reader-1", port=3307, name="reader-1", role=Role.READER),
-    Upstream(host="reader-2", port=3308, name="reader-2", role=Role.READER),
-)
-FOLLOWS = (ReplicationStatus("writer", "writer", 3306, True, True, 0.0, ""),)
-NOBODY: tuple[ReplicationStatus, ...] = ()
-
-
-class Monitor:
-    """What sessions told it."""
-
-    def __init__(self) -> None:
-        self.signals: list[tuple[str, Signal]] = []
-
-    def suspected(self, name: str, signal: Signal) -> None:
-        self.signals.append((name, signal))
-
-    async def stop(self) -> None:
-        self.signals.clear()
-
-
-class Lab:
-    """A world with a cluster, and a monitor's words put into its mouth."""
-
-    def __init__(self, world: World, kind: ClusterKind = ClusterKind.REPLICATION, **topology: Any) -> None:
-        self.world = world
-        self.shared = world.shared
-        self.made: list[str] = []
-        settings = Settings(
-            upstream=UPSTREAM[: 1 + len(world.reader_servers)],
-            topology=Topology(kind=settings_of.ClusterKind(kind.value), **topology),
-            failover=Failover(hold=30.0),
-        )
-        self.cluster = Cluster(settings, world.shared, self.make, world.loop.time)
-        world.shared.cluster = self.cluster
-        self.kind = kind
-
-    def make(self, upstream: Upstream) -> Endpoint:
-        self.made.append(f"{upstream.host}:{upstream.port}")
-        endpoint = self.world._endpoint(self.world.reader_servers[0], "none")
-        endpoint.name = upstream.name
-        return endpoint
-
-    def begins(self) -> Lab:
-        core = self.cluster.know(self.kind)
-        self.carry_out(core.begin(self.now))
-        return self
-
-    @property
-    def now(self) -> float:
-        return self.world.loop.time()
-
-    def carry_out(self, actions: list[Action]) -> None:
-        for action in actions:
-            self.world.loop.call(self.cluster.carry_out, action)
-
-    def look(self, name: str, is_writer: bool = False, **said: Any) -> None:
-        core = self.cluster.core
-        assert core is not None
-        seen = Observation(
-            **{
-                "server_id": name,
-                "is_writer": is_writer,
-                "clock": int(self.now * 1e6),
-                "taken_at": self.now,
-                "round_trip": 0.0,
-                "uptime": int(self.now),
-                "replication": NOBODY if is_writer else FOLLOWS,
-                **said,
-            }
-        )
-        self.cluster.observe(name, seen)
-        self.carry_out(core.observed(name, seen, self.now))
-
-    def fails(self, name: str, cause: Cause = Cause.REFUSED) -> None:
-        core = self.cluster.core
-        assert core is not None
-        self.carry_out(core.unreachable(name, cause, self.now))
-
-    def stable(self) -> Lab:
-        """The configured roles are what the servers say."""
-        self.begins()
-        for upstream in self.cluster.settings.upstream[1:]:
-            self.look(upstream.name)
-        self.look("writer", is_writer=True)
-        for upstream in self.cluster.settings.upstream[1:]:
-            self.look(upstream.name)
-        return self
-
-    def roles(self) -> str:
-        shared = self.shared
-        parts = (shared.writers, shared.readers, shared.others)
-        return " | ".join(" ".join(sorted(endpoint.name for endpoint in part)) for part in parts)
 
 
 @pytest.mark.parametrize(
@@ -309,8 +215,7 @@ def test_several_lost_backends_are_a_sign(make_world: MakeWorld) -> None:
         end.answers(ok())
     # nobody listens yet
     world.server.ends[1].closes()
-    monitor = Monitor()
-    lab.cluster.monitor = monitor  # type: ignore[assignment]
+    monitor = lab.monitored()
     world.tick(1.1)
     # in use, idle, idle
     for end in (world.server.ends[0], *world.server.ends[2:]):
