@@ -104,5 +104,8 @@ def _roll_back(frontend: Frontend, tells_deadlock: bool) -> None:
         frontend.close(CloseReason.BACKEND_LOST)
         return
     frontend.session.transaction_lost()
+    if frontend.placement is not None:
+        # nobody has to see what it had written
+        frontend.placement.is_dirty = False
     frontend.send_failure(deadlock())
     frontend.start_waiting_commands()
