@@ -17,13 +17,15 @@ Pure:
   the writer; `topology_actions`: its words; `topology_report`: /state)
 - readers: `lag` (is one near enough?), `fences` (has it what a session must see?), `gtids` (positions), `balance` (which one?), `readers`
   (all of that, for one read)
-- routing: `routing` (writer or reader?), `reads` (what is proved to be a read), `hints` (what clients ask for in comments)
+- routing: `routing` (writer or reader?), `reads` (what is proved to be a read), `hints` (what clients ask for in comments), `placement` (what one
+  session's statements are placed by, and its fences)
 - `prepared`, `sources`, `statement_errors` (binary statements on shared backends), `credentials`, `identity` (who a session is to
   servers, pool keys), `replies` (errors of our own), `reasons` (of closes), `counters`, `results`
 
 Shells:
 - the data path: `listeners` -> `login` and `admission` (connection phase) -> `frontend` (one client; `special`, `several`, `binary`, `long_data`,
-  `repreparing`, `resets`, `tidying`, `telling`, `idling`, `beginning`, `overwriting`, `unseen`: what is rarer) on top of `lessee` (its dealings with pools; `blame`: what its pins are due to) -> `endpoint` (one server's pool; `endpoint_rules`: its limits; `jobs`: resets and captures) -> `backend` (one connection to it)
+  `repreparing`, `resets`, `tidying`, `telling`, `idling`, `beginning`, `overwriting`, `unseen`: what is rarer) on top of `lessee` (its dealings with pools; `states`; `blame`: what its pins are due to; `losses`; `placing`: on which
+  server a command runs; `placing_rules`; `bouncing`: what another server runs instead) -> `endpoint` (one server's pool; `endpoint_rules`: its limits; `jobs`: resets and captures) -> `backend` (one connection to it)
 - the slow path: `connector` (opens backends), `aside` (side connections, for KILL and logins while all are leased), `tls`, `rsa`, `tasks`, `paranoid` (dirties backends, for debugging)
 - `monitor`: looks at the servers; `cluster`: brings endpoints and pools to what the topology says
 - the process: `cli` -> `app`, `shared` (what all sessions use), `snapshot`, `admin`, `metrics`, `logs`, `version`

@@ -97,15 +97,16 @@ def run_on_writer(frontend: Frontend, placing: Placing, placement: Placement, ba
     frontend.start_waiting_commands()
 
 
-def runs_again(lessee: Lessee, state: int, was_held: bool) -> bool:
+def runs_again(frontend: Frontend, state: int, was_held: bool) -> bool:
     """A reader was lost in the middle of a read of which the client has seen nothing: whether another server may run it."""
-    placement = lessee.placement
+    placement = frontend.placement
     return (
         placement is not None
         and placement.reader is not None
         and state == RELAYING
         and not was_held
-        and lessee.tries < MOST_TRIES
+        and not frontend.is_relayed
+        and frontend.tries < MOST_TRIES
         and placement.record.is_read()
         and placement.record.facts.begins != BEGINS_READ
     )

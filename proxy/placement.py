@@ -40,6 +40,7 @@ from proxy.statement import (
     SETS_GLOBAL,
     SETS_USER_VARIABLES,
     USES,
+    USES_NO_TABLE,
     Statement,
 )
 from proxy.vector import Vector
@@ -64,13 +65,15 @@ LONGEST_KEPT: Final = 4096
 class TextRecord:
     """What is known of one text."""
 
-    __slots__ = ("_digest", "facts", "text", "writes")
+    __slots__ = ("_digest", "facts", "reads", "text", "writes")
 
-    def __init__(self, text: bytes, facts: TextFacts, writes: bool) -> None:
+    def __init__(self, text: bytes, facts: TextFacts, writes: bool, reads: bool) -> None:
         self.text: bytes = text
         self.facts: TextFacts = facts
         # it may write
         self.writes: bool = writes
+        # it may show something that others have written
+        self.reads: bool = reads
         self._digest: str = ""
 
     def digest(self) -> str:
@@ -84,14 +87,15 @@ class TextRecord:
         return self.facts.proof == PROVED or self.facts.begins == BEGINS_READ
 
 
-NO_RECORD: Final = TextRecord(b"", NO_TEXT, False)
+NO_RECORD: Final = TextRecord(b"", NO_TEXT, False, False)
 """Of commands without a text."""
 
 
 def record_of(text: bytes, lexing: int, statement: Statement, is_mariadb: bool) -> TextRecord:
     """``statement`` is what `classify` made of the same text and lexing."""
     facts = text_facts(text, lexing, statement, is_mariadb)
-    return TextRecord(text, facts, _may_write(text, statement, facts))
+    writes = _may_write(text, statement, facts)
+    return TextRecord(text, facts, writes, writes or _may_read(text, statement, facts))
 
 
 def _may_write(text: bytes, statement: Statement, facts: TextFacts) -> bool:
@@ -106,6 +110,14 @@ def _may_write(text: bytes, statement: Statement, facts: TextFacts) -> bool:
     if flags & _SETTINGS:
         return statement.inner is not None
     return statement is not NOTHING
+
+
+def _may_read(text: bytes, statement: Statement, facts: TextFacts) -> bool:
+    """Of what does not write."""
+    flags = statement.flags
+    if flags & USES_NO_TABLE or facts.begins != BEGINS_NOTHING or flags & ENDS:
+        return False
+    return not flags & _SETTINGS or b"select" in text.lower()
 
 
 class Texts:
@@ -228,10 +240,11 @@ class Placement:
         record = self.record
         is_failed = tracker.is_error
         if self.reader is not None:
-            self.view.read_on(self.reader.name, self.epoch, now)
+            if record.reads:
+                self.view.read_on(self.reader.name, self.epoch, now)
             if is_failed or not record.writes:
                 return False
-        else:
+        elif record.reads:
             self.view.read_on_writer(now)
         if record.writes:
             self.is_dirty = True

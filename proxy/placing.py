@@ -136,7 +136,6 @@ class Placing:
 
     def wait(self, lessee: Lessee) -> None:
         """It goes on when there is news of the readers."""
-        self.waits += 1
         self.waiting[lessee] = None
         lessee.state = PLACING
         if not self.is_hurried:
@@ -282,7 +281,8 @@ def _without_reader(lessee: Lessee, placing: Placing, placement: Placement, now:
     if rules.fallback == TO_FAIL:
         _refuse(lessee, placing, placement)
         return None
-    if not placement.until:
+    is_new = not placement.until
+    if is_new:
         placement.until = now + _patience(placing, placement, refusal, now)
     if now >= placement.until:
         # without other servers there is nothing that the writer could be drowned by
@@ -291,6 +291,7 @@ def _without_reader(lessee: Lessee, placing: Placing, placement: Placement, now:
         if now >= placement.until + rules.acquire_timeout:
             _refuse(lessee, placing, placement)
             return None
+    placing.waits += is_new
     placing.wait(lessee)
     return None
 

@@ -1,0 +1,296 @@
+"""Commands that a reader did not run: the client sees the answer of the server that did."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.bouncing import MOST_TRIES
+from proxy.pins import PinReason
+from proxy.placing import MOST_BOUNCED
+from tests.fakes.client import FakeClient
+from tests.fakes.placing import place_among, reader_end, readers_show
+from tests.fakes.responses import changed
+from tests.fakes.server import ServerEnd
+from tests.fakes.wire import IN_TRANS, NEW_CLIENT, error, execute, ok, prepare, prepared, query, rows
+from tests.fakes.world import World
+from tests.proxy.conftest import MakeWorld
+
+READ_ONLY = "The MySQL server is running with the --read-only option so it cannot execute this statement"
+HINTED = query("/* fanin: reader */ SELECT a FROM v")
+"""A view, say, with a function that writes."""
+READ = query("SELECT a FROM t")
+ANSWER = rows(b"1")
+
+
+@pytest.fixture
+def world(make_world: MakeWorld) -> World:
+    made = make_world(readers=1, pool_size=2)
+    place_among(made)
+    return made
+
+
+def client_of(world: World) -> FakeClient:
+    return world.client(capabilities=NEW_CLIENT)
+
+
+def refused(world: World, client: FakeClient, answer: bytes, wire: bytes = HINTED) -> ServerEnd:
+    """A reader answers so."""
+    client.sends(wire)
+    server = reader_end(world)
+    server.gets(wire)
+    server.answers(answer)
+    return server
+
+
+def bounces(world: World) -> int:
+    placing = world.shared.placing
+    assert placing is not None
+    return placing.bounces
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        error(1290, READ_ONLY),
+        error(1836, "Running in read-only mode"),
+        error(1792, "Cannot execute statement in a READ ONLY transaction."),
+        error(3161, "Storage engine InnoDB is disabled (Table creation is disallowed)."),
+    ],
+)
+def test_the_writer_runs_what_a_reader_refuses_to_write(world: World, answer: bytes) -> None:
+    client = client_of(world)
+    server = refused(world, client, answer)
+    client.gets_nothing()
+    world.server.last.gets(HINTED)
+    world.server.last.answers(ANSWER)
+    client.gets(ANSWER)
+    assert server.got() == [b"\x1f"]
+    assert bounces(world) == 1
+
+
+def test_the_text_is_remembered_without_its_literals(world: World) -> None:
+    client = client_of(world)
+    wires = [query(f"/* fanin: reader */ SELECT a FROM v WHERE a = {number}") for number in (1, 2)]
+    refused(world, client, error(1836), wires[0])
+    for wire in wires:
+        if wire is not wires[0]:
+            client.sends(wire)
+        world.server.last.gets(wire)
+        world.server.last.answers(ANSWER)
+        client.gets(ANSWER)
+    placing = world.shared.placing
+    assert placing is not None and placing.routes()["writer"] == {"bounced": 2}
+
+
+def test_no_more_texts_are_remembered_than_there_is_room_for(world: World) -> None:
+    placing = world.shared.placing
+    assert placing is not None
+    placing.bounced = {str(number): None for number in range(MOST_BOUNCED)}
+    client = client_of(world)
+    refused(world, client, error(1836))
+    world.server.last.gets(HINTED)
+    world.server.last.answers(ANSWER)
+    client.gets(ANSWER)
+    assert len(placing.bounced) == MOST_BOUNCED and "0" not in placing.bounced
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        error(1290, "The MySQL server is running with the --secure-file-priv option"),
+        error(1146, "Table 'shop.t' doesn't exist"),
+    ],
+)
+def test_other_errors_are_the_clients(world: World, answer: bytes) -> None:
+    client = client_of(world)
+    refused(world, client, answer)
+    client.gets(answer)
+    assert bounces(world) == 0 and world.server.ends == []
+
+
+def test_a_client_whose_session_is_read_only_is_told_so(world: World) -> None:
+    client = client_of(world)
+    setting = query("SET SESSION TRANSACTION READ ONLY")
+    told = ok(changes=changed(("transaction_read_only", "ON")))
+    client.sends(setting)
+    world.server.last.gets(setting)
+    world.server.last.answers(told)
+    client.gets(ok())
+    client.sends(HINTED)
+    server = reader_end(world)
+    server.got()
+    server.answers(told)
+    server.gets(HINTED)
+    answer = error(1792, "Cannot execute statement in a READ ONLY transaction.")
+    server.answers(answer)
+    client.gets(answer)
+
+
+def test_in_a_transaction_on_a_reader_the_error_is_the_clients(world: World) -> None:
+    client = client_of(world)
+    begin = query("/* fanin: reader */ BEGIN")
+    client.sends(begin)
+    server = reader_end(world)
+    server.gets(begin)
+    server.answers(ok(IN_TRANS))
+    client.gets(ok(IN_TRANS))
+    wire = query("INSERT INTO t VALUES (1)")
+    refused(world, client, error(1290, READ_ONLY), wire)
+    client.gets(error(1290, READ_ONLY))
+
+
+def test_half_an_answer_is_not_taken_back(world: World) -> None:
+    client = client_of(world)
+    client.sends(HINTED)
+    server = reader_end(world)
+    server.gets(HINTED)
+    server.answers(rows(b"1", status=2 | 8))
+    client.gets(rows(b"1", status=2 | 8))
+    answer = error(1290, READ_ONLY, sequence_id=5)
+    server.answers(answer)
+    client.gets(answer)
+
+
+def test_a_session_that_is_pinned_to_a_reader_and_writes_loses_its_connection(world: World) -> None:
+    client = client_of(world)
+    client.sends(READ)
+    server = reader_end(world)
+    server.gets(READ)
+    server.answers(rows(b"1"))
+    client.gets(rows(b"1"))
+    frontend = world.frontend(client)
+    # a view with a function that has set something
+    lock = query("/* fanin: reader */ SELECT c FROM v")
+    client.sends(lock)
+    server.gets(lock)
+    frontend.session.pin(PinReason.OPAQUE_STATE_CHANGE)
+    server.answers(rows(b"1"))
+    client.gets(rows(b"1"))
+    assert frontend.session.pinned
+    wire = query("INSERT INTO t VALUES (1)")
+    client.sends(wire)
+    server.gets(wire)
+    server.answers(error(1290, READ_ONLY))
+    client.gets_error(2013, "pinned to a reader")
+    assert client.is_closed
+    placing = world.shared.placing
+    assert placing is not None and placing.stuck == 1
+    # and what has pinned it runs on the writer the next time
+    other = client_of(world)
+    other.sends(lock)
+    world.server.last.gets(lock)
+    world.server.last.answers(ANSWER)
+    other.gets(ANSWER)
+
+
+def test_a_session_that_only_has_warnings_on_a_reader_may_leave_it(world: World) -> None:
+    client = client_of(world)
+    refused_once = query("/* fanin: reader */ SELECT b FROM v")
+    client.sends(refused_once)
+    server = reader_end(world)
+    server.gets(refused_once)
+    world.frontend(client).session.pin(PinReason.DIAGNOSTICS)
+    server.answers(error(1290, READ_ONLY))
+    world.server.last.gets(refused_once)
+    world.server.last.answers(ANSWER)
+    client.gets(ANSWER)
+
+
+def test_an_execution_is_prepared_on_the_writer_when_a_reader_refuses_it(world: World) -> None:
+    client = client_of(world)
+    text = "/* fanin: reader */ SELECT a FROM v"
+    client.sends(prepare(text))
+    reader = reader_end(world)
+    reader.gets(prepare(text))
+    reader.answers(prepared(5))
+    client.gets(prepared(1))
+    client.sends(execute(1))
+    reader.gets(execute(5))
+    reader.answers(error(1290, READ_ONLY))
+    server = world.server.last
+    server.gets(prepare(text))
+    server.answers(prepared(9))
+    server.gets(execute(9))
+    server.answers(ANSWER)
+    client.gets(ANSWER)
+
+
+def test_a_kill_that_is_under_way_closes_the_refusing_connection(world: World) -> None:
+    client, killer = client_of(world), client_of(world)
+    client.sends(HINTED)
+    server = reader_end(world)
+    server.gets(HINTED)
+    world.frontend(client).backend.kills += 1  # type: ignore[union-attr]
+    server.answers(error(1290, READ_ONLY))
+    assert server.is_closed
+    world.server.last.gets(HINTED)
+    world.server.last.answers(ANSWER)
+    client.gets(ANSWER)
+    killer.leaves()
+
+
+# Readers that are lost
+
+
+def test_a_read_whose_reader_is_lost_runs_again(make_world: MakeWorld) -> None:
+    world = make_world(readers=2)
+    place_among(world)
+    client = client_of(world)
+    client.sends(READ)
+    reader_end(world).gets(READ)
+    reader_end(world).breaks()
+    server = reader_end(world)
+    server.gets(READ)
+    server.answers(ANSWER)
+    client.gets(ANSWER)
+
+
+def test_it_does_not_run_again_for_ever(world: World) -> None:
+    client = client_of(world)
+    client.sends(READ)
+    for _ in range(MOST_TRIES):
+        reader_end(world).gets(READ)
+        reader_end(world).breaks()
+        client.gets_nothing()
+    reader_end(world).gets(READ)
+    reader_end(world).breaks()
+    client.gets_error(2013)
+
+
+def test_half_a_read_does_not_run_again(world: World) -> None:
+    client = client_of(world)
+    client.sends(READ)
+    reader_end(world).gets(READ)
+    reader_end(world).answers(rows(b"1", status=2 | 8))
+    reader_end(world).breaks()
+    assert client.is_closed
+
+
+def test_a_reader_that_cannot_be_reached_is_passed_over(make_world: MakeWorld) -> None:
+    world = make_world(readers=2)
+    placing = place_among(world)
+    world.reader_servers[0].is_down = True
+    client = client_of(world)
+    client.sends(READ)
+    world.tick(10)
+    server = reader_end(world, 2) if world.reader_servers[1].ends else world.server.last
+    server.gets(READ)
+    server.answers(ANSWER)
+    client.gets(ANSWER)
+    assert not placing.table.readers["reader-1"].gate.is_eligible(world.loop.time())
+    readers_show(world, 0.0)
+    assert placing.table.readers["reader-1"].gate.is_eligible(world.loop.time())
+
+
+def test_other_refusals_of_a_reader_are_the_clients(make_world: MakeWorld) -> None:
+    world = make_world(readers=1)
+    place_among(world)
+    one, other = client_of(world), client_of(world)
+    begin = query("START TRANSACTION READ ONLY")
+    one.sends(begin)
+    reader_end(world).gets(begin)
+    reader_end(world).answers(ok(IN_TRANS))
+    one.gets(ok(IN_TRANS))
+    other.sends(READ)
+    world.tick(5.1)
+    other.gets_error(1040, "no server connection became free")

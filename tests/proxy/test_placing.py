@@ -1,0 +1,536 @@
+"""Where commands run when there are readers, what a session sees of its writes there, and what becomes of reads for which there is no reader."""
+
+from __future__ import annotations
+
+import pytest
+
+from protocol.packets import Column, text_resultset
+from proxy.lexer import ANSI_QUOTES
+from proxy.placing import READ_AHEAD_PATIENCE
+from proxy.placing_rules import TO_FAIL, TO_WAIT
+from proxy.states import STATE_NAMES
+from tests.fakes.client import FakeClient
+from tests.fakes.placing import place_among, reader_end, readers_show
+from tests.fakes.responses import changed
+from tests.fakes.server import ServerEnd
+from tests.fakes.wire import (
+    AUTOCOMMIT,
+    IN_TRANS,
+    NEW_CLIENT,
+    error,
+    execute,
+    ok,
+    prepare,
+    prepared,
+    query,
+    rows,
+)
+from tests.fakes.world import World
+from tests.proxy.conftest import MakeWorld
+
+READ = query("SELECT a FROM t")
+WRITE = query("INSERT INTO t VALUES (1)")
+BEGIN = query("BEGIN")
+COMMIT = query("COMMIT")
+BEGIN_READ = query("START TRANSACTION READ ONLY")
+ANSWER = rows(b"1")
+
+
+@pytest.fixture
+def world(make_world: MakeWorld) -> World:
+    """Readers that have everything that was committed before now."""
+    made = make_world(readers=2, pool_size=2)
+    place_among(made)
+    return made
+
+
+def client_of(world: World) -> FakeClient:
+    return world.client(capabilities=NEW_CLIENT)
+
+
+def state(world: World, client: FakeClient) -> str:
+    return STATE_NAMES[world.frontend(client).state]
+
+
+def runs(client: FakeClient, wire: bytes, server: ServerEnd, answer: bytes) -> None:
+    """The server has got this, and its answer is the client's."""
+    server.gets(wire)
+    server.answers(answer)
+    client.gets(answer)
+
+
+def on_writer(world: World, client: FakeClient, wire: bytes, answer: bytes = ANSWER) -> None:
+    """The writer runs it."""
+    client.sends(wire)
+    runs(client, wire, world.server.last, answer)
+
+
+def on_reader(world: World, client: FakeClient, wire: bytes, answer: bytes = ANSWER, number: int = 1) -> None:
+    """A reader runs it."""
+    client.sends(wire)
+    runs(client, wire, reader_end(world, number), answer)
+
+
+def captured(server: ServerEnd, insert_id: int) -> None:
+    """The server is asked for what the session has left there, and answers."""
+    (asked,) = server.got()
+    items = asked.removeprefix(b"\x03SELECT ").split(b", ")
+    values: list[bytes | None] = [
+        b"%d" % insert_id if item == b"LAST_INSERT_ID()" else b"0" for item in items
+    ]
+    columns = [Column(b"a")] * len(items)
+    server.answers(text_resultset(columns, [values], status=AUTOCOMMIT, deprecate_eof=True))
+
+
+def routes(world: World) -> dict[str, dict[str, int]]:
+    placing = world.shared.placing
+    assert placing is not None
+    return placing.routes()
+
+
+# Which side
+
+
+def test_without_placing_nothing_is_known_of_where_commands_run(make_world: MakeWorld) -> None:
+    world = make_world(readers=1)
+    client = client_of(world)
+    on_writer(world, client, READ)
+    assert world.frontend(client).placement is None
+
+
+def test_a_proved_read_runs_on_a_reader_and_a_write_on_the_writer(world: World) -> None:
+    client = client_of(world)
+    on_reader(world, client, READ)
+    on_writer(world, client, WRITE, ok())
+    assert routes(world) == {"writer": {"not-proved": 1}, "reader": {"proved-read": 1}, "without_reader": {}}
+
+
+def test_reads_outside_transactions_stay_on_the_writer_unless_configured(make_world: MakeWorld) -> None:
+    world = make_world(readers=1)
+    place_among(world, autocommit_reads=False)
+    client = client_of(world)
+    on_writer(world, client, READ)
+    assert routes(world)["writer"] == {"autocommit-reads-off": 1}
+
+
+def test_a_read_only_transaction_stays_on_its_reader(world: World) -> None:
+    client = client_of(world)
+    on_reader(world, client, BEGIN_READ, ok(IN_TRANS))
+    on_reader(world, client, READ, rows(b"1", status=IN_TRANS))
+    on_reader(world, client, WRITE, error(1792, "Cannot execute statement in a READ ONLY transaction."))
+    server = reader_end(world)
+    (probe,) = server.got()
+    assert probe[:1] == b"\x1b"
+    server.answers(ok(IN_TRANS))
+    on_reader(world, client, COMMIT, ok())
+    assert routes(world)["reader"] == {"held": 3, "read-only-transaction": 1}
+    assert world.server.ends == []
+
+
+def test_a_read_only_transaction_runs_on_the_writer_if_configured(make_world: MakeWorld) -> None:
+    world = make_world(readers=1)
+    place_among(world, read_only_transactions=False)
+    client = client_of(world)
+    on_writer(world, client, BEGIN_READ, ok(IN_TRANS))
+    on_writer(world, client, COMMIT, ok())
+    assert routes(world)["writer"] == {"held": 1, "read-only-transaction": 1}
+
+
+def test_a_transaction_that_may_write_never_leaves_the_writer(world: World) -> None:
+    client = client_of(world)
+    on_writer(world, client, BEGIN, ok(IN_TRANS))
+    on_writer(world, client, READ, rows(b"1", status=IN_TRANS))
+    on_writer(world, client, COMMIT, ok())
+    assert all(server.ends == [] for server in world.reader_servers)
+
+
+def test_set_transaction_read_only_makes_the_next_transaction_begin_on_a_reader(world: World) -> None:
+    client = client_of(world)
+    wire = query("SET TRANSACTION READ ONLY")
+    on_reader(world, client, wire, ok())
+    on_reader(world, client, BEGIN, ok(IN_TRANS))
+    on_reader(world, client, COMMIT, ok())
+    on_writer(world, client, BEGIN, ok(IN_TRANS))
+    on_writer(world, client, COMMIT, ok())
+
+
+def test_a_read_only_session_has_its_transactions_on_readers_and_its_settings_follow(world: World) -> None:
+    client = client_of(world)
+    told = ok(changes=changed(("transaction_read_only", "ON")))
+    setting = query("SET SESSION TRANSACTION READ ONLY")
+    client.sends(setting)
+    world.server.last.gets(setting)
+    world.server.last.answers(told)
+    client.gets(ok())
+    client.sends(BEGIN)
+    server = reader_end(world)
+    (restore,) = server.got()
+    assert restore.startswith(b"\x03SET ") and b"transaction_read_only" in restore
+    server.answers(ok(changes=changed(("transaction_read_only", "ON"))))
+    runs(client, BEGIN, server, ok(IN_TRANS))
+    on_reader(world, client, COMMIT, ok())
+    assert routes(world)["reader"] == {"held": 1, "read-only-transaction": 1}
+
+
+def test_a_hint_is_followed(world: World) -> None:
+    client = client_of(world)
+    on_writer(world, client, query("/* fanin: writer */ SELECT 1 FROM t"))
+    on_reader(world, client_of(world), query("SELECT /* fanin: reader */ @@hostname"))
+    assert routes(world)["writer"] == {"hint-writer": 1}
+    assert routes(world)["reader"] == {"hint-reader": 1}
+
+
+def test_a_session_that_was_pinned_before_it_had_a_backend_goes_to_the_writer(world: World) -> None:
+    client = world.client(capabilities=NEW_CLIENT)
+    from proxy.pins import PinReason
+
+    world.frontend(client).session.pin(PinReason.SESSION_MODE)
+    on_writer(world, client, READ)
+    assert routes(world)["writer"] == {"held": 1}
+    client.leaves()
+
+
+def test_prepared_reads_are_prepared_and_executed_on_readers(world: World) -> None:
+    client = client_of(world)
+    wire = prepare("SELECT a FROM t")
+    client.sends(wire)
+    server = reader_end(world)
+    server.gets(wire)
+    server.answers(prepared(9))
+    client.gets(prepared(1))
+    client.sends(execute(1))
+    server.gets(execute(9))
+    server.answers(ANSWER)
+    client.gets(ANSWER)
+    assert world.server.ends == []
+
+
+def test_a_prepared_text_is_read_as_it_was_when_it_was_prepared(world: World) -> None:
+    client = client_of(world)
+    set_mode = query("SET sql_mode = 'ANSI_QUOTES'")
+    client.sends(set_mode)
+    world.server.last.gets(set_mode)
+    world.server.last.answers(ok(changes=changed(("sql_mode", "ANSI_QUOTES"))))
+    client.gets(ok())
+    wire = prepare("SELECT a FROM t")
+    client.sends(wire)
+    server = reader_end(world)
+    (restore,) = server.got()
+    assert b"ANSI_QUOTES" in restore
+    server.answers(ok(changes=changed(("sql_mode", "ANSI_QUOTES"))))
+    server.gets(wire)
+    server.answers(prepared(9))
+    client.gets(prepared(1))
+    client.sends(execute(1))
+    server.gets(execute(9))
+    server.answers(ANSWER)
+    client.gets(ANSWER)
+    placement = world.frontend(client).placement
+    assert placement is not None and placement.record.text == b"SELECT a FROM t"
+    assert world.frontend(client).session.lexing & ANSI_QUOTES
+
+
+def test_commands_without_a_text_go_to_the_writer(world: World) -> None:
+    client = client_of(world)
+    on_writer(world, client, b"\x01\0\0\0\x09", b"\x04\0\0\x01Up: ")
+    assert routes(world)["writer"] == {"not-proved": 1}
+
+
+# What a session sees
+
+
+def test_a_session_reads_on_the_writer_until_a_reader_shows_its_write(world: World) -> None:
+    client = client_of(world)
+    world.tick(1)
+    on_writer(world, client, WRITE, ok())
+    on_writer(world, client, READ)
+    readers_show(world, 0.2)
+    world.tick(1)
+    on_writer(world, client, READ)
+    world.tick(1)
+    readers_show(world, 0.2)
+    on_reader(world, client, READ)
+    assert routes(world)["without_reader"] == {"not-safe": 2}
+
+
+def test_what_another_session_writes_is_no_fence(world: World) -> None:
+    client, other = client_of(world), client_of(world)
+    world.tick(1)
+    on_writer(world, other, WRITE, ok())
+    on_reader(world, client, READ)
+
+
+def test_a_transaction_is_a_fence_when_it_is_committed(world: World) -> None:
+    client = client_of(world)
+    on_writer(world, client, BEGIN, ok(IN_TRANS))
+    on_writer(world, client, WRITE, ok(IN_TRANS))
+    world.tick(2)
+    readers_show(world, 0.0)
+    placement = world.frontend(client).placement
+    assert placement is not None and not placement.view.is_fenced()
+    world.tick(1)
+    on_writer(world, client, COMMIT, ok())
+    assert placement.view.is_fenced()
+    on_writer(world, client, READ)
+
+
+def test_readers_are_looked_at_more_often_while_a_session_waits_to_see_its_write(world: World) -> None:
+    told: list[bool] = []
+    placing = world.shared.placing
+    assert placing is not None
+    placing.hurry = told.append
+    client = client_of(world)
+    world.tick(1)
+    on_writer(world, client, WRITE, ok())
+    on_writer(world, client, WRITE, ok())
+    readers_show(world, 0.5)
+    assert told == [True]
+    world.tick(1)
+    readers_show(world, 0.5)
+    assert told == [True, False]
+
+
+def test_a_session_does_not_go_back_to_an_older_state_of_another_reader(world: World) -> None:
+    client = client_of(world)
+    world.tick(1)
+    readers_show(world, None, reader_1=0.0)
+    on_reader(world, client, READ)
+    world.tick(0.1)
+    readers_show(world, None, reader_2=0.5)
+    on_writer(world, client, READ)
+    assert routes(world)["without_reader"] == {"read-ahead": 1}
+
+
+def test_a_session_that_only_reads_on_the_writer_waits_once_to_come_back(world: World) -> None:
+    client = client_of(world)
+    world.tick(1)
+    on_writer(world, client, WRITE, ok())
+    for _ in range(5):
+        world.tick(READ_AHEAD_PATIENCE / 4)
+        readers_show(world, 0.3)
+        on_writer(world, client, READ)
+    world.tick(READ_AHEAD_PATIENCE / 4)
+    readers_show(world, 0.3)
+    client.sends(READ)
+    assert state(world, client) == "placing"
+    world.tick(0.2)
+    readers_show(world, 0.1)
+    runs(client, READ, reader_end(world), ANSWER)
+    assert routes(world)["without_reader"] == {"not-safe": 1, "read-ahead": 5}
+
+
+def test_a_fence_is_shared_by_its_key(world: World) -> None:
+    client, other = client_of(world), client_of(world)
+    world.tick(1)
+    on_writer(world, client, query("/* fanin: causal=user:7 */ INSERT INTO t VALUES (1)"), ok())
+    on_writer(world, other, query("/* fanin: causal=user:7 */ SELECT a FROM t"))
+    on_reader(world, client_of(world), query("/* fanin: causal=user:8 */ SELECT a FROM t"))
+    world.tick(1)
+    readers_show(world, 0.0)
+    on_reader(world, client_of(world), query("/* fanin: causal=user:7 */ SELECT a FROM t"))
+
+
+def test_a_write_whose_backend_was_lost_is_a_fence(world: World) -> None:
+    client = client_of(world)
+    world.tick(1)
+    client.sends(WRITE)
+    world.server.last.gets(WRITE)
+    world.server.last.breaks()
+    client.gets_error(2013)
+    on_writer(world, client, READ)
+    assert routes(world)["without_reader"] == {"not-safe": 1}
+
+
+def test_a_read_whose_writer_was_lost_is_none(world: World) -> None:
+    client = client_of(world)
+    world.tick(1)
+    wire = query("/* fanin: writer */ SELECT a FROM t")
+    client.sends(wire)
+    world.server.last.gets(wire)
+    world.server.last.breaks()
+    client.gets_error(2013)
+    on_reader(world, client, READ)
+
+
+# What is parked
+
+
+def test_an_insert_id_is_captured_before_the_session_reads_elsewhere(world: World) -> None:
+    client = client_of(world)
+    on_writer(world, client, WRITE, ok(insert_id=7))
+    writer = world.server.last
+    world.tick(1)
+    readers_show(world, 0.0)
+    client.sends(READ)
+    assert state(world, client) == "awaiting-capture"
+    captured(writer, 7)
+    runs(client, READ, reader_end(world), ANSWER)
+    client.sends(query("SELECT LAST_INSERT_ID()"))
+    assert b"7" in client.got()
+
+
+def test_a_backend_that_is_lost_while_it_is_captured_does_not_stop_the_read(world: World) -> None:
+    client = client_of(world)
+    on_writer(world, client, WRITE, ok(insert_id=7))
+    world.tick(1)
+    readers_show(world, 0.0)
+    client.sends(READ)
+    world.server.last.got()
+    world.server.last.breaks()
+    runs(client, READ, reader_end(world), ANSWER)
+
+
+def test_what_was_parked_on_a_paused_pool_is_lost(world: World) -> None:
+    client = client_of(world)
+    on_writer(world, client, WRITE, ok(insert_id=7))
+    world.tick(1)
+    readers_show(world, 0.0)
+    world.loop.call(world.writer.core.pause, world.loop.time())
+    client.sends(READ)
+    runs(client, READ, reader_end(world), ANSWER)
+    client.sends(query("SELECT LAST_INSERT_ID(), 1"))
+    client.gets_error(2013)
+    world.loop.call(world.writer.resume)
+
+
+def test_a_parked_backend_without_residue_is_let_go(make_world: MakeWorld) -> None:
+    world = make_world(readers=1, pool_size=1)
+    place_among(world)
+    client = client_of(world)
+    setting = query("SET time_zone = '+01:00'")
+    told = ok(changes=changed(("time_zone", "+01:00")))
+    client.sends(setting)
+    world.server.last.gets(setting)
+    world.server.last.answers(told)
+    client.gets(ok())
+    assert world.frontend(client).parked is not None
+    client.sends(READ)
+    server = reader_end(world)
+    (restore,) = server.got()
+    assert b"time_zone" in restore
+    server.answers(told)
+    runs(client, READ, server, ANSWER)
+    assert world.frontend(client).parked_endpoint is None
+
+
+# Without a reader
+
+
+def test_a_reader_that_is_too_far_behind_gets_nothing(world: World) -> None:
+    client = client_of(world)
+    readers_show(world, 5.0)
+    on_writer(world, client, READ)
+    readers_show(world, 5.0, reader_2=0.1)
+    on_reader(world, client_of(world), READ, number=2)
+    assert routes(world)["without_reader"] == {"too-far-behind": 1}
+
+
+def test_a_hint_says_how_far_behind_a_reader_may_be(world: World) -> None:
+    client = client_of(world)
+    readers_show(world, 0.4)
+    on_writer(world, client, query("/* fanin: max_lag=100 */ SELECT a FROM t"))
+    on_reader(world, client_of(world), READ)
+
+
+def test_reads_that_fall_back_on_the_writer_are_limited(make_world: MakeWorld) -> None:
+    world = make_world(readers=1, pool_size=3)
+    place_among(world, fallback_rate=1.0)
+    readers_show(world, None)
+    one, other = client_of(world), client_of(world)
+    on_writer(world, one, READ)
+    other.sends(READ)
+    assert state(world, other) == "placing"
+    world.tick(0.5)
+    assert state(world, other) == "placing"
+    world.tick(0.5)
+    runs(other, READ, world.server.last, ANSWER)
+    assert world.shared.placing is not None and world.shared.placing.waits == 1
+
+
+def test_a_read_that_waits_for_its_turn_on_the_writer_goes_to_the_reader_that_comes_back(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world(readers=1, pool_size=3)
+    place_among(world, fallback_rate=1.0)
+    readers_show(world, None)
+    one, other = client_of(world), client_of(world)
+    on_writer(world, one, READ)
+    other.sends(READ)
+    readers_show(world, 0.0)
+    runs(other, READ, reader_end(world), ANSWER)
+
+
+def test_a_read_does_not_wait_for_ever(make_world: MakeWorld) -> None:
+    world = make_world(readers=1, pool_size=3)
+    placing = place_among(world, fallback_rate=0.01, acquire_timeout=2.0)
+    readers_show(world, None)
+    one, other = client_of(world), client_of(world)
+    on_writer(world, one, READ)
+    other.sends(READ)
+    world.tick(1.9)
+    other.gets_nothing()
+    world.tick(0.2)
+    other.gets_error(1040, "too-far-behind (reader-1: its lag is not known)")
+    assert placing.refused == 1 and state(world, other) == "ready"
+
+
+def test_a_read_may_wait_for_a_reader_before_it_goes_to_the_writer(make_world: MakeWorld) -> None:
+    world = make_world(readers=1)
+    place_among(world, fallback=TO_WAIT, fallback_wait=0.5)
+    readers_show(world, None)
+    client = client_of(world)
+    client.sends(READ)
+    world.tick(0.4)
+    client.gets_nothing()
+    world.tick(0.2)
+    runs(client, READ, world.server.last, ANSWER)
+
+
+def test_a_read_may_be_refused_at_once(make_world: MakeWorld) -> None:
+    world = make_world(readers=1)
+    place_among(world, fallback=TO_FAIL)
+    readers_show(world, None)
+    client = client_of(world)
+    client.sends(READ, query("INSERT INTO t VALUES (2)"))
+    client.gets_error(1040, "no reader for this read")
+    runs(client, query("INSERT INTO t VALUES (2)"), world.server.last, ok())
+
+
+def test_who_leaves_no_longer_waits(make_world: MakeWorld) -> None:
+    world = make_world(readers=1)
+    placing = place_among(world, fallback=TO_WAIT, fallback_wait=0.5)
+    readers_show(world, None)
+    client = client_of(world)
+    client.sends(READ)
+    client.leaves()
+    assert placing.waiting == {}
+
+
+def test_a_kill_ends_the_wait_for_a_reader(make_world: MakeWorld) -> None:
+    world = make_world(readers=1)
+    placing = place_among(world, fallback=TO_WAIT, fallback_wait=0.5)
+    readers_show(world, None)
+    client, killer = client_of(world), client_of(world)
+    client.sends(READ)
+    killer.sends(query(f"KILL QUERY {client.connection_id}"))
+    killer.gets(ok())
+    client.gets_error(1317)
+    assert placing.waiting == {} and state(world, client) == "ready"
+
+
+def test_the_writer_may_have_a_share_of_the_reads(world: World) -> None:
+    placing = world.shared.placing
+    assert placing is not None
+    readers_show(world, None)
+    placing.table.writer.name = world.writer.name
+    placing.table.writer.weight = 1.0
+    on_writer(world, client_of(world), READ)
+    assert routes(world)["writer"] == {"proved-read": 1}
+
+
+def test_a_single_server_is_no_cluster_that_could_be_drowned(make_world: MakeWorld) -> None:
+    world = make_world()
+    place_among(world, fallback_rate=1.0)
+    client = client_of(world)
+    for _ in range(3):
+        on_writer(world, client, READ)
