@@ -166,7 +166,7 @@ class Process:
             (shared.readers if upstream.role.value == "reader" else shared.writers).append(endpoint)
         if not is_static(self.settings):
             cluster = shared.cluster = Cluster(self.settings, shared, self._start_endpoint)
-            placing = cluster.placing = Placing(cluster.table, placing_rules(self.settings))
+            placing = cluster.placing = shared.placing = Placing(cluster.table, placing_rules(self.settings))
             placing.endpoints = cluster.endpoints
             placing.hurry = cluster.hurry
 

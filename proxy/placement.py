@@ -13,9 +13,18 @@ from protocol.response import ResponseTracker
 from proxy.digest import digest
 from proxy.fences import NEVER, SessionView
 from proxy.gtids import Gtids, parse_gtids
-from proxy.hints import ANY, TO_READER, TO_WRITER
+from proxy.hints import ANY, TO_READER, TO_WRITER, hints_of
 from proxy.readers import Reader
-from proxy.reads import PROVED, SEVERAL, SHOWS, SYSTEM_VARIABLE, USER_VARIABLE, is_local_schema
+from proxy.reads import (
+    NO_QUERY,
+    NOT_UNDERSTOOD,
+    PROVED,
+    SEVERAL,
+    SHOWS,
+    SYSTEM_VARIABLE,
+    USER_VARIABLE,
+    is_local_schema,
+)
 from proxy.routing import (
     BEGINS_NOTHING,
     BEGINS_READ,
@@ -31,6 +40,7 @@ from proxy.statement import (
     BEGINS,
     CALLS,
     ENDS,
+    IS_SELECT,
     MAY_CALL,
     MAY_CALL_ON_MARIADB,
     MAY_CALL_ON_MYSQL,
@@ -60,6 +70,9 @@ LAST_GTID: Final = b"last_gtid"
 
 LONGEST_KEPT: Final = 4096
 """Bytes of a text; longer ones are looked at each time."""
+
+LONGEST_PROVED: Final = 65536
+"""The same of queries that may be proved to be reads: it takes a while."""
 
 
 class TextRecord:
@@ -93,7 +106,13 @@ NO_RECORD: Final = TextRecord(b"", NO_TEXT, False, False)
 
 def record_of(text: bytes, lexing: int, statement: Statement, is_mariadb: bool) -> TextRecord:
     """``statement`` is what `classify` made of the same text and lexing."""
-    facts = text_facts(text, lexing, statement, is_mariadb)
+    if len(text) > LONGEST_KEPT and not statement.flags & (IS_SELECT | BEGINS):
+        # it is no query, and its rows need not be looked at
+        facts = TextFacts(NO_QUERY, hints_of(text), BEGINS_NOTHING, False)
+    elif len(text) > LONGEST_PROVED:
+        facts = TextFacts(NOT_UNDERSTOOD, hints_of(text), BEGINS_NOTHING, False)
+    else:
+        facts = text_facts(text, lexing, statement, is_mariadb)
     writes = _may_write(text, statement, facts)
     return TextRecord(text, facts, writes, writes or _may_read(text, statement, facts))
 

@@ -273,11 +273,12 @@ def _without_reader(lessee: Lessee, placing: Placing, placement: Placement, now:
     record = placement.record
     if not placement.until:
         placing.fallbacks[refusal] += 1
-    if placement.side.is_reader:
-        if not _is_known(lessee):
-            return _as_configured(lessee, placement)
-        if not record.is_read():
-            return _any_reader(lessee, placing, placement)
+    if not _is_known(lessee):
+        # as is configured
+        placement.leads_to(None)
+        return lessee.shared.choose(placement.side.is_reader)
+    if placement.side.is_reader and not record.is_read():
+        return _any_reader(lessee, placing, placement)
     if rules.fallback == TO_FAIL:
         _refuse(lessee, placing, placement)
         return None
@@ -286,7 +287,7 @@ def _without_reader(lessee: Lessee, placing: Placing, placement: Placement, now:
         placement.until = now + _patience(placing, placement, refusal, now)
     if now >= placement.until:
         # without other servers there is nothing that the writer could be drowned by
-        if len(placing.endpoints) <= 1 or not _is_known(lessee) or placing.bucket.take(now):
+        if len(placing.endpoints) <= 1 or placing.bucket.take(now):
             return _writer(lessee, placement)
         if now >= placement.until + rules.acquire_timeout:
             _refuse(lessee, placing, placement)
@@ -314,11 +315,6 @@ def _patience(placing: Placing, placement: Placement, refusal: int, now: float) 
         placement.ahead_since = 0.0
         return READ_AHEAD_WAIT
     return 0.0
-
-
-def _as_configured(lessee: Lessee, placement: Placement) -> Endpoint:
-    placement.leads_to(None)
-    return lessee.shared.choose(True)
 
 
 def _any_reader(lessee: Lessee, placing: Placing, placement: Placement) -> Endpoint | None:

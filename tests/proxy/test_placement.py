@@ -8,6 +8,7 @@ from proxy.classify import classify
 from proxy.hints import ANY, TO_READER, TO_WRITER
 from proxy.placement import (
     LONGEST_KEPT,
+    LONGEST_PROVED,
     NO_RECORD,
     Names,
     Placement,
@@ -19,6 +20,7 @@ from proxy.placement import (
     record_of,
 )
 from proxy.readers import Reader, ReaderTable
+from proxy.reads import NO_QUERY, NOT_UNDERSTOOD, PROVED
 from proxy.routing import READ_ONLY, READ_WRITE
 from proxy.statement import Statement
 from proxy.vector import Vector
@@ -81,6 +83,15 @@ def test_what_is_not_known_to_be_harmless_may_write(text: str) -> None:
 def test_what_is_harmless_may_read(text: str, reads: bool) -> None:
     found = record(text)
     assert (found.writes, found.reads) == (False, reads)
+
+
+def test_long_texts_are_not_looked_at_whole() -> None:
+    rows_of = ", ".join(["(1)"] * LONGEST_KEPT)
+    assert record(f"INSERT INTO t VALUES {rows_of}").facts.proof == NO_QUERY
+    long = record(f"SELECT a FROM t WHERE a <> '{'x' * LONGEST_KEPT}'")
+    assert long.facts.proof == PROVED
+    longer = record(f"/* fanin: reader */ SELECT a FROM t WHERE a <> '{'x' * LONGEST_PROVED}'")
+    assert (longer.facts.proof, longer.facts.hints.side, longer.writes) == (NOT_UNDERSTOOD, TO_READER, True)
 
 
 def test_reads_are_what_may_fall_back_on_the_writer() -> None:

@@ -6,8 +6,10 @@ import pytest
 
 from protocol.packets import Column, text_resultset
 from proxy.lexer import ANSI_QUOTES
+from proxy.login import Doorway
 from proxy.placing import READ_AHEAD_PATIENCE
 from proxy.placing_rules import TO_FAIL, TO_WAIT
+from proxy.readers import EVENTUAL
 from proxy.states import STATE_NAMES
 from tests.fakes.client import FakeClient
 from tests.fakes.placing import place_among, reader_end, readers_show
@@ -534,3 +536,107 @@ def test_a_single_server_is_no_cluster_that_could_be_drowned(make_world: MakeWor
     client = client_of(world)
     for _ in range(3):
         on_writer(world, client, READ)
+
+
+# The reader listener
+
+
+def listener_client(world: World) -> FakeClient:
+    client = world.connects(Doorway(True, False, None, False))
+    client.logs_in(capabilities=NEW_CLIENT)
+    return client
+
+
+def test_the_reader_listener_is_for_readers_that_are_near_enough(world: World) -> None:
+    readers_show(world, 5.0, reader_2=0.1)
+    on_reader(world, listener_client(world), READ, number=2)
+    on_reader(world, listener_client(world), query("SET NAMES utf8mb4"), ok(), number=2)
+    assert routes(world)["reader"] == {"reader-listener": 2}
+
+
+def test_its_reads_fall_back_on_the_writer_and_nothing_else_does(world: World) -> None:
+    readers_show(world, 5.0)
+    on_writer(world, listener_client(world), READ)
+    on_reader(world, listener_client(world), WRITE, error(1290, "--read-only"))
+    client = listener_client(world)
+    client.sends(BEGIN)
+    client.gets_error(1040, "too-far-behind")
+
+
+def test_without_any_reader_its_writes_are_refused(world: World) -> None:
+    placing = world.shared.placing
+    assert placing is not None
+    for name in ("reader-1", "reader-2"):
+        placing.table.set_role(name, False, 0, 0.0)
+    client = listener_client(world)
+    client.sends(WRITE)
+    client.gets_error(1040, "no-readers. See")
+
+
+def test_until_the_servers_have_been_heard_it_has_the_readers_that_are_configured(world: World) -> None:
+    placing = world.shared.placing
+    assert placing is not None
+    for name in ("reader-1", "reader-2"):
+        placing.table.set_role(name, False, 0, 0.0)
+    world.shared.cluster = Unheard()  # type: ignore[assignment]
+    on_reader(world, listener_client(world), READ)
+
+
+def test_until_then_reads_on_the_writer_are_not_limited(make_world: MakeWorld) -> None:
+    world = make_world(readers=1)
+    place_among(world, fallback_rate=1.0)
+    readers_show(world, None)
+    world.shared.cluster = Unheard()  # type: ignore[assignment]
+    client = client_of(world)
+    on_writer(world, client, READ)
+    on_writer(world, client, READ)
+
+
+class Unheard:
+    """A cluster of which nothing is known yet."""
+
+    is_known = False
+
+
+# The rest
+
+
+def test_texts_longer_than_a_packet_are_looked_at_whole(make_world: MakeWorld) -> None:
+    world = make_world(readers=1, max_packet=1 << 26)
+    place_among(world)
+    text = "SELECT a FROM t WHERE a <> '" + "x" * (1 << 24) + "'"
+    client = client_of(world)
+    client.sends(query(text))
+    server = world.server.last
+    assert len(server.got()) == 1
+    server.answers(ok(sequence_id=2))
+    client.gets(ok(sequence_id=2))
+    client.sends(prepare(text))
+    assert len(server.got()) == 1
+    server.answers(error(1146, sequence_id=2))
+    client.gets(error(1146, sequence_id=2))
+    server.answers(ok())
+    assert routes(world)["writer"] == {"not-proved": 2}
+
+
+def test_what_begins_a_session_is_not_counted(make_world: MakeWorld) -> None:
+    world = make_world(readers=1)
+    place_among(world)
+    world.server.init_connect = b"DO 0"
+    world.shared.forget_baseline()
+    client = client_of(world)
+    server = world.server.last
+    server.gets(query("DO 0"))
+    server.answers(ok())
+    placement = world.frontend(client).placement
+    assert placement is not None and not placement.view.is_fenced()
+
+
+def test_eventual_reads_do_not_make_readers_be_looked_at_more_often(make_world: MakeWorld) -> None:
+    world = make_world(readers=1)
+    placing = place_among(world, consistency=EVENTUAL)
+    client = client_of(world)
+    world.tick(1)
+    on_writer(world, client, WRITE, ok())
+    assert not placing.is_hurried
+    on_reader(world, client, READ)

@@ -192,3 +192,18 @@ def test_a_beginning_with_a_long_comment_is_one_that_writes() -> None:
 
 def test_a_command_without_text_goes_to_the_writer() -> None:
     assert SIDES[route(SessionSide(), NO_TEXT, True)] == WRITER
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("SET TRANSACTION READ ONLY", "read-only-transaction"),
+        ("set transaction isolation level repeatable read, read only", "read-only-transaction"),
+        ("SET TRANSACTION READ WRITE", "not-proved"),
+        ("SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "not-proved"),
+        ("SET @@transaction_read_only = 1", "not-proved"),
+        ("SET TRANSACTION READ ONLY; SELECT 1", "not-proved"),
+    ],
+)
+def test_what_makes_the_next_transaction_read_only_runs_where_that_will(text: str, reason: str) -> None:
+    assert routed(text) == reason
