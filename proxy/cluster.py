@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -22,10 +22,8 @@ from config.sections import Upstream
 from config.settings import Settings
 from proxy import tls
 from proxy.aurora_names import aurora_name, instance_host
-from proxy.balance import TokenBucket
 from proxy.credentials import Credentials
 from proxy.endpoint import Endpoint
-from proxy.fences import NEVER, SessionView
 from proxy.logs import get_logger
 from proxy.monitor import PATIENT, Account, LookFailed, Monitor, Place, Watch, Way
 from proxy.observation import Observation
@@ -33,15 +31,13 @@ from proxy.readers import BOUNDED, EVENTUAL, SESSION, ReaderTable
 from proxy.shared import Shared
 from proxy.topology import TopologyCore, TopologyState
 from proxy.topology_actions import Action, ActionKind, Cause, ClusterKind, ServerRole, Signal
-from proxy.topology_report import member_report, report
+from proxy.topology_report import report
 
 if TYPE_CHECKING:
     from proxy.placing import Placing
 
 PROBE: Final = 0.25
 """Seconds between two attempts to learn what kind of cluster it is, or to find somebody whose credentials can be borrowed."""
-BURST: Final = 0.1
-"""Seconds of `routing.fallback_rate` that may come at once."""
 CONSISTENCIES: Final = {
     settings_of.Consistency.EVENTUAL: EVENTUAL,
     settings_of.Consistency.SESSION: SESSION,
@@ -78,7 +74,6 @@ class Cluster:
             consistency=CONSISTENCIES[routing.consistency],
             writer_weight=routing.writer_weight,
         )
-        self.fallback: Final = TokenBucket(routing.fallback_rate, routing.fallback_rate * BURST)
         self.core: TopologyCore | None = None
         self.monitor: Monitor | None = None
         self.endpoints: Final[dict[str, Endpoint]] = {}
@@ -306,11 +301,14 @@ class Cluster:
         return self.endpoints.get(endpoint.name) is not endpoint and endpoint.core.size > 0
 
     def _must_wait(self, core: TopologyCore) -> bool:
-        """Whether clients of the writer wait. At the start the configured one is used until it, or all together, say otherwise."""
+        """Whether clients of the writer wait. At the start the configured one is used until it, or all together, say otherwise; and as long as
+        no server can be asked: then it is the monitor's trouble, and theirs will be told by the pools."""
         if ServerRole.WRITER not in core.paused:
             return False
         if core.state is not TopologyState.UNKNOWN:
             return True
+        if all(member.seen is None for member in core.members.values()):
+            return False
         writers = self._shared.writers
         member = core.members.get(writers[0].name) if writers else None
         is_none = member is not None and member.seen is not None and not member.seen.is_writer
@@ -349,29 +347,15 @@ class Cluster:
         """Whether roles are what the servers say, and no longer as configured."""
         return self.core is not None and self.core.state is not TopologyState.UNKNOWN
 
-    def choose_reader(
-        self, view: SessionView | None = None, max_lag: float = -1.0, fence: float = NEVER
-    ) -> Endpoint | None:
-        """The reader (or the writer, where that has a weight) for one read. None when there is none that may have it: `table.refusal` says why."""
-        table, endpoints = self.table, self.endpoints
-        for reader in table.readers.values():
-            endpoint = endpoints.get(reader.name)
+    def for_reader_listener(self) -> Endpoint:
+        """Where a login on the reader listener asks: a reader that is near enough, or else the writer. (Commands are placed: `placing`.)"""
+        for reader in self.table.readers.values():
+            endpoint = self.endpoints.get(reader.name)
             if endpoint is not None:
                 reader.contender.leases = endpoint.leases()
-        if table.writer.weight > 0 and self._shared.writers:
-            table.writer.name = self._shared.writers[0].name
-            table.writer.leases = self._shared.writers[0].leases()
-        chosen = table.choose(view, self.now(), random.random, max_lag, fence)
-        return None if chosen is None else endpoints.get(chosen.name)
-
-    def for_reader_listener(self) -> Endpoint:
-        """Where a session of the reader listener leases from."""
-        shared = self._shared
-        return self.choose_reader() or (shared.writers or shared.endpoints())[0]
-
-    def may_fall_back(self) -> bool:
-        """Whether one more read may go to the writer now for want of a reader."""
-        return self.fallback.take(self.now())
+        chosen = self.table.choose(None, self.now(), random.random)
+        endpoint = None if chosen is None else self.endpoints.get(chosen.name)
+        return endpoint or (self._shared.writers or self._shared.endpoints())[0]
 
     # What people see
 
@@ -380,13 +364,6 @@ class Cluster:
         if self.core is None:
             return {"kind": "not known yet", "reason": self.trouble}
         return report(self.core, self.table, self.is_paused, self.now())
-
-    def members(self) -> Sequence[Mapping[str, object]]:
-        """For metrics: the members of `state`."""
-        core, now = self.core, self.now()
-        return (
-            [] if core is None else [member_report(each, self.table, now) for each in core.members.values()]
-        )
 
 
 def place_of(upstream: Upstream) -> Place:

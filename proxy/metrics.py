@@ -39,6 +39,12 @@ class MetricsSource(Protocol):
     def pinned_seconds(self) -> Mapping[str, float]:
         """Seconds that sessions were pinned outside of transactions, by reason."""
 
+    def topology(self) -> Mapping[str, object]:
+        """As `topology_report.report`; without `state` where nothing is watched."""
+
+    def routes(self) -> Mapping[str, Mapping[str, int]]:
+        """Commands by the role of the server that they went to, and by the reason for that."""
+
 
 def render(source: MetricsSource) -> bytes:
     """The page, in the text format of Prometheus (`CONTENT_TYPE`)."""
@@ -72,6 +78,14 @@ class FaninCollector(Collector):
         seconds = _by_reason(self._source.pinned_seconds())
         text = "Time in which sessions were pinned and had no transaction open."
         yield _counter("fanin_pinned_seconds_total", text, ("reason",), seconds)
+        yield from _topology(self._source.topology())
+        routes = [
+            ((role, reason), count)
+            for role, counts in self._source.routes().items()
+            for reason, count in counts.items()
+        ]
+        text = "Commands that were placed on the writer or a reader, and why; and reads for which there was no reader."
+        yield _counter("fanin_routed_total", text, ("role", "reason"), routes)
 
 
 Samples = Iterable[tuple[tuple[str, ...], float]]
@@ -183,6 +197,26 @@ def _endpoints(snapshots: Sequence[Mapping[str, object]]) -> Iterator[Metric]:
         ("endpoint", "role"),
         [((name, str(each.get("role", ""))), _number(each, "is_up")) for name, each in by_name],
     )
+
+
+def _topology(report: Mapping[str, object]) -> Iterator[Metric]:
+    members = cast(Sequence[Mapping[str, object]], report.get("members", ()))
+    states = [((str(report["state"]),), 1.0)] if "state" in report else []
+    yield _gauge("fanin_topology_state", "What is known of the writer.", ("state",), states)
+    yield _gauge("fanin_topology_epoch", "Writers so far.", (), [((), _number(report, "epoch"))])
+    yield _gauge(
+        "fanin_writer_paused", "Whether clients wait for a writer.", (), [((), _number(report, "is_paused"))]
+    )
+    roles = [((str(each["name"]), str(each["role"])), 1.0) for each in members]
+    yield _gauge("fanin_role", "What each server is used for now.", ("endpoint", "role"), roles)
+    for metric, key, text in (
+        ("fanin_lag_seconds", "lag", "How far a reader was behind when it was last measured."),
+        ("fanin_lag_age_seconds", "lag_age", "How long ago that was."),
+        ("fanin_reader_eligible", "is_eligible", "Whether the reader is near enough to get reads."),
+    ):
+        known = [each for each in members if each.get(key) is not None]
+        samples = [((str(each["name"]),), _number(each, key)) for each in known]
+        yield _gauge(metric, text, ("endpoint",), samples)
 
 
 def _number(snapshot: Mapping[str, object], key: str) -> float:

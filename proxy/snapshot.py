@@ -48,6 +48,16 @@ class Snapshot:
         """Seconds that sessions were pinned, by reason."""
         return self._shared.pins.seconds_by_reason(self._shared.loop.time())
 
+    def topology(self) -> Mapping[str, object]:
+        """Who is what."""
+        cluster = self._shared.cluster
+        return {"kind": "static"} if cluster is None else cluster.state()
+
+    def routes(self) -> Mapping[str, Mapping[str, int]]:
+        """Where commands went, and why."""
+        placing = self._shared.placing
+        return {} if placing is None else placing.routes()
+
     def pin_report(self) -> Mapping[str, object]:
         """What pinned sessions, by statement, and what it cost."""
         shared = self._shared
@@ -86,7 +96,8 @@ class Snapshot:
                 "with_lease_or_waiting": len(attached),
             },
             "pinned": self.pinned_sessions(),
-            "topology": {"kind": "static"} if shared.cluster is None else shared.cluster.state(),
+            "topology": self.topology(),
+            "routes": self.routes(),
             "endpoints": self.endpoint_snapshots(),
             "sessions": [self._session(frontend) for frontend in attached[:LONGEST_LIST]],
         }

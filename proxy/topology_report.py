@@ -18,12 +18,12 @@ def report(core: TopologyCore, table: ReaderTable, is_paused: bool, now: float) 
         "writer": None if core.writer is None else core.writer.name,
         "is_paused": is_paused,
         "problem": core.problem,
-        "members": [member_report(member, table, now) for member in core.members.values()],
+        "members": [_member(member, table, now) for member in core.members.values()],
         "switches": [[_moment(each, now) for each in moments] for moments in timelines if moments],
     }
 
 
-def member_report(member: Member, table: ReaderTable, now: float) -> dict[str, object]:
+def _member(member: Member, table: ReaderTable, now: float) -> dict[str, object]:
     """One server. Lag, its age and eligibility are those of a reader."""
     found: dict[str, object] = {
         "name": member.name,

@@ -38,6 +38,12 @@ class Nothing:
     def pinned_seconds(self) -> dict[str, float]:
         return {}
 
+    def topology(self) -> dict[str, object]:
+        return {}
+
+    def routes(self) -> dict[str, dict[str, int]]:
+        return {}
+
 
 def pins_table() -> str:
     rows = [f"| `{reason.value}` | {' | '.join(MEANINGS[reason])} |" for reason in PinReason]

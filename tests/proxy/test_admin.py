@@ -36,6 +36,12 @@ class Source:
     def pinned_seconds(self) -> Mapping[str, float]:
         return {}
 
+    def topology(self) -> Mapping[str, object]:
+        return {}
+
+    def routes(self) -> Mapping[str, Mapping[str, int]]:
+        return {}
+
     def pin_report(self) -> Mapping[str, object]:
         return self.report
 

@@ -16,6 +16,8 @@ class Source:
         self.counters = Counters()
         self.endpoints: list[Mapping[str, object]] = []
         self.pinned: dict[str, int] = {}
+        self.cluster: dict[str, object] = {}
+        self.routed: dict[str, dict[str, int]] = {}
         self.seconds: dict[str, float] = {}
 
     def endpoint_snapshots(self) -> Sequence[Mapping[str, object]]:
@@ -26,6 +28,12 @@ class Source:
 
     def pinned_seconds(self) -> Mapping[str, float]:
         return self.seconds
+
+    def topology(self) -> Mapping[str, object]:
+        return self.cluster
+
+    def routes(self) -> Mapping[str, Mapping[str, int]]:
+        return self.routed
 
 
 def samples(source: Source) -> dict[str, float]:
@@ -137,3 +145,35 @@ def test_the_process_itself_is_measured() -> None:
 
 def test_the_page_says_what_format_it_has() -> None:
     assert CONTENT_TYPE.startswith("text/plain")
+
+
+def test_the_topology_is_shown_where_it_is_watched() -> None:
+    source = Source()
+    page = samples(source)
+    assert page["fanin_topology_epoch"] == page["fanin_writer_paused"] == 0
+    assert not [name for name in page if name.startswith(("fanin_role", "fanin_topology_state", "fanin_lag"))]
+    source.cluster = {
+        "state": "stable",
+        "epoch": 2,
+        "is_paused": True,
+        "members": [
+            {"name": "w", "role": "writer"},
+            {"name": "r", "role": "reader", "lag": 0.5, "lag_age": 0.1, "is_eligible": True},
+            {"name": "s", "role": "reader", "lag": None, "lag_age": None, "is_eligible": False},
+        ],
+    }
+    page = samples(source)
+    assert page["fanin_topology_state{state=stable}"] == page["fanin_writer_paused"] == 1
+    assert page["fanin_topology_epoch"] == 2
+    assert page["fanin_role{endpoint=w,role=writer}"] == page["fanin_role{endpoint=r,role=reader}"] == 1
+    assert page["fanin_lag_seconds{endpoint=r}"] == 0.5 and page["fanin_lag_age_seconds{endpoint=r}"] == 0.1
+    assert page["fanin_reader_eligible{endpoint=r}"] == 1 and page["fanin_reader_eligible{endpoint=s}"] == 0
+    assert "fanin_lag_seconds{endpoint=s}" not in page
+
+
+def test_commands_are_shown_by_where_they_went_and_why() -> None:
+    source = Source()
+    source.routed = {"writer": {"write": 3}, "reader": {"hint-reader": 2}}
+    page = samples(source)
+    assert page["fanin_routed_total{reason=write,role=writer}"] == 3
+    assert page["fanin_routed_total{reason=hint-reader,role=reader}"] == 2

@@ -7,6 +7,7 @@ import pytest
 
 from proxy.listeners import Listener
 from proxy.snapshot import LONGEST_LIST, Snapshot
+from tests.fakes.cluster import Lab
 from tests.fakes.wire import IN_TRANS, ok, query, rows
 from tests.fakes.world import World
 from tests.proxy.conftest import MakeWorld
@@ -129,3 +130,15 @@ def test_pins_are_told_with_what_they_cost(make_world: MakeWorld) -> None:
     assert found["endpoints"][0]["pool_size"] == 2
     assert found["endpoints"][0]["share"] == pytest.approx(share, abs=1e-6)
     assert [(pin["digest"], pin["live"]) for pin in found["pins"]] == [("SELECT GET_LOCK(?, ?)", 1)]
+
+
+def test_what_the_topology_says_is_told(make_world: MakeWorld) -> None:
+    world = make_world(readers=1)
+    world.writer.is_answering = world.shared.readers[0].is_answering = True
+    snapshot = snapshot_of(world)
+    assert (snapshot.state()["topology"], snapshot.state()["routes"]) == ({"kind": "static"}, {})
+    lab = Lab(world).stable()
+    assert snapshot.topology() == lab.cluster.state() and snapshot.obstacles() == []
+    assert lab.cluster.placing is not None and snapshot.routes() == lab.cluster.placing.routes()
+    lab.look("writer")
+    assert snapshot.obstacles() == ["no server is the writer now; see /state"]
