@@ -35,7 +35,7 @@ def upstream(cluster: Cluster) -> list[dict[str, object]]:
 def test_readers_take_turns_behind_their_own_listener(
     cluster: Cluster, upstream: list[dict[str, object]]
 ) -> None:
-    with Fanin(upstream=upstream, has_readers=True, pool={"size": 2}) as fanin:
+    with Fanin(upstream=upstream, has_readers=True, topology={"kind": "static"}, pool={"size": 2}) as fanin:
         writer, reader = fanin.connect(), fanin.connect(port=fanin.reader_port)
         assert {value(writer, "SELECT @@port") for _ in range(4)} == {cluster.writer.port}
         seen = Counter(value(reader, "SELECT @@port") for _ in range(20))
@@ -55,7 +55,7 @@ def test_readers_take_turns_behind_their_own_listener(
 
 @pytest.mark.mariadb
 def test_state_follows_a_session_from_reader_to_reader(upstream: list[dict[str, object]]) -> None:
-    with Fanin(upstream=upstream, has_readers=True, pool={"size": 1}) as fanin:
+    with Fanin(upstream=upstream, has_readers=True, topology={"kind": "static"}, pool={"size": 1}) as fanin:
         reader = fanin.connect(port=fanin.reader_port)
         run(reader, "SET time_zone = '+04:00', sql_mode = 'ANSI_QUOTES'", "USE information_schema")
         for _ in range(4):
@@ -67,7 +67,7 @@ def test_state_follows_a_session_from_reader_to_reader(upstream: list[dict[str, 
 
 @pytest.mark.mariadb
 def test_reader_with_the_fewest_leases_is_chosen(upstream: list[dict[str, object]]) -> None:
-    with Fanin(upstream=upstream, has_readers=True, pool={"size": 4}) as fanin:
+    with Fanin(upstream=upstream, has_readers=True, topology={"kind": "static"}, pool={"size": 4}) as fanin:
         clients = [fanin.connect(port=fanin.reader_port) for _ in range(4)]
         for client in clients:
             run(client, "BEGIN", "SELECT 1")

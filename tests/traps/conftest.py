@@ -79,4 +79,7 @@ def routed(server: Server, fanin: MakeFanin, routes: dict[int, list[Relay]]) -> 
     roles = (("writer", "writer"), ("reader-1", "reader"), ("reader-2", "reader"))
     upstream = [relay.upstream(*role) for relay, role in zip(relays, roles, strict=True)]
     plain = {"mode": "disabled"}
-    return Routed(fanin(server, upstream=upstream, has_readers=True, server_tls=plain), relays)
+    return Routed(
+        fanin(server, upstream=upstream, has_readers=True, server_tls=plain, topology={"kind": "static"}),
+        relays,
+    )
