@@ -17,7 +17,7 @@ from proxy.keeping import lease_lost
 from proxy.pins import BITS, PinReason
 from proxy.placement import Placement
 from proxy.reasons import CloseReason
-from proxy.replies import Failure, lost
+from proxy.replies import Failure, lost, read_only_transaction
 from proxy.routing import BEGINS_READ
 from proxy.states import READY, RELAYING
 
@@ -30,6 +30,7 @@ MOST_TRIES: Final = 3
 """Servers tried for one command."""
 UNREACHABLE: Final = 2003
 _IN_TRANS: Final = 1
+_IN_TRANS_READONLY: Final = 0x2000
 _OPTION_PREVENTS: Final = 1290
 _READ_ONLY_MODE: Final = 1836
 _READ_ONLY_TRANSACTION: Final = 1792
@@ -39,14 +40,23 @@ _DIAGNOSTICS_BIT: Final = BITS[PinReason.DIAGNOSTICS]
 _NEXT_TRANSACTION_BIT: Final = BITS[PinReason.NEXT_TRANSACTION]
 
 
-def holds_back(frontend: Frontend, placement: Placement) -> bool:
+def holds_back(frontend: Frontend, placement: Placement, chunk: bytes) -> bool:
     """Whether the client must not see this piece of an answer, because another server will give one."""
     backend = frontend.backend
     if frontend.is_relayed or backend is None or not backend.tracker.is_error:
         return False
     if placement.reader is None:
         return demotion.fate(frontend, backend) != demotion.TOLD
+    if _is_of_read_only_transaction(frontend, backend):
+        frontend.send(read_only_transaction().wire(chunk[3]))
+        return True
     return is_refused(frontend, placement, backend)
+
+
+def _is_of_read_only_transaction(frontend: Frontend, backend: Backend) -> bool:
+    """Whether a write was refused because the server is read-only, in a transaction that is so, too: of the two MariaDB says the former, and on the
+    writer it would be the latter."""
+    return frontend.session.status & _IN_TRANS_READONLY != 0 and demotion.says_read_only(backend.tracker)
 
 
 def is_refused(lessee: Lessee, placement: Placement, backend: Backend) -> bool:

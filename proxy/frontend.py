@@ -363,7 +363,7 @@ class Frontend(Lessee):
     # What the backend tells its owner
 
     def relay(self, chunk: bytes) -> None:
-        if self.placement is not None and bouncing.holds_back(self, self.placement):
+        if self.placement is not None and bouncing.holds_back(self, self.placement, chunk):
             return
         if self.command != COM_QUERY and self.command in HELD_BACK and binary.holds_back(self, chunk):
             return

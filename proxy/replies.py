@@ -128,6 +128,11 @@ def shutting_down() -> Failure:
     return Failure(ErrorCode.SERVER_SHUTDOWN, "Server shutdown in progress (Fanin is draining)")
 
 
+def read_only_transaction() -> Failure:
+    """1792 in MySQL's own words."""
+    return Failure(1792, "Cannot execute statement in a READ ONLY transaction", "25006")
+
+
 def deadlock() -> Failure:
     """1213 in MySQL's own words: the transaction is rolled back, and may be begun again."""
     return Failure(

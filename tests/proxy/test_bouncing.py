@@ -139,6 +139,21 @@ def test_in_a_transaction_on_a_reader_the_error_is_the_clients(world: World) -> 
     client.gets(error(1290, READ_ONLY))
 
 
+def test_in_a_read_only_transaction_it_is_the_transactions_error_whatever_the_reader_says(
+    world: World,
+) -> None:
+    client = client_of(world)
+    begin = query("START TRANSACTION READ ONLY")
+    client.sends(begin)
+    server = reader_end(world)
+    server.gets(begin)
+    status = IN_TRANS | 0x2000
+    server.answers(ok(status))
+    client.gets(ok(status))
+    refused(world, client, error(1290, READ_ONLY), query("INSERT INTO t VALUES (1)"))
+    client.gets_error(1792, "Cannot execute statement in a READ ONLY transaction")
+
+
 def test_half_an_answer_is_not_taken_back(world: World) -> None:
     client = client_of(world)
     client.sends(HINTED)

@@ -1,0 +1,188 @@
+"""A real writer with two real readers behind one listener: where statements run, and what sessions see of their writes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import pymysql
+import pytest
+
+from bench.cluster import Cluster
+from bench.servers import HOST, Server
+from tests.integration.running import Fanin, eventually, run, value
+
+BOTH = [
+    pytest.param("mariadb", marks=pytest.mark.mariadb),
+    pytest.param("mysql", marks=pytest.mark.mysql),
+]
+WHERE = "SELECT port FROM place"
+"""Proved to be a read, and each server has its own answer."""
+
+
+@pytest.fixture(scope="module", params=BOTH)
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    with Cluster(request.param) as started:
+        writer = started.writer
+        writer.sql("CREATE TABLE app.place (port INT)")
+        writer.sql("CREATE TABLE app.t (id INT AUTO_INCREMENT PRIMARY KEY, v INT)")
+        writer.sql("CREATE VIEW app.w AS SELECT 1 AS a")
+        writer.sql(
+            "CREATE FUNCTION app.writes() RETURNS INT DETERMINISTIC MODIFIES SQL DATA"
+            " BEGIN INSERT INTO app.t (v) VALUES (99); RETURN 99; END"
+        )
+        writer.sql("GRANT EXECUTE ON app.* TO app@'%'")
+        started.catch_up()
+        for server in started.servers:
+            _put_up_a_sign(server)
+        yield started
+
+
+def _put_up_a_sign(server: Server) -> None:
+    """What nobody replicates."""
+    is_mysql = server.kind == "mysql"
+    with contextlib.closing(server.connect()) as root, root.cursor() as cursor:
+        if is_mysql:
+            cursor.execute("SELECT @@GLOBAL.super_read_only")
+            is_reader = cursor.fetchone()[0]
+            cursor.execute("SET GLOBAL super_read_only = 0")
+        cursor.execute("SET SESSION sql_log_bin = 0")
+        cursor.execute(f"INSERT INTO app.place VALUES ({server.port})")
+        cursor.execute("COMMIT")
+        if is_mysql and is_reader:
+            cursor.execute("SET GLOBAL super_read_only = 1")
+
+
+@pytest.fixture(scope="module")
+def fanin(cluster: Cluster) -> Iterator[Fanin]:
+    """With reads outside transactions on readers, and the servers heard."""
+    roles = ["writer", *("reader" for _ in cluster.readers)]
+    upstream = [
+        {"host": HOST, "port": server.port, "role": role, "name": f"{role}-{server.port}"}
+        for server, role in zip(cluster.servers, roles, strict=True)
+    ]
+    with Fanin(
+        upstream=upstream,
+        has_readers=True,
+        pool={"size": 4},
+        topology={"kind": "replication", "monitor_user": "root", "interval": 0.2, "lag_interval": 0.05},
+        routing={"autocommit_reads": "reader", "warm_up": 0.0, "max_lag": 5.0},
+    ) as started:
+        with contextlib.closing(started.connect()) as client:
+            eventually(lambda: value(client, WHERE) in ports(cluster))
+        yield started
+        print(started.log.read_text())
+
+
+@pytest.fixture
+def client(fanin: Fanin) -> Iterator[Any]:
+    with contextlib.closing(fanin.connect()) as connected:
+        yield connected
+
+
+def ports(cluster: Cluster) -> set[int]:
+    return {server.port for server in cluster.readers}
+
+
+def test_reads_run_on_readers_and_writes_on_the_writer(cluster: Cluster, client: Any) -> None:
+    assert value(client, WHERE) in ports(cluster)
+    assert value(client, "SELECT @@port") == cluster.writer.port
+    assert value(client, "SELECT /* fanin: reader */ @@port") in ports(cluster)
+    assert value(client, f"/* fanin: writer */ {WHERE}") == cluster.writer.port
+
+
+def test_read_only_transactions_run_on_readers(cluster: Cluster, fanin: Fanin) -> None:
+    begins = (
+        ["START TRANSACTION READ ONLY"],
+        ["SET TRANSACTION READ ONLY", "START TRANSACTION"],
+        ["SET SESSION TRANSACTION READ ONLY", "BEGIN"],
+    )
+    for texts in begins:
+        with contextlib.closing(fanin.connect()) as client:
+            for text in texts:
+                run(client, text)
+            assert value(client, "SELECT @@port") in ports(cluster)
+            with pytest.raises(pymysql.err.MySQLError) as refused:
+                run(client, "INSERT INTO t (v) VALUES (1)")
+            assert refused.value.args[0] == 1792
+            assert value(client, "SELECT @@port") in ports(cluster)
+            run(client, "COMMIT")
+    with contextlib.closing(fanin.connect()) as client:
+        run(client, "BEGIN")
+        assert value(client, "SELECT @@port") == cluster.writer.port
+        run(client, "COMMIT")
+
+
+def test_a_session_always_sees_its_own_writes(cluster: Cluster, client: Any) -> None:
+    for number in range(60):
+        run(client, f"INSERT INTO t (v) VALUES ({number})")
+        written = value(client, "SELECT LAST_INSERT_ID()")
+        assert value(client, f"SELECT v FROM t WHERE id = {written}") == number
+        assert value(client, "SELECT MAX(id) FROM t") >= written
+    eventually(lambda: value(client, WHERE) in ports(cluster))
+    assert value(client, f"SELECT v FROM t WHERE id = {written}") == number
+
+
+def test_it_does_so_although_no_reader_applies_anything(cluster: Cluster, client: Any) -> None:
+    stop, start = (
+        ("STOP SLAVE SQL_THREAD", "START SLAVE SQL_THREAD")
+        if cluster.kind == "mariadb"
+        else ("STOP REPLICA SQL_THREAD", "START REPLICA SQL_THREAD")
+    )
+    for reader in cluster.readers:
+        reader.sql(stop)
+    try:
+        for number in range(20):
+            run(client, "BEGIN")
+            run(client, f"UPDATE t SET v = {number} WHERE id = 1")
+            run(client, "COMMIT")
+            assert value(client, "SELECT v FROM t WHERE id = 1") == number
+    finally:
+        for reader in cluster.readers:
+            reader.sql(start)
+    cluster.catch_up()
+    eventually(lambda: value(client, WHERE) in ports(cluster))
+
+
+def test_what_a_session_knows_follows_it_from_side_to_side(cluster: Cluster, client: Any) -> None:
+    run(client, "SET time_zone = '+04:00'", "SET @a = 17")
+    run(client, "INSERT INTO t (v) VALUES (5)")
+    written = value(client, "SELECT MAX(id) FROM t")
+    eventually(lambda: value(client, WHERE) in ports(cluster))
+    assert value(client, "SELECT LAST_INSERT_ID()") == written
+    assert value(client, "SELECT @a") == 17
+    assert value(client, "SELECT /* fanin: reader */ @@time_zone") == "+04:00"
+
+
+def test_what_a_reader_refuses_to_write_the_writer_runs(cluster: Cluster, client: Any) -> None:
+    before = cluster.writer.value("SELECT COUNT(*) FROM app.t WHERE v = 99")
+    for _ in range(3):
+        assert value(client, "/* fanin: reader */ SELECT writes() FROM w") == 99
+    assert cluster.writer.value("SELECT COUNT(*) FROM app.t WHERE v = 99") == before + 3
+
+
+def test_binary_statements_are_placed_by_their_text(cluster: Cluster, fanin: Fanin) -> None:
+    mysql_connector = pytest.importorskip("mysql.connector")
+    with contextlib.closing(mysql_connector.connect(**_of_connector(fanin))) as connected:
+        cursor = connected.cursor(prepared=True)
+        for _ in range(3):
+            cursor.execute(WHERE)
+            assert cursor.fetchall()[0][0] in ports(cluster)
+        cursor.execute("INSERT INTO t (v) VALUES (%s)", (1,))
+        cursor.execute("SELECT MAX(v) >= 1 FROM t")
+        assert cursor.fetchall()[0][0] == 1
+
+
+def _of_connector(fanin: Fanin) -> dict[str, Any]:
+    address = fanin.address()
+    names = ("host", "port", "user", "password", "database", "autocommit")
+    return {name: address[name] for name in names} | {"use_pure": True}
+
+
+def test_a_dead_readers_reads_run_elsewhere(cluster: Cluster, fanin: Fanin) -> None:
+    seen = set()
+    with contextlib.closing(fanin.connect()) as client:
+        for _ in range(20):
+            seen.add(value(client, WHERE))
+    assert seen <= ports(cluster) | {cluster.writer.port}
