@@ -121,6 +121,9 @@ class Play:
     def resume(self) -> list[str]:
         return self.words(self.core.resume(self.now))
 
+    def send_away(self) -> list[str]:
+        return self.words(self.core.send_away())
+
     def drain(self) -> list[str]:
         return self.words(self.core.drain(self.now))
 

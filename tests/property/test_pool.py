@@ -27,6 +27,7 @@ from proxy.pool_actions import (
     OpenFailed,
     PoolClosed,
     PoolDraining,
+    PoolMoved,
 )
 from proxy.pool_states import CLOSED, IDLE, LEASED, MOST_LOOKS, NEVER, OPENING, PARKED, RESETTING
 from proxy.reasons import CloseReason
@@ -102,6 +103,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.failing_since = NEVER
         self.releases = 0
         self.is_paused = False
+        self.is_sending_away = False
         self.ending: type[object] | None = None
         self.core = PoolCore(
             new_member=self.new_member,
@@ -206,6 +208,8 @@ class PoolMachine(RuleBasedStateMachine):
         elif type(ticket.error) is AcquireTimeout:
             assert self.deadlines[ticket] <= self.now
             assert ticket.error.waited == self.now - ticket.enqueued_at
+        elif self.is_sending_away:
+            assert type(ticket.error) is PoolMoved
         else:
             assert type(ticket.error) is OpenFailed and ticket.error.error is not None
         self.done.append(ticket)
@@ -500,7 +504,9 @@ class PoolMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.states)
     @rule(
-        what=st.sampled_from(["discard"] * 4 + ["lost"] * 4 + ["pause"] * 4 + ["drain"] * 2 + ["close"]),
+        what=st.sampled_from(
+            ["discard"] * 4 + ["lost"] * 4 + ["pause"] * 4 + ["send_away"] + ["drain"] * 2 + ["close"]
+        ),
         index=INDEX,
     )
     def seldom(self, what: str, index: int) -> None:
@@ -508,6 +514,8 @@ class PoolMachine(RuleBasedStateMachine):
             self.discard(index, what == "lost")
         elif what == "pause":
             self.pause()
+        elif what == "send_away":
+            self.send_away()
         elif self.releases > 4:
             self.end(PoolDraining if what == "drain" else PoolClosed)
 
@@ -517,6 +525,15 @@ class PoolMachine(RuleBasedStateMachine):
         self.is_paused = False
         self.perform((self.core.drain if error is PoolDraining else self.core.close)(self.now))
         assert error is PoolDraining or not self.core.size
+
+    def send_away(self) -> None:
+        actions = self.core.send_away()
+        waiting = sorted(self.waiting, key=lambda ticket: ticket.order)
+        assert [action.ticket for action in actions] == waiting, "in the order in which they came"
+        self.is_sending_away = True
+        self.perform(actions)
+        self.is_sending_away = False
+        assert not self.waiting
 
     def pause(self) -> None:
         assert self.core.pause(self.now) is NO_ACTIONS

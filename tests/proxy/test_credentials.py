@@ -35,6 +35,18 @@ def test_a_learnt_credential_is_found_until_it_is_forgotten() -> None:
     assert credentials.find(b"app") is None
 
 
+def test_the_first_with_a_password_is_of_those_who_logged_in() -> None:
+    hashed = Credential(b"hashed", None, Verifier.of_password(b"x"), is_configured=True)
+    configured = Credential(b"configured", b"x", Verifier.of_password(b"x"), is_configured=True)
+    assert Credentials([hashed], True).first() is None
+    credentials = Credentials([hashed, configured], True)
+    assert credentials.first() is configured
+    learnt = credential()
+    credentials.learn(learnt)
+    credentials.learn(Credential(b"later", b"y", Verifier.of_password(b"y")))
+    assert credentials.first() is learnt
+
+
 def test_a_configured_credential_is_neither_replaced_nor_forgotten() -> None:
     configured = credential(is_configured=True)
     credentials = Credentials([configured], False)

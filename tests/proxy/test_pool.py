@@ -655,6 +655,18 @@ def test_paused_nobody_is_refused_although_nothing_can_be_opened() -> None:
     assert play.tickets["alice"].error is None and play.waiting() == 2
 
 
+def test_who_waits_can_be_sent_away_in_the_order_of_arrival_and_come_back() -> None:
+    play = Play(max_size=1)
+    play.leased("alice")
+    play.acquire("bob", "other")
+    play.acquire("carol")
+    play.acquire("dave", "other")
+    assert play.send_away() == [f"{name} is refused: PoolMoved" for name in ("bob", "carol", "dave")]
+    assert play.waiting() == 0 and play.send_away() == []
+    assert play.acquire("carol") == []
+    assert play.release("m1") == ["carol gets m1"]
+
+
 def test_a_member_with_residue_is_parked_while_paused_whoever_waits() -> None:
     play = Play(max_size=1)
     play.leased("alice")

@@ -12,8 +12,8 @@ from proxy.replies import Failure
 from tests.fakes.wire import AUTOCOMMIT, packets
 
 
-def snapshot(cause: object = None) -> PoolSnapshot:
-    return PoolSnapshot("open", 2, 0, 0, 0, 2, 0, 1, cause)
+def snapshot(cause: object = None, state: str = "open") -> PoolSnapshot:
+    return PoolSnapshot(state, 2, 0, 0, 0, 2, 0, 1, cause)
 
 
 def test_a_failure_is_an_err_packet() -> None:
@@ -108,6 +108,11 @@ def test_the_words_of_failures(failure: Failure, code: int, sqlstate: str, text:
     assert (failure.code, failure.sqlstate, failure.message) == (code, sqlstate, text)
 
 
+def test_a_transaction_that_was_rolled_back_is_a_deadlock() -> None:
+    failure = replies.deadlock()
+    assert (failure.code, failure.sqlstate) == (1213, "40001")
+
+
 def test_a_lost_connection_without_state() -> None:
     assert replies.lost("x", False).message.endswith("may not have been executed")
 
@@ -123,6 +128,11 @@ def test_a_lost_connection_without_state() -> None:
             1040,
             "Fanin: no server connection became free within 5.0 s: HOLDERS. Shorten transactions, raise pool.size, "
             "or see /state for who pins",
+        ),
+        (
+            AcquireTimeout(30.02, snapshot(state="paused")),
+            2003,
+            "Fanin: can't connect to server writer: no server was the writer for 30.0 s; see /state",
         ),
         (PoolDraining(), 1053, "Server shutdown in progress (Fanin is draining)"),
         (PoolClosed(), 1053, "Server shutdown in progress (Fanin is draining)"),

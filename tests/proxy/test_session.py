@@ -139,6 +139,16 @@ def test_savepoints_pin_only_where_the_server_sees_no_transaction(story: Story) 
     assert story.run("SET autocommit=1", ok(changes=changed(("autocommit", "ON")))) == RELEASE
 
 
+def test_a_transaction_may_be_lost_with_its_backend() -> None:
+    story = Story()
+    story.run("SET TRANSACTION READ ONLY", ok())
+    story.run("BEGIN", ok(status=IN_TRANSACTION))
+    story.run("SAVEPOINT a", ok(status=IN_TRANSACTION))
+    assert story.session.is_held()
+    story.session.transaction_lost()
+    assert not story.session.is_held() and story.session.status == AUTOCOMMIT
+
+
 @pytest.mark.parametrize("text", ["SET @@transaction_isolation='SERIALIZABLE'", "SET TRANSACTION READ ONLY"])
 def test_characteristics_of_the_next_transaction_pin_until_it_has_ended(story: Story, text: str) -> None:
     assert story.run(text) == HOLD
