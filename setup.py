@@ -60,6 +60,7 @@ HOT_PROXY = (
     "placement",
     "placing",
     "bouncing",
+    "demotion",
     "routing",
     "fences",
     "frontend",

@@ -84,6 +84,8 @@ class Cluster:
         self.is_paused: bool = False
         # what a transaction gets that its server cannot finish: error 1213, or the end of its connection
         self.tells_deadlock: Final = settings.failover.in_transaction is settings_of.InTransaction.DEADLOCK
+        # the endpoint that has raised its epoch by itself, while the core is told
+        self._raising: str = ""
         self._shared: Final = shared
         self._make_endpoint: Final = make_endpoint
         self._log: Final = get_logger("topology")
@@ -217,7 +219,7 @@ class Cluster:
             self._remove(name)
         elif kind is ActionKind.RAISE_EPOCH:
             self.table.raise_epoch(name, action.epoch)
-            if name in self.endpoints:
+            if name in self.endpoints and name != self._raising:
                 self.endpoints[name].raise_epoch()
         self.arrange()
 
@@ -330,6 +332,12 @@ class Cluster:
         """A session noticed something of a server."""
         if self.monitor is not None:
             self.monitor.suspected(endpoint.name, signal)
+
+    def statements_gone(self, endpoint: Endpoint) -> None:
+        """It does not know what it had prepared: the endpoint has raised its epoch for that."""
+        self._raising = endpoint.name
+        self.suspected(endpoint, Signal.STATEMENTS_GONE)
+        self._raising = ""
 
     def lost_backends(self, endpoint: Endpoint) -> None:
         """Several of its backends were lost at about the same time."""

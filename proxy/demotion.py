@@ -36,6 +36,7 @@ COM_QUERY: Final = 0x03
 COM_STMT_EXECUTE: Final = 0x17
 _OPTION_PREVENTS: Final = 1290
 _READ_ONLY_MODE: Final = 1836
+_SHUTDOWN: Final = (1053, 1927)
 _READ_ONLY_OPTIONS: Final = (b"read-only", b"read_only")
 _IN_TRANS: Final = 1
 _DIAGNOSTICS_BIT: Final = BITS[PinReason.DIAGNOSTICS]
@@ -73,19 +74,23 @@ def fate(frontend: Frontend, backend: Backend) -> int:
 def answered(frontend: Frontend, backend: Backend) -> bool:
     """The writer has answered. True when its answer is not the client's."""
     if not says_read_only(backend.tracker):
+        if backend.tracker.error_code in _SHUTDOWN:
+            _suspect(frontend, Signal.SHUTDOWN)
         return False
-    cluster, endpoint = frontend.shared.cluster, frontend.endpoint
-    assert endpoint is not None
     # before anybody is told: it may change what follows
     found = TOLD if frontend.is_relayed else fate(frontend, backend)
-    if cluster is not None:
-        cluster.suspected(endpoint, Signal.READ_ONLY_ERROR)
+    _suspect(frontend, Signal.READ_ONLY_ERROR)
     if found == RUN_AGAIN:
         _run_again(frontend, backend)
     elif found == ROLLED_BACK:
-        assert cluster is not None
-        _roll_back(frontend, cluster.tells_deadlock)
+        _roll_back(frontend)
     return found != TOLD
+
+
+def _suspect(frontend: Frontend, signal: Signal) -> None:
+    cluster, endpoint = frontend.shared.cluster, frontend.endpoint
+    if cluster is not None and endpoint is not None:
+        cluster.suspected(endpoint, signal)
 
 
 def _run_again(frontend: Frontend, backend: Backend) -> None:
@@ -97,9 +102,10 @@ def _run_again(frontend: Frontend, backend: Backend) -> None:
     frontend.start_waiting_commands()
 
 
-def _roll_back(frontend: Frontend, tells_deadlock: bool) -> None:
+def _roll_back(frontend: Frontend) -> None:
+    cluster = frontend.shared.cluster
     frontend.discard(CloseReason.STALE_EPOCH)
-    if not tells_deadlock:
+    if cluster is not None and not cluster.tells_deadlock:
         frontend.send_failure(lost("another server is becoming the writer", was_held=True))
         frontend.close(CloseReason.BACKEND_LOST)
         return

@@ -100,6 +100,8 @@ def lost_statements(frontend: Frontend, backend: Backend) -> None:
     assert endpoint is not None
     if backend.statements.epoch == endpoint.epoch:
         endpoint.raise_epoch()
+        if endpoint.sentinel is not None:
+            endpoint.sentinel.statements_gone(endpoint)
 
 
 def makes_room(frontend: Frontend, backend: Backend) -> bool:

@@ -19,7 +19,8 @@ from proxy.observation import ReplicaRow, ReplicationStatus
 from proxy.reasons import CloseReason
 from proxy.topology_actions import Cause, ClusterKind, Signal
 from tests.fakes.cluster import NOBODY, UPSTREAM, Lab
-from tests.fakes.wire import IN_TRANS, ok, query
+from tests.fakes.scenes import prepared_by
+from tests.fakes.wire import IN_TRANS, error, execute, ok, query
 from tests.proxy.conftest import MakeWorld
 
 SELECT = query("SELECT 1")
@@ -205,6 +206,21 @@ def test_a_server_that_began_anew_has_nothing_prepared(make_world: MakeWorld) ->
     world.tick(1)
     lab.look("writer", is_writer=True, uptime=0)
     assert (world.writer.epoch, world.pool()) == (1, "")
+
+
+def test_statements_that_are_gone_raise_the_epoch_once(make_world: MakeWorld) -> None:
+    world = make_world(readers=1)
+    lab = Lab(world).stable()
+    monitor = lab.monitored()
+    client = world.client()
+    server = prepared_by(world, client)
+    client.sends(execute(1))
+    server.got()
+    server.answers(error(1243, "Unknown prepared statement handler (41) given to mysqld_stmt_execute"))
+    assert monitor.signals == [("writer", Signal.STATEMENTS_GONE)]
+    assert (world.writer.epoch, server.is_closed) == (1, True)
+    core = lab.cluster.core
+    assert core is not None and core.members["writer"].epoch == 2
 
 
 def test_instances_come_and_go(make_world: MakeWorld) -> None:

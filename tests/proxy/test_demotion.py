@@ -196,6 +196,16 @@ def test_other_errors_are_the_clients(make_world: MakeWorld, answer: bytes) -> N
     assert monitor.signals == []
 
 
+def test_a_server_that_shuts_down_is_asked(make_world: MakeWorld) -> None:
+    world = make_world(readers=1)
+    monitor = Lab(world).stable().monitored()
+    client = world.client()
+    answer = error(1053, "Server shutdown in progress")
+    refused(world, client, answer=answer)
+    client.gets(answer)
+    assert monitor.signals == [("writer", Signal.SHUTDOWN)]
+
+
 def test_other_commands_are_told(make_world: MakeWorld) -> None:
     world = make_world(readers=1)
     monitor = Lab(world).stable().monitored()
