@@ -169,6 +169,7 @@ class Process:
             placing = cluster.placing = shared.placing = Placing(cluster.table, placing_rules(self.settings))
             placing.endpoints = cluster.endpoints
             placing.hurry = cluster.hurry
+            placing.ask = cluster.ask
 
     def _make_endpoint(self, upstream: Upstream) -> Endpoint:
         settings, shared = self.settings, self.shared

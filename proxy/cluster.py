@@ -348,6 +348,11 @@ class Cluster:
         if self.monitor is not None:
             self.monitor.hurry(is_hurried)
 
+    def ask(self) -> None:
+        """Somebody waits for what a look would show."""
+        if self.monitor is not None:
+            self.monitor.ask_all()
+
     # What the data path asks
 
     @property

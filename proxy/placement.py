@@ -236,7 +236,7 @@ class Placement:
         self.key: bytes = b""
         # until when the command waits for a reader; 0: it does not yet
         self.until: float = 0.0
-        # since when all that keeps the session from readers is what it has read on the writer; 0: it does not
+        # since when the session reads on the writer because of what it has written or read there; 0: it does not
         self.ahead_since: float = 0.0
 
     def see(self, vector: Vector, user: bytes, names: Names) -> None:

@@ -32,7 +32,7 @@ from proxy.pins import BITS, PinReason
 from proxy.placement import NO_RECORD, Placement, TextRecord, Texts, is_autocommit, is_fenced
 from proxy.placing_rules import TO_FAIL, TO_WAIT, PlacingRules
 from proxy.pool_states import RESETTING as RESETTING_MEMBER
-from proxy.readers import READ_AHEAD, REFUSAL_NAMES, SESSION, ReaderTable
+from proxy.readers import NOT_SAFE, READ_AHEAD, REFUSAL_NAMES, SESSION, ReaderTable
 from proxy.replies import Failure, no_reader
 from proxy.routing import (
     BEGINS_NOTHING,
@@ -62,10 +62,13 @@ COM_STMT_EXECUTE: Final = 0x17
 MOST_BOUNCED: Final = 1000
 """Texts, without their literals, that are remembered."""
 MOST_TEXTS: Final = 20_000
-READ_AHEAD_PATIENCE: Final = 1.0
-"""Seconds for which a session reads on the writer because of what it has read there; then it waits for the next look at the readers, once."""
+PATIENCE: Final = 0.1
+MOST_PATIENCE: Final = 10.0
+"""Seconds for which a session reads on the writer before it waits for readers to catch up with what it has read there; longer where that takes them
+longer (`Placing.patience`)."""
 READ_AHEAD_WAIT: Final = 0.5
-
+ASKING: Final = 0.05
+"""Seconds between two extra looks at the readers, for those who wait."""
 _NEXT_TRANSACTION_BIT: Final = BITS[PinReason.NEXT_TRANSACTION]
 
 
@@ -73,6 +76,8 @@ class Placing:
     """What the process knows for placing. Whoever keeps the topology keeps `table` and `endpoints`, and calls `look` when there is news."""
 
     __slots__ = (
+        "ask",
+        "asked_at",
         "bounced",
         "bounces",
         "bucket",
@@ -82,6 +87,7 @@ class Placing:
         "fences",
         "hurry",
         "is_hurried",
+        "patience",
         "random",
         "refused",
         "rules",
@@ -113,6 +119,11 @@ class Placing:
         # tells the monitor to look at the readers more often, or no longer
         self.hurry: Callable[[bool], None] = _nobody
         self.is_hurried: bool = False
+        # has it look at all of them now; when that was last
+        self.ask: Callable[[], None] = _nothing
+        self.asked_at: float = NEVER
+        # seconds; see PATIENCE
+        self.patience: float = PATIENCE
         self.clock: Callable[[], float] = time.monotonic
         self.random: Callable[[], float] = random.random
         # commands by routing's reasons, and where they went; reads that no reader could have, by `readers.REFUSAL_NAMES`
@@ -140,6 +151,10 @@ class Placing:
         lessee.state = PLACING
         if not self.is_hurried:
             self._hurry()
+        now = self.clock()
+        if now - self.asked_at >= ASKING:
+            self.asked_at = now
+            self.ask()
 
     def _hurry(self) -> None:
         self.is_hurried = True
@@ -183,6 +198,10 @@ class Placing:
 def _nobody(is_hurried: bool) -> None:
     """Nobody looks at the readers."""
     del is_hurried
+
+
+def _nothing() -> None:
+    """The same."""
 
 
 def _named(names: tuple[str, ...], counts: list[int]) -> dict[str, int]:
@@ -254,7 +273,10 @@ def _reader(lessee: Lessee, placing: Placing, placement: Placement) -> Endpoint 
     contender = table.choose(view, now, placing.random, hints.max_lag, fence)
     if contender is None:
         return _without_reader(lessee, placing, placement, now)
-    placement.ahead_since = 0.0
+    if placement.ahead_since:
+        placement.ahead_since = 0.0
+        if placement.until:
+            placing.patience = max(PATIENCE, placing.patience / 2)
     return _endpoint_of(lessee, placing, placement, contender)
 
 
@@ -285,6 +307,8 @@ def _without_reader(lessee: Lessee, placing: Placing, placement: Placement, now:
     is_new = not placement.until
     if is_new:
         placement.until = now + _patience(placing, placement, refusal, now)
+    elif now >= placement.until and refusal == READ_AHEAD:
+        placing.patience = min(MOST_PATIENCE, placing.patience * 2)
     if now >= placement.until:
         # without other servers there is nothing that the writer could be drowned by
         if len(placing.endpoints) <= 1 or placing.bucket.take(now):
@@ -307,12 +331,12 @@ def _patience(placing: Placing, placement: Placement, refusal: int, now: float) 
     """Seconds for which a read waits for a reader before it may go to the writer."""
     if placing.rules.fallback == TO_WAIT:
         return placing.rules.fallback_wait
-    if refusal != READ_AHEAD:
+    if refusal != READ_AHEAD and refusal != NOT_SAFE:
         placement.ahead_since = 0.0
     elif not placement.ahead_since:
         placement.ahead_since = now
-    elif now - placement.ahead_since >= READ_AHEAD_PATIENCE:
-        placement.ahead_since = 0.0
+    elif refusal == READ_AHEAD and now - placement.ahead_since >= placing.patience:
+        placement.ahead_since = now
         return READ_AHEAD_WAIT
     return 0.0
 

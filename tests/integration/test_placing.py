@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import threading
+from collections import Counter
 from collections.abc import Iterator
+from random import Random
 from typing import Any
 
 import pymysql
@@ -125,11 +128,7 @@ def test_a_session_always_sees_its_own_writes(cluster: Cluster, client: Any) -> 
 
 
 def test_it_does_so_although_no_reader_applies_anything(cluster: Cluster, client: Any) -> None:
-    stop, start = (
-        ("STOP SLAVE SQL_THREAD", "START SLAVE SQL_THREAD")
-        if cluster.kind == "mariadb"
-        else ("STOP REPLICA SQL_THREAD", "START REPLICA SQL_THREAD")
-    )
+    stop, start = applier(cluster)
     for reader in cluster.readers:
         reader.sql(stop)
     try:
@@ -180,9 +179,99 @@ def _of_connector(fanin: Fanin) -> dict[str, Any]:
     return {name: address[name] for name in names} | {"use_pure": True}
 
 
-def test_a_dead_readers_reads_run_elsewhere(cluster: Cluster, fanin: Fanin) -> None:
-    seen = set()
+def test_sessions_see_their_writes_and_never_less_than_before_while_readers_come_and_go(
+    cluster: Cluster, fanin: Fanin
+) -> None:
+    """Each of ten clients counts in a row of its own and reads it back, and reads everybody's. Readers apply by fits and starts."""
+    run_ids = [200_000 + number for number in range(10)]
+    for number in run_ids:
+        cluster.writer.sql(f"INSERT INTO app.t VALUES ({number}, 0)")
+    cluster.catch_up()
+    is_over = threading.Event()
+    faults: list[str] = []
+    tallies: list[Counter[str]] = [Counter() for _ in run_ids]
+
+    def count(number: int, tally: Counter[str]) -> None:
+        seen: dict[int, int] = {}
+        random = Random(number)
+        with contextlib.closing(fanin.connect()) as client:
+            while not is_over.is_set() and not faults:
+                own = seen.get(number, 0)
+                if random.random() < 0.1:
+                    own += 1
+                    run(client, f"UPDATE t SET v = {own} WHERE id = {number}")
+                    seen[number] = own
+                id_read = random.choice(run_ids) if random.random() < 0.3 else number
+                found, port = row(client, f"SELECT t.v, place.port FROM t, place WHERE id = {id_read}")
+                tally["reader" if port in ports(cluster) else "writer"] += 1
+                if found < seen.get(id_read, 0) or (id_read == number and found != own):
+                    faults.append(f"{number} reads {found} of {id_read} on {port}, and saw {seen}")
+                seen[id_read] = found
+                is_over.wait(0.02)
+
+    counting = [
+        threading.Thread(target=count, args=(number, tally))
+        for number, tally in zip(run_ids, tallies, strict=True)
+    ]
+    for thread in counting:
+        thread.start()
+    stop, start = applier(cluster)
+    for turn in range(8):
+        reader = cluster.readers[turn % 2]
+        reader.sql(stop)
+        is_over.wait(0.3)
+        reader.sql(start)
+        is_over.wait(0.3)
+    is_over.set()
+    for thread in counting:
+        thread.join()
+    cluster.catch_up()
+    assert faults == []
+    total = sum(tallies, Counter())
+    assert total["reader"] > 0
+    print(f"{cluster.kind}: {total}")
+
+
+def row(client: Any, text: str) -> tuple[Any, ...]:
+    with client.cursor() as cursor:
+        cursor.execute(text)
+        return tuple(cursor.fetchone())
+
+
+def applier(cluster: Cluster) -> tuple[str, str]:
+    """What stops a reader, and what makes it go on."""
+    word = "SLAVE" if cluster.kind == "mariadb" else "REPLICA"
+    return f"STOP {word} SQL_THREAD", f"START {word} SQL_THREAD"
+
+
+def test_when_a_reader_dies_no_client_sees_it(cluster: Cluster, fanin: Fanin) -> None:
+    is_over = threading.Event()
+    faults: list[BaseException] = []
+    seen: list[int] = []
+
+    def read() -> None:
+        try:
+            with contextlib.closing(fanin.connect()) as client:
+                while not is_over.is_set():
+                    seen.append(value(client, WHERE))
+        except pymysql.err.MySQLError as error:
+            faults.append(error)
+
+    reading = [threading.Thread(target=read) for _ in range(6)]
+    for thread in reading:
+        thread.start()
     with contextlib.closing(fanin.connect()) as client:
-        for _ in range(20):
-            seen.add(value(client, WHERE))
-    assert seen <= ports(cluster) | {cluster.writer.port}
+        port = value(client, WHERE)
+    (dying,) = [reader for reader in cluster.readers if reader.port == port]
+    try:
+        is_over.wait(0.5)
+        dying.halt(by_force=True)
+        is_over.wait(1.0)
+    finally:
+        is_over.set()
+        for thread in reading:
+            thread.join()
+        dying.restart()
+        cluster.catch_up()
+    assert faults == []
+    assert port in seen and len(set(seen)) > 1

@@ -7,7 +7,7 @@ import pytest
 from protocol.packets import Column, text_resultset
 from proxy.lexer import ANSI_QUOTES
 from proxy.login import Doorway
-from proxy.placing import READ_AHEAD_PATIENCE
+from proxy.placing import PATIENCE, READ_AHEAD_WAIT
 from proxy.placing_rules import TO_FAIL, TO_WAIT
 from proxy.readers import EVENTUAL
 from proxy.states import STATE_NAMES
@@ -303,22 +303,48 @@ def test_a_session_does_not_go_back_to_an_older_state_of_another_reader(world: W
     assert routes(world)["without_reader"] == {"read-ahead": 1}
 
 
-def test_a_session_that_only_reads_on_the_writer_waits_once_to_come_back(world: World) -> None:
+def test_a_session_that_reads_on_the_writer_waits_for_readers_to_catch_up(world: World) -> None:
+    asked: list[float] = []
+    placing = world.shared.placing
+    assert placing is not None
+    placing.ask = lambda: asked.append(world.loop.time())
     client = client_of(world)
     world.tick(1)
     on_writer(world, client, WRITE, ok())
-    for _ in range(5):
-        world.tick(READ_AHEAD_PATIENCE / 4)
-        readers_show(world, 0.3)
+    world.tick(PATIENCE * 0.1)
+    on_writer(world, client, READ)
+    for lag in (0.05, 0.06):
+        world.tick(PATIENCE * 0.45)
+        readers_show(world, lag)
         on_writer(world, client, READ)
-    world.tick(READ_AHEAD_PATIENCE / 4)
-    readers_show(world, 0.3)
+    world.tick(PATIENCE * 0.45)
+    readers_show(world, 0.06)
     client.sends(READ)
-    assert state(world, client) == "placing"
-    world.tick(0.2)
-    readers_show(world, 0.1)
+    assert state(world, client) == "placing" and asked == [world.loop.time()]
+    world.tick(0.02)
+    readers_show(world, 0.0)
     runs(client, READ, reader_end(world), ANSWER)
-    assert routes(world)["without_reader"] == {"not-safe": 1, "read-ahead": 5}
+    assert routes(world)["without_reader"] == {"not-safe": 1, "read-ahead": 3}
+    assert placing.patience == PATIENCE
+
+
+def test_where_readers_do_not_catch_up_in_time_it_waits_less_often(world: World) -> None:
+    placing = world.shared.placing
+    assert placing is not None
+    client = client_of(world)
+    world.tick(1)
+    on_writer(world, client, WRITE, ok())
+    on_writer(world, client, READ)
+    world.tick(0.3)
+    on_writer(world, client, READ)
+    readers_show(world, 0.2)
+    client.sends(READ)
+    world.tick(READ_AHEAD_WAIT - 0.1)
+    readers_show(world, 0.5)
+    client.gets_nothing()
+    world.tick(0.2)
+    runs(client, READ, world.server.last, ANSWER)
+    assert placing.patience == 2 * PATIENCE
 
 
 def test_a_fence_is_shared_by_its_key(world: World) -> None:
