@@ -81,6 +81,7 @@ class Cluster:
         self.placing: Placing | None = None
         # why it is not known yet what kind of cluster this is, in words
         self.trouble: str = ""
+        self.delay: float = PROBE
         self.is_paused: bool = False
         # what a transaction gets that its server cannot finish: error 1213, or the end of its connection
         self.tells_deadlock: Final = settings.failover.in_transaction is settings_of.InTransaction.DEADLOCK
@@ -133,26 +134,33 @@ class Cluster:
             await self.monitor.stop()
 
     async def _learn_kind(self) -> ClusterKind:
-        wanted = self.settings.topology.kind
         while True:
-            delay = PROBE
-            account = self.account()
-            if account is None:
-                self._say_trouble("nobody has logged in whose name and password could be used for the looks")
-            elif wanted is not settings_of.ClusterKind.AUTO:
-                return ClusterKind(wanted.value)
-            else:
-                for upstream in self.settings.upstream:
-                    watch = Watch(upstream.name, place_of(upstream), self._way())
-                    try:
-                        return await watch.find_kind(account)
-                    except LookFailed as failure:
-                        self._say_trouble(f"{upstream.name}: {failure}")
-                        if failure.cause in (Cause.DENIED, Cause.NOT_UNDERSTOOD):
-                            delay = PATIENT
-                    finally:
-                        watch.close()
-            await asyncio.sleep(delay)
+            kind = await self.find_kind()
+            if kind is not None:
+                return kind
+            await asyncio.sleep(self.delay)
+
+    async def find_kind(self) -> ClusterKind | None:
+        """What kind of cluster it is, as far as that can be told now; else it should be tried again after `delay`."""
+        wanted = self.settings.topology.kind
+        account = self.account()
+        self.delay = PROBE
+        if account is None:
+            self._say_trouble("nobody has logged in whose name and password could be used for the looks")
+            return None
+        if wanted is not settings_of.ClusterKind.AUTO:
+            return ClusterKind(wanted.value)
+        for upstream in self.settings.upstream:
+            watch = Watch(upstream.name, place_of(upstream), self._way())
+            try:
+                return await watch.find_kind(account)
+            except LookFailed as failure:
+                self._say_trouble(f"{upstream.name}: {failure}")
+                if failure.cause in (Cause.DENIED, Cause.NOT_UNDERSTOOD):
+                    self.delay = PATIENT
+            finally:
+                watch.close()
+        return None
 
     def _say_trouble(self, text: str) -> None:
         if text != self.trouble:

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from config import cluster as settings_of
 from config.cluster import Topology
-from config.sections import Upstream
+from config.sections import Role, Upstream
 from config.settings import Settings
 from protocol.auth import Verifier
-from proxy.cluster import borrowed, is_static, place_of
+from protocol.framing import frame
+from protocol.packets import build_err
+from proxy import monitor_queries as queries
+from proxy.cluster import Cluster, borrowed, is_static, place_of
 from proxy.credentials import Credential, Credentials
 from proxy.endpoint import LOSSES
-from proxy.monitor import Account, Place
+from proxy.monitor import PATIENT, Account, Place
 from proxy.observation import ReplicaRow, ReplicationStatus
 from proxy.reasons import CloseReason
+from proxy.tasks import spawn
 from proxy.topology_actions import Cause, ClusterKind, Signal
 from tests.fakes.cluster import NOBODY, UPSTREAM, Lab
 from tests.fakes.scenes import prepared_by
 from tests.fakes.wire import IN_TRANS, error, execute, ok, query
+from tests.fakes.world import Log, make_shared
 from tests.proxy.conftest import MakeWorld
+from tests.proxy.test_monitor import Server, rows, serving
 
 SELECT = query("SELECT 1")
 
@@ -301,3 +309,94 @@ def test_the_looks_borrow_the_first_credentials(make_world: MakeWorld) -> None:
 
 def test_a_socket_is_a_place() -> None:
     assert place_of(Upstream(socket="/run/m.sock")) == Place("localhost", 3306, "/run/m.sock")
+
+
+# On sockets
+
+
+class Told(Cluster):
+    """A cluster that says when something has changed."""
+
+    changed: asyncio.Event
+
+    def arrange(self) -> None:
+        super().arrange()
+        self.changed.set()
+
+    def _say_trouble(self, text: str) -> None:
+        super()._say_trouble(text)
+        self.changed.set()
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        async with asyncio.timeout(20):
+            while not holds():
+                self.changed.clear()
+                await self.changed.wait()
+
+
+def watching(*servers: Server, **topology: Any) -> Told:
+    """A cluster of these, the first of which is the configured writer."""
+    upstream = [
+        Upstream(
+            host=server.place.host,
+            port=server.place.port,
+            name=f"{number}",
+            role=Role.READER if number else Role.WRITER,
+        )
+        for number, server in enumerate(servers)
+    ]
+    topology = {"interval": 0.05, "panic_interval": 0.01, **topology}
+    settings = Settings(upstream=tuple(upstream), topology=Topology(**topology))
+    shared = make_shared(asyncio.get_running_loop(), Log())
+    made = Told(settings, shared, lambda upstream: pytest.fail("there is none to be added"))
+    made.changed = asyncio.Event()
+    return made
+
+
+async def test_the_kind_is_what_the_first_says_who_answers() -> None:
+    silent, server = Server(), Server()
+    async with serving(silent):
+        pass
+    async with serving(server):
+        server.says()
+        server.answers[queries.IS_AURORA] = rows(("Variable_name", "Value"))
+        cluster = watching(silent, server)
+        await cluster.run()
+        core = cluster.core
+        assert core is not None and core.kind is ClusterKind.REPLICATION
+        assert cluster.trouble.startswith("0: ")
+        cluster.hurry(True)
+        await cluster.until(lambda: cluster.is_known)
+        assert core.writer is not None and core.writer.name == "1"
+        await cluster.stop()
+
+
+async def test_nobody_looks_before_somebody_has_logged_in() -> None:
+    server = Server()
+    async with serving(server):
+        server.says()
+        cluster = watching(server, kind="replication")
+        app = cluster._shared.credentials.find(b"app")
+        assert app is not None
+        app.password = None
+        beginning = spawn(cluster.run(), name="cluster")
+        await cluster.until(lambda: cluster.trouble.startswith("nobody has logged in"))
+        cluster.hurry(True)
+        await cluster.stop()
+        assert not beginning.done() and server.connections == 0
+        cluster._shared.credentials.learn(Credential(b"b", b"secret", Verifier.of_password(b"secret")))
+        await beginning
+        await cluster.until(lambda: cluster.is_known)
+        await cluster.stop()
+
+
+async def test_a_monitor_that_is_turned_away_says_so_and_asks_less_often() -> None:
+    server = Server()
+    async with serving(server):
+        server.refusal = frame(build_err(1045, b"28000", b"Access denied"), 2)
+        cluster = watching(server, monitor_user="watch")
+        assert await cluster.find_kind() is None
+        assert (cluster.delay, "Access denied" in cluster.trouble) == (PATIENT, True)
+        server.refusal = None
+        server.answers[queries.IS_AURORA] = rows(("Variable_name", "Value"), ("aurora_version", "3.08"))
+        assert await cluster.find_kind() is ClusterKind.AURORA
