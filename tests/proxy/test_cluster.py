@@ -13,7 +13,6 @@ from config.cluster import Topology
 from config.sections import Role, Upstream
 from config.settings import Settings
 from protocol.auth import Verifier
-from protocol.framing import frame
 from protocol.packets import build_err
 from proxy import monitor_queries as queries
 from proxy.cluster import Cluster, borrowed, is_static, place_of
@@ -393,7 +392,7 @@ async def test_nobody_looks_before_somebody_has_logged_in() -> None:
 async def test_a_monitor_that_is_turned_away_says_so_and_asks_less_often() -> None:
     server = Server()
     async with serving(server):
-        server.refusal = frame(build_err(1045, b"28000", b"Access denied"), 2)
+        server.refusal = build_err(1045, b"28000", b"Access denied")
         cluster = watching(server, monitor_user="watch")
         assert await cluster.find_kind() is None
         assert (cluster.delay, "Access denied" in cluster.trouble) == (PATIENT, True)
