@@ -108,11 +108,10 @@ def run_on_writer(frontend: Frontend, placing: Placing, placement: Placement, ba
 
 
 def runs_again(frontend: Frontend, state: int, was_held: bool) -> bool:
-    """A reader was lost in the middle of a read of which the client has seen nothing: whether another server may run it."""
+    """A server was lost in the middle of a read of which the client has seen nothing: whether another, or the next writer, may run it."""
     placement = frontend.placement
     return (
         placement is not None
-        and placement.reader is not None
         and state == RELAYING
         and not was_held
         and not frontend.is_relayed

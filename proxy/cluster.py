@@ -22,6 +22,7 @@ from config.sections import Upstream
 from config.settings import Settings
 from proxy import tls
 from proxy.aurora_names import aurora_name, instance_host
+from proxy.backend import Backend
 from proxy.credentials import Credentials
 from proxy.endpoint import Endpoint
 from proxy.logs import get_logger
@@ -285,6 +286,9 @@ class Cluster:
             self.is_paused = False
         if former is not None:
             former.leave_role()
+            member = core.members.get(former.name)
+            if member is None or member.cause is not None:
+                _cut_off(former)
 
     def _place_readers(self, core: TopologyCore) -> None:
         shared = self._shared
@@ -385,6 +389,13 @@ class Cluster:
         if self.core is None:
             return {"kind": "not known yet", "reason": self.trouble}
         return report(self.core, self.table, self.is_paused, self.now())
+
+
+def _cut_off(endpoint: Endpoint) -> None:
+    """It cannot be reached, and is the writer no more: who waits for its answers, or holds something there, need not go on."""
+    for member in endpoint.core.leased_members():
+        if isinstance(member, Backend):
+            member.give_up(f"another server has become the writer in place of {endpoint.name}")
 
 
 def place_of(upstream: Upstream) -> Place:

@@ -24,7 +24,7 @@ from proxy.reasons import CloseReason
 from proxy.tasks import spawn
 from proxy.topology_actions import Cause, ClusterKind, Signal
 from tests.fakes.cluster import NOBODY, UPSTREAM, Lab
-from tests.fakes.scenes import prepared_by
+from tests.fakes.scenes import in_transaction, prepared_by
 from tests.fakes.wire import IN_TRANS, error, execute, ok, query
 from tests.fakes.world import Log, make_shared
 from tests.proxy.conftest import MakeWorld
@@ -131,6 +131,25 @@ def test_clients_wait_while_there_is_no_writer_and_run_on_the_next(make_world: M
         end.answers(ok())
         each.gets(ok())
     idle.gets_nothing()
+
+
+def test_nobody_waits_for_the_answer_of_a_writer_that_is_replaced_because_it_vanished(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world(readers=1, pool_size=3)
+    lab = Lab(world).stable()
+    client, reading, holder = world.client(), world.client(), world.client()
+    in_transaction(world, holder)
+    client.sends(query("INSERT INTO t VALUES (1)"))
+    reading.sends(query("SELECT a FROM t"))
+    lab.fails("writer", Cause.TIMEOUT)
+    lab.world.tick(1)
+    lab.look("reader-1", is_writer=True, replication=NOBODY)
+    assert lab.roles() == "reader-1 |  | writer"
+    client.gets_error(2013, "another server has become the writer in place of writer")
+    assert holder.is_closed and not reading.is_closed
+    world.reader_servers[0].last.gets(query("SELECT a FROM t"))
+    assert world.pool() == ""
 
 
 def test_waiting_for_a_writer_ends_after_the_hold(make_world: MakeWorld) -> None:
