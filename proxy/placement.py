@@ -205,7 +205,6 @@ class Placement:
         "epoch",
         "is_bounced",
         "is_dirty",
-        "is_new",
         "key",
         "reader",
         "reason",
@@ -214,6 +213,7 @@ class Placement:
         "until",
         "vector",
         "view",
+        "wire",
     )
 
     def __init__(self, is_reader_listener: bool) -> None:
@@ -221,10 +221,11 @@ class Placement:
         self.view: SessionView = SessionView()
         # of which `side` has what it says
         self.vector: Vector | None = None
-        # the command that was placed last, and why it is there; whether its answer has been noted
+        # what is known of the command that runs, and why it is there
         self.record: TextRecord = NO_RECORD
         self.reason: int = IN_HELD_SESSION
-        self.is_new: bool = False
+        # the command that was placed last, in wire form, until it is answered: any other runs on the lease that there is
+        self.wire: bytes = b""
         # the reader that the lease is from, as it was then; None: the writer
         self.reader: Reader | None = None
         self.epoch: int = 0
@@ -248,6 +249,12 @@ class Placement:
         side.is_undivided = bool(variables.get(b"aurora_replica_read_consistency"))
         side.is_in_local_schema = vector.schema is not None and is_local_schema(vector.schema)
         side.setting = names.side(user, vector.schema)
+
+    def begin_anew(self) -> None:
+        """COM_CHANGE_USER: it is another user's. What was seen on the connection was seen."""
+        self.vector = None
+        self.is_dirty = False
+        self.key = b""
 
     def leads_to(self, reader: Reader | None) -> None:
         """The lease will be from there."""

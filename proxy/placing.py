@@ -217,7 +217,7 @@ def place(lessee: Lessee, placing: Placing) -> Endpoint | None:
     if placement is None:
         placement = lessee.placement = Placement(lessee.is_reader_listener)
     placement.record = record_of_command(lessee, placing)
-    placement.is_new = True
+    placement.wire = lessee.wire
     endpoint = _chosen(lessee, placing, placement)
     if endpoint is None:
         return None
@@ -419,9 +419,9 @@ def answered(frontend: Frontend, placement: Placement, backend: Backend) -> bool
     placing = frontend.shared.placing
     if placing is None or frontend.command == BEGINS_SESSION:
         return False
-    is_new = placement.is_new
-    placement.is_new = False
-    if not is_new:
+    is_held = placement.wire is not frontend.wire
+    placement.wire = b""
+    if is_held:
         # on the lease that the session had
         placement.record = record_of_command(frontend, placing)
     if not frontend.is_relayed and bouncing.is_refused(frontend, placement, backend):
@@ -429,7 +429,7 @@ def answered(frontend: Frontend, placement: Placement, backend: Backend) -> bool
         return True
     if placement.reader is None and backend.tracker.is_error and demotion.answered(frontend, backend):
         return True
-    if not is_new:
+    if is_held:
         counts = placing.to_writer if placement.reader is None else placing.to_readers
         counts[IN_HELD_SESSION] += 1
     if frontend.command != COM_STMT_PREPARE:

@@ -230,6 +230,8 @@ def _begin_anew(frontend: Frontend, wire: bytes) -> None:
 def _leave_session(frontend: Frontend) -> None:
     """COM_CHANGE_USER: the old session is over, whatever it held."""
     frontend.unpark()
+    if frontend.placement is not None:
+        frontend.placement.begin_anew()
     frontend.state = CHANGING
     if frontend.backend is not None:
         frontend.abandon(frontend.backend, HOLDING)

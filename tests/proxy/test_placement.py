@@ -154,6 +154,15 @@ def test_the_state_of_the_session_is_seen() -> None:
     assert is_autocommit(2) and not is_autocommit(1)
 
 
+def test_another_user_has_other_sides_and_nothing_to_commit() -> None:
+    placement = Placement(False)
+    vector = Vector.fresh(None, {})
+    placement.see(vector, b"u", Names(("u",)))
+    placement.is_dirty, placement.key = True, b"k"
+    placement.begin_anew()
+    assert (placement.vector, placement.is_dirty, placement.key) == (None, False, b"")
+
+
 # Fences
 
 

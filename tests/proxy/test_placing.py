@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from protocol.framing import frame
 from protocol.packets import Column, text_resultset
 from proxy.lexer import ANSI_QUOTES
 from proxy.login import Doorway
+from proxy.placement import Names
 from proxy.placing import PATIENCE, READ_AHEAD_WAIT
 from proxy.placing_rules import TO_FAIL, TO_WAIT
 from proxy.readers import EVENTUAL
@@ -36,6 +38,7 @@ BEGIN = query("BEGIN")
 COMMIT = query("COMMIT")
 BEGIN_READ = query("START TRANSACTION READ ONLY")
 ANSWER = rows(b"1")
+CHANGE_USER = frame(b"\x11other\0\x00\0\x2d\0mysql_native_password\0")
 
 
 @pytest.fixture
@@ -659,6 +662,34 @@ def test_what_begins_a_session_is_not_counted(make_world: MakeWorld) -> None:
     server.answers(ok())
     placement = world.frontend(client).placement
     assert placement is not None and not placement.view.is_fenced()
+
+
+def test_what_is_written_in_a_transaction_that_init_connect_began_is_noticed(make_world: MakeWorld) -> None:
+    world = make_world(readers=1)
+    place_among(world)
+    world.server.init_connect = b"START TRANSACTION"
+    world.shared.forget_baseline()
+    client = client_of(world)
+    server = world.server.last
+    server.gets(query("START TRANSACTION"))
+    server.answers(ok(IN_TRANS))
+    on_writer(world, client, WRITE, ok(IN_TRANS))
+    placement = world.frontend(client).placement
+    assert placement is not None and placement.is_dirty
+    assert routes(world)["writer"] == {"held": 1, "not-proved": 1}
+    on_writer(world, client, COMMIT, ok())
+    assert placement.view.is_fenced()
+
+
+def test_after_a_change_of_user_the_new_one_is_asked_for(make_world: MakeWorld) -> None:
+    world = make_world(readers=1)
+    place_among(world, names=Names(writer_users=("other",)))
+    client = client_of(world)
+    on_reader(world, client, READ)
+    placement = world.frontend(client).placement
+    assert placement is not None and placement.vector is not None
+    client.sends(CHANGE_USER)
+    assert placement.vector is None
 
 
 def test_eventual_reads_do_not_make_readers_be_looked_at_more_often(make_world: MakeWorld) -> None:
