@@ -383,7 +383,8 @@ def test_a_read_whose_writer_was_lost_is_none_and_runs_again(world: World) -> No
     world.server.last.gets(wire)
     world.server.last.answers(ok())
     client.gets(ok())
-    on_reader(world, client, READ)
+    on_writer(world, client, READ)
+    assert routes(world)["without_reader"] == {"read-ahead": 1}
 
 
 # What is parked
