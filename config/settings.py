@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from config.cluster import Failover, Routing, Topology
+from config.cluster import ClusterKind, Failover, Routing, Topology
 from config.sections import (
     ClientTls,
     ClientTlsMode,
@@ -85,6 +85,12 @@ class Settings(Section):
         """The upstreams with the role reader."""
         return tuple(upstream for upstream in self.upstream if upstream.role is Role.READER)
 
+    @property
+    def is_static(self) -> bool:
+        """Whether roles are as configured, whatever the servers say."""
+        kind = self.topology.kind
+        return kind is ClusterKind.STATIC or (kind is ClusterKind.AUTO and len(self.upstream) == 1)
+
     def warnings(self) -> list[str]:
         """What is allowed and probably not wanted, a sentence each."""
         return _warnings(self)
@@ -142,4 +148,6 @@ def _warnings(settings: Settings) -> list[str]:
     for upstream in settings.upstream:
         if not upstream.address.is_loopback and settings.server_tls.mode is ServerTlsMode.DISABLED:
             found.append(f"queries and results travel to {upstream.name} in the clear; see server_tls.mode")
+    if settings.is_static and (settings.routing, settings.failover) != (Routing(), Failover()):
+        found.append("routing and failover need several servers that are watched; see topology.kind")
     return found

@@ -29,7 +29,7 @@ from protocol.packets import parse_err
 from proxy import idling, logs, tls
 from proxy.admin import Admin
 from proxy.classify import StatementCache
-from proxy.cluster import Cluster, is_static
+from proxy.cluster import Cluster
 from proxy.connector import Facts, Target
 from proxy.counters import Counters
 from proxy.credentials import Credential, Credentials
@@ -164,7 +164,7 @@ class Process:
         for upstream in self.settings.upstream:
             endpoint = self._make_endpoint(upstream)
             (shared.readers if upstream.role.value == "reader" else shared.writers).append(endpoint)
-        if not is_static(self.settings):
+        if not self.settings.is_static:
             cluster = shared.cluster = Cluster(self.settings, shared, self._start_endpoint)
             placing = cluster.placing = shared.placing = Placing(cluster.table, placing_rules(self.settings))
             placing.endpoints = cluster.endpoints

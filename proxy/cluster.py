@@ -46,14 +46,6 @@ CONSISTENCIES: Final = {
 }
 
 
-def is_static(settings: Settings) -> bool:
-    """Whether roles are as configured, whatever the servers say: nothing of this module is needed then."""
-    kind = settings.topology.kind
-    return kind is settings_of.ClusterKind.STATIC or (
-        kind is settings_of.ClusterKind.AUTO and len(settings.upstream) == 1
-    )
-
-
 class Cluster:
     """All servers of one process, and what they are used for now."""
 

@@ -147,3 +147,22 @@ def test_an_open_listener_with_tls_is_not_warned_about(tmp_path: Any) -> None:
     pem.touch()
     tls = {"certificate": pem, "key": pem, "mode": "required"}
     assert settings(listen="0.0.0.0:1", client_tls=tls).warnings() == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "upstream", "expected"),
+    [
+        ("static", ["a", READER], True),
+        ("auto", ["a"], True),
+        ("auto", ["a", READER], False),
+        ("aurora", ["a"], False),
+        ("replication", ["a", READER], False),
+    ],
+)
+def test_one_server_has_the_role_that_it_is_configured_for(
+    kind: str, upstream: list[Any], expected: bool
+) -> None:
+    made = settings(upstream=upstream, topology={"kind": kind}, routing={"autocommit_reads": "reader"})
+    assert made.is_static is expected
+    assert any("topology.kind" in warning for warning in made.warnings()) is expected
+    assert not settings(upstream=upstream, topology={"kind": kind}).warnings()

@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
-from config import cluster as settings_of
 from config.cluster import Topology
 from config.sections import Role, Upstream
 from config.settings import Settings
 from protocol.auth import Verifier
 from protocol.packets import build_err
 from proxy import monitor_queries as queries
-from proxy.cluster import Cluster, borrowed, is_static, place_of
+from proxy.cluster import Cluster, borrowed, place_of
 from proxy.credentials import Credential, Credentials
 from proxy.endpoint import LOSSES
 from proxy.monitor import PATIENT, Account, Place
@@ -23,7 +22,7 @@ from proxy.observation import ReplicaRow, ReplicationStatus
 from proxy.reasons import CloseReason
 from proxy.tasks import spawn
 from proxy.topology_actions import Cause, ClusterKind, Signal
-from tests.fakes.cluster import NOBODY, UPSTREAM, Lab
+from tests.fakes.cluster import NOBODY, Lab
 from tests.fakes.scenes import in_transaction, prepared_by
 from tests.fakes.wire import IN_TRANS, error, execute, ok, query
 from tests.fakes.world import Log, make_shared
@@ -31,21 +30,6 @@ from tests.proxy.conftest import MakeWorld
 from tests.proxy.test_monitor import Server, rows, serving
 
 SELECT = query("SELECT 1")
-
-
-@pytest.mark.parametrize(
-    ("kind", "count", "expected"),
-    [
-        ("static", 3, True),
-        ("auto", 1, True),
-        ("auto", 2, False),
-        ("aurora", 1, False),
-        ("replication", 2, False),
-    ],
-)
-def test_one_server_needs_no_topology(kind: str, count: int, expected: bool) -> None:
-    topology = Topology(kind=settings_of.ClusterKind(kind))
-    assert is_static(Settings(upstream=UPSTREAM[:count], topology=topology)) is expected
 
 
 def test_all_is_as_configured_until_the_servers_were_heard(make_world: MakeWorld) -> None:
