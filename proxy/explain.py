@@ -1,7 +1,7 @@
 """How a statement would be treated, in words: what `fanin explain` prints. Pure.
 
 From the text alone, as far as it goes: what a server reports (that a variable was set, that something else changed) is what decides in
-the end. Nothing is routed by statements yet: the listener decides.
+the end. Where it runs is said for sessions of the writer's listener, outside of transactions, when there are readers.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from proxy.lexer import (
     unquoted,
 )
 from proxy.pins import MEANINGS, PinReason, advice_for
+from proxy.routing import in_words, text_facts
 from proxy.session import UNSAFE_CHARSETS
 from proxy.statement import FIXED_NAME, RENAMED, UNKNOWN_FOUND_ROWS, Statement
 from proxy.variables import MOST_NAMES
@@ -99,7 +100,6 @@ _ANSI_MODES: Final = frozenset(
     [b"ANSI_QUOTES", b"ANSI", b"DB2", b"MAXDB", b"MSSQL", b"ORACLE", b"POSTGRESQL"]
 )
 
-ROUTE: Final = "the listener's: `listen` is the writer, `reader_listen` a reader, whatever the statement"
 _FLAGS: Final[tuple[tuple[int, str], ...]] = (
     (flags.BEGINS, "begins a transaction: the backend is held until its end"),
     (flags.BEGINS_READ_ONLY, "the transaction is read-only"),
@@ -209,6 +209,7 @@ class _Explaining:
     def __init__(self, text: bytes, lexing: int, is_mariadb: bool) -> None:
         self.statement = classify(text, lexing)
         self.digest = digest(text)
+        self.text = text
         self.is_mariadb = is_mariadb
         self.lexing = lexing
         is_conditional = self.statement.flags & flags.IS_CONDITIONAL != 0
@@ -223,7 +224,7 @@ class _Explaining:
         return Explanation(
             self.digest,
             self._kind(),
-            ROUTE,
+            in_words(text_facts(self.text, self.lexing, self.statement, self.is_mariadb)),
             self._effects(),
             self._explained(),
             self._lifts(),

@@ -24,6 +24,7 @@ from proxy.pins import PinReason
 from proxy.reads import (
     LOCAL_SCHEMA,
     NO_QUERY,
+    PROOF_NAMES,
     PROVED,
     ROUTINE,
     SERVER_FUNCTION,
@@ -240,3 +241,22 @@ def _single(session: SessionSide, text: TextFacts, hint: int, autocommit_reads: 
     if session.is_read_only():
         return READ_ONLY_SESSION
     return PROVED_READ if autocommit_reads else SPLIT_OFF
+
+
+def in_words(text: TextFacts) -> str:
+    """Where a statement runs by its text alone, outside of transactions, for people."""
+    if text.hints.side == TO_WRITER:
+        return "the writer, by its hint"
+    if text.begins == BEGINS_READ:
+        return "a reader: read-only transaction"
+    if text.hints.side == TO_READER and (text.begins == BEGINS_AS_SESSION or text.proof in _HINTABLE):
+        return "a reader, by its hint"
+    if text.begins == BEGINS_AS_SESSION:
+        return "the writer; a reader if the session is READ ONLY"
+    if text.begins == BEGINS_WRITE:
+        return "the writer: transaction that may write"
+    if text.proof == PROVED:
+        return (
+            'the writer; a reader with `routing.autocommit_reads = "reader"`, or if the session is READ ONLY'
+        )
+    return f"the writer: not proved to be a read ({PROOF_NAMES[text.proof]})"

@@ -5,7 +5,6 @@ import pytest
 from proxy.explain import (
     ADMINISTRATIVE,
     READ,
-    ROUTE,
     SESSION,
     TRANSACTION,
     UNKNOWN,
@@ -200,14 +199,14 @@ def test_the_text_is_for_people() -> None:
     assert as_text(explain(b"HANDLER t OPEN; SELECT FOUND_ROWS(); UNLOCK INSTANCE")).splitlines() == [
         "statement: HANDLER t OPEN",
         "class: session",
-        f"route: {ROUTE}",
+        "route: the writer: not proved to be a read (no-query)",
         f"pinned: handler (t): {lock.description}",
         f"  until: {lock.lifted_by}",
         f"  advice: {lock.advice}",
         "",
         "statement: SELECT FOUND_ROWS()",
         "class: read",
-        f"route: {ROUTE}",
+        "route: the writer: not proved to be a read (residue)",
         "effect: asks for FOUND_ROWS(): known, or on the parked backend",
         "effect: answered without a backend when the answer is known",
         "pinned: no",
@@ -215,7 +214,7 @@ def test_the_text_is_for_people() -> None:
         "",
         "statement: UNLOCK INSTANCE",
         "class: session",
-        f"route: {ROUTE}",
+        "route: the writer: not proved to be a read (no-query)",
         "pinned: no",
         "lifts: instance-lock",
     ]

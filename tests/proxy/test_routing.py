@@ -20,6 +20,7 @@ from proxy.routing import (
     WRITER,
     SessionSide,
     TextFacts,
+    in_words,
     route,
     text_facts,
 )
@@ -207,3 +208,25 @@ def test_a_command_without_text_goes_to_the_writer() -> None:
 )
 def test_what_makes_the_next_transaction_read_only_runs_where_that_will(text: str, reason: str) -> None:
     assert routed(text) == reason
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("/* fanin: writer */ SELECT a FROM t", "the writer, by its hint"),
+        ("/* fanin: reader */ SELECT @@port", "a reader, by its hint"),
+        ("/* fanin: reader */ BEGIN", "a reader, by its hint"),
+        ("/* fanin: reader */ DELETE FROM t", "the writer: not proved to be a read (no-query)"),
+        ("START TRANSACTION READ ONLY", "a reader: read-only transaction"),
+        ("SET TRANSACTION READ ONLY", "a reader: read-only transaction"),
+        ("BEGIN", "the writer; a reader if the session is READ ONLY"),
+        ("START TRANSACTION READ WRITE", "the writer: transaction that may write"),
+        ("SELECT a FROM t FOR UPDATE", "the writer: not proved to be a read (locking-read)"),
+    ],
+)
+def test_people_are_told_where_a_text_runs(text: str, words: str) -> None:
+    assert in_words(facts(text)) == words
+
+
+def test_people_are_told_what_a_proved_read_waits_for() -> None:
+    assert "autocommit_reads" in in_words(facts("SELECT a FROM t"))
