@@ -98,6 +98,12 @@ class Work:
         self._thread.join()
 
 
+def goes_on(works: list[Work]) -> None:
+    """Wait until each has written some more."""
+    counts = [len(work.written) for work in works]
+    eventually(lambda: all(len(work.written) > count + 3 for work, count in zip(works, counts, strict=True)))
+
+
 def keys(server: Server) -> set[int]:
     return {row[0] for row in server.sql("SELECT id FROM app.t")}
 
@@ -119,13 +125,7 @@ def test_a_planned_switch_is_a_pause(kind: str) -> None:
         cluster.catch_up()
         promote(new_writer)
         eventually(lambda: is_writer(fanin, "r"))
-        counts = [len(work.written) for work in plain + transactions]
-        eventually(
-            lambda: all(
-                len(work.written) > count + 3
-                for work, count in zip(plain + transactions, counts, strict=True)
-            )
-        )
+        goes_on(plain + transactions)
         for work in plain + transactions:
             work.stop()
         assert [work.errors for work in plain] == [[], [], []]
@@ -153,10 +153,7 @@ def test_a_killed_writer_costs_those_who_used_it_and_nobody_else(kind: str) -> N
         eventually(lambda: topology(fanin)["is_paused"])
         promote(new_writer)
         eventually(lambda: is_writer(fanin, "r"))
-        counts = [len(work.written) for work in works]
-        eventually(
-            lambda: all(len(work.written) > count + 3 for work, count in zip(works, counts, strict=True))
-        )
+        goes_on(works)
         for work in works:
             work.stop()
         assert {error for work in works for error in work.errors} <= {DEADLOCK, LOST}
