@@ -176,6 +176,8 @@ def test_who_is_what_is_learned_with_borrowed_credentials(kind: str) -> None:
         roles = {member["name"]: member["role"] for member in topology(fanin)["members"]}
         assert roles == {"w": "writer", "r": "reader"}
         client.close()
+        fanin.terminate()
+        assert fanin.exit_status() == 0
 
 
 @pytest.mark.mariadb
