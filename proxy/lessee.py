@@ -23,7 +23,7 @@ from proxy.overwriting import overwrites as overwrites_state
 from proxy.pin_records import SessionPins
 from proxy.pins import PinReason
 from proxy.placement import Placement
-from proxy.placing import note_pins
+from proxy.placing import note_pins, stop_waiting
 from proxy.placing import place as placed
 from proxy.pool_actions import PoolMoved
 from proxy.pool_states import RESETTING as RESETTING_MEMBER
@@ -41,6 +41,7 @@ from proxy.states import (
     HOLDING,
     KILLING,
     KILLING_HELD,
+    PLACING,
     PREPARING,
     READY,
     RELAYING,
@@ -542,7 +543,9 @@ class Lessee(Holder):
         backend.hold()
         self.state = KILLING_HELD if state == KILLING else HOLDING
         self.count_pins(by_residue=True)
-        if state == AWAITING_CAPTURE:
+        if state == PLACING:
+            stop_waiting(self)
+        if state == AWAITING_CAPTURE or state == PLACING:
             self.restart_command()
             self.start_waiting_commands()
 

@@ -270,6 +270,11 @@ def _reader(lessee: Lessee, placing: Placing, placement: Placement) -> Endpoint 
         table.writer.leases = lessee.shared.choose(False).leases()
     hints = placement.record.facts.hints
     fence = placing.fences.fence(hints.causal) if hints.causal else NEVER
+    parked = lessee.parked_endpoint
+    if parked is not None and table.may_have(parked.name, view, now, hints.max_lag, fence):
+        # nothing has to be captured
+        placement.leads_to(table.readers[parked.name])
+        return parked
     contender = table.choose(view, now, placing.random, hints.max_lag, fence)
     if contender is None:
         return _without_reader(lessee, placing, placement, now)

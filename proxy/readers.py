@@ -216,6 +216,15 @@ class ReaderTable:
             self.refusals[refusal] += 1
         return chosen
 
+    def may_have(
+        self, name: str, view: SessionView | None, now: float, max_lag: float = -1.0, fence: float = NEVER
+    ) -> bool:
+        """Whether this one could be the choice."""
+        reader = self.readers.get(name)
+        if reader is None or not reader.has_role or reader.contender.weight <= 0:
+            return False
+        return self._is_near(reader, now, max_lag) and self._is_safe(reader, view, fence)
+
     def _is_near(self, reader: Reader, now: float, max_lag: float) -> bool:
         gate = reader.gate
         if max_lag >= 0:

@@ -448,6 +448,42 @@ def test_a_parked_backend_without_residue_is_let_go(make_world: MakeWorld) -> No
     assert world.frontend(client).parked_endpoint is None
 
 
+def test_the_reader_where_something_is_parked_is_preferred(world: World) -> None:
+    client = client_of(world)
+    placing = world.shared.placing
+    assert placing is not None
+    on_reader(world, client, READ, ok(warnings=1))
+    assert world.frontend(client).parked_endpoint is world.shared.readers[0]
+    world.tick(0.5)
+    readers_show(world, 0.0)
+    placing.random = almost_one
+    on_reader(world, client, READ)
+    on_reader(world, client_of(world), READ, number=2)
+
+
+def almost_one() -> float:
+    return 0.99
+
+
+def test_a_read_that_waits_goes_on_where_its_session_turns_out_to_be_held(make_world: MakeWorld) -> None:
+    world = make_world(readers=1, pool_size=1)
+    place_among(world, fallback=TO_WAIT, fallback_wait=9.0)
+    client, other = client_of(world), client_of(world)
+    on_writer(world, client, query("SET @a=1"), ok())
+    readers_show(world, None)
+    client.sends(READ)
+    assert state(world, client) == "placing"
+    other.sends(WRITE)
+    server = world.server.last
+    (asked,) = server.got()
+    assert asked.startswith(b"\x03SELECT @`a`")
+    # it is too much
+    columns = [Column(b"@a", 8, collation=63), Column(b"collation"), Column(b"hex")]
+    server.answers(text_resultset(columns, [], status=AUTOCOMMIT, deprecate_eof=True))
+    runs(client, READ, server, ANSWER)
+    assert world.shared.placing is not None and world.shared.placing.waiting == {}
+
+
 # Without a reader
 
 

@@ -261,3 +261,18 @@ def test_the_writer_is_among_them_when_it_has_a_weight() -> None:
     aurora(readers, 10.0, row("db-1", 0.02), row("db-2", 5.0))
     readers.writer.leases = 4
     assert chosen(readers) == "r1"
+
+
+def test_one_that_is_asked_for_may_have_a_read_on_the_same_conditions() -> None:
+    made = table()
+    made.observed("r1", look("1", 10.0, replication=replicates(0.1)), False)
+    made.observed("r2", look("2", 10.0, replication=replicates(5.0)), False)
+    assert made.may_have("r1", None, 10.1)
+    assert not made.may_have("r2", None, 10.1)
+    assert not made.may_have("r1", None, 10.1, fence=11.0)
+    assert not made.may_have("r1", None, 10.1, max_lag=0.01)
+    assert not made.may_have("r3", None, 10.1)
+    made.readers["r1"].contender.weight = 0.0
+    assert not made.may_have("r1", None, 10.1)
+    made.set_role("r1", False, 0, 10.0)
+    assert not made.may_have("r1", None, 10.1)
