@@ -192,7 +192,11 @@ class Placing:
             "writer": _named(REASON_NAMES, self.to_writer),
             "reader": _named(REASON_NAMES, self.to_readers),
             "without_reader": _named(REFUSAL_NAMES, self.fallbacks),
+            "events": _named(_EVENTS, [self.waits, self.refused, self.bounces, self.stuck]),
         }
+
+
+_EVENTS: Final = ("waited-for-reader", "refused", "bounced", "pinned-to-reader")
 
 
 def _nobody(is_hurried: bool) -> None:
