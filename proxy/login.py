@@ -20,7 +20,7 @@ from protocol.errors import ProtocolError, RemoteProtocolError
 from protocol.framing import PacketReader
 from protocol.server import OFFERED_CAPABILITIES, LoginRequested, ServerLogin
 from protocol.session_track import SessionChanges
-from proxy import tidying
+from proxy import placing, tidying
 from proxy.admission import Admission, Door
 from proxy.frontend import Frontend
 from proxy.identity import IGNORE_SPACE, Identity
@@ -151,6 +151,7 @@ class Login(asyncio.BufferedProtocol, Door):
             peer=self.peer,
             program=login.attributes.get(b"program_name", b"").decode("utf-8", "replace")[:64],
         )
+        placing.begin(frontend, login.attributes)
         self.send(_welcome(admission, session, login.capabilities))
         frontend.attach(self.transport)
 

@@ -209,6 +209,7 @@ class Placement:
         "reader",
         "reason",
         "record",
+        "session_key",
         "side",
         "until",
         "vector",
@@ -216,7 +217,9 @@ class Placement:
         "wire",
     )
 
-    def __init__(self, is_reader_listener: bool) -> None:
+    def __init__(self, is_reader_listener: bool, session_key: bytes = b"") -> None:
+        # the causal key of all that has none by a hint
+        self.session_key: bytes = session_key
         self.side: SessionSide = SessionSide(is_reader_listener)
         self.view: SessionView = SessionView()
         # of which `side` has what it says
@@ -250,6 +253,10 @@ class Placement:
         side.is_in_local_schema = vector.schema is not None and is_local_schema(vector.schema)
         side.setting = names.side(user, vector.schema)
 
+    def read_key(self) -> bytes:
+        """The causal key with which the command reads; b"": none."""
+        return self.record.facts.hints.causal or self.session_key
+
     def begin_anew(self) -> None:
         """COM_CHANGE_USER: it is another user's. What was seen on the connection was seen."""
         self.vector = None
@@ -274,8 +281,7 @@ class Placement:
             self.view.read_on_writer(now)
         if record.writes:
             self.is_dirty = True
-            if record.facts.hints.causal:
-                self.key = record.facts.hints.causal
+            self.key = record.facts.hints.causal or self.key or self.session_key
         if not self.is_dirty:
             return False
         # an error has no status: whether it has ended the transaction is not known

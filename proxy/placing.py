@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from protocol.framing import payload_of
@@ -27,6 +27,7 @@ from proxy.balance import Contender, TokenBucket
 from proxy.blame import BEGINS_SESSION
 from proxy.endpoint import Endpoint
 from proxy.fences import NEVER, KeyedFences
+from proxy.hints import LONGEST_KEY
 from proxy.lexer import lexing_of
 from proxy.pins import BITS, PinReason
 from proxy.placement import NO_RECORD, Placement, TextRecord, Texts, is_autocommit, is_fenced
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
     from proxy.frontend import Frontend
     from proxy.lessee import Lessee
 
+CAUSAL_ATTRIBUTE: Final = b"fanin_causal"
+"""Connect attribute: as the hint `causal`, for all of a session."""
 TEXT_AT: Final = 5
 """Where the text is in a COM_QUERY or COM_STMT_PREPARE in wire form."""
 _SPLIT: Final = b"\xff\xff\xff"
@@ -215,6 +218,13 @@ def _named(names: tuple[str, ...], counts: list[int]) -> dict[str, int]:
 # Placing a command
 
 
+def begin(lessee: Lessee, attributes: Mapping[bytes, bytes]) -> None:
+    """A client has logged in with these connect attributes."""
+    key = attributes.get(CAUSAL_ATTRIBUTE, b"")
+    if lessee.shared.placing is not None and 0 < len(key) <= LONGEST_KEY:
+        lessee.placement = Placement(lessee.is_reader_listener, key)
+
+
 def place(lessee: Lessee, placing: Placing) -> Endpoint | None:
     """The endpoint for the command of a session without a lease. None: that has been dealt with, it waits or was refused."""
     placement = lessee.placement
@@ -273,7 +283,8 @@ def _reader(lessee: Lessee, placing: Placing, placement: Placement) -> Endpoint 
     if table.writer.weight > 0:
         table.writer.leases = lessee.shared.choose(False).leases()
     hints = placement.record.facts.hints
-    fence = placing.fences.fence(hints.causal) if hints.causal else NEVER
+    key = placement.read_key()
+    fence = placing.fences.fence(key) if key else NEVER
     parked = lessee.parked_endpoint
     if parked is not None and table.may_have(parked.name, view, now, hints.max_lag, fence):
         # nothing has to be captured

@@ -6,10 +6,11 @@ import pytest
 
 from protocol.framing import frame
 from protocol.packets import Column, text_resultset
+from proxy.hints import LONGEST_KEY
 from proxy.lexer import ANSI_QUOTES
 from proxy.login import Doorway
 from proxy.placement import Names
-from proxy.placing import PATIENCE, READ_AHEAD_WAIT
+from proxy.placing import CAUSAL_ATTRIBUTE, PATIENCE, READ_AHEAD_WAIT, begin
 from proxy.placing_rules import TO_FAIL, TO_WAIT
 from proxy.readers import EVENTUAL
 from proxy.states import STATE_NAMES
@@ -361,6 +362,21 @@ def test_a_fence_is_shared_by_its_key(world: World) -> None:
     world.tick(1)
     readers_show(world, 0.0)
     on_reader(world, client_of(world), query("/* fanin: causal=user:7 */ SELECT a FROM t"))
+
+
+def test_a_connect_attribute_is_the_key_of_a_whole_session(world: World) -> None:
+    placing = world.shared.placing
+    assert placing is not None
+    one, other = client_of(world), client_of(world)
+    for client in (one, other):
+        begin(world.frontend(client), {CAUSAL_ATTRIBUTE: b"cart:7"})
+    world.tick(1)
+    on_writer(world, one, WRITE, ok())
+    on_writer(world, other, READ)
+    assert routes(world)["without_reader"] == {"not-safe": 1}
+    begin(world.frontend(other), {CAUSAL_ATTRIBUTE: b"x" * (LONGEST_KEY + 1)})
+    placement = world.frontend(other).placement
+    assert placement is not None and placement.session_key == b"cart:7"
 
 
 def test_a_write_whose_backend_was_lost_is_a_fence(world: World) -> None:
