@@ -120,8 +120,11 @@ class Eye(aiomysql.Connection):  # type: ignore[misc]
         return bool(self.host_info != "Not connected")
 
     async def _request_authentication(self) -> None:
-        if self._requires_tls and not self.server_capabilities & _SSL_CAPABILITY:
-            raise LookFailed(Cause.DENIED, "the server offers no TLS; see server_tls.mode")
+        if not self.server_capabilities & _SSL_CAPABILITY:
+            if self._requires_tls:
+                raise LookFailed(Cause.DENIED, "the server offers no TLS; see server_tls.mode")
+            # the library would say that TLS follows, and then not begin it
+            self.client_flag &= ~_SSL_CAPABILITY
         await super()._request_authentication()
 
     async def _process_auth(self, plugin_name: bytes, auth_packet: Any) -> Any:

@@ -349,7 +349,9 @@ class TopologyCore:
         if self.state is not TopologyState.UNKNOWN:
             return False
         if any(
-            _newest_master([member]) == member.server_id for member in self.members.values() if member.claims
+            _newest_master([member]) == member.server_id
+            for member in self.members.values()
+            if member.claims and not member.is_seed
         ):
             return True  # the others could not say more
         members = [member for member in self.members.values() if not member.is_seed]
@@ -515,9 +517,8 @@ class TopologyCore:
         self.problem = problem
 
     def _who_is_what(self) -> str:
-        return ", ".join(
-            f"{member.name} ({_condition(member)})" for member in self.members.values() if not member.is_seed
-        )
+        members = [each for each in self.members.values() if not each.is_seed] or self.members.values()
+        return ", ".join(f"{member.name} ({_condition(member)})" for member in members)
 
     def _log(self, now: float, event: Event, member: Member, text: str) -> None:
         self._act(Action(ActionKind.LOG, member.name, event=event, text=text))
