@@ -59,6 +59,7 @@ class Server:
         self.asked: list[str] = []
         self.connections = 0
         self.place = Place()
+        self.login = b""
 
     def says(self, server_id: str = "1", *, is_writer: bool = True, uptime: int = 50) -> None:
         text = queries.MARIADB_SELF if "MariaDB" in self.version else queries.MYSQL_SELF
@@ -92,7 +93,7 @@ class Server:
             plugin=b"mysql_native_password",
         )
         writer.write(frame(greeting.build(), 0))
-        await self.payload(reader)
+        self.login = await self.payload(reader)
         writer.write(frame(build_ok(status=2) if self.refusal is None else self.refusal, 2))
         while True:
             statement = (await self.payload(reader))[1:].decode()
@@ -146,6 +147,13 @@ async def test_a_connection_is_kept(fake: Server) -> None:
         assert observation.round_trip >= 0
     watch.close()
     assert (fake.connections, watch.connects, watch.looks, watch.statements) == (1, 1, 3, 6)
+
+
+async def test_a_server_without_tls_is_looked_at_in_the_clear_where_that_is_allowed(fake: Server) -> None:
+    watch = watch_of(fake, tls=ssl.create_default_context())
+    assert (await watch.look(REPLICATION, ACCOUNT, False)).is_writer
+    watch.close()
+    assert not int.from_bytes(fake.login[:4], "little") & Capability.SSL
 
 
 async def test_one_that_has_ended_is_opened_again_within_the_look(fake: Server) -> None:

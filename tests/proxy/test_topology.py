@@ -663,3 +663,20 @@ def test_timelines_are_bounded() -> None:
     timelines.end()
     assert len(timelines.finished) == MOST_TIMELINES
     assert timelines.finished[-1][0].at == MOST_TIMELINES + 2.0
+
+
+def test_servers_that_a_seed_has_told_of_are_waited_for_without_a_complaint() -> None:
+    cluster = Cluster(AURORA, discovers=True)
+    cluster.core.add("seed", is_seed=True)
+    rows = (row("id-a", 1.0, is_master=True), row("id-b"))
+    cluster.look("seed", True, server_id="id-a", rows=rows)
+    assert cluster.core.problem == "" and cluster.core.state is UNKNOWN
+    cluster.look("id-a", True, server_id="id-a", rows=rows)
+    assert cluster.core.state is STABLE and cluster.core.problem == ""
+
+
+def test_what_a_seed_says_is_told_when_nothing_else_is_known() -> None:
+    cluster = Cluster(AURORA, discovers=True)
+    cluster.core.add("seed", is_seed=True)
+    cluster.fail("seed", Cause.UNRESOLVED, "no such name")
+    assert cluster.core.problem == "no server says that it is the writer: seed (unresolved: no such name)"
