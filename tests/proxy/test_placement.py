@@ -227,6 +227,15 @@ def test_a_causal_key_is_that_of_the_write() -> None:
     assert placement.key == b"k"
 
 
+def test_a_session_may_have_a_key_which_hints_replace() -> None:
+    placement = Placement(False, b"session")
+    assert placement.read_key() == b"session"
+    answered(placement, "INSERT INTO t VALUES (1)", ok())
+    assert placement.key == b"session"
+    answered(placement, "/* fanin: causal=k */ SELECT a FROM t", rows([b"1"]))
+    assert placement.read_key() == b"k"
+
+
 def test_what_a_reader_runs_is_no_fence_unless_it_has_become_the_writer() -> None:
     placement = Placement(False)
     placement.leads_to(reader())

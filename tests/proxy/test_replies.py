@@ -163,3 +163,14 @@ def test_an_error_of_the_server_keeps_its_code_and_its_words() -> None:
     tracker.feed(frame(build_err(1049, b"42000", b"Unknown database 'x'"), 1))
     failure = replies.refused_by_server(tracker)
     assert (failure.code, failure.sqlstate, failure.message) == (1049, "42000", "Unknown database 'x'")
+
+
+def test_a_read_for_which_there_is_no_reader_says_why_and_what_to_set() -> None:
+    failure = replies.no_reader("too-far-behind (r1: its lag is not known)")
+    assert failure.code == 1040
+    assert "r1: its lag is not known" in failure.message and "routing.fallback" in failure.message
+
+
+def test_a_write_in_a_read_only_transaction_is_refused_as_servers_do() -> None:
+    failure = replies.read_only_transaction()
+    assert (failure.code, failure.sqlstate) == (1792, "25006")
