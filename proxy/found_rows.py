@@ -148,10 +148,7 @@ def may_rule_out_all(text: bytes, begin: int) -> bool:
 def after_values(tokens: list[Token], found_rows: int) -> int:
     """`Statement.found_rows` of a query that has VALUES for a verb: ``found_rows``, but MariaDB counts nothing for a VALUES (..) that is not
     sorted and no part of a UNION or the like."""
-    begin = 0
-    while is_symbol(at(tokens, begin), b"("):
-        begin += 1
-    begin = next_verb(tokens, begin)
+    begin = next_verb(tokens, 0)
     if at(tokens, begin).word != b"values" or not is_symbol(at(tokens, begin + 1), b"("):
         # MySQL has VALUES ROW(..)
         return found_rows
