@@ -73,3 +73,22 @@ def test_nothing_is_asked_where_no_other_schema_is_named(world: World) -> None:
     server.answers(prepared(1))
     client.got()
     server.gets_nothing()
+
+
+@pytest.mark.parametrize("changes", [None, SessionChanges([(b"last_gtid", b"0-1-2")])])
+def test_a_schema_after_an_error_is_not_told_until_an_answer_has_told_anything(
+    world: World, changes: SessionChanges | None
+) -> None:
+    client = tracking_client(world)
+    client.sends(query("SELECT * FROM other.v"))
+    server = world.backend()
+    server.answers(error(1365))
+    server.answers(ok())
+    client.sends(query("DROP TABLE t"))
+    server.answers(ok(changes=changes))
+    client.got()
+    server.got()
+    client.sends(query("SET @a=1"))
+    server.gets(query("SET @a=1"))
+    server.answers(ok(changes=SessionChanges(schema=b"test", state_changed=True)))
+    client.gets(ok() if changes is None else ok(changes=SessionChanges(schema=b"test")))
