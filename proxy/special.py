@@ -113,7 +113,8 @@ def _answer_residue(frontend: Frontend, wire: bytes, statement: Statement) -> bo
     if statement.kept and reads_kept(session, statement):
         # commands of ours come first, and after them nothing is on the lease (`tidying.rewritten`)
         return False
-    if wants_mark(session, statement) or (session.insert_id and not session.native & INSERT_ID):
+    may_be_spoilt = session.insert_id and not (session.native & INSERT_ID or statement.reads_insert_id)
+    if wants_mark(session, statement) or may_be_spoilt:
         # a command of ours will spoil it, or may (`unseen`), which is known here
         session.native &= ~ROW_COUNT
     if statement.flags & GETS_DIAGNOSTICS and statement.inner is None:
