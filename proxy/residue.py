@@ -515,12 +515,7 @@ class ResidueKeeper(ConditionsKeeper):
     def _may_be_long(self, limit: int) -> bool:
         """Whether there may be more warnings than are captured, so that nothing must destroy them before they are measured."""
         count = self._warning_count
-        is_long = count <= 0 or count * _LONGEST_WARNING > limit
-        return bool(self.residue & DIAGNOSTICS and (is_long or self._counts_only()))
-
-    def _counts_only(self) -> bool:
-        """MariaDB: warnings are counted and not kept, so that a mark (`clearing`) would tell nothing of them."""
-        return self.is_mariadb and self.vector.variables.get(b"max_error_count") == b"0"
+        return bool(self.residue & DIAGNOSTICS and (count <= 0 or count * _LONGEST_WARNING > limit))
 
     def captured_residue(self, answers: list[bytes], limit: int = MAX_CAPTURED) -> int:
         """The answers to `capture_commands`, each in wire form as CLIENT_DEPRECATE_EOF says. The backend is no longer this session's if
@@ -528,9 +523,7 @@ class ResidueKeeper(ConditionsKeeper):
         if self._zeros:
             self.signs_known(answers[0])
         elif self._may_be_long(limit):
-            if self.warnings_captured(answers[0]) > limit or (
-                self._counts_only() and self.captured is not None
-            ):
+            if self.warnings_captured(answers[0]) > limit:
                 self.captured = None
                 return KEEPS_WARNINGS
             self.residue &= ~DIAGNOSTICS

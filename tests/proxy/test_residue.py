@@ -1583,14 +1583,3 @@ def test_values_with_a_subquery_may_leave_found_rows(maria: Story) -> None:
     assert THREE_WITHOUT_TABLE in restored(maria, "VALUES ((SELECT 1))")
     maria.run("VALUES ((SELECT 1))", rows([b"1"]))
     assert maria.residue & FOUND_ROWS
-
-
-def test_warnings_that_are_counted_and_not_kept_stay_where_they_are(story: Story, maria: Story) -> None:
-    for each in (story, maria):
-        variables = {**each.keeper.vector.variables, b"max_error_count": b"0"}
-        each.keeper.vector = Vector.fresh(None, variables)
-        each.run("SELECT 1/0", rows([b"1"], warnings=1))
-    assert maria.capture_commands()[0].startswith(b"\x03SHOW WARNINGS LIMIT")
-    assert maria.captured_residue([wire(rows())]) == KEEPS_WARNINGS
-    assert maria.captured is None
-    assert story.capture_commands()[0] == b"\x03SHOW WARNINGS"
