@@ -20,7 +20,7 @@ from protocol.framing import frame, payload_of
 from protocol.wire import lenenc_bytes, read_lenenc_bytes, read_lenenc_int
 from proxy.replies import Failure
 from proxy.results import packets, text_row
-from proxy.sources import LONG, Source, Sources, shape_after, without_nulls
+from proxy.sources import LONG, NULL_TYPE, Source, Sources, shape_after, without_nulls
 
 LAST_PREPARED: Final = 0xFFFFFFFF
 """MariaDB's id -1: the statement that this connection prepared last."""
@@ -29,7 +29,6 @@ EXECUTE_HEADER: Final = 10
 KEPT_LONG_DATA: Final = 65536
 """Bytes of long data that are kept for one statement; with more its session gets a backend to send them to."""
 
-_NULL_TYPE: Final = b"\x06\x00"
 # no types are like that: the server has kept which ones is not known
 _UNKNOWN_TYPES: Final = b"?"
 
@@ -300,7 +299,7 @@ def execution(wire: bytes, prepared: Prepared, on_backend: OnBackend) -> bytes:
         on_backend.types = sent_types(wire, num_params) or _UNKNOWN_TYPES
     elif on_backend.types != prepared.types:
         # without any, the server must not take those of others: NULL for all is refused like none at all
-        types = prepared.types or _NULL_TYPE * num_params
+        types = prepared.types or NULL_TYPE * num_params
         payload = payload_of(out)
         at = flag_at - 4
         out = frame(payload[:at] + b"\x01" + types + payload[at + 1 :])

@@ -23,10 +23,12 @@ from proxy.vector import Vector
 LONG: Final = b"L"
 """What the shape of a statement begins with that is executed with long data."""
 
+NULL_TYPE: Final = b"\6\0"
+"""The type of a parameter that is always NULL."""
+
 _Key = tuple[Vector, bytes, int, bytes]
 
 _NEUTRAL: Final = ord(".")
-_NULL_TYPE: Final = b"\6\0"
 _INTEGERS: Final = frozenset({1, 2, 3, 8, 9, 13})
 # types of parameters ("Binary Protocol Value") by what MySQL makes of them: decimal, floating point, date, time, moment
 _KINDS: Final = {0: "d", 246: "d", 4: "f", 5: "f", 10: "a", 11: "t", 7: "m", 12: "m"}
@@ -114,7 +116,7 @@ def without_nulls(types: bytes, nulls: bytes) -> bytes:
     kinds: list[bytes] = []
     for at in range(0, len(types), 2):
         is_null = nulls[at // 16] >> (at // 2 % 8) & 1
-        kinds.append(_NULL_TYPE if is_null else types[at : at + 2])
+        kinds.append(NULL_TYPE if is_null else types[at : at + 2])
     return b"".join(kinds)
 
 

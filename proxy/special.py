@@ -18,11 +18,10 @@ from proxy.classify import Statement
 from proxy.clearing import wants_mark
 from proxy.conditions import FOUND_ROWS, INSERT_ID, ROW_COUNT, probe_command
 from proxy.executed import asks, with_text
-from proxy.keeping import commands_before_ours, reads_kept
+from proxy.keeping import reads_kept
 from proxy.lessee import (
     ABSORBING_KILL,
     AWAITING_KILL,
-    CAPTURING,
     CHANGING,
     HOLDING,
     KILLING,
@@ -209,8 +208,7 @@ def run_of_session(frontend: Frontend, backend: Backend) -> None:
     elif frontend.session.residue & FOUND_ROWS:
         # for what else it has left nobody can ask any more
         frontend.session.residue = FOUND_ROWS
-        frontend.state = CAPTURING
-        backend.run(frontend, commands_before_ours(frontend.session), keeps_answers=True)
+        frontend.captures_first(backend)
     else:
         _begin_anew(frontend, frontend.wire)
 
