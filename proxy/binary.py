@@ -32,6 +32,7 @@ from proxy.prepared import (
     forget_types,
     kept_long_data,
     renamed,
+    sent_nulls,
     sent_types,
 )
 from proxy.replies import GONE, SCHEMA_CODES, Failure, not_movable, ok, refused_by_server
@@ -207,10 +208,11 @@ def _choose_source(frontend: Frontend, wire: bytes, prepared: Prepared) -> None:
     """What this execution runs on a backend."""
     own, source, shared = prepared.own, prepared.source, frontend.shared
     is_mariadb = shared.facts.is_mariadb
-    types = sent_types(wire, own.num_params)
-    if types:
+    if own.num_params:
+        types = sent_types(wire, own.num_params)
+        nulls = b"" if is_mariadb else sent_nulls(wire, own.num_params)
         # where its long data is, it is what it is
-        prepared.see_types(types, shared.sources, not (is_mariadb or prepared.is_streaming))
+        prepared.see_types(types, nulls, shared.sources, not (is_mariadb or prepared.is_streaming))
     if prepared.is_streaming:
         return
     number = 0

@@ -328,8 +328,8 @@ def _one(
     if word == b"set" and effects.inner is not None:
         effects.found_rows = effects.inner.found_rows
     elif word in WATCHED:
-        effects.found_rows = found_rows_after(word, effects.text, begin, found.has_select)
-        effects.flags |= flags_after(word, effects.text, begin, found.has_select)
+        rows = effects.found_rows = found_rows_after(word, effects.text, begin, found.has_select)
+        effects.flags |= flags_after(word, effects.text, begin, found.has_select, rows)
         if tables == USES_TABLE:
             effects.flags = effects.flags & ~USES_NO_TABLE | USES_TABLE
     if marks:

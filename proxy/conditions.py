@@ -114,7 +114,8 @@ class ConditionsKeeper(VariablesKeeper):
     def see_diagnostics(self, statement: Statement, response: ResponseTracker) -> None:
         """A statement, or what stands for a command that begins none, was answered."""
         flags = statement.flags
-        self.has_stray_schema = response.is_error
+        # it is told with the next answer that tells anything
+        self.has_stray_schema = response.is_error or (self.has_stray_schema and response.changes is None)
         if flags & ADDS_DIAGNOSTICS and not self.is_mariadb:
             self._see_added(flags, response)
             return

@@ -27,6 +27,9 @@ from proxy.statement import (
     WANTS_FOUND_ROWS,
 )
 
+MOST_FOUND_ROWS: Final = 65536
+MOST_WITHOUT_TABLE: Final = 256
+_SENT_ROWS: Final = 8
 EXPLAINS: Final = 0
 DESCRIBES: Final = 1  # a table, as SHOW COLUMNS does
 RUNS: Final = 2  # the statement is executed to be explained
@@ -94,9 +97,7 @@ def found_rows_after(word: bytes, text: bytes, begin: int, has_select: bool) -> 
     if word == b"do":
         return UNKNOWN_FOUND_ROWS if has_select else ONE_ON_MYSQL
     if word == b"update":
-        if _ONE_UPDATED.match(text, begin) is None:
-            return UNKNOWN_FOUND_ROWS
-        if has_select:
+        if has_select or _ONE_UPDATED.match(text, begin) is None:
             return UNKNOWN_FOUND_ROWS
         return KEPT_FOUND_ROWS if _RULES_OUT.search(text, begin) is not None else 0
     if word == b"delete":
@@ -115,17 +116,15 @@ def _fills_table(text: bytes, begin: int, has_select: bool) -> bool:
     return table is not None and (has_select or _FROM_TABLE.search(text, table.end()) is not None)
 
 
-def flags_after(word: bytes, text: bytes, begin: int, has_select: bool) -> int:
-    """HIDES_FOUND_ROWS or WANTS_FOUND_ROWS, where a statement of WATCHED does that."""
-    if word == b"create":
-        return HIDES_FOUND_ROWS if _fills_table(text, begin, has_select) else 0
-    if word == b"update" and not has_select:
-        may_rule_out = found_rows_after(word, text, begin, has_select) == 0 and may_rule_out_all(text, begin)
-        return WANTS_FOUND_ROWS if may_rule_out else 0
-    if not has_select:
-        return 0
-    if word == b"set":
+def flags_after(word: bytes, text: bytes, begin: int, has_select: bool, found_rows: int) -> int:
+    """HIDES_FOUND_ROWS or WANTS_FOUND_ROWS, where a statement of WATCHED does that. ``found_rows``: what `found_rows_after` says of it."""
+    if found_rows == UNKNOWN_ON_MARIADB:
         return HIDES_FOUND_ROWS
+    if not has_select:
+        may_rule_out = word == b"update" and found_rows == 0 and may_rule_out_all(text, begin)
+        return WANTS_FOUND_ROWS if may_rule_out else 0
+    if word == b"create":
+        return 0
     is_of_rows = word in (b"insert", b"replace") and _VALUES.search(text, begin) is None
     return 0 if is_of_rows and _AGGREGATE.search(text, begin) is None else WANTS_FOUND_ROWS
 
@@ -148,10 +147,7 @@ def may_rule_out_all(text: bytes, begin: int) -> bool:
 def after_values(tokens: list[Token], found_rows: int) -> int:
     """`Statement.found_rows` of a query that has VALUES for a verb: ``found_rows``, but MariaDB counts nothing for a VALUES (..) that is not
     sorted and no part of a UNION or the like."""
-    begin = 0
-    while is_symbol(at(tokens, begin), b"("):
-        begin += 1
-    begin = next_verb(tokens, begin)
+    begin = next_verb(tokens, 0)
     if at(tokens, begin).word != b"values" or not is_symbol(at(tokens, begin + 1), b"("):
         # MySQL has VALUES ROW(..)
         return found_rows
@@ -191,11 +187,6 @@ def matched_rows(response: ResponseTracker) -> int:
     """How many rows an UPDATE found, by the message in its OK: "Rows matched: 3  Changed: 1  Warnings: 0" in any language."""
     found = _FIRST_NUMBER.search(response.message)
     return response.affected_rows if found is None else int(found.group())
-
-
-MOST_FOUND_ROWS: Final = 65536
-MOST_WITHOUT_TABLE: Final = 256
-_SENT_ROWS: Final = 8
 
 
 def found_rows_command(found_rows: int, is_mariadb: bool = False) -> bytes:

@@ -297,7 +297,7 @@ class Lessee(Holder):
             self.run_command(backend)
             return
         reads = reads_kept(session, self.statement)
-        if reads and self._captures_first(backend):
+        if reads and self.captures_first(backend):
             return
         commands: list[bytes] | None = []
         if backend.vector is not session.vector:
@@ -359,7 +359,7 @@ class Lessee(Holder):
         endpoint.note_reset(backend)
         self.prepare(backend)
 
-    def _captures_first(self, backend: Backend) -> bool:
+    def captures_first(self, backend: Backend) -> bool:
         """Commands of ours are to run before the client's: what they would destroy is read first. False when that is nothing."""
         commands = commands_before_ours(self.session)
         if commands:

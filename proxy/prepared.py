@@ -20,7 +20,7 @@ from protocol.framing import frame, payload_of
 from protocol.wire import lenenc_bytes, read_lenenc_bytes, read_lenenc_int
 from proxy.replies import Failure
 from proxy.results import packets, text_row
-from proxy.sources import LONG, Source, Sources, shape_after
+from proxy.sources import LONG, NULL_TYPE, Source, Sources, shape_after, without_nulls
 
 LAST_PREPARED: Final = 0xFFFFFFFF
 """MariaDB's id -1: the statement that this connection prepared last."""
@@ -29,7 +29,6 @@ EXECUTE_HEADER: Final = 10
 KEPT_LONG_DATA: Final = 65536
 """Bytes of long data that are kept for one statement; with more its session gets a backend to send them to."""
 
-_NULL_TYPE: Final = b"\x06\x00"
 # no types are like that: the server has kept which ones is not known
 _UNKNOWN_TYPES: Final = b"?"
 
@@ -66,7 +65,7 @@ class LongData:
 class Prepared:
     """One prepared statement of one session. There may be twenty for each client: what sessions have in common is in `Source`."""
 
-    __slots__ = ("long_data", "own", "source", "types", "virtual_id")
+    __slots__ = ("long_data", "nulls", "own", "source", "types", "virtual_id")
 
     def __init__(self, virtual_id: int, source: Source) -> None:
         self.virtual_id: int = virtual_id
@@ -75,6 +74,8 @@ class Prepared:
         self.source: Source = source
         # parameter types of the last execution that sent any
         self.types: bytes = b""
+        # which parameters of the last execution were NULL, where that matters (`sources.without_nulls`)
+        self.nulls: bytes = b""
         # None: there is none
         self.long_data: LongData | None = None
 
@@ -91,21 +92,28 @@ class Prepared:
         """What was executed last needs no statement of its own any more."""
         shape = self.source.shape
         if shape.startswith(LONG):
-            shape = shape_after(b"", self.types) if has_shapes else b""
+            shape = shape_after(b"", self._kinds()) if has_shapes else b""
         self.becomes(sources, self.own.text, 0, shape)
 
-    def see_types(self, types: bytes, sources: Sources, has_shapes: bool) -> None:
-        """The client has sent types of parameters."""
-        if types == self.types:
+    def see_types(self, types: bytes, nulls: bytes, sources: Sources, has_shapes: bool) -> None:
+        """The client has sent types of parameters, or none, b"", when they are those of before. ``nulls``: which of them are NULL, if this
+        server has shapes."""
+        if nulls == self.nulls and (types == self.types or not types):
             return
-        self.types = self.own.interned(types)
-        if has_shapes:
-            self._reshape(sources, shape_after(self.source.shape, types))
+        self.nulls = nulls
+        if types:
+            self.types = self.own.interned(types)
+        if has_shapes and self.types:
+            self._reshape(sources, shape_after(self.source.shape, self._kinds()))
 
     def prepare_anew(self, sources: Sources) -> None:
         """It is about to be prepared on a backend that knows nothing of the executions before."""
         if not self.source.shape.startswith(LONG):
-            self._reshape(sources, shape_after(b"", self.types))
+            self._reshape(sources, shape_after(b"", self._kinds()))
+
+    def _kinds(self) -> bytes:
+        """The types of the last execution that the server looks at."""
+        return without_nulls(self.types, self.nulls)
 
     def _reshape(self, sources: Sources, shape: bytes) -> None:
         source = self.source
@@ -270,6 +278,12 @@ def sent_types(wire: bytes, num_params: int) -> bytes:
     return b""
 
 
+def sent_nulls(wire: bytes, num_params: int) -> bytes:
+    """The bitmap that says which parameters of a COM_STMT_EXECUTE are NULL."""
+    begin = 4 + EXECUTE_HEADER
+    return wire[begin : begin + (num_params + 7) // 8]
+
+
 def execution(wire: bytes, prepared: Prepared, on_backend: OnBackend) -> bytes:
     """COM_STMT_EXECUTE as this backend must get it, the types of parameters with it unless the server has the right ones.
 
@@ -285,7 +299,7 @@ def execution(wire: bytes, prepared: Prepared, on_backend: OnBackend) -> bytes:
         on_backend.types = sent_types(wire, num_params) or _UNKNOWN_TYPES
     elif on_backend.types != prepared.types:
         # without any, the server must not take those of others: NULL for all is refused like none at all
-        types = prepared.types or _NULL_TYPE * num_params
+        types = prepared.types or NULL_TYPE * num_params
         payload = payload_of(out)
         at = flag_at - 4
         out = frame(payload[:at] + b"\x01" + types + payload[at + 1 :])

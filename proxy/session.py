@@ -259,7 +259,7 @@ class SessionState(ResidueKeeper):
         return self.verdict()
 
     def may_have_assigned(self, names: tuple[bytes, ...]) -> None:
-        """A statement has run, or failed half-way, that assigns these user variables. On MariaDB its preparation makes them NULL."""
+        """A statement has run, or failed half-way, that assigns these user variables. Its preparation makes them NULL."""
         if not self.pinned & _USER_VARIABLE_BIT:
             self.variables = assigned(self.variables, names)
             self.residue |= USER_VARIABLES

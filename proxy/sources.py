@@ -6,7 +6,7 @@ state vector of that moment, without the variables of transactions (`Vector.of_p
 - A *number* other than 0: an open cursor, or long data on the server. That one belongs to one statement of one session, and MySQL 9.7
   answers every execution without a cursor that follows one with a cursor on the same statement in a way that no client can read.
 - The *shape*: MySQL keeps the types with which a statement was executed first. `SELECT ?` that was executed with a number gives a
-  number for the string of the next execution, 0 for 'abc'. MariaDB goes by the types of each execution, but takes long data for what
+  number for the string of the next execution, 0 for 'abc'; a NULL changes nothing, whatever its type. MariaDB goes by the types of each execution, but takes long data for what
   the parameter was in the execution before, a number for instance: statements with long data have shapes of their own (`LONG`).
 
 Sources are compared by identity: equal ones are the same object as long as somebody uses it.
@@ -22,6 +22,9 @@ from proxy.vector import Vector
 
 LONG: Final = b"L"
 """What the shape of a statement begins with that is executed with long data."""
+
+NULL_TYPE: Final = b"\6\0"
+"""The type of a parameter that is always NULL."""
 
 _Key = tuple[Vector, bytes, int, bytes]
 
@@ -104,6 +107,17 @@ def shape_after(shape: bytes, types: bytes) -> bytes:
         if kind not in (_NEUTRAL, kept) and kind not in _KEPT[kept]:
             return actual
     return shape
+
+
+def without_nulls(types: bytes, nulls: bytes) -> bytes:
+    """The types that MySQL looks at: a NULL has none. ``nulls``: the bitmap of the execution, or less when that is cut off."""
+    if not nulls.strip(b"\0") or 16 * len(nulls) < len(types):
+        return types
+    kinds: list[bytes] = []
+    for at in range(0, len(types), 2):
+        is_null = nulls[at // 16] >> (at // 2 % 8) & 1
+        kinds.append(NULL_TYPE if is_null else types[at : at + 2])
+    return b"".join(kinds)
 
 
 def _kind(code: int, flags: int) -> int:

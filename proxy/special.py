@@ -18,7 +18,7 @@ from proxy.classify import Statement
 from proxy.clearing import wants_mark
 from proxy.conditions import FOUND_ROWS, INSERT_ID, ROW_COUNT, probe_command
 from proxy.executed import asks, with_text
-from proxy.keeping import commands_before_ours, reads_kept
+from proxy.keeping import reads_kept
 from proxy.reasons import CloseReason
 from proxy.replies import GONE, Failure, lost, not_movable, ok, unknown_command
 from proxy.several import answer_first
@@ -38,7 +38,6 @@ from proxy.statement_errors import malformed
 from proxy.states import (
     ABSORBING_KILL,
     AWAITING_KILL,
-    CAPTURING,
     CHANGING,
     HOLDING,
     KILLING,
@@ -114,7 +113,8 @@ def _answer_residue(frontend: Frontend, wire: bytes, statement: Statement) -> bo
     if statement.kept and reads_kept(session, statement):
         # commands of ours come first, and after them nothing is on the lease (`tidying.rewritten`)
         return False
-    if wants_mark(session, statement) or (session.insert_id and not session.native & INSERT_ID):
+    may_be_spoilt = session.insert_id and not (session.native & INSERT_ID or statement.reads_insert_id)
+    if wants_mark(session, statement) or may_be_spoilt:
         # a command of ours will spoil it, or may (`unseen`), which is known here
         session.native &= ~ROW_COUNT
     if statement.flags & GETS_DIAGNOSTICS and statement.inner is None:
@@ -209,8 +209,7 @@ def run_of_session(frontend: Frontend, backend: Backend) -> None:
     elif frontend.session.residue & FOUND_ROWS:
         # for what else it has left nobody can ask any more
         frontend.session.residue = FOUND_ROWS
-        frontend.state = CAPTURING
-        backend.run(frontend, commands_before_ours(frontend.session), keeps_answers=True)
+        frontend.captures_first(backend)
     else:
         _begin_anew(frontend, frontend.wire)
 

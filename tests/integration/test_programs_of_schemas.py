@@ -60,6 +60,12 @@ def fresh(fanin: MakeFanin, server: Server) -> Fanin:
     return fanin(server, pool_size=1)
 
 
+def assert_leak_is_the_owners(proxy: Fanin, owner: Any, other: Any) -> None:
+    if not proxy.is_holding(owner):
+        assert value(other, "SELECT @leak") is None
+    assert value(owner, "SELECT @leak") == 5
+
+
 LEAVING = [
     "INSERT INTO {}.assigning VALUES (5)",
     "SELECT * FROM {}.asking",
@@ -75,9 +81,7 @@ def test_user_variables_of_programs_stay_in_their_session(
     proxy = fresh(fanin, server)
     owner, other = connect(proxy), connect(proxy)
     run(owner, text.format(schema))
-    if not proxy.is_holding(owner):
-        assert value(other, "SELECT @leak") is None
-    assert value(owner, "SELECT @leak") == 5
+    assert_leak_is_the_owners(proxy, owner, other)
 
 
 @pytest.mark.parametrize("schema", ["app", "other"])
@@ -92,9 +96,7 @@ def test_user_variables_of_statements_that_fail_stay_in_their_session(
     owner, other = connect(proxy), connect(proxy)
     with pytest.raises(pymysql.Error):
         run(owner, text.format(schema))
-    if not proxy.is_holding(owner):
-        assert value(other, "SELECT @leak") is None
-    assert value(owner, "SELECT @leak") == 5
+    assert_leak_is_the_owners(proxy, owner, other)
 
 
 @pytest.mark.parametrize("schema", ["app", "other"])
@@ -106,9 +108,7 @@ def test_user_variables_stay_when_the_statement_has_settings_of_its_own(
     proxy = fresh(fanin, server)
     owner, other = connect(proxy), connect(proxy)
     run(owner, f"SET STATEMENT lock_wait_timeout = 5 FOR INSERT INTO {schema}.assigning VALUES (5)")
-    if not proxy.is_holding(owner):
-        assert value(other, "SELECT @leak") is None
-    assert value(owner, "SELECT @leak") == 5
+    assert_leak_is_the_owners(proxy, owner, other)
 
 
 @pytest.mark.parametrize("schema", ["app", "other"])

@@ -6,6 +6,7 @@ from protocol.errors import RemoteProtocolError
 from protocol.framing import frame
 from protocol.outcome import Outcome
 from protocol.packets import SessionChanges, build_eof, build_err, build_ok
+from protocol.session_track import SchemaDebt
 
 
 def read_ok(outcome: Outcome, payload: bytes, session_track: bool = True) -> bool:
@@ -45,6 +46,15 @@ def test_the_flag_alone_is_reported_but_says_nothing() -> None:
     outcome = Outcome()
     assert read_ok(outcome, b"\0\0\0\x02\x40\0\0", session_track=False)
     assert outcome.changes is None and outcome.status == 2
+
+
+@pytest.mark.parametrize(("is_late", "has_trackers"), [(False, False), (True, True)])
+def test_an_ok_that_is_to_tell_what_is_due_has_trackers(is_late: bool, has_trackers: bool) -> None:
+    outcome = Outcome()
+    outcome.debt = SchemaDebt()
+    outcome.debt.is_late = is_late
+    assert read_ok(outcome, build_ok(affected_rows=3, status=2)) is has_trackers
+    assert (outcome.affected_rows, outcome.status, outcome.changes) == (3, 2, None)
 
 
 def test_an_eof_is_read() -> None:

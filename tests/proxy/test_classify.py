@@ -6,7 +6,7 @@ from protocol.framing import frame
 from protocol.packets import build_ok
 from proxy import statement as flags
 from proxy.classify import NOTHING, StatementCache, classify
-from proxy.found_rows import matched_rows
+from proxy.found_rows import MOST_FOUND_ROWS, found_rows_command, matched_rows
 from proxy.kept import LIMITS, TRACKING
 from proxy.lexer import ANSI_QUOTES, NO_BACKSLASH_ESCAPES, ODD_BYTES
 from proxy.statement import (
@@ -935,3 +935,42 @@ def test_text_is_not_believed_where_a_second_byte_looks_like_something_else(text
 
 def test_other_text_in_such_a_character_set_is_read_as_ever() -> None:
     assert classify("SELECT RELEASE_LOCK('a') -- ü".encode(), ODD_BYTES).lifts != ()
+
+
+@pytest.mark.parametrize(
+    ("text", "found_rows"),
+    [
+        ("VALUES (1), (2) LIMIT 1", KEPT_FOUND_ROWS),
+        ("(VALUES (1))", KEPT_FOUND_ROWS),
+        ("WITH a AS (SELECT 1) VALUES (1)", KEPT_FOUND_ROWS),
+        ("VALUES ((SELECT 1))", UNKNOWN_ON_MARIADB),
+        ("VALUES (1) UNION VALUES (2)", 0),
+        ("VALUES (1) ORDER BY 1", 0),
+        ("VALUES ROW(1)", 0),
+        ("WITH a AS (SELECT 1) SELECT (1) FROM (VALUES (1)) b", 0),
+        ("WITH a AS (SELECT 1), b AS (TABLE a) VALUES (1) EXCEPT TABLE b", 0),
+    ],
+)
+def test_plain_values_count_no_rows_on_mariadb(text: str, found_rows: int) -> None:
+    statement = classify(text.encode(), 0)
+    assert statement.found_rows == found_rows
+    assert bool(statement.flags & WANTS_FOUND_ROWS) is (found_rows == UNKNOWN_ON_MARIADB)
+
+
+@pytest.mark.parametrize(
+    ("found_rows", "is_mariadb", "command"),
+    [
+        (0, False, "SELECT 1 FROM (SELECT 1) AS t LIMIT 0"),
+        (2, False, "SELECT 1 FROM (SELECT 1 UNION ALL SELECT 1) AS t LIMIT 2"),
+        (0, True, "SELECT 1 LIMIT 0"),
+        (2, True, "SELECT 1 UNION ALL SELECT 1"),
+    ],
+)
+def test_what_leaves_so_many_found_rows(found_rows: int, is_mariadb: bool, command: str) -> None:
+    assert found_rows_command(found_rows, is_mariadb) == b"\x03" + command.encode()
+
+
+@pytest.mark.parametrize("is_mariadb", [False, True])
+def test_many_found_rows_are_skipped_by_an_offset(is_mariadb: bool) -> None:
+    command = found_rows_command(MOST_FOUND_ROWS, is_mariadb)
+    assert command.endswith(b" LIMIT %d,1" % (MOST_FOUND_ROWS - 1)) and len(command) < 2000

@@ -6,6 +6,7 @@ from proxy.effects import (
     dotted,
     end_of_expression,
     is_assignment,
+    next_verb,
     tokens_of,
     words_of,
 )
@@ -84,3 +85,10 @@ def test_what_may_not_be_executed_lifts_nothing_and_answers_nothing() -> None:
     assert statement.lifts == ()
     assert statement.lift_names == ()
     assert statement.question == NOTHING.question
+
+
+def test_the_verb_of_a_statement_stands_outside_of_parentheses() -> None:
+    found = tokens(b"a AS (SELECT 1), b AS (VALUES (2)) UPDATE t SET c = (SELECT 3)")
+    assert found[next_verb(found, 0)].word == b"update"
+    found = tokens(b"a AS (SELECT 1) (SELECT 2)")
+    assert next_verb(found, 0) == len(found)

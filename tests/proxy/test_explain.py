@@ -152,6 +152,10 @@ def test_the_mode_decides_how_text_is_read() -> None:
         ("RENAME TABLE t TO u", "only a session that has temporary tables"),
         ("SIGNAL SQLSTATE '45000'", "what it raises pins"),
         ("SELECT SQL_CALC_FOUND_ROWS a FROM t LIMIT 5", "leaves FOUND_ROWS() on the backend"),
+        (
+            "SET @a = (SELECT 1)",
+            "pins on MySQL until the next query: FOUND_ROWS() may show what it counts later",
+        ),
         ("INSERT INTO t VALUES (1)", "leaves LAST_INSERT_ID()"),
         ("SELECT /*!40001 SQL_NO_CACHE */ 1; SELECT 2", "has /*! .. */"),
     ],

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from protocol.framing import frame
 from protocol.packets import Column, text_resultset
 from proxy.classify import NOTHING
 from proxy.prepared import (
@@ -17,6 +18,7 @@ from proxy.prepared import (
     forget_types,
     kept_long_data,
     renamed,
+    sent_nulls,
     sent_types,
 )
 from proxy.replies import Failure
@@ -112,14 +114,14 @@ def test_a_statement_can_be_executed_with_another_text() -> None:
 def test_types_decide_about_the_shape_where_there_are_shapes() -> None:
     sources = Sources()
     prepared = Prepared(1, source_of(sources=sources))
-    prepared.see_types(NUMBER, sources, has_shapes=False)
+    prepared.see_types(NUMBER, b"", sources, has_shapes=False)
     assert (prepared.types, prepared.source.shape) == (NUMBER, b"")
     prepared = Prepared(1, source_of(sources=sources))
-    prepared.see_types(NUMBER, sources, has_shapes=True)
+    prepared.see_types(NUMBER, b"", sources, has_shapes=True)
     numbers = prepared.source
     assert numbers.shape == b"i"
-    prepared.see_types(NUMBER, sources, has_shapes=True)
-    prepared.see_types(STRING, sources, has_shapes=True)
+    prepared.see_types(NUMBER, b"", sources, has_shapes=True)
+    prepared.see_types(STRING, b"", sources, has_shapes=True)
     assert (prepared.types, prepared.source) == (STRING, numbers)
     # a backend that knows nothing of the numbers will go by the strings
     prepared.prepare_anew(sources)
@@ -129,7 +131,7 @@ def test_types_decide_about_the_shape_where_there_are_shapes() -> None:
 def test_a_statement_with_long_data_has_a_shape_while_it_needs_one() -> None:
     sources = Sources()
     prepared = Prepared(1, source_of(sources=sources))
-    prepared.see_types(NUMBER, sources, has_shapes=True)
+    prepared.see_types(NUMBER, b"", sources, has_shapes=True)
     numbers = prepared.source
     prepared.rests(sources, has_shapes=True)
     assert prepared.source is numbers
@@ -274,7 +276,7 @@ def test_types_are_found_in_an_execution(wire: bytes, num_params: int, types: by
 
 
 def see(prepared: Prepared, types: bytes) -> None:
-    prepared.see_types(types, Sources(), has_shapes=False)
+    prepared.see_types(types, b"", Sources(), has_shapes=False)
 
 
 def test_types_that_the_client_sends_go_as_they_are() -> None:
@@ -356,3 +358,30 @@ def test_a_text_answer_becomes_a_binary_one() -> None:
         row = 4 if deprecate_eof else 5
         assert answer[row] == b"\0\0\x07Warning" + (1292).to_bytes(4, "little") + b"\xff" * 8
         assert answer[:row] + answer[row + 1 :] == before[:row] + before[row + 1 :]
+
+
+def test_a_null_changes_nothing_of_what_a_statement_was_executed_with() -> None:
+    sources = Sources()
+    prepared = Prepared(1, source_of(sources=sources))
+    prepared.see_types(NUMBER, b"\1", sources, has_shapes=True)
+    assert prepared.source.shape == b""
+    # the same types, which were sent before
+    prepared.see_types(b"", b"\0", sources, has_shapes=True)
+    assert prepared.source.shape == b"i"
+    prepared.see_types(NUMBER, b"\1", sources, has_shapes=True)
+    assert prepared.source.shape == b"i"
+    prepared.prepare_anew(sources)
+    assert prepared.source.shape == b""
+
+
+def test_an_execution_without_any_types_has_no_shape() -> None:
+    sources = Sources()
+    prepared = Prepared(1, source_of(sources=sources))
+    prepared.see_types(b"", b"\1", sources, has_shapes=True)
+    assert (prepared.types, prepared.source.shape) == (b"", b"")
+
+
+def test_the_nulls_of_an_execution_are_read_as_far_as_they_go() -> None:
+    wire = frame(b"\x17\1\0\0\0\0\1\0\0\0" + b"\x81\1\0")
+    assert sent_nulls(wire, 9) == b"\x81\1"
+    assert sent_nulls(wire[:15], 9) == b"\x81"

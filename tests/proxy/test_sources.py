@@ -5,7 +5,7 @@ import gc
 import pytest
 
 from proxy.classify import NOTHING
-from proxy.sources import Sources, shape_after
+from proxy.sources import Sources, shape_after, without_nulls
 from proxy.vector import Vector
 
 SHOP = Vector.fresh(b"shop", {})
@@ -86,3 +86,18 @@ def test_types_of_many_are_one_object() -> None:
 )
 def test_a_shape_is_what_mysql_keeps_of_types(before: bytes, types: bytes, after: bytes) -> None:
     assert shape_after(before, types) == after
+
+
+@pytest.mark.parametrize(
+    ("types", "nulls", "kinds"),
+    [
+        (INT + STRING, b"\0", INT + STRING),
+        (INT + STRING, b"\2", INT + NULL),
+        (INT * 9, b"\1\1", NULL + INT * 7 + NULL),
+        # cut off
+        (INT * 9, b"\1", INT * 9),
+        (b"", b"\1", b""),
+    ],
+)
+def test_a_null_has_no_type(types: bytes, nulls: bytes, kinds: bytes) -> None:
+    assert without_nulls(types, nulls) == kinds

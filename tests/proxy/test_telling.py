@@ -11,6 +11,7 @@ from protocol.session_track import SessionChanges
 from proxy.keeping import TELL
 from tests.fakes.client import FakeClient
 from tests.fakes.responses import wire
+from tests.fakes.server import ServerEnd
 from tests.fakes.wire import AUTOCOMMIT, NEW_CLIENT, error, ok, prepare, prepared, query
 from tests.fakes.world import World
 
@@ -27,6 +28,17 @@ def sets_time_zone(world: World, client: FakeClient) -> None:
     client.sends(query("SET time_zone='+01:00'"))
     world.backend().got()
     world.backend().answers(ok(changes=SessionChanges([TIME_ZONE], state_changed=True)))
+
+
+def prepares(world: World, text: str) -> tuple[FakeClient, ServerEnd]:
+    """A client that tracks, and its backend."""
+    client = tracking_client(world)
+    client.sends(prepare(text))
+    server = world.backend()
+    server.got()
+    server.answers(prepared(1))
+    client.got()
+    return client, server
 
 
 def test_a_schema_that_could_not_be_told_is_told_with_the_next_thing(world: World) -> None:
@@ -53,12 +65,7 @@ def test_a_schema_that_could_not_be_told_is_told_with_the_next_thing(world: Worl
 def test_what_is_due_after_a_preparation_is_asked_for(
     world: World, answer: bytes, told: bytes | None
 ) -> None:
-    client = tracking_client(world)
-    client.sends(prepare("CALL other.p()"))
-    server = world.backend()
-    server.got()
-    server.answers(prepared(1))
-    client.got()
+    client, server = prepares(world, "CALL other.p()")
     server.gets(frame(TELL))
     server.answers(answer)
     sets_time_zone(world, client)
@@ -66,10 +73,24 @@ def test_what_is_due_after_a_preparation_is_asked_for(
 
 
 def test_nothing_is_asked_where_no_other_schema_is_named(world: World) -> None:
-    client = tracking_client(world)
-    client.sends(prepare("CALL p()"))
-    server = world.backend()
-    server.got()
-    server.answers(prepared(1))
-    client.got()
+    _, server = prepares(world, "CALL p()")
     server.gets_nothing()
+
+
+@pytest.mark.parametrize("changes", [None, SessionChanges([(b"last_gtid", b"0-1-2")])])
+def test_a_schema_after_an_error_is_not_told_until_an_answer_has_told_anything(
+    world: World, changes: SessionChanges | None
+) -> None:
+    client = tracking_client(world)
+    client.sends(query("SELECT * FROM other.v"))
+    server = world.backend()
+    server.answers(error(1365))
+    server.answers(ok())
+    client.sends(query("DROP TABLE t"))
+    server.answers(ok(changes=changes))
+    client.got()
+    server.got()
+    client.sends(query("SET @a=1"))
+    server.gets(query("SET @a=1"))
+    server.answers(ok(changes=SessionChanges(schema=b"test", state_changed=True)))
+    client.gets(ok() if changes is None else ok(changes=SessionChanges(schema=b"test")))

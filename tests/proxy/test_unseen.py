@@ -137,12 +137,18 @@ def test_it_is_asked_again_after_a_while_and_by_ddl(world: World) -> None:
     assert not world.shared.surveys
 
 
-def test_a_refused_question_means_that_any_table_may_read(world: World) -> None:
+def refused(world: World, command: bytes) -> ServerEnd:
+    """This command, of a client whose insert id was captured, makes the server be asked, which refuses."""
     client, other = world.client(), world.client()
     server = captured(world, client, other)
-    client.sends(FROM_VIEW)
+    client.sends(command)
     assert len(server.got()) == 1
     server.answers(error(1044))
+    return server
+
+
+def test_a_refused_question_means_that_any_table_may_read(world: World) -> None:
+    server = refused(world, FROM_VIEW)
     server.gets(RESTORED)
     server.answers(ok())
     server.gets(FROM_VIEW)
@@ -150,11 +156,7 @@ def test_a_refused_question_means_that_any_table_may_read(world: World) -> None:
 
 
 def test_what_names_no_table_reads_nothing_unseen(world: World) -> None:
-    client, other = world.client(), world.client()
-    server = captured(world, client, other)
-    client.sends(SELECT)
-    assert len(server.got()) == 1
-    server.answers(error(1044))
+    server = refused(world, SELECT)
     server.gets(SELECT)
     server.answers(rows(b"1"))
 

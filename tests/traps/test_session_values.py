@@ -64,14 +64,11 @@ def test_set_variables(trap: Trap) -> None:
         # nothing of it or half of it
         "SET group_concat_max_len = 5, missing = 1",
         "SET group_concat_max_len = 6, sql_mode = 'NONSENSE'",
+        "SET group_concat_max_len = (SELECT 5 UNION SELECT 6)",
     ):
         assert trap.play(setting, shown, "SHOW WARNINGS", shown) == [""] * 4, setting
-    for counting in (
-        "SET group_concat_max_len = (SELECT MAX(v) FROM t), div_precision_increment := 2 + 5",
-        # an error, after it has counted
-        "SET group_concat_max_len = (SELECT v FROM t)",
-    ):
-        assert trap.play(counting, shown, "SHOW WARNINGS", shown) == [hidden_count(trap), "", "", ""]
+    counting = "SET group_concat_max_len = (SELECT MAX(v) FROM t), div_precision_increment := 2 + 5"
+    assert trap.play(counting, shown, "SHOW WARNINGS", shown) == [hidden_count(trap), "", "", ""]
 
 
 def hidden_count(trap: Trap) -> str:

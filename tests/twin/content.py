@@ -104,9 +104,19 @@ class Content:
             yield statement, self._rows(statement)
 
     def _rows(self, statement: str) -> list[Any]:
-        with self._root.cursor() as cursor:
-            cursor.execute(statement)
-            return list(cursor.fetchall())
+        encoding = self._root.encoding
+        # a program may leave text that is none in the character set of its column
+        self._root.encoding = "latin-1"
+        try:
+            with self._root.cursor() as cursor:
+                cursor.execute(statement.encode(encoding))
+                return [tuple(map(_text, row)) for row in cursor.fetchall()]
+        finally:
+            self._root.encoding = encoding
+
+
+def _text(value: Any) -> Any:
+    return value.encode("latin-1").decode("utf-8", "surrogateescape") if isinstance(value, str) else value
 
 
 def renewal(pristine: Dump, last: Dump) -> list[str] | None:

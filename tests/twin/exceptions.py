@@ -38,7 +38,7 @@ def neutral(payload: bytes) -> bytes:
     if payload[:1] == b"\xff" and payload[1] | payload[2] << 8 in NAMING_STATEMENTS:
         error = parse_err(payload)
         return build_err(error.code, error.sqlstate, _STATEMENT_ID.sub(b"(id)", error.message))
-    if payload[:6] == b"\x05Error":
+    if payload[:6] == b"\x05Error" or payload[:8] == b"\0\0\x05Error":
         return _SHOWN_ID.sub(rb"\1(id)\2", payload)
     return payload
 
