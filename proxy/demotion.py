@@ -7,7 +7,10 @@ writer is. As long as the client has seen nothing of an answer:
   follows as always.
 - A transaction is over: the backend is closed, so that nothing of it remains, and the client gets 1213, after which applications begin
   it again (`failover.in_transaction`).
-- A session that is pinned gets the server's answer.
+- A session that is pinned gets the server's answer; in a transaction it loses its connection.
+
+When another server has become the writer, a session that is pinned to the former would read there what it was, and be refused for ever: it loses its
+connection at its next command outside a transaction.
 """
 
 from __future__ import annotations
@@ -23,12 +26,15 @@ from proxy.statement import CALLS
 from proxy.topology_actions import Signal
 
 if TYPE_CHECKING:
+    from proxy.cluster import Cluster
     from proxy.frontend import Frontend
+    from proxy.lessee import Lessee
 
 # What becomes of an answer
 TOLD: Final = 0  # the client gets it
 RUN_AGAIN: Final = 1
 ROLLED_BACK: Final = 2
+ENDED: Final = 3  # the session ends
 
 MOST_TRIES: Final = 3
 """Servers asked for one command."""
@@ -64,7 +70,7 @@ def fate(frontend: Frontend, backend: Backend) -> int:
         return TOLD
     session = frontend.session
     if session.status & _IN_TRANS:
-        return TOLD if session.pinned & ~_OF_TRANSACTION else ROLLED_BACK
+        return ENDED if session.pinned & ~_OF_TRANSACTION else ROLLED_BACK
     if session.pinned & ~_DIAGNOSTICS_BIT or frontend.statement.flags & CALLS:
         # a routine may have done something before
         return TOLD
@@ -84,7 +90,26 @@ def answered(frontend: Frontend, backend: Backend) -> bool:
         _run_again(frontend, backend)
     elif found == ROLLED_BACK:
         _roll_back(frontend)
+    elif found == ENDED:
+        end_stranded(frontend)
     return found != TOLD
+
+
+def is_stranded(lessee: Lessee, cluster: Cluster) -> bool:
+    """Whether a pinned session holds what it has on a server that has ceased to be the writer."""
+    session, placement = lessee.session, lessee.placement
+    if lessee.is_reader_listener or (placement is not None and placement.reader is not None):
+        return False
+    if lessee.endpoint in lessee.shared.writers or not cluster.is_known or session.status & _IN_TRANS:
+        return False
+    return session.pinned & ~_DIAGNOSTICS_BIT != 0
+
+
+def end_stranded(lessee: Lessee) -> None:
+    """What it holds is of no use any more, and cannot be had elsewhere."""
+    lessee.discard(CloseReason.STALE_EPOCH)
+    lessee.send_failure(lost("another server is the writer now", was_held=True))
+    lessee.close(CloseReason.BACKEND_LOST)
 
 
 def _suspect(frontend: Frontend, signal: Signal) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from proxy import unseen
+from proxy import demotion, unseen
 from proxy.backend import Backend
 from proxy.blame import count_pins
 from proxy.bouncing import tries_another
@@ -169,6 +169,9 @@ class Lessee(Holder):
             return
         session = self.session
         if session.pinned:
+            if self.shared.cluster is not None and demotion.is_stranded(self, self.shared.cluster):
+                demotion.end_stranded(self)
+                return
             self.count_pinned_command()
         is_odd = session.lexing & ODD_BYTES
         if self.statement.needs_prepare or is_odd or (session.insert_id and unseen.reads(self)):

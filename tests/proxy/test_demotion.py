@@ -171,17 +171,58 @@ def test_what_may_have_been_done_in_part_or_is_tied_to_its_backend_is_told(
     assert monitor.signals == [SIGNAL]
 
 
-def test_a_pinned_transaction_is_told(make_world: MakeWorld) -> None:
-    world = make_world(readers=1)
-    Lab(world).stable().monitored()
+def locking(world: World) -> FakeClient:
+    """A client that is pinned to the writer."""
     client = world.client()
     client.sends(query("SELECT GET_LOCK('a', 1)"))
     world.backend().got()
     world.backend().answers(ok())
     client.got()
-    in_transaction(world, client)
+    return client
+
+
+def test_a_pinned_transaction_ends_with_its_session(make_world: MakeWorld) -> None:
+    world = make_world(readers=1)
+    Lab(world).stable().monitored()
+    client = locking(world)
+    server = in_transaction(world, client)
     refused(world, client)
-    client.gets(MYSQL)
+    client.gets_error(2013, "another server is the writer now")
+    assert (client.is_closed, server.is_closed) == (True, True)
+
+
+def test_a_session_that_is_pinned_to_the_former_writer_ends_at_its_next_command(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world(readers=1)
+    lab = Lab(world).stable()
+    client = locking(world)
+    server = world.backend()
+    lab.look("writer")
+    client.sends(query("SELECT 1"))
+    assert server.got(), "nobody else is the writer yet"
+    server.answers(ok())
+    client.gets(ok())
+    lab.look("reader-1", is_writer=True, replication=NOBODY)
+    client.gets_nothing()
+    client.sends(query("SELECT 1"))
+    client.gets_error(2013, "another server is the writer now")
+    assert (client.is_closed, server.is_closed) == (True, True)
+
+
+def test_its_transaction_may_end_before(make_world: MakeWorld) -> None:
+    world = make_world(readers=1)
+    lab = Lab(world).stable()
+    client = locking(world)
+    server = in_transaction(world, client)
+    lab.look("writer")
+    lab.look("reader-1", is_writer=True, replication=NOBODY)
+    client.sends(query("ROLLBACK"))
+    server.gets(query("ROLLBACK"))
+    server.answers(ok())
+    client.gets(ok())
+    client.sends(query("SELECT 1"))
+    client.gets_error(2013, "another server is the writer now")
 
 
 @pytest.mark.parametrize(
