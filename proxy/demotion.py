@@ -46,7 +46,7 @@ _SHUTDOWN: Final = (1053, 1927)
 _READ_ONLY_OPTIONS: Final = (b"read-only", b"read_only")
 _IN_TRANS: Final = 1
 _DIAGNOSTICS_BIT: Final = BITS[PinReason.DIAGNOSTICS]
-_OF_TRANSACTION: Final = (
+OF_TRANSACTION: Final = (
     BITS[PinReason.DIAGNOSTICS] | BITS[PinReason.SAVEPOINT] | BITS[PinReason.NEXT_TRANSACTION]
 )
 
@@ -70,7 +70,7 @@ def fate(frontend: Frontend, backend: Backend) -> int:
         return TOLD
     session = frontend.session
     if session.status & _IN_TRANS:
-        return ENDED if session.pinned & ~_OF_TRANSACTION else ROLLED_BACK
+        return ENDED if session.pinned & ~OF_TRANSACTION else ROLLED_BACK
     if session.pinned & ~_DIAGNOSTICS_BIT or frontend.statement.flags & CALLS:
         # a routine may have done something before
         return TOLD
@@ -134,9 +134,13 @@ def _roll_back(frontend: Frontend) -> None:
         frontend.send_failure(lost("another server is becoming the writer", was_held=True))
         frontend.close(CloseReason.BACKEND_LOST)
         return
-    frontend.session.transaction_lost()
-    if frontend.placement is not None:
-        # nobody has to see what it had written
-        frontend.placement.is_dirty = False
+    forget_transaction(frontend)
     frontend.send_failure(deadlock())
     frontend.start_waiting_commands()
+
+
+def forget_transaction(frontend: Frontend) -> None:
+    """It was rolled back with its backend: nobody has to see what it had written."""
+    frontend.session.transaction_lost()
+    if frontend.placement is not None:
+        frontend.placement.is_dirty = False

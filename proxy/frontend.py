@@ -435,9 +435,7 @@ class Frontend(Lessee):
             unseen.answered(self, backend, is_failed)
 
     def told_unasked(self, chunk: bytes) -> None:
-        # 4031, 1053 and the like, before the server closes
-        if self.state == HOLDING and chunk[4:5] == b"\xff":
-            self._send(chunk)
+        losses.told_unasked(self, chunk)
 
     def backend_lost(self, cause: str) -> None:
         losses.backend_lost(self, cause)

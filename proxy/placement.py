@@ -206,6 +206,7 @@ class Placement:
         "is_bounced",
         "is_dirty",
         "key",
+        "owes_deadlock",
         "reader",
         "reason",
         "record",
@@ -238,6 +239,8 @@ class Placement:
         self.is_dirty: bool = False
         # the causal key of what was written
         self.key: bytes = b""
+        # its transaction was rolled back while no command ran: the next one is told
+        self.owes_deadlock: bool = False
         # until when the command waits for a reader; 0: it does not yet
         self.until: float = 0.0
         # since when the session reads on the writer because of what it has written or read there; 0: it does not
@@ -262,6 +265,7 @@ class Placement:
         self.vector = None
         self.is_dirty = False
         self.key = b""
+        self.owes_deadlock = False
 
     def leads_to(self, reader: Reader | None) -> None:
         """The lease will be from there."""

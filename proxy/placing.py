@@ -16,6 +16,7 @@ What another server runs in the end is `bouncing`.
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
@@ -34,7 +35,7 @@ from proxy.placement import NO_RECORD, Placement, TextRecord, Texts, is_autocomm
 from proxy.placing_rules import TO_FAIL, TO_WAIT, PlacingRules
 from proxy.pool_states import RESETTING as RESETTING_MEMBER
 from proxy.readers import NOT_SAFE, READ_AHEAD, REFUSAL_NAMES, SESSION, ReaderTable
-from proxy.replies import Failure, no_reader
+from proxy.replies import Failure, deadlock, no_reader
 from proxy.routing import (
     BEGINS_NOTHING,
     BOUNCED,
@@ -58,6 +59,7 @@ CAUSAL_ATTRIBUTE: Final = b"fanin_causal"
 """Connect attribute: as the hint `causal`, for all of a session."""
 TEXT_AT: Final = 5
 """Where the text is in a COM_QUERY or COM_STMT_PREPARE in wire form."""
+_TO_SAVEPOINT: Final = re.compile(rb"\bto\b", re.IGNORECASE)
 _SPLIT: Final = b"\xff\xff\xff"
 COM_QUERY: Final = 0x03
 COM_STMT_PREPARE: Final = 0x16
@@ -232,6 +234,12 @@ def place(lessee: Lessee, placing: Placing) -> Endpoint | None:
         placement = lessee.placement = Placement(lessee.is_reader_listener)
     placement.record = record_of_command(lessee, placing)
     placement.wire = lessee.wire
+    if placement.owes_deadlock:
+        placement.owes_deadlock = False
+        if not is_rollback(placement.record.text):
+            lessee.state = READY
+            lessee.send_failure(deadlock())
+            return None
     endpoint = _chosen(lessee, placing, placement)
     if endpoint is None:
         return None
@@ -241,6 +249,11 @@ def place(lessee: Lessee, placing: Placing) -> Endpoint | None:
     counts = placing.to_writer if placement.reader is None else placing.to_readers
     counts[placement.reason] += 1
     return endpoint
+
+
+def is_rollback(text: bytes) -> bool:
+    """Whether the client gives its transaction up: it need not hear that it was."""
+    return text[:8].lower() == b"rollback" and not _TO_SAVEPOINT.search(text)
 
 
 def _chosen(lessee: Lessee, placing: Placing, placement: Placement) -> Endpoint | None:
@@ -480,6 +493,7 @@ def note_loss(lessee: Lessee, placement: Placement) -> None:
     placing = lessee.shared.placing
     if placing is not None:
         now = placing.clock()
+        placement.record = record_of_command(lessee, placing)
         if placement.lost(now):
             placing.wrote(now, placement.key)
 

@@ -68,6 +68,8 @@ def _become_fresh(frontend: Frontend) -> None:
         capabilities = frontend.identity.key.capabilities
         frontend.session.vector = ignoring_space(vector, capabilities, facts.sql_mode)
     frontend.forget_statements()
+    if frontend.placement is not None:
+        frontend.placement.owes_deadlock = False
     idling.begin(frontend.session, facts, frontend.capabilities, is_reset=True)
     tidying.know(frontend)
     if frontend.identity.key.capabilities & IGNORE_SPACE:

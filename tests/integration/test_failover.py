@@ -147,6 +147,8 @@ def test_a_killed_writer_costs_those_who_used_it_and_nobody_else(kind: str) -> N
         for client in idle:
             run(client, "SET time_zone = '+03:00'")
         eventually(lambda: is_writer(fanin, "w"))
+        waiting = fanin.connect()
+        run(waiting, "BEGIN", "INSERT INTO t VALUES (-1)")
         works = [Work(fanin, number, in_transactions=number > 1) for number in range(4)]
         eventually(lambda: all(work.written for work in works))
         cluster.writer.halt(by_force=True)
@@ -159,6 +161,11 @@ def test_a_killed_writer_costs_those_who_used_it_and_nobody_else(kind: str) -> N
         assert {error for work in works for error in work.errors} <= {DEADLOCK, LOST}
         # each was in the middle of one at most
         assert [len(work.errors) <= 1 for work in works] == [True] * 4
+        with pytest.raises(pymysql.err.OperationalError) as caught:
+            run(waiting, "INSERT INTO t VALUES (-2)")
+        assert caught.value.args[0] == DEADLOCK
+        run(waiting, "BEGIN", "INSERT INTO t VALUES (-1)", "COMMIT")
+        waiting.close()
         for client in idle:
             found = value(client, "SELECT CONCAT_WS(' ', @@time_zone, @@port)")
             assert found == f"+03:00 {new_writer.port}"

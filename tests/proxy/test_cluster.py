@@ -131,7 +131,9 @@ def test_nobody_waits_for_the_answer_of_a_writer_that_is_replaced_because_it_van
     lab.look("reader-1", is_writer=True, replication=NOBODY)
     assert lab.roles() == "reader-1 |  | writer"
     client.gets_error(2013, "another server has become the writer in place of writer")
-    assert holder.is_closed and not reading.is_closed
+    assert not holder.is_closed and not reading.is_closed
+    holder.sends(query("INSERT INTO t VALUES (2)"))
+    holder.gets_error(1213)
     world.reader_servers[0].last.gets(query("SELECT a FROM t"))
     assert world.pool() == ""
 
