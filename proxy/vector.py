@@ -128,6 +128,8 @@ _NULLABLE: Final = frozenset(
 )
 # MySQL 9.7 takes DEFAULT for these and changes nothing.
 _WITHOUT_DEFAULT: Final = frozenset([b"foreign_key_checks", b"unique_checks"])
+# Aurora's readers run READ COMMITTED as REPEATABLE READ unless it is on: a session is to find there what it finds on the writer.
+_READ_COMMITTED_ON_READERS: Final = b"aurora_read_replica_read_committed"
 # Free text: a value that looks like a number would be restored as one and refused.
 _FREE_TEXT: Final = frozenset([b"default_master_connection"])
 
@@ -327,7 +329,7 @@ _NOT_FOR_CLIENTS: Final = frozenset([b"ucs2", b"utf16", b"utf16le", b"utf32"])
 
 def _assignment(name: bytes, value: bytes | None) -> bytes:
     if value is None:
-        written = b"@@GLOBAL." + name if name in _WITHOUT_DEFAULT else b"DEFAULT"
+        written = _default(name)
     elif _NUMBER.match(value) is not None:
         written = value
     elif not value and name in _NULLABLE:
@@ -335,6 +337,12 @@ def _assignment(name: bytes, value: bytes | None) -> bytes:
     else:
         written = b"'" + value.replace(b"'", b"''") + b"'"
     return b"SESSION " + name + b"=" + written
+
+
+def _default(name: bytes) -> bytes:
+    if name == _READ_COMMITTED_ON_READERS:
+        return b"ON"
+    return b"@@GLOBAL." + name if name in _WITHOUT_DEFAULT else b"DEFAULT"
 
 
 NAMES_QUERY: Final = b"SHOW SESSION VARIABLES"
@@ -357,11 +365,14 @@ def setup_statement(kind: str, names: list[bytes]) -> bytes:
     ``names``: what NAMES_QUERY gave; none are needed for MariaDB.
     """
     variables = b"*"
+    last = b""
     if kind == "mysql":
         variables = b",".join([name.lower() for name in names if _GLOBAL_ONLY.match(name.lower()) is None])
+        if _READ_COMMITTED_ON_READERS in names:
+            last = b", " + _assignment(_READ_COMMITTED_ON_READERS, None)
     return (
         b"SET session_track_schema=1, session_track_state_change=1, session_track_transaction_info='CHARACTERISTICS', "
-        b"session_track_system_variables='" + variables + b"'"
+        b"session_track_system_variables='" + variables + b"'" + last
     )
 
 

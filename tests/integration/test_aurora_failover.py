@@ -77,3 +77,21 @@ def test_instances_come_and_go(aurora: Aurora, fanin: Fanin) -> None:
     assert added not in [each["name"] for each in fanin.state()["endpoints"]]
     assert value(client, "SELECT 1") == 1
     client.close()
+
+
+@pytest.mark.parametrize("aurora", [PARAMS[1]], indirect=True)
+def test_read_committed_is_that_on_readers_too(aurora: Aurora, fanin: Fanin) -> None:
+    client = fanin.connect()
+    eventually(lambda: roles(fanin) == wanted(aurora))
+    readers = {each.name for each in aurora.readers}
+    question = "SELECT CONCAT_WS(' ', @@aurora_server_id, @@aurora_read_replica_read_committed)"
+
+    def asked_reader() -> bool:
+        run(client, "START TRANSACTION READ ONLY")
+        name, setting = value(client, question).split()
+        run(client, "COMMIT")
+        assert setting == "1"
+        return name in readers
+
+    eventually(asked_reader)
+    client.close()

@@ -288,6 +288,17 @@ def test_mysql_tracks_by_name_what_may_be_set_in_a_session() -> None:
     assert NAMES_QUERY.startswith(b"SHOW ")
 
 
+def test_aurora_is_told_that_read_committed_is_meant_on_readers_too() -> None:
+    name = b"aurora_read_replica_read_committed"
+    assert setup_statement("mysql", [b"autocommit", name]).endswith(
+        b"session_track_system_variables='autocommit," + name + b"', SESSION " + name + b"=ON"
+    )
+    plain = Vector.fresh(None, {})
+    off = plain.with_variables([(name, b"OFF")])
+    assert restore_commands(plain, off) == [b"\x03SET SESSION " + name + b"='OFF'"]
+    assert restore_commands(off, plain) == [b"\x03SET SESSION " + name + b"=ON"]
+
+
 def test_a_schema_whose_collation_a_reset_has_forgotten_is_chosen_again() -> None:
     known = Vector.fresh(b"shop", {})
     forgotten = known.without_collation_of_schema()

@@ -3,7 +3,7 @@
 The real server evaluates everything: an Aurora variable becomes a value with the variable's name, `information_schema.replica_host_status`
 a common table expression with the rows of the moment. A statement that names nothing of Aurora's stays as it is, byte for byte.
 
-Not covered: these names in statements that are no SELECT (SHOW VARIABLES, SHOW STATUS and SET apart), SHOW VARIABLES without a condition
+Not covered: these names in statements that are no SELECT (SHOW VARIABLES, SHOW STATUS and SET apart), SHOW GLOBAL VARIABLES without a condition
 (it does not list Aurora's variables), and prepared statements, which keep the rows that they were prepared with.
 """
 
@@ -23,10 +23,14 @@ TOKEN: Final = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 # A statement without any of these stays as it is, and need not be looked at.
-NAMES: Final = re.compile(rb"aurora|innodb_read_only|replica_host_status|uptime|global_status|kill", re.I)
+NAMES: Final = re.compile(
+    rb"aurora|innodb_read_only|replica_host_status|uptime|global_status|kill|show\s+(?:session\s+)?variables",
+    re.I,
+)
 SHOW: Final = re.compile(
     r"\s*SHOW\s+(?:(?:GLOBAL|SESSION|LOCAL)\s+)?(VARIABLES|STATUS)\s+(LIKE|WHERE)\b(.*)", re.I | re.DOTALL
 )
+ALL_VARIABLES: Final = re.compile(r"\s*SHOW\s+(?:(?:SESSION|LOCAL)\s+)?VARIABLES\s*;?\s*", re.I)
 ASSIGNMENT: Final = re.compile(
     r"""(?:@@)?(?:(?:SESSION|LOCAL)(?:\s+|\.))?
         (?P<name>aurora_replica_read_consistency|aurora_read_replica_read_committed)
@@ -123,6 +127,8 @@ class Token:
 
 def rewritten(text: str, face: Face) -> str:
     """What the real server is sent instead of this statement. Remembers what SET assigns in `face.settings`."""
+    if ALL_VARIABLES.fullmatch(text):
+        return f"SELECT * FROM ({face.shown_variables()}) AS shown"
     if not NAMES.search(text.encode("latin-1", "replace")):
         return text
     if shown := SHOW.fullmatch(text):
