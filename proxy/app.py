@@ -137,7 +137,7 @@ class Process:
             statements=StatementCache(settings.limits.statement_cache),
             pool_mode=POOL_MODES[settings.pool.mode],
             max_packet=settings.limits.max_allowed_packet,
-            max_clients=self._client_limit(),
+            max_clients=self._client_limit(len(settings.upstream)),
             login_timeout=settings.limits.login_timeout,
             max_login_delay=settings.limits.max_login_delay,
             acquire_timeout=settings.pool.acquire_timeout,
@@ -145,11 +145,11 @@ class Process:
             log=logs.get_logger("clients"),
         )
 
-    def _client_limit(self) -> int:
-        """`limits.max_clients`, or fewer where the file descriptors do not suffice for so many and the pools."""
+    def _client_limit(self, servers: int) -> int:
+        """`limits.max_clients`, or fewer where the file descriptors do not suffice for so many and the pools of so many servers."""
         settings = self.settings
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        room = descriptors - RESERVED_DESCRIPTORS - len(settings.upstream) * (settings.pool.size + 1)
+        room = descriptors - RESERVED_DESCRIPTORS - servers * (settings.pool.size + 1)
         if room < settings.limits.max_clients:
             self.log.warning(
                 "max_clients is lowered to what the file descriptors allow",
@@ -200,6 +200,8 @@ class Process:
     def _start_endpoint(self, upstream: Upstream) -> Endpoint:
         """One that was not configured."""
         endpoint = self._make_endpoint(upstream)
+        assert self.shared is not None
+        self.shared.max_clients = self._client_limit(len(self.shared.endpoints()) + 1)
         spawn(self._learn_greeting(endpoint), name=f"greeting of {endpoint.name}")
         return endpoint
 

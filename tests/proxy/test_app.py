@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from config.sections import Upstream
 from config.settings import Settings
 from protocol.framing import frame
 from protocol.handshake import AuthSwitchRequest
@@ -372,6 +373,13 @@ def test_max_clients_is_lowered_to_what_the_descriptors_allow(make: Make) -> Non
     running = make(limits={"max_clients": 1_000_000}).starts()
     assert running.shared.max_clients < 1_000_000
     assert running.log.warnings() == ["max_clients is lowered to what the file descriptors allow"]
+
+
+def test_and_further_by_each_server_that_is_found(make: Make) -> None:
+    running = make(limits={"max_clients": 1_000_000}, pool={"size": 7}).starts()
+    allowed = running.shared.max_clients
+    running.loop.call(running.process._start_endpoint, Upstream(host="found", name="found"))
+    assert running.shared.max_clients == allowed - 8
 
 
 def test_users_of_the_file_become_credentials() -> None:
