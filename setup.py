@@ -57,6 +57,7 @@ HOT_PROXY = (
     "lessee",
     "states",
     "losses",
+    "late_begin",
     "placement",
     "placing",
     "bouncing",

@@ -128,6 +128,11 @@ class Routing(Section):
         description="Where single statements outside transactions go that are proved to be reads: `reader` or `writer`.",
         json_schema_extra=flag("--autocommit-reads"),
     )
+    late_begin: bool = Field(
+        default=False,
+        description="BEGIN is answered at once and begins a transaction together with its first statement, whose hint may send it to a reader. Until "
+        "then the session holds no backend.",
+    )
     max_lag: Seconds = Field(
         default=1.0,
         gt=0,

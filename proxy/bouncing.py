@@ -43,6 +43,9 @@ _NEXT_TRANSACTION_BIT: Final = BITS[PinReason.NEXT_TRANSACTION]
 def holds_back(frontend: Frontend, placement: Placement, chunk: bytes) -> bool:
     """Whether the client must not see this piece of an answer, because another server will give one."""
     backend = frontend.backend
+    if placement.first and backend is not None and not backend.tracker.is_error:
+        # the answer to a late BEGIN
+        return True
     if frontend.is_relayed or backend is None or not backend.tracker.is_error:
         return False
     if placement.reader is None:
@@ -116,7 +119,7 @@ def runs_again(frontend: Frontend, state: int, was_held: bool) -> bool:
         and not was_held
         and not frontend.is_relayed
         and frontend.tries < MOST_TRIES
-        and placement.record.is_read()
+        and (placement.first != b"" or placement.record.is_read())
         and placement.record.facts.begins != BEGINS_READ
     )
 

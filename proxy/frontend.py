@@ -18,6 +18,7 @@ from proxy import (
     binary,
     bouncing,
     idling,
+    late_begin,
     long_data,
     losses,
     overwriting,
@@ -269,7 +270,7 @@ class Frontend(Lessee):
             # it follows the packets that announced too much
             sequence_id = answer_id(self.reader.take_raw())
         if self.state != RELAYING or not self.is_relayed or self.file is not None:
-            self._send(Failure(code, str(error)).wire(sequence_id))
+            self.send(Failure(code, str(error)).wire(sequence_id))
         self.close(CloseReason.PROTOCOL_ERROR)
 
     def _pause_reading(self, why: int) -> None:
@@ -287,7 +288,7 @@ class Frontend(Lessee):
 
     def _start(self, wire: bytes) -> None:
         if len(wire) == 4:  # an empty packet is no command: MySQL answers so, too
-            self._send(unknown_command().wire(1))
+            self.send(unknown_command().wire(1))
             return
         command = wire[4]
         if self.parked is not None and command != COM_QUIT and self.is_being_captured():
@@ -296,6 +297,9 @@ class Frontend(Lessee):
             self.command = UNSTARTED
             self.state = AWAITING_CAPTURE
             return
+        placement = self.placement
+        if placement is not None and placement.begin and late_begin.comes_first(placement, wire):
+            wire, command = placement.begin, COM_QUERY
         self.command = command
         self.idle_since = self.shared.now
         self.tries = 0
@@ -313,7 +317,7 @@ class Frontend(Lessee):
         self.statement = NOTHING
         if command == COM_PING:
             if self.backend is None:
-                self._send(ok(self.session.status, warnings=self.session.pinged()))
+                self.send(ok(self.session.status, warnings=self.session.pinged()))
             else:
                 self.execute(wire)
         elif command == COM_QUIT:
@@ -403,6 +407,8 @@ class Frontend(Lessee):
             special.aftermath(self, tracker.is_error)
             if self.state == CLOSED:
                 return
+        if placement is not None and placement.first and late_begin.goes_on(self, placement, backend):
+            return
         self.settle(verdict)
 
     def ran(self, is_failed: bool) -> None:
@@ -526,7 +532,7 @@ class Frontend(Lessee):
     def drain(self) -> None:
         """The process ends: close now if nothing is under way, else when it is over."""
         if self.is_idle():
-            self._send(shutting_down().wire(0))
+            self.send(shutting_down().wire(0))
             self.close(CloseReason.DRAINED)
         elif self.state == CHANGING:
             self.login.drain()
@@ -555,7 +561,7 @@ class Frontend(Lessee):
         elif self.command == BEGINS_SESSION:
             beginning.refuse(self, failure)
         else:
-            self._send(failure.wire(answer_id(self.wire) if self.wire else 1))
+            self.send(failure.wire(late_begin.id_of_error(self)))
 
     def restart_command(self) -> None:
         if self.command == UNSTARTED:
@@ -587,10 +593,7 @@ class Frontend(Lessee):
         """For logs and /state."""
         return self.identity.credential.user.decode("utf-8", "replace")
 
-    def _send(self, wire: bytes) -> None:
-        self.shared.counters.bytes_out += len(wire)
-        self.transport.write(wire)
-
     def send(self, wire: bytes) -> None:
         """Send the client an answer of our own."""
-        self._send(wire)
+        self.shared.counters.bytes_out += len(wire)
+        self.transport.write(wire)

@@ -138,6 +138,10 @@ class Lessee(Holder):
         """The client's answer is an error of ours."""
         raise NotImplementedError
 
+    def send(self, wire: bytes) -> None:
+        """The client's answer is one of ours."""
+        raise NotImplementedError
+
     def start_waiting_commands(self) -> None:
         """A command is over."""
         raise NotImplementedError

@@ -202,7 +202,9 @@ class Placement:
 
     __slots__ = (
         "ahead_since",
+        "begin",
         "epoch",
+        "first",
         "is_bounced",
         "is_dirty",
         "key",
@@ -239,6 +241,9 @@ class Placement:
         self.is_dirty: bool = False
         # the causal key of what was written
         self.key: bytes = b""
+        # a BEGIN, in wire form, that the client was told has run; and the command that waits for it (`late_begin`)
+        self.begin: bytes = b""
+        self.first: bytes = b""
         # its transaction was rolled back while no command ran: the next one is told
         self.owes_deadlock: bool = False
         # until when the command waits for a reader; 0: it does not yet
@@ -266,6 +271,7 @@ class Placement:
         self.is_dirty = False
         self.key = b""
         self.owes_deadlock = False
+        self.begin = b""
 
     def leads_to(self, reader: Reader | None) -> None:
         """The lease will be from there."""

@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from protocol.framing import payload_of
-from proxy import bouncing, demotion
+from proxy import bouncing, demotion, late_begin
 from proxy.backend import Backend
 from proxy.balance import Contender, TokenBucket
 from proxy.blame import BEGINS_SESSION
@@ -240,8 +240,13 @@ def place(lessee: Lessee, placing: Placing) -> Endpoint | None:
             lessee.state = READY
             lessee.send_failure(deadlock())
             return None
+    if placement.first:
+        placement.record = late_begin.record_of_first(placement, placement.record)
     endpoint = _chosen(lessee, placing, placement)
     if endpoint is None:
+        return None
+    if placing.rules.late_begin and late_begin.may_wait(lessee, placement):
+        late_begin.answer(lessee, placement)
         return None
     placement.until = 0.0
     if lessee.parked_endpoint not in (None, endpoint) and not _leaves_parked(lessee):

@@ -26,6 +26,7 @@ class PlacingRules:
         "fallback",
         "fallback_rate",
         "fallback_wait",
+        "late_begin",
         "names",
         "read_only_transactions",
     )
@@ -35,6 +36,7 @@ class PlacingRules:
         *,
         read_only_transactions: bool = True,
         autocommit_reads: bool = False,
+        late_begin: bool = False,
         fallback: int = TO_WRITER,
         fallback_wait: float = 0.5,
         fallback_rate: float = 1000.0,
@@ -45,6 +47,8 @@ class PlacingRules:
         # whether they go to readers
         self.read_only_transactions: bool = read_only_transactions
         self.autocommit_reads: bool = autocommit_reads
+        # whether BEGIN waits for the first statement
+        self.late_begin: bool = late_begin
         # TO_WRITER, TO_WAIT or TO_FAIL
         self.fallback: int = fallback
         self.fallback_wait: float = fallback_wait
@@ -61,6 +65,7 @@ def placing_rules(settings: Settings) -> PlacingRules:
     return PlacingRules(
         read_only_transactions=routing.read_only_transactions.value == "reader",
         autocommit_reads=routing.autocommit_reads.value == "reader",
+        late_begin=routing.late_begin,
         fallback=FALLBACKS[routing.fallback.value],
         fallback_wait=routing.fallback_wait,
         fallback_rate=routing.fallback_rate,

@@ -70,6 +70,7 @@ def _become_fresh(frontend: Frontend) -> None:
     frontend.forget_statements()
     if frontend.placement is not None:
         frontend.placement.owes_deadlock = False
+        frontend.placement.begin = b""
     idling.begin(frontend.session, facts, frontend.capabilities, is_reset=True)
     tidying.know(frontend)
     if frontend.identity.key.capabilities & IGNORE_SPACE:

@@ -57,8 +57,8 @@ def _put_up_a_sign(server: Server) -> None:
             cursor.execute("SET GLOBAL super_read_only = 1")
 
 
-@pytest.fixture(scope="module")
-def fanin(cluster: Cluster) -> Iterator[Fanin]:
+@contextlib.contextmanager
+def placing(cluster: Cluster, pool_size: int = 4, **routing: Any) -> Iterator[Fanin]:
     """With reads outside transactions on readers, and the servers heard."""
     roles = ["writer", *("reader" for _ in cluster.readers)]
     upstream = [
@@ -68,14 +68,20 @@ def fanin(cluster: Cluster) -> Iterator[Fanin]:
     with Fanin(
         upstream=upstream,
         has_readers=True,
-        pool={"size": 4},
+        pool={"size": pool_size},
         topology={"kind": "replication", "monitor_user": "root", "interval": 0.2, "lag_interval": 0.05},
-        routing={"autocommit_reads": "reader", "warm_up": 0.0, "max_lag": 5.0},
+        routing={"autocommit_reads": "reader", "warm_up": 0.0, "max_lag": 5.0, **routing},
     ) as started:
         with contextlib.closing(started.connect()) as client:
             eventually(lambda: value(client, WHERE) in ports(cluster))
         yield started
         print(started.log.read_text())
+
+
+@pytest.fixture(scope="module")
+def fanin(cluster: Cluster) -> Iterator[Fanin]:
+    with placing(cluster) as started:
+        yield started
 
 
 @pytest.fixture
@@ -115,6 +121,28 @@ def test_read_only_transactions_run_on_readers(cluster: Cluster, fanin: Fanin) -
         run(client, "BEGIN")
         assert value(client, "SELECT @@port") == cluster.writer.port
         run(client, "COMMIT")
+
+
+def test_a_late_begin_holds_no_backend_and_may_go_to_a_reader(cluster: Cluster) -> None:
+    with placing(cluster, pool_size=1, late_begin=True) as fanin, contextlib.ExitStack() as clients:
+        client, other, reading = [
+            clients.enter_context(contextlib.closing(fanin.connect())) for _ in range(3)
+        ]
+        count = "/* fanin: writer */ SELECT COUNT(*) FROM t"
+        before = value(client, count)
+        run(client, "BEGIN")
+        # there is only one backend
+        run(other, "INSERT INTO t (v) VALUES (1)")
+        run(client, "INSERT INTO t (v) VALUES (2)")
+        assert value(client, "SELECT COUNT(*) FROM t") == before + 2
+        run(client, "ROLLBACK")
+        assert value(client, count) == before + 1
+        run(reading, "BEGIN")
+        assert value(reading, f"/* fanin: reader */ {WHERE}") in ports(cluster)
+        assert value(reading, "SELECT @@port") in ports(cluster)
+        run(reading, "COMMIT", "BEGIN", "COMMIT")
+        run(client, "BEGIN", "INSERT INTO t (v) VALUES (3)", "COMMIT")
+        assert value(other, count) == before + 2
 
 
 def test_a_session_always_sees_its_own_writes(cluster: Cluster, client: Any) -> None:
