@@ -138,6 +138,8 @@ def commands_before_ours(session: SessionState) -> list[bytes]:
     commands: list[bytes] = []
     if session.residue & DIAGNOSTICS or session.placed & MARKED:
         commands.append(b"\x03SHOW WARNINGS")
+    if session.placed & MARKED:
+        commands.append(b"\x03SHOW COUNT(*) WARNINGS")
     if session.residue & FOUND_ROWS:
         commands.append(b"\x03SELECT FOUND_ROWS()")
     return commands
@@ -146,7 +148,7 @@ def commands_before_ours(session: SessionState) -> list[bytes]:
 def ours_may_run(session: SessionState, answers: list[bytes]) -> None:
     """The answers to `commands_before_ours`: it is all known now, and soon no longer on the backend."""
     if session.placed & MARKED:
-        mark_answered(session, answers[0])
+        mark_answered(session, answers[0], int(text_rows(answers[1])[0][0] or 0))
     elif session.residue & DIAGNOSTICS:
         session.warnings_captured(answers[0])
     if session.residue & FOUND_ROWS:

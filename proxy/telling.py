@@ -68,6 +68,12 @@ def was_prepared(frontend: Frontend, text: bytes) -> None:
         session.placed |= TELLING
 
 
+def failed(frontend: Frontend) -> None:
+    """What has failed may have chosen another schema inside, and an error tells nothing: it is asked for, too."""
+    if b"." in frontend.wire or frontend.statement.executes or frontend.command == COM_STMT_EXECUTE:
+        frontend.session.placed |= TELLING
+
+
 def _without_stray(frontend: Frontend, track: TrackFilter) -> TrackFilter:
     """Without a schema that only comes along with what the client does not track."""
     statement, executing = frontend.statement, frontend.executing

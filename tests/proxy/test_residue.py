@@ -538,17 +538,22 @@ def marked_session() -> SessionState:
 
 
 @pytest.mark.parametrize(
-    ("left", "expected"),
-    [([MARKED_ROW], b"Division"), ([], None), ([ERROR], b"Unknown column")],
+    ("left", "count", "expected"),
+    [
+        ([MARKED_ROW], b"1", b"Division"),
+        ([], b"1", b"Division"),
+        ([], b"0", None),
+        ([ERROR], b"1", b"Unknown column"),
+    ],
 )
 def test_what_a_mark_becomes_tells_what_captured_warnings_would_have(
-    left: list[list[bytes]], expected: bytes | None
+    left: list[list[bytes]], count: bytes, expected: bytes | None
 ) -> None:
     session = marked_session()
     session.completed(classify(b"CALL p()", 0), response(ok()))
     assert is_untidy(session, 0)
     assert commands_before_ours(session)[0] == b"\x03SHOW WARNINGS"
-    ours_may_run(session, [wire(rows(*left)), wire(rows([b"1"]))])
+    ours_may_run(session, [wire(rows(*left)), wire(rows([count])), wire(rows([b"1"]))])
     assert not is_untidy(session, 0)
     captured = session.captured
     assert (captured and expected in captured.rows[0]) if expected else captured is None
