@@ -122,4 +122,17 @@ def test_nothing_is_asked_after_an_error_that_names_no_other_schema(world: World
     server = world.backend()
     server.answers(error(1146))
     server.answers(ok())
-    assert frame(TELL) not in server.got()
+    assert TELL not in server.got()
+
+
+@pytest.mark.parametrize("has_tracker", [False, True])
+def test_others_leave_nothing_to_be_told_once_somebody_tracks(world: World, has_tracker: bool) -> None:
+    tracking = tracking_client(world)
+    client = world.client(schema=b"test")
+    (tracking if has_tracker else client).sends(query("SELECT 1"))
+    server = world.backend()
+    server.answers(ok())
+    client.sends(prepare("CALL other.p()"))
+    server.got()
+    server.answers(prepared(1))
+    assert (TELL in server.got()) == has_tracker
