@@ -101,7 +101,7 @@ def start_statement_command(frontend: Frontend, wire: bytes) -> None:
     elif command == COM_STMT_SEND_LONG_DATA:
         long_data.add(frontend, wire, prepared)
     elif command == COM_STMT_CLOSE:
-        _close(frontend, prepared)
+        _close(frontend, prepared, shown)
     elif command == COM_STMT_RESET:
         _reset(frontend, prepared)
     else:
@@ -156,14 +156,14 @@ def _prepare_answered(frontend: Frontend, backend: Backend) -> None:
     else:
         vector = session.vector.of_preparation()
         source = shared.sources.find(vector, text, statement, tracker.num_params)
-        prepared = statements.add(source)
+        statements.add(source)
         telling.was_prepared(frontend, text)
         repreparing.prepared(frontend, backend, source)
         if statement.flags & USES_TABLE and shared.facts.is_mariadb:
             # its tables were looked for
             frontend.statement = ORDINARY
         # "COM_STMT_PREPARE OK": header, [00], int<4> statement_id
-        answer = answer[:5] + prepared.virtual_id.to_bytes(4, "little") + answer[9:]
+        answer = answer[:5] + statements.last_id.to_bytes(4, "little") + answer[9:]
     frontend.send(answer)
 
 
@@ -415,16 +415,15 @@ def _executed(frontend: Frontend, backend: Backend, prepared: Prepared) -> None:
 # The other commands
 
 
-def _close(frontend: Frontend, prepared: Prepared) -> None:
+def _close(frontend: Frontend, prepared: Prepared, shown: int) -> None:
     """No answer ("COM_STMT_CLOSE"). Backends keep the statement for others, unless a cursor or long data of the session is on it."""
-    statements = frontend.statements
-    assert statements is not None
-    statements.close(prepared.virtual_id)
     if prepared in frontend.cursors:
         long_data.drop_now(frontend, prepared)
         _cursor_ended(frontend, prepared)
         frontend.reconsider_lease()
     long_data.end(frontend, prepared)
+    if frontend.statements is not None:
+        frontend.statements.close(shown, frontend.shared.facts.is_mariadb)
 
 
 def _reset(frontend: Frontend, prepared: Prepared) -> None:

@@ -65,10 +65,9 @@ class LongData:
 class Prepared:
     """One prepared statement of one session. There may be twenty for each client: what sessions have in common is in `Source`."""
 
-    __slots__ = ("long_data", "nulls", "own", "source", "types", "virtual_id")
+    __slots__ = ("long_data", "nulls", "own", "source", "types")
 
-    def __init__(self, virtual_id: int, source: Source) -> None:
-        self.virtual_id: int = virtual_id
+    def __init__(self, source: Source) -> None:
         # as it was prepared, and as backends know what is executed
         self.own: Source = source
         self.source: Source = source
@@ -135,8 +134,20 @@ class SessionStatements:
         """A statement was prepared: it gets the session's next id."""
         self._highest_id += 1
         self._last_id = self._highest_id
-        prepared = self._by_id[self._last_id] = Prepared(self._last_id, source)
+        prepared = self._by_id[self._last_id] = Prepared(source)
         return prepared
+
+    @property
+    def last_id(self) -> int:
+        """That of the statement that was prepared last; 0: there is none."""
+        return self._last_id
+
+    def id_of(self, prepared: Prepared) -> int:
+        """The id of an open statement, 0 if it is none. Looks at them all."""
+        for virtual_id, each in self._by_id.items():
+            if each is prepared:
+                return virtual_id
+        return 0
 
     def forget(self) -> None:
         """A reset: there are none. Their ids stay used up, as on a server, for a client that has not noticed must get 1243."""
@@ -150,11 +161,14 @@ class SessionStatements:
 
     def find(self, virtual_id: int, is_mariadb: bool) -> Prepared | None:
         """The statement with this id."""
-        return self._by_id.get(self._last_id if virtual_id == LAST_PREPARED and is_mariadb else virtual_id)
+        return self._by_id.get(self._meant(virtual_id, is_mariadb))
 
-    def close(self, virtual_id: int) -> None:
+    def close(self, virtual_id: int, is_mariadb: bool) -> None:
         """COM_STMT_CLOSE: the id is free. Backends keep the statement for others, within their limit."""
-        self._by_id.pop(virtual_id, None)
+        self._by_id.pop(self._meant(virtual_id, is_mariadb), None)
+
+    def _meant(self, virtual_id: int, is_mariadb: bool) -> int:
+        return self._last_id if virtual_id == LAST_PREPARED and is_mariadb else virtual_id
 
     def free_number(self, prepared: Prepared) -> int:
         """A number for a statement that needs one of its own on the backend: its own if it has one."""
