@@ -553,7 +553,7 @@ def test_what_a_mark_becomes_tells_what_captured_warnings_would_have(
     session.completed(classify(b"CALL p()", 0), response(ok()))
     assert is_untidy(session, 0)
     assert commands_before_ours(session)[0] == b"\x03SHOW WARNINGS"
-    ours_may_run(session, [wire(rows(*left)), wire(rows([count])), wire(rows([b"1"]))])
+    ours_may_run(session, [wire(rows(*left)), wire(rows([b"1"])), wire(rows([count]))])
     assert not is_untidy(session, 0)
     captured = session.captured
     assert (captured and expected in captured.rows[0]) if expected else captured is None
