@@ -21,6 +21,7 @@ from proxy.classify import NOTHING
 from proxy.clearing import wants_mark
 from proxy.conditions import ADDING, COUNTING_ANEW, ROW_COUNT
 from proxy.endpoint import COM_QUERY
+from proxy.found_rows import has_null_condition
 from proxy.keeping import commands_before_ours
 from proxy.lessee import CAPTURING, PREPARING, PREPARING_STATEMENT, UNSTARTED
 from proxy.pins import PinReason
@@ -37,8 +38,16 @@ from proxy.prepared import (
     sent_types,
 )
 from proxy.replies import GONE, SCHEMA_CODES, Failure, not_movable, ok, refused_by_server
-from proxy.sources import LONG
-from proxy.statement import GETS_DIAGNOSTICS, NAMES_USER_VARIABLES, ORDINARY, USES_TABLE, Statement
+from proxy.sources import LONG, Source
+from proxy.statement import (
+    GETS_DIAGNOSTICS,
+    NAMES_USER_VARIABLES,
+    ORDINARY,
+    UPDATES,
+    USES_TABLE,
+    WANTS_FOUND_ROWS,
+    Statement,
+)
 from proxy.statement_errors import (
     MALFORMED,
     WRONG_ARGUMENTS,
@@ -196,12 +205,22 @@ def _start_execute(frontend: Frontend, wire: bytes, prepared: Prepared) -> None:
     frontend.shared.counters.queries += 1
     own = prepared.own
     _choose_source(frontend, wire, prepared)
-    frontend.statement = own.statement
+    frontend.statement = statement = _meaning(frontend, wire, own)
     frontend.executing = prepared
-    if frontend.session.lost and frontend.refuse_lost(own.statement):
+    if frontend.session.lost and frontend.refuse_lost(statement):
         return
-    if not (own.statement.is_special and frontend.start_special(wire, own.statement)):
+    if not (statement.is_special and frontend.start_special(wire, statement)):
         frontend.execute(wire)
+
+
+def _meaning(frontend: Frontend, wire: bytes, own: Source) -> Statement:
+    """What a statement means with these parameters: MySQL does not count the rows of an UPDATE that a NULL rules out."""
+    statement = own.statement
+    if not statement.flags & UPDATES or not own.num_params or frontend.shared.facts.is_mariadb:
+        return statement
+    if not has_null_condition(own.text, sent_nulls(wire, own.num_params), own.num_params):
+        return statement
+    return statement.with_flags(WANTS_FOUND_ROWS)
 
 
 def _choose_source(frontend: Frontend, wire: bytes, prepared: Prepared) -> None:

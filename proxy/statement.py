@@ -248,6 +248,32 @@ class Statement:
         # starts a transaction by its text
         self.begins: bool = bool(flags & BEGINS)
 
+    def with_flags(self, flags: int) -> Statement:
+        """The same with more flags."""
+        return Statement(
+            self.flags | flags,
+            pins=self.pins,
+            pin_names=self.pin_names,
+            lifts=self.lifts,
+            lift_names=self.lift_names,
+            variables=self.variables,
+            defaults=self.defaults,
+            temporary=self.temporary,
+            collation=self.collation,
+            found_rows=self.found_rows,
+            question=self.question,
+            title=self.title,
+            limit=self.limit,
+            kill=self.kill,
+            prepares=self.prepares,
+            executes=self.executes,
+            inner=self.inner,
+            places=self.places,
+            user_variables=self.user_variables,
+            kept=self.kept,
+            text=self.text,
+        )
+
 
 NOTHING: Final = Statement(USES_NO_TABLE)
 """The statement of a command that has no text, or of text without any statement."""

@@ -738,3 +738,30 @@ def test_one_that_could_not_be_prepared_or_is_mariadbs_does_not(is_mariadb: bool
     client.sends(prepare("SELECT @n"))
     world.backend().answers(prepared(41) if is_mariadb else error(1054))
     assert world.frontend(client).session.pin_reasons() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "nulls", "is_counted"),
+    [
+        ("UPDATE t SET a=? WHERE id=?", 2, False),
+        ("UPDATE t SET a=? WHERE id=?", 1, True),
+        ("UPDATE t SET a=? WHERE id=?", 0, True),
+        ("UPDATE t SET a=?, b=?", 2, True),
+    ],
+)
+def test_an_update_that_a_null_rules_out_leaves_found_rows_as_they_were(
+    world: World, text: str, nulls: int, is_counted: bool
+) -> None:
+    client, other = client_of(world), client_of(world)
+    client.sends(query("SELECT a FROM t"))
+    world.backend().answers(rows(b"1", b"2"))
+    client.got()
+    other.sends(query("SELECT 1"))
+    world.backend().answers(rows(b"1"))
+    world.backend().got()
+    server = prepared_by(world, client, text, num_params=2)
+    client.sends(execute(1, params=bytes([nulls]) + b"\1" + 2 * STRING))
+    if not is_counted:
+        server.gets(query("SELECT 1 FROM (SELECT 1 UNION ALL SELECT 1) AS t LIMIT 2"))
+        server.answers(rows(b"1", b"1"))
+    server.gets(execute(41, params=bytes([nulls]) + b"\1" + 2 * STRING))

@@ -1326,6 +1326,12 @@ def test_an_execution_finds_the_counts_that_an_answer_of_ours_has_left(story: St
     assert restored(story, "EXECUTE p") == [found_rows]
 
 
+def test_an_update_that_is_executed_by_a_name_finds_the_found_rows_of_before(story: Story) -> None:
+    prepares(story, "PREPARE p FROM 'UPDATE t SET a=1 WHERE id=?'")
+    found_three(story)
+    assert THREE in restored(story, "EXECUTE p USING @nothing")
+
+
 def test_prepared_text_that_leaves_found_rows_alone_is_known_to(story: Story) -> None:
     prepares(story, "PREPARE p FROM 'INSERT IGNORE INTO t VALUES (1)'")
     story.run("EXECUTE p", ok())
