@@ -259,7 +259,10 @@ def test_a_refused_capture_closes_the_backend(world: World) -> None:
     client, other = world.client(), world.client()
     server = inserted(world, client)
     other.sends(SELECT)
+    # interrupted, it is tried again
     server.answers(error(1317))
+    assert not server.is_closed
+    server.answers(error(1205))
     assert server.is_closed
     world.backend().gets(SELECT)
     world.backend().answers(ok())
