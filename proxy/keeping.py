@@ -149,7 +149,9 @@ def commands_before_ours(session: SessionState) -> list[bytes]:
 def ours_may_run(session: SessionState, answers: list[bytes]) -> None:
     """The answers to `commands_before_ours`: it is all known now, and soon no longer on the backend."""
     if session.residue & FOUND_ROWS:
-        session.found_rows = _number(answers[1 if session.residue & DIAGNOSTICS or session.placed & MARKED else 0])
+        session.found_rows = _number(
+            answers[1 if session.residue & DIAGNOSTICS or session.placed & MARKED else 0]
+        )
     if session.placed & MARKED:
         mark_answered(session, answers[0], _number(answers[-1]))
     elif session.residue & DIAGNOSTICS:
