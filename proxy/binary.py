@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from protocol.commands import ping, stmt_prepare, stmt_reset
 from protocol.framing import answer_id, frame, payload_of
+from protocol.response import ResponseTracker
 from proxy import long_data, repreparing, telling
 from proxy.answers import counting
 from proxy.backend import Backend
@@ -228,6 +229,9 @@ def _choose_source(frontend: Frontend, wire: bytes, prepared: Prepared) -> None:
     own, source, shared = prepared.own, prepared.source, frontend.shared
     is_mariadb = shared.facts.is_mariadb
     if own.num_params:
+        statements = frontend.statements
+        assert statements is not None
+        statements.begins(prepared)
         types = sent_types(wire, own.num_params)
         nulls = b"" if is_mariadb else sent_nulls(wire, own.num_params)
         # where its long data is, it is what it is
@@ -407,7 +411,17 @@ def answered(frontend: Frontend, backend: Backend) -> int:
             frontend.send(b"".join(frontend.held_answer))
             frontend.held_answer = []
         _executed(frontend, backend, prepared)
-    return frontend.session.completed(frontend.statement, tracker)
+    return frontend.session.completed(_answered_statement(frontend, tracker), tracker)
+
+
+def _answered_statement(frontend: Frontend, tracker: ResponseTracker) -> Statement:
+    """What was executed. MySQL begins no statement when it cannot read the parameters: the error comes on top of what was there."""
+    if not tracker.is_error or frontend.command != COM_STMT_EXECUTE or frontend.shared.facts.is_mariadb:
+        return frontend.statement
+    if tracker.error_code == MALFORMED:
+        return ADDING
+    is_refused = tracker.error_code == WRONG_ARGUMENTS and b"mysqld_stmt_execute" in tracker.error_message
+    return COUNTING_ANEW if is_refused else frontend.statement
 
 
 def _executed(frontend: Frontend, backend: Backend, prepared: Prepared) -> None:
@@ -417,6 +431,9 @@ def _executed(frontend: Frontend, backend: Backend, prepared: Prepared) -> None:
             on_backend = backend.statements.use(prepared.source)
             if on_backend is not None:
                 forget_types(on_backend)
+            statements = frontend.statements
+            if tracker.error_code == MALFORMED and statements is not None and not prepared.is_streaming:
+                statements.was_refused(prepared)
         elif repreparing.is_unknown(tracker):
             repreparing.lost_statements(frontend, backend)
     if prepared.long_data is not None and frontend.command == COM_STMT_EXECUTE:

@@ -122,13 +122,16 @@ class Prepared:
 class SessionStatements:
     """The prepared statements of one session."""
 
-    __slots__ = ("_by_id", "_highest_id", "_last_id")
+    __slots__ = ("_by_id", "_highest_id", "_last_id", "replaced_source", "replaced_types")
 
     def __init__(self) -> None:
         self._by_id: dict[int, Prepared] = {}
         self._highest_id: int = 0
         # what MariaDB's -1 means; 0 when it means nothing
         self._last_id: int = 0
+        # what the statement that is being executed had before that
+        self.replaced_types: bytes = b""
+        self.replaced_source: Source | None = None
 
     def add(self, source: Source) -> Prepared:
         """A statement was prepared: it gets the session's next id."""
@@ -179,6 +182,18 @@ class SessionStatements:
         while number in taken:
             number += 1
         return number
+
+    def begins(self, prepared: Prepared) -> None:
+        """It is about to be executed."""
+        self.replaced_types = prepared.types
+        self.replaced_source = prepared.source
+
+    def was_refused(self, prepared: Prepared) -> None:
+        """The server has not taken the types that came with the execution: those of before hold."""
+        prepared.types = self.replaced_types
+        prepared.nulls = b""
+        if self.replaced_source is not None:
+            prepared.source = self.replaced_source
 
     def __len__(self) -> int:
         return len(self._by_id)

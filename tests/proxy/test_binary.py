@@ -765,3 +765,48 @@ def test_an_update_that_a_null_rules_out_leaves_found_rows_as_they_were(
         server.gets(query("SELECT 1 FROM (SELECT 1 UNION ALL SELECT 1) AS t LIMIT 2"))
         server.answers(rows(b"1", b"1"))
     server.gets(execute(41, params=bytes([nulls]) + b"\1" + 2 * STRING))
+
+
+CUT_OFF = b"\0\1" + NUMBER + b"\5"
+
+
+def test_types_that_the_server_has_not_taken_are_not_remembered(world: World) -> None:
+    client = client_of(world)
+    server = prepared_by(world, client, num_params=1)
+    number = (5).to_bytes(8, "little")
+    client.sends(execute(1, params=b"\0\1" + NUMBER + number))
+    server.got()
+    server.answers(rows(b"5"))
+    client.got()
+    client.sends(execute(1, params=b"\0\1" + STRING))
+    server.gets(execute(41, params=b"\0\1" + STRING))
+    server.answers(error(1835))
+    client.gets_error(1835)
+    server.gets(PROBE)
+    server.answers(ok())
+    client.sends(execute(1, params=b"\0\0" + number))
+    server.gets(execute(41, params=b"\0\1" + NUMBER + number))
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "known"),
+    [
+        (1835, "Malformed communication packet.", 2),
+        (1210, "Incorrect arguments to mysqld_stmt_execute", 2),
+        (1210, "Incorrect arguments to regexp_like", 0),
+    ],
+)
+def test_an_execution_that_has_not_begun_leaves_older_errors(
+    world: World, code: int, text: str, known: int
+) -> None:
+    client = client_of(world)
+    server = prepared_by(world, client, num_params=1)
+    client.sends(execute(9))
+    client.gets_error(1243)
+    client.sends(execute(1, params=CUT_OFF))
+    server.answers(error(code, text))
+    server.answers(ok(warnings=1))
+    client.gets_error(code)
+    captured = world.frontend(client).session.captured
+    # what has begun has cleared them, and left its own on the backend
+    assert (0 if captured is None else captured.warning_count) == known

@@ -389,3 +389,16 @@ def test_the_nulls_of_an_execution_are_read_as_far_as_they_go() -> None:
     wire = frame(b"\x17\1\0\0\0\0\1\0\0\0" + b"\x81\1\0")
     assert sent_nulls(wire, 9) == b"\x81\1"
     assert sent_nulls(wire[:15], 9) == b"\x81"
+
+
+def test_what_was_refused_has_the_types_of_before() -> None:
+    sources, statements = Sources(), SessionStatements()
+    prepared = statements.add(source_of(sources=sources))
+    statements.was_refused(prepared)
+    assert prepared.types == b""
+    own = prepared.source
+    statements.begins(prepared)
+    prepared.see_types(b"\x08\0", b"\0", sources, True)
+    assert prepared.source is not own
+    statements.was_refused(prepared)
+    assert (prepared.types, prepared.nulls, prepared.source) == (b"", b"", own)
