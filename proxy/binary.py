@@ -165,6 +165,8 @@ def _prepare_answered(frontend: Frontend, backend: Backend) -> None:
         statements.failed()
     else:
         vector = session.vector.of_preparation()
+        if is_bound(frontend, statement, text):
+            vector = vector.apart()
         source = shared.sources.find(vector, text, statement, tracker.num_params)
         statements.add(source)
         telling.was_prepared(frontend, text)
@@ -182,15 +184,14 @@ def _see_variables(frontend: Frontend, statement: Statement, text: bytes, is_pre
     session = frontend.session
     if statement.user_variables:
         session.may_have_assigned(statement.user_variables)
-    is_bound = is_prepared and not session.is_mariadb and _reads_variables(statement, text)
-    if is_bound or PinReason.USER_VARIABLE in statement.pins:
+    if (is_prepared and is_bound(frontend, statement, text)) or PinReason.USER_VARIABLE in statement.pins:
         session.pin(PinReason.USER_VARIABLE)
 
 
-def _reads_variables(statement: Statement, text: bytes) -> bool:
+def is_bound(frontend: Frontend, statement: Statement, text: bytes) -> bool:
     """Whether a text may read user variables. MySQL takes them, at each execution, for what they were when it was prepared: an @x that had
-    no value then is text. Where that was cannot be prepared anew."""
-    if not statement.flags & NAMES_USER_VARIABLES:
+    no value then is text. Where that was cannot be prepared anew, and the same text prepared later is another statement."""
+    if not statement.flags & NAMES_USER_VARIABLES or frontend.session.is_mariadb:
         return False
     return text.count(b"@") - 2 * text.count(b"@@") > len(statement.user_variables)
 
@@ -457,6 +458,9 @@ def _close(frontend: Frontend, prepared: Prepared, shown: int) -> None:
         long_data.drop_now(frontend, prepared)
         _cursor_ended(frontend, prepared)
         frontend.reconsider_lease()
+    elif is_bound(frontend, prepared.own.statement, prepared.own.text):
+        # nobody else can use it
+        long_data.drop_now(frontend, prepared)
     long_data.end(frontend, prepared)
     if frontend.statements is not None:
         frontend.statements.close(shown, frontend.shared.facts.is_mariadb)

@@ -144,7 +144,8 @@ def is_restorable(name: bytes, value: bytes) -> bool:
 
 
 class Vector:
-    """How a session differs from a fresh connection. Made by `fresh` and the with_ methods only; equal ones are the same object."""
+    """How a session differs from a fresh connection. Made by `fresh` and the with_ methods only; equal ones are the same object
+    (but for `apart`)."""
 
     __slots__ = ("_successors", "multi_statements", "schema", "variables")
 
@@ -223,6 +224,10 @@ class Vector:
         if found is None:
             found = self._successors[()] = self.with_transactions_of({})
         return found
+
+    def apart(self) -> Vector:
+        """An equal one that is another object: what is known by it is nobody else's."""
+        return Vector(self.schema, self.variables, self.multi_statements)
 
     def with_transactions_of(self, others: dict[bytes, bytes]) -> Vector:
         """The same with the variables of transactions among these variables of another vector."""

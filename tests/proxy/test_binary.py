@@ -730,6 +730,22 @@ def test_a_statement_that_reads_user_variables_stays_where_it_was_prepared(
     assert world.frontend(client).session.pin_reasons() == pins
 
 
+def test_a_text_that_reads_user_variables_is_another_statement_each_time(world: World) -> None:
+    client = client_of(world)
+    server = prepared_by(world, client, "SELECT @n")
+    client.sends(prepare("SELECT @n"))
+    server.gets(prepare("SELECT @n"))
+    server.answers(prepared(42))
+    client.gets(prepared(2))
+    client.sends(execute(1))
+    server.gets(execute(41))
+    server.answers(rows(b"1"))
+    client.sends(close_statement(1))
+    server.gets(close_statement(41))
+    client.sends(execute(2))
+    server.gets(execute(42))
+
+
 @pytest.mark.parametrize("is_mariadb", [True, False])
 def test_one_that_could_not_be_prepared_or_is_mariadbs_does_not(is_mariadb: bool, world: World) -> None:
     if is_mariadb:
