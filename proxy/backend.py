@@ -38,6 +38,10 @@ CLOSED: Final = 4
 DYING: Final = 5
 
 COM_QUERY: Final = 0x03
+INTERRUPTED: Final = 1317
+MOST_REPEATS: Final = 8
+_COUNTS: Final = b"FOUND_ROWS()"
+_QUESTIONS: Final = (b"\x03SELECT ", b"\x03SHOW ")
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -124,6 +128,7 @@ class Backend(Member):
         "inbox",
         "init_connect",
         "is_initialised",
+        "is_mariadb",
         "is_reading_paused",
         "kills",
         "listener",
@@ -131,6 +136,8 @@ class Backend(Member):
         "owner",
         "peer",
         "queue",
+        "repeats",
+        "running",
         "server_id",
         "setup",
         "statements",
@@ -160,6 +167,8 @@ class Backend(Member):
         # the server's init_connect when it logged in, and whether that was run for its user
         self.init_connect: bytes = b""
         self.is_initialised: bool = False
+        # which kind of server it is, once it is open
+        self.is_mariadb: bool = False
         # the server's own connection id (KILL)
         self.server_id: int = 0
         # the state that the session on the server really has
@@ -170,6 +179,9 @@ class Backend(Member):
         self.kills: int = 0
         # commands of our own that are still to be sent, in OURS
         self.queue: list[bytes] = []
+        # the one that was sent, and how often it may be sent again
+        self.running: bytes = b""
+        self.repeats: int = 0
         # their answers in wire form (ending as DEPRECATE_EOF says, without trackers), when somebody asked to keep them
         self.answers: list[bytes] | None = None
         self.is_reading_paused: bool = False
@@ -196,8 +208,12 @@ class Backend(Member):
         self.tracker.begin(command, client_deprecate_eof, track, status)
         self.transport.write(wire)
 
-    def run(self, owner: Owner, payloads: list[bytes], keeps_answers: bool = False) -> None:
-        """Run commands of our own in order; the first refusal ends them. `owner.ran` follows."""
+    def run(
+        self, owner: Owner, payloads: list[bytes], keeps_answers: bool = False, repeats: bool = True
+    ) -> None:
+        """Run commands of our own in order; the first refusal ends them. `owner.ran` follows. ``repeats``: a question that a KILL QUERY from
+        elsewhere hits, which was meant for a statement of the client's, is asked again on MySQL."""
+        self.repeats = MOST_REPEATS if repeats and not self.is_mariadb else 0
         self.owner = owner
         self.mode = OURS
         self.queue = payloads
@@ -323,7 +339,11 @@ class Backend(Member):
     # Inside
 
     def _send_ours(self) -> None:
-        payload = self.queue.pop(0)
+        self.running = self.queue.pop(0)
+        self._send_running()
+
+    def _send_running(self) -> None:
+        payload = self.running
         # what comes back is for us, so nothing needs translating: we read OK packets and trackers
         self.tracker.begin(payload[0], True, None, 0)
         wire = frame(payload)
@@ -336,6 +356,12 @@ class Backend(Member):
             self.answers[-1] += out
         if not self.tracker.is_complete:
             return
+        if self.tracker.is_error and self._was_interrupted():
+            self.repeats -= 1
+            if self.answers is not None:
+                self.answers[-1] = b""
+            self._send_running()
+            return
         if self.queue and not self.tracker.is_error:
             if self.answers is not None:
                 self.answers.append(b"")
@@ -344,6 +370,16 @@ class Backend(Member):
         owner = self.owner
         if owner is not None:
             owner.ran(self.tracker.is_error)
+
+    def _was_interrupted(self) -> bool:
+        """Whether a question was interrupted that can be asked again. One for counts has changed nothing before it gives its row (MySQL 9.7,
+        tried a hundred times). MariaDB's SHOW WARNINGS shows that error, and others."""
+        tracker = self.tracker
+        if tracker.error_code != INTERRUPTED or not self.repeats:
+            return False
+        if tracker.rows and _COUNTS in self.running:
+            return False
+        return self.running.startswith(_QUESTIONS)
 
     def _lost(self, cause: str) -> None:
         mode, owner = self.mode, self.owner

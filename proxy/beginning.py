@@ -60,7 +60,7 @@ def run(frontend: Frontend, backend: Backend) -> None:
         session.vector = session.vector.with_multi_statements(True)
         commands.insert(0, MULTI_ON)
     frontend.state = BEGINNING
-    backend.run(frontend, commands)
+    backend.run(frontend, commands, repeats=False)
 
 
 def ran(frontend: Frontend, backend: Backend, is_failed: bool) -> None:

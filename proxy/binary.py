@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from protocol.commands import ping, stmt_prepare, stmt_reset
 from protocol.framing import answer_id, frame, payload_of
+from protocol.response import ResponseTracker
 from proxy import long_data, repreparing, telling
 from proxy.answers import counting
 from proxy.backend import Backend
@@ -21,6 +22,7 @@ from proxy.classify import NOTHING
 from proxy.clearing import wants_mark
 from proxy.conditions import ADDING, COUNTING_ANEW, ROW_COUNT
 from proxy.endpoint import COM_QUERY
+from proxy.found_rows import has_null_condition
 from proxy.keeping import commands_before_ours
 from proxy.pins import PinReason
 from proxy.prepared import (
@@ -36,8 +38,16 @@ from proxy.prepared import (
     sent_types,
 )
 from proxy.replies import GONE, SCHEMA_CODES, Failure, not_movable, ok, refused_by_server
-from proxy.sources import LONG
-from proxy.statement import GETS_DIAGNOSTICS, NAMES_USER_VARIABLES, ORDINARY, USES_TABLE, Statement
+from proxy.sources import LONG, Source
+from proxy.statement import (
+    GETS_DIAGNOSTICS,
+    NAMES_USER_VARIABLES,
+    ORDINARY,
+    UPDATES,
+    USES_TABLE,
+    WANTS_FOUND_ROWS,
+    Statement,
+)
 from proxy.statement_errors import (
     MALFORMED,
     WRONG_ARGUMENTS,
@@ -101,7 +111,7 @@ def start_statement_command(frontend: Frontend, wire: bytes) -> None:
     elif command == COM_STMT_SEND_LONG_DATA:
         long_data.add(frontend, wire, prepared)
     elif command == COM_STMT_CLOSE:
-        _close(frontend, prepared)
+        _close(frontend, prepared, shown)
     elif command == COM_STMT_RESET:
         _reset(frontend, prepared)
     else:
@@ -155,15 +165,17 @@ def _prepare_answered(frontend: Frontend, backend: Backend) -> None:
         statements.failed()
     else:
         vector = session.vector.of_preparation()
+        if is_bound(frontend, statement, text):
+            vector = vector.apart()
         source = shared.sources.find(vector, text, statement, tracker.num_params)
-        prepared = statements.add(source)
+        statements.add(source)
         telling.was_prepared(frontend, text)
         repreparing.prepared(frontend, backend, source)
         if statement.flags & USES_TABLE and shared.facts.is_mariadb:
             # its tables were looked for
             frontend.statement = ORDINARY
         # "COM_STMT_PREPARE OK": header, [00], int<4> statement_id
-        answer = answer[:5] + prepared.virtual_id.to_bytes(4, "little") + answer[9:]
+        answer = answer[:5] + statements.last_id.to_bytes(4, "little") + answer[9:]
     frontend.send(answer)
 
 
@@ -172,15 +184,14 @@ def _see_variables(frontend: Frontend, statement: Statement, text: bytes, is_pre
     session = frontend.session
     if statement.user_variables:
         session.may_have_assigned(statement.user_variables)
-    is_bound = is_prepared and not session.is_mariadb and _reads_variables(statement, text)
-    if is_bound or PinReason.USER_VARIABLE in statement.pins:
+    if (is_prepared and is_bound(frontend, statement, text)) or PinReason.USER_VARIABLE in statement.pins:
         session.pin(PinReason.USER_VARIABLE)
 
 
-def _reads_variables(statement: Statement, text: bytes) -> bool:
+def is_bound(frontend: Frontend, statement: Statement, text: bytes) -> bool:
     """Whether a text may read user variables. MySQL takes them, at each execution, for what they were when it was prepared: an @x that had
-    no value then is text. Where that was cannot be prepared anew."""
-    if not statement.flags & NAMES_USER_VARIABLES:
+    no value then is text. Where that was cannot be prepared anew, and the same text prepared later is another statement."""
+    if not statement.flags & NAMES_USER_VARIABLES or frontend.session.is_mariadb:
         return False
     return text.count(b"@") - 2 * text.count(b"@@") > len(statement.user_variables)
 
@@ -196,12 +207,22 @@ def _start_execute(frontend: Frontend, wire: bytes, prepared: Prepared) -> None:
     frontend.shared.counters.queries += 1
     own = prepared.own
     _choose_source(frontend, wire, prepared)
-    frontend.statement = own.statement
+    frontend.statement = statement = _meaning(frontend, wire, own)
     frontend.executing = prepared
-    if frontend.session.lost and frontend.refuse_lost(own.statement):
+    if frontend.session.lost and frontend.refuse_lost(statement):
         return
-    if not (own.statement.is_special and frontend.start_special(wire, own.statement)):
+    if not (statement.is_special and frontend.start_special(wire, statement)):
         frontend.execute(wire)
+
+
+def _meaning(frontend: Frontend, wire: bytes, own: Source) -> Statement:
+    """What a statement means with these parameters: MySQL does not count the rows of an UPDATE that a NULL rules out."""
+    statement = own.statement
+    if not statement.flags & UPDATES or not own.num_params or frontend.shared.facts.is_mariadb:
+        return statement
+    if not has_null_condition(own.text, sent_nulls(wire, own.num_params), own.num_params):
+        return statement
+    return statement.with_flags(WANTS_FOUND_ROWS)
 
 
 def _choose_source(frontend: Frontend, wire: bytes, prepared: Prepared) -> None:
@@ -209,6 +230,9 @@ def _choose_source(frontend: Frontend, wire: bytes, prepared: Prepared) -> None:
     own, source, shared = prepared.own, prepared.source, frontend.shared
     is_mariadb = shared.facts.is_mariadb
     if own.num_params:
+        statements = frontend.statements
+        assert statements is not None
+        statements.begins(prepared)
         types = sent_types(wire, own.num_params)
         nulls = b"" if is_mariadb else sent_nulls(wire, own.num_params)
         # where its long data is, it is what it is
@@ -388,7 +412,17 @@ def answered(frontend: Frontend, backend: Backend) -> int:
             frontend.send(b"".join(frontend.held_answer))
             frontend.held_answer = []
         _executed(frontend, backend, prepared)
-    return frontend.session.completed(frontend.statement, tracker)
+    return frontend.session.completed(_answered_statement(frontend, tracker), tracker)
+
+
+def _answered_statement(frontend: Frontend, tracker: ResponseTracker) -> Statement:
+    """What was executed. MySQL begins no statement when it cannot read the parameters: the error comes on top of what was there."""
+    if not tracker.is_error or frontend.command != COM_STMT_EXECUTE or frontend.shared.facts.is_mariadb:
+        return frontend.statement
+    if tracker.error_code == MALFORMED:
+        return ADDING
+    is_refused = tracker.error_code == WRONG_ARGUMENTS and b"mysqld_stmt_execute" in tracker.error_message
+    return COUNTING_ANEW if is_refused else frontend.statement
 
 
 def _executed(frontend: Frontend, backend: Backend, prepared: Prepared) -> None:
@@ -398,6 +432,9 @@ def _executed(frontend: Frontend, backend: Backend, prepared: Prepared) -> None:
             on_backend = backend.statements.use(prepared.source)
             if on_backend is not None:
                 forget_types(on_backend)
+            statements = frontend.statements
+            if tracker.error_code == MALFORMED and statements is not None and not prepared.is_streaming:
+                statements.was_refused(prepared)
         elif repreparing.is_unknown(tracker):
             repreparing.lost_statements(frontend, backend)
     if prepared.long_data is not None and frontend.command == COM_STMT_EXECUTE:
@@ -415,16 +452,18 @@ def _executed(frontend: Frontend, backend: Backend, prepared: Prepared) -> None:
 # The other commands
 
 
-def _close(frontend: Frontend, prepared: Prepared) -> None:
+def _close(frontend: Frontend, prepared: Prepared, shown: int) -> None:
     """No answer ("COM_STMT_CLOSE"). Backends keep the statement for others, unless a cursor or long data of the session is on it."""
-    statements = frontend.statements
-    assert statements is not None
-    statements.close(prepared.virtual_id)
     if prepared in frontend.cursors:
         long_data.drop_now(frontend, prepared)
         _cursor_ended(frontend, prepared)
         frontend.reconsider_lease()
+    elif is_bound(frontend, prepared.own.statement, prepared.own.text):
+        # nobody else can use it
+        long_data.drop_now(frontend, prepared)
     long_data.end(frontend, prepared)
+    if frontend.statements is not None:
+        frontend.statements.close(shown, frontend.shared.facts.is_mariadb)
 
 
 def _reset(frontend: Frontend, prepared: Prepared) -> None:

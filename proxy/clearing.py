@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from proxy.conditions import DIAGNOSTICS, ROW_COUNT, SOILED, ConditionsKeeper, probe_command
 from proxy.kept import MARKED
 from proxy.lexer import ODD_BYTES
+from proxy.results import text_rows
 from proxy.statement import GETS_DIAGNOSTICS, READS_DIAGNOSTICS, Statement
 from proxy.tables import is_certain
 
@@ -55,11 +56,12 @@ def mark_commands(session: SessionState, statement: Statement) -> list[bytes]:
     return [MARK]
 
 
-def mark_answered(session: SessionState, answer: bytes) -> None:
-    """The statement after `MARK` is over, and has raised nothing that was counted: the answer to SHOW WARNINGS."""
+def mark_answered(session: SessionState, answer: bytes, count: int) -> None:
+    """The statement after `MARK` is over, and has raised nothing that was counted: the answer to SHOW WARNINGS, and how many there are."""
     session.placed &= ~MARKED
-    # whatever the character set of the answer is
-    if _MARK_TEXT not in answer.replace(b"\0", b""):
+    # whatever the character set of the answer is; under max_error_count = 0 the mark is only counted
+    is_counted = count == 1 and not text_rows(answer)
+    if not is_counted and _MARK_TEXT not in answer.replace(b"\0", b""):
         session.diagnostics_unseen()
         session.warnings_captured(answer)
 

@@ -262,8 +262,9 @@ async def _set_up(
         session_track=bool(capabilities & Capability.SESSION_TRACK),
     )
     backend.server_id = connected.connection_id
+    backend.is_mariadb = b"MariaDB" in connected.server_version
     facts.status = connected.status & ~int(ServerStatus.SESSION_STATE_CHANGED)
-    await _learn_globals(backend, b"MariaDB" in connected.server_version, facts)
+    await _learn_globals(backend, backend.is_mariadb, facts)
     backend.setup = await _setup_of(backend, connected, facts)
     schema = vector.schema if vector is not None and key.has_schema else None
     charsets = await _charsets_at_login(backend, key, collation, facts)

@@ -109,6 +109,7 @@ _FLAGS: Final[tuple[tuple[int, str], ...]] = (
     (flags.SETS_GLOBAL, "changes global variables: all backends are replaced when they are free"),
     (flags.USES, "changes the default schema: restored on the next backend"),
     (flags.DROPS_SCHEMA, "may drop the default schema"),
+    (flags.ALTERS_SCHEMA, "may alter the default schema: backends are replaced when they are free"),
     (flags.CALLS, "runs text that is not in the statement: the server's reports decide"),
     (flags.LOCAL_INFILE, "holds the backend while the client sends its file"),
     (flags.SETS_INSERT_ID, "sets LAST_INSERT_ID(): parked"),

@@ -144,6 +144,17 @@ def may_rule_out_all(text: bytes, begin: int) -> bool:
     return len(set(columns)) < len(columns)
 
 
+def has_null_condition(text: bytes, nulls: bytes, num_params: int) -> bool:
+    """Whether a parameter of the condition of this UPDATE, which ends with it, is NULL: no row meets that. ``nulls``: the bitmap of parameters."""
+    if not nulls.strip(b"\0"):
+        return False
+    where = text.lower().rfind(b"where")
+    first = num_params - text.count(b"?", where) if where >= 0 else num_params
+    return any(
+        [nulls[at // 8] >> (at % 8) & 1 for at in range(max(first, 0), min(num_params, 8 * len(nulls)))]
+    )
+
+
 def after_values(tokens: list[Token], found_rows: int) -> int:
     """`Statement.found_rows` of a query that has VALUES for a verb: ``found_rows``, but MariaDB counts nothing for a VALUES (..) that is not
     sorted and no part of a UNION or the like."""

@@ -400,6 +400,8 @@ class Frontend(Lessee):
             verdict = session.completed(self.statement, tracker)
         else:
             verdict = session.completed_command(self.command, payload_of(self.wire), tracker)
+        if tracker.is_error and self.shared.has_trackers:
+            telling.failed(self)
         if backend.vector is not session.vector:
             verdict = self.vector_changed(backend, verdict)
         backend.variables = session.variables

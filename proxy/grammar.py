@@ -21,6 +21,7 @@ from proxy.effects import (
 from proxy.lexer import NAME, NUMBER, STRING, SYSTEM, VARIABLE, WORD, Token
 from proxy.pins import PinReason
 from proxy.statement import (
+    ALTERS_SCHEMA,
     BEGINS,
     BEGINS_READ_ONLY,
     CALLS,
@@ -433,6 +434,8 @@ def _alter(effects: Effects, tokens: list[Token]) -> None:
     effects.flags |= of_altered(at(tokens, 1).word)
     if at(tokens, 1).word in _ACCOUNTS:
         effects.flags |= CHANGES_ACCOUNT
+    elif at(tokens, 1).word in _SCHEMAS:
+        effects.flags |= ALTERS_SCHEMA
     elif b"table" in words[1:4] or b"tables" in words[1:2]:
         for i in range(len(words)):
             # temporary tables can be renamed, too (MariaDB; MySQL by ALTER TABLE only)

@@ -140,16 +140,25 @@ def commands_before_ours(session: SessionState) -> list[bytes]:
         commands.append(b"\x03SHOW WARNINGS")
     if session.residue & FOUND_ROWS:
         commands.append(b"\x03SELECT FOUND_ROWS()")
+    if session.placed & MARKED:
+        # last, for it is a SELECT in disguise
+        commands.append(b"\x03SHOW COUNT(*) WARNINGS")
     return commands
 
 
 def ours_may_run(session: SessionState, answers: list[bytes]) -> None:
     """The answers to `commands_before_ours`: it is all known now, and soon no longer on the backend."""
+    if session.residue & FOUND_ROWS:
+        session.found_rows = _number(
+            answers[1 if session.residue & DIAGNOSTICS or session.placed & MARKED else 0]
+        )
     if session.placed & MARKED:
-        mark_answered(session, answers[0])
+        mark_answered(session, answers[0], _number(answers[-1]))
     elif session.residue & DIAGNOSTICS:
         session.warnings_captured(answers[0])
-    if session.residue & FOUND_ROWS:
-        session.found_rows = int(text_rows(answers[-1])[0][0] or 0)
     session.residue &= INSERT_ID | USER_VARIABLES | SOILED
     session.native &= INSERT_ID
+
+
+def _number(answer: bytes) -> int:
+    return int(text_rows(answer)[0][0] or 0)

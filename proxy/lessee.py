@@ -535,6 +535,7 @@ class Lessee(Holder):
         elif result == KEEPS_WARNINGS:
             session.pin(PinReason.DIAGNOSTICS)
         elif result == KEEPS_VARIABLES:
+            backend.variables = session.variables
             session.pin(PinReason.USER_VARIABLE)
         return result
 

@@ -390,8 +390,9 @@ class ChangeUser(Door):
 
 def _changed_user(frontend: Frontend, identity: Identity, session: SessionState) -> None:
     """A new session on the old connection."""
-    # the servers leave it
+    # the servers leave these
     session.found_rows = frontend.session.found_rows
+    session.vector = session.vector.with_multi_statements(frontend.session.vector.multi_statements)
     frontend.identity = identity
     frontend.session = session
     frontend.forget_statements()

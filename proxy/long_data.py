@@ -70,7 +70,7 @@ def started(frontend: Frontend, prepared: Prepared) -> None:
     assert long_data is not None
     long_data.payloads = []
     long_data.is_streaming = True
-    frontend.session.pin(PinReason.LONG_DATA, b"%d" % prepared.virtual_id)
+    frontend.session.pin(PinReason.LONG_DATA, _name(frontend, prepared))
 
 
 def executed(frontend: Frontend, backend: Backend, prepared: Prepared) -> None:
@@ -97,9 +97,16 @@ def end(frontend: Frontend, prepared: Prepared) -> None:
     prepared.long_data = None
 
 
+def _name(frontend: Frontend, prepared: Prepared) -> bytes:
+    """What the pin is known by: the client's id of the statement."""
+    statements = frontend.statements
+    assert statements is not None
+    return b"%d" % statements.id_of(prepared)
+
+
 def _forget(frontend: Frontend, prepared: Prepared) -> None:
     if prepared.is_streaming:
-        frontend.session.lift(PinReason.LONG_DATA, b"%d" % prepared.virtual_id)
+        frontend.session.lift(PinReason.LONG_DATA, _name(frontend, prepared))
     prepared.long_data = None
 
 

@@ -65,10 +65,9 @@ class LongData:
 class Prepared:
     """One prepared statement of one session. There may be twenty for each client: what sessions have in common is in `Source`."""
 
-    __slots__ = ("long_data", "nulls", "own", "source", "types", "virtual_id")
+    __slots__ = ("long_data", "nulls", "own", "source", "types")
 
-    def __init__(self, virtual_id: int, source: Source) -> None:
-        self.virtual_id: int = virtual_id
+    def __init__(self, source: Source) -> None:
         # as it was prepared, and as backends know what is executed
         self.own: Source = source
         self.source: Source = source
@@ -123,20 +122,35 @@ class Prepared:
 class SessionStatements:
     """The prepared statements of one session."""
 
-    __slots__ = ("_by_id", "_highest_id", "_last_id")
+    __slots__ = ("_by_id", "_highest_id", "_last_id", "replaced_source", "replaced_types")
 
     def __init__(self) -> None:
         self._by_id: dict[int, Prepared] = {}
         self._highest_id: int = 0
         # what MariaDB's -1 means; 0 when it means nothing
         self._last_id: int = 0
+        # what the statement that is being executed had before that
+        self.replaced_types: bytes = b""
+        self.replaced_source: Source | None = None
 
     def add(self, source: Source) -> Prepared:
         """A statement was prepared: it gets the session's next id."""
         self._highest_id += 1
         self._last_id = self._highest_id
-        prepared = self._by_id[self._last_id] = Prepared(self._last_id, source)
+        prepared = self._by_id[self._last_id] = Prepared(source)
         return prepared
+
+    @property
+    def last_id(self) -> int:
+        """That of the statement that was prepared last; 0: there is none."""
+        return self._last_id
+
+    def id_of(self, prepared: Prepared) -> int:
+        """The id of an open statement, 0 if it is none. Looks at them all."""
+        for virtual_id, each in self._by_id.items():
+            if each is prepared:
+                return virtual_id
+        return 0
 
     def forget(self) -> None:
         """A reset: there are none. Their ids stay used up, as on a server, for a client that has not noticed must get 1243."""
@@ -150,11 +164,14 @@ class SessionStatements:
 
     def find(self, virtual_id: int, is_mariadb: bool) -> Prepared | None:
         """The statement with this id."""
-        return self._by_id.get(self._last_id if virtual_id == LAST_PREPARED and is_mariadb else virtual_id)
+        return self._by_id.get(self._meant(virtual_id, is_mariadb))
 
-    def close(self, virtual_id: int) -> None:
+    def close(self, virtual_id: int, is_mariadb: bool) -> None:
         """COM_STMT_CLOSE: the id is free. Backends keep the statement for others, within their limit."""
-        self._by_id.pop(virtual_id, None)
+        self._by_id.pop(self._meant(virtual_id, is_mariadb), None)
+
+    def _meant(self, virtual_id: int, is_mariadb: bool) -> int:
+        return self._last_id if virtual_id == LAST_PREPARED and is_mariadb else virtual_id
 
     def free_number(self, prepared: Prepared) -> int:
         """A number for a statement that needs one of its own on the backend: its own if it has one."""
@@ -165,6 +182,18 @@ class SessionStatements:
         while number in taken:
             number += 1
         return number
+
+    def begins(self, prepared: Prepared) -> None:
+        """It is about to be executed."""
+        self.replaced_types = prepared.types
+        self.replaced_source = prepared.source
+
+    def was_refused(self, prepared: Prepared) -> None:
+        """The server has not taken the types that came with the execution: those of before hold."""
+        prepared.types = self.replaced_types
+        prepared.nulls = b""
+        if self.replaced_source is not None:
+            prepared.source = self.replaced_source
 
     def __len__(self) -> int:
         return len(self._by_id)

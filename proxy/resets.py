@@ -8,7 +8,8 @@ References: MySQL documentation, "COM_RESET_CONNECTION".
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Final
 
 from protocol.commands import reset_connection
 from proxy import idling, tidying
@@ -57,16 +58,32 @@ def was_reset(frontend: Frontend, backend: Backend, is_failed: bool) -> None:
     frontend.settle(frontend.session.verdict())
 
 
+def schema_altered(frontend: Frontend) -> None:
+    """An ALTER DATABASE has run: the session has the schema's new collation if it is its own. Other backends have that of before."""
+    session, backend = frontend.session, frontend.backend
+    schema, text = session.vector.schema, frontend.wire
+    if schema is not None and (schema in text or _ALTERS_OWN.search(text) is not None):
+        session.vector = session.vector.with_schema(schema)
+        if backend is not None:
+            backend.vector = session.vector
+    for endpoint in frontend.shared.endpoints():
+        endpoint.retire_all()
+
+
+_ALTERS_OWN: Final = re.compile(
+    rb"\b(?:database|schema)\s+(?:default|character|charset|collate|encryption|read)\b", re.IGNORECASE
+)
+
+
 def _become_fresh(frontend: Frontend) -> None:
     facts, shared = frontend.shared.facts, frontend.shared
     charsets = facts.charsets_after_reset(frontend.identity.collation)
     frontend.session.was_reset(tuple(charsets.values()), facts.status)
     vector = frontend.session.vector
-    if facts.is_mariadb:
-        frontend.session.vector = vector.without_collation_of_schema()
-    else:
-        capabilities = frontend.identity.key.capabilities
-        frontend.session.vector = ignoring_space(vector, capabilities, facts.sql_mode)
+    vector = vector.without_collation_of_schema()
+    if not facts.is_mariadb:
+        vector = ignoring_space(vector, frontend.identity.key.capabilities, facts.sql_mode)
+    frontend.session.vector = vector
     frontend.forget_statements()
     if frontend.placement is not None:
         frontend.placement.owes_deadlock = False

@@ -100,6 +100,8 @@ BIT_OF: Final[dict[int, int]] = {
 
 _COM_PING: Final = b"\x0e"
 _BEHIND: Final = HIDES_FOUND_ROWS | WANTS_FOUND_ROWS
+# of what is executed by a name: an UPDATE, too, because a parameter that is NULL may rule out all its rows
+_LOOKING_BACK: Final = READS_FOUND_ROWS | CALLS | _BEHIND | UPDATES
 _FOUND_ROWS_BIT: Final = BITS[PinReason.FOUND_ROWS]
 _LEFT_BY_QUERY: Final = (UNKNOWN_FOUND_ROWS, UNKNOWN_ON_MARIADB)
 # What may ask for the diagnostics or counts that an earlier statement of the same text has left as they were.
@@ -465,7 +467,7 @@ class ResidueKeeper(ConditionsKeeper):
             return False
         texts = [text for _, text in statement.prepares]
         texts.extend([self._texts.get(name) for name in statement.executes])
-        return any([text is None or text.flags & (READS_FOUND_ROWS | CALLS | _BEHIND) != 0 for text in texts])
+        return any([text is None or text.flags & _LOOKING_BACK != 0 for text in texts])
 
     def _may_leave_rows(self, statement: Statement) -> bool:
         """MariaDB: whether FOUND_ROWS() after it may be what it was before, which only the backend knows."""

@@ -47,6 +47,7 @@ class Shared:
         "facts",
         "facts_known",
         "frontends",
+        "has_trackers",
         "idle",
         "is_draining",
         "key_pair",
@@ -131,6 +132,8 @@ class Shared:
         self.placing: Placing | None = None
         # sessions by their connection id
         self.frontends: dict[int, Frontend] = {}
+        # some session on MariaDB is told of changes, and must not be told what others have left
+        self.has_trackers: bool = False
         # the clock, as of the last tick
         self.now: float = loop.time()
         # clients by the time at which their wait_timeout may be up

@@ -24,6 +24,7 @@ from proxy.replies import GONE, Failure, lost, not_movable, ok, unknown_command
 from proxy.several import answer_first
 from proxy.shared import FIRST_CONNECTION_ID, STATEMENT_POOLING
 from proxy.statement import (
+    ALTERS_SCHEMA,
     BEGINS,
     CHANGES_ACCOUNT,
     GETS_DIAGNOSTICS,
@@ -377,6 +378,8 @@ def aftermath(frontend: Frontend, is_error: bool) -> None:
         frontend.shared.forget_baseline()
     if flags & REDEFINES:
         frontend.shared.surveys.clear()
+    if flags & ALTERS_SCHEMA:
+        resets.schema_altered(frontend)
     if closes_connection(frontend.session, flags):
         # the server has closed the connection after its OK, so the client's is over, too ("COMMIT .. RELEASE")
         frontend.discard(CloseReason.DIRTY)

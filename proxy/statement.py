@@ -62,6 +62,7 @@ HIDES_FOUND_ROWS: Final = (
 WANTS_FOUND_ROWS: Final = (
     1 << 42
 )  # it may leave FOUND_ROWS() as it was, without a word: the backend has to have the session's. On MariaDB so may HIDES_FOUND_ROWS
+ALTERS_SCHEMA: Final = 1 << 43  # ALTER DATABASE
 
 NOT_PLAIN: Final = (
     SETS
@@ -84,7 +85,7 @@ NOT_PLAIN: Final = (
 _SAYS_WHAT_IS_KEPT: Final = USES_TABLE | USES_NO_TABLE | KEEPS_DIAGNOSTICS
 SPECIAL: Final = READS_ROW_COUNT | READS_FOUND_ROWS | READS_DIAGNOSTICS | BEGINS | SHUTS_DOWN
 ASKS: Final = READS_ROW_COUNT | READS_FOUND_ROWS | READS_DIAGNOSTICS
-AFTERMATH: Final = CHANGES_ACCOUNT | RELEASES | MAY_RELEASE | SETS_GLOBAL | REDEFINES
+AFTERMATH: Final = CHANGES_ACCOUNT | RELEASES | MAY_RELEASE | SETS_GLOBAL | REDEFINES | ALTERS_SCHEMA
 
 UNKNOWN_FOUND_ROWS: Final = -1
 KEPT_FOUND_ROWS: Final = -2
@@ -246,6 +247,32 @@ class Statement:
         self.has_aftermath: bool = bool(flags & AFTERMATH)
         # starts a transaction by its text
         self.begins: bool = bool(flags & BEGINS)
+
+    def with_flags(self, flags: int) -> Statement:
+        """The same with more flags."""
+        return Statement(
+            self.flags | flags,
+            pins=self.pins,
+            pin_names=self.pin_names,
+            lifts=self.lifts,
+            lift_names=self.lift_names,
+            variables=self.variables,
+            defaults=self.defaults,
+            temporary=self.temporary,
+            collation=self.collation,
+            found_rows=self.found_rows,
+            question=self.question,
+            title=self.title,
+            limit=self.limit,
+            kill=self.kill,
+            prepares=self.prepares,
+            executes=self.executes,
+            inner=self.inner,
+            places=self.places,
+            user_variables=self.user_variables,
+            kept=self.kept,
+            text=self.text,
+        )
 
 
 NOTHING: Final = Statement(USES_NO_TABLE)

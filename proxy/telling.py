@@ -37,6 +37,7 @@ def track_of(frontend: Frontend, backend: Backend, track: TrackFilter) -> TrackF
     debt = session.debt
     if debt is None:
         debt = session.debt = SchemaDebt()
+        frontend.shared.has_trackers = True
     debt.schema = session.vector.schema or b""
     leaves_schema = _may_leave_schema(frontend)
     debt.may_grow = leaves_schema or frontend.command == COM_QUERY
@@ -64,8 +65,14 @@ def was_prepared(frontend: Frontend, text: bytes) -> None:
     the backend may be another's by the time that it is told."""
     session = frontend.session
     session.has_stray_schema = True
-    if session.debt is not None and b"." in text:
+    if frontend.shared.has_trackers and b"." in text:
         session.placed |= TELLING
+
+
+def failed(frontend: Frontend) -> None:
+    """What has failed may have chosen another schema inside, and an error tells nothing: it is asked for, too."""
+    if b"." in frontend.wire or frontend.statement.executes or frontend.command == COM_STMT_EXECUTE:
+        frontend.session.placed |= TELLING
 
 
 def _without_stray(frontend: Frontend, track: TrackFilter) -> TrackFilter:

@@ -43,8 +43,8 @@ SPOILT_SCHEMA: Final = b""
 it has to be chosen again."""
 
 _OF_SCHEMA: Final = b"collation_database"
-"""It follows the schema, until a reset on MariaDB: then it is that of the server, until a schema is chosen again. Its value in a vector says
-only that it is so."""
+"""It follows the schema, until a reset: then it is that of the server, until a schema is chosen again, or this one altered. Its value in a
+vector says only that it is so."""
 _OF_SERVER: Final = b"@@GLOBAL.collation_database"
 
 OF_TRANSACTIONS: Final = frozenset(
@@ -146,7 +146,8 @@ def is_restorable(name: bytes, value: bytes) -> bool:
 
 
 class Vector:
-    """How a session differs from a fresh connection. Made by `fresh` and the with_ methods only; equal ones are the same object."""
+    """How a session differs from a fresh connection. Made by `fresh` and the with_ methods only; equal ones are the same object
+    (but for `apart`)."""
 
     __slots__ = ("_successors", "multi_statements", "schema", "variables")
 
@@ -187,7 +188,7 @@ class Vector:
         return self if schema == self.schema else _interned(schema, self.variables, self.multi_statements)
 
     def without_collation_of_schema(self) -> Vector:
-        """The same session after a reset on MariaDB, which leaves it its schema, but forgets the schema's collation."""
+        """The same session after a reset, which leaves it its schema, but forgets the schema's collation."""
         variables = {**self.variables, _OF_SCHEMA: _OF_SERVER}
         return self if self.schema is None else _interned(self.schema, variables, self.multi_statements)
 
@@ -225,6 +226,10 @@ class Vector:
         if found is None:
             found = self._successors[()] = self.with_transactions_of({})
         return found
+
+    def apart(self) -> Vector:
+        """An equal one that is another object: what is known by it is nobody else's."""
+        return Vector(self.schema, self.variables, self.multi_statements)
 
     def with_transactions_of(self, others: dict[bytes, bytes]) -> Vector:
         """The same with the variables of transactions among these variables of another vector."""

@@ -12,6 +12,7 @@ import pytest
 from bench.servers import MariaDB, MySQL, Server
 from tests.integration.fixtures import Connect, MakeFanin
 from tests.integration.running import Fanin, rows, run, value
+from tests.integration.wire import TRACKING, WireClient
 
 WITHOUT_BINLOG = {
     MariaDB: ["--skip-log-bin", "--skip-log-slave-updates"],
@@ -145,3 +146,15 @@ def test_asking_for_the_names_of_user_variables_leaves_nothing_to_be_reported(
         run(client, "SELECT * FROM other.reading")
         run(other, "INSERT INTO app.plain VALUES (1)")
         assert [proxy.pins(each) for each in (client, other)] == [[], []]
+
+
+@pytest.mark.parametrize("leaves", [b"\3SELECT nope FROM other.reading", b"\x16SELECT * FROM other.reading"])
+def test_nobody_is_told_the_schema_that_an_error_or_a_preparation_of_another_could_not_tell(
+    fanin: MakeFanin, server: Server, leaves: bytes
+) -> None:
+    proxy = fresh(fanin, server)
+    with WireClient(proxy.port) as other, WireClient(proxy.port, capabilities=TRACKING) as tracking:
+        tracking.query("SELECT 1")
+        other.command(leaves)
+        told = tracking.ok("INSERT INTO app.plain VALUES (1)")
+        assert told.changes is None or told.changes.schema is None

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from proxy.backend import CLOSED, DYING, IDLE, OPENING, Backend, Inbox, LossListener, Owner
+from protocol.framing import frame
+from proxy.backend import CLOSED, DYING, IDLE, MOST_REPEATS, OPENING, Backend, Inbox, LossListener, Owner
 from proxy.tasks import spawn
 from tests.fakes.loop import StepLoop
 from tests.fakes.transport import MemoryTransport, Peer
-from tests.fakes.wire import AUTOCOMMIT, PING, error, ok, query, rows
+from tests.fakes.wire import AUTOCOMMIT, PING, error, ok, packets, query, rows
 
 SELECT = query("SELECT 1")
 COM_QUERY = 3
@@ -179,6 +180,58 @@ def test_answers_are_kept_on_demand(line: Line) -> None:
     line.comes(wire[20:])
     line.comes(ok())
     assert line.backend.answers == [wire, ok()]
+
+
+SHOW = b"\x03SHOW WARNINGS"
+
+
+def interrupted(rows_before: int) -> bytes:
+    """A result set that ends in 1317 after so many rows."""
+    begun = [frame(payload, number) for number, payload in packets(rows(b"1"))[: 2 + rows_before]]
+    return b"".join(begun) + error(1317, sequence_id=3 + rows_before)
+
+
+@pytest.mark.parametrize(
+    ("question", "rows_before"), [(SHOW, 0), (b"\x03SELECT @a", 1), (b"\x03SELECT FOUND_ROWS()", 0)]
+)
+def test_a_question_of_ours_that_was_interrupted_is_asked_again(
+    question: bytes, rows_before: int, line: Line
+) -> None:
+    line.runs(question, b"\x0e", keeps=True)
+    line.server.got = b""
+    line.comes(interrupted(rows_before))
+    assert (line.server.got, line.owner.notes) == (frame(question), [])
+    line.comes(rows(b"2"))
+    line.comes(ok())
+    assert line.owner.notes == ["ran"]
+    assert line.backend.answers == [rows(b"2"), ok()]
+
+
+@pytest.mark.parametrize(
+    ("command", "answer", "is_mariadb"),
+    [
+        (b"\x03SET @a=1", error(1317), False),
+        (SHOW, error(1205), False),
+        (b"\x03SELECT FOUND_ROWS()", interrupted(1), False),
+        (SHOW, error(1317), True),
+    ],
+)
+def test_what_may_have_changed_something_is_not_run_again(
+    command: bytes, answer: bytes, is_mariadb: bool, line: Line
+) -> None:
+    line.backend.is_mariadb = is_mariadb
+    line.runs(command)
+    line.comes(answer)
+    assert line.owner.notes == ["failed"]
+
+
+def test_a_question_is_not_asked_for_ever(line: Line) -> None:
+    line.runs(SHOW)
+    for _ in range(MOST_REPEATS):
+        line.comes(error(1317))
+        assert line.owner.notes == []
+    line.comes(error(1317))
+    assert line.owner.notes == ["failed"]
 
 
 def test_our_commands_are_read_although_a_client_had_paused(line: Line) -> None:

@@ -731,6 +731,22 @@ def test_a_statement_that_reads_user_variables_stays_where_it_was_prepared(
     assert world.frontend(client).session.pin_reasons() == pins
 
 
+def test_a_text_that_reads_user_variables_is_another_statement_each_time(world: World) -> None:
+    client = client_of(world)
+    server = prepared_by(world, client, "SELECT @n")
+    client.sends(prepare("SELECT @n"))
+    server.gets(prepare("SELECT @n"))
+    server.answers(prepared(42))
+    client.gets(prepared(2))
+    client.sends(execute(1))
+    server.gets(execute(41))
+    server.answers(rows(b"1"))
+    client.sends(close_statement(1))
+    server.gets(close_statement(41))
+    client.sends(execute(2))
+    server.gets(execute(42))
+
+
 @pytest.mark.parametrize("is_mariadb", [True, False])
 def test_one_that_could_not_be_prepared_or_is_mariadbs_does_not(is_mariadb: bool, world: World) -> None:
     if is_mariadb:
@@ -739,3 +755,75 @@ def test_one_that_could_not_be_prepared_or_is_mariadbs_does_not(is_mariadb: bool
     client.sends(prepare("SELECT @n"))
     world.backend().answers(prepared(41) if is_mariadb else error(1054))
     assert world.frontend(client).session.pin_reasons() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "nulls", "is_counted"),
+    [
+        ("UPDATE t SET a=? WHERE id=?", 2, False),
+        ("UPDATE t SET a=? WHERE id=?", 1, True),
+        ("UPDATE t SET a=? WHERE id=?", 0, True),
+        ("UPDATE t SET a=?, b=?", 2, True),
+    ],
+)
+def test_an_update_that_a_null_rules_out_leaves_found_rows_as_they_were(
+    world: World, text: str, nulls: int, is_counted: bool
+) -> None:
+    client, other = client_of(world), client_of(world)
+    client.sends(query("SELECT a FROM t"))
+    world.backend().answers(rows(b"1", b"2"))
+    client.got()
+    other.sends(query("SELECT 1"))
+    world.backend().answers(rows(b"1"))
+    world.backend().got()
+    server = prepared_by(world, client, text, num_params=2)
+    client.sends(execute(1, params=bytes([nulls]) + b"\1" + 2 * STRING))
+    if not is_counted:
+        server.gets(query("SELECT 1 FROM (SELECT 1 UNION ALL SELECT 1) AS t LIMIT 2"))
+        server.answers(rows(b"1", b"1"))
+    server.gets(execute(41, params=bytes([nulls]) + b"\1" + 2 * STRING))
+
+
+CUT_OFF = b"\0\1" + NUMBER + b"\5"
+
+
+def test_types_that_the_server_has_not_taken_are_not_remembered(world: World) -> None:
+    client = client_of(world)
+    server = prepared_by(world, client, num_params=1)
+    number = (5).to_bytes(8, "little")
+    client.sends(execute(1, params=b"\0\1" + NUMBER + number))
+    server.got()
+    server.answers(rows(b"5"))
+    client.got()
+    client.sends(execute(1, params=b"\0\1" + STRING))
+    server.gets(execute(41, params=b"\0\1" + STRING))
+    server.answers(error(1835))
+    client.gets_error(1835)
+    server.gets(PROBE)
+    server.answers(ok())
+    client.sends(execute(1, params=b"\0\0" + number))
+    server.gets(execute(41, params=b"\0\1" + NUMBER + number))
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "known"),
+    [
+        (1835, "Malformed communication packet.", 2),
+        (1210, "Incorrect arguments to mysqld_stmt_execute", 2),
+        (1210, "Incorrect arguments to regexp_like", 0),
+    ],
+)
+def test_an_execution_that_has_not_begun_leaves_older_errors(
+    world: World, code: int, text: str, known: int
+) -> None:
+    client = client_of(world)
+    server = prepared_by(world, client, num_params=1)
+    client.sends(execute(9))
+    client.gets_error(1243)
+    client.sends(execute(1, params=CUT_OFF))
+    server.answers(error(code, text))
+    server.answers(ok(warnings=1))
+    client.gets_error(code)
+    captured = world.frontend(client).session.captured
+    # what has begun has cleared them, and left its own on the backend
+    assert (0 if captured is None else captured.warning_count) == known

@@ -390,8 +390,9 @@ def test_dropped_tables_lift_by_name(text: str, names: list[bytes]) -> None:
     assert set(statement.lifts) == {PinReason.TEMPORARY_TABLE}
 
 
-def test_dropped_schemas_are_noted() -> None:
+def test_dropped_and_altered_schemas_are_noted() -> None:
     assert classify(b"DROP DATABASE IF EXISTS x", 0).flags & flags.DROPS_SCHEMA
+    assert classify(b"ALTER SCHEMA x COLLATE latin1_bin", 0).flags & flags.ALTERS_SCHEMA
     assert classify(b"DROP VIEW v", 0).flags == flags.USES_TABLE | flags.REDEFINES
 
 

@@ -259,7 +259,10 @@ def test_a_refused_capture_closes_the_backend(world: World) -> None:
     client, other = world.client(), world.client()
     server = inserted(world, client)
     other.sends(SELECT)
+    # interrupted, it is tried again
     server.answers(error(1317))
+    assert not server.is_closed
+    server.answers(error(1205))
     assert server.is_closed
     world.backend().gets(SELECT)
     world.backend().answers(ok())
@@ -1089,6 +1092,24 @@ def test_a_session_keeps_its_backend_when_the_server_does_not_tell_the_names(wor
     client.leaves()
     cleaned(world, server)
     server.gets(SELECT)
+
+
+def test_a_session_keeps_its_backend_when_what_has_got_a_name_cannot_be_captured(world: World) -> None:
+    on_mariadb(world)
+    client, other = world.client(), world.client()
+    server = reads_elsewhere(world, client)
+    other.sends(SELECT)
+    server.got()
+    server.answers(wire(result_rows([b"1", b"0", b"0"])))
+    server.got()
+    server.answers(rows(b"61"))
+    variables_read(server)
+    assert state(world, client) == "holding"
+    reading = query("SELECT LAST_INSERT_ID() + @a")
+    client.sends(reading)
+    server.gets(query("SET last_insert_id=0"))
+    server.answers(ok())
+    server.gets(reading)
 
 
 def test_a_session_that_waits_for_a_capture_goes_on_when_it_is_declined(world: World) -> None:

@@ -291,6 +291,19 @@ def test_a_client_that_tracks_is_told_its_schema_when_it_comes_in(world: World, 
         )
 
 
+@pytest.mark.parametrize("is_off", [0, 1])
+def test_a_change_leaves_whether_several_statements_may_be_sent(world: World, is_off: int) -> None:
+    client = world.client(schema=b"shop")
+    set_option = frame(bytes([0x1B, is_off, 0]))
+    client.sends(set_option)
+    server = world.backend()
+    server.answers(ok())
+    client.got()
+    client.sends(change_user(b"app", b"shop"))
+    client.sends(frame(sha2_scramble(b"secret", switched(client).nonce), 2))
+    assert world.frontend(client).session.vector.multi_statements == (not is_off)
+
+
 def test_commands_behind_the_change_are_those_of_the_new_user(world: World) -> None:
     client = world.client()
     client.sends(change_user(b"app"))

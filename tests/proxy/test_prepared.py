@@ -42,7 +42,7 @@ def source_of(
 
 
 def make(num_params: int = 1) -> tuple[Prepared, OnBackend]:
-    return Prepared(1, source_of(num_params=num_params)), OnBackend(41)
+    return Prepared(source_of(num_params=num_params)), OnBackend(41)
 
 
 # The statements of a session
@@ -51,9 +51,11 @@ def make(num_params: int = 1) -> tuple[Prepared, OnBackend]:
 def test_ids_count_up_and_are_not_used_again() -> None:
     statements = SessionStatements()
     first = statements.add(source_of())
-    statements.close(first.virtual_id)
+    assert (statements.last_id, statements.id_of(first)) == (1, 1)
+    statements.close(1, False)
     second = statements.add(source_of())
-    assert (first.virtual_id, second.virtual_id, len(statements)) == (1, 2, 1)
+    assert (statements.last_id, statements.id_of(second), len(statements)) == (2, 2, 1)
+    assert statements.id_of(first) == 0
     assert (statements.find(1, False), statements.find(2, False)) == (None, second)
 
 
@@ -66,7 +68,8 @@ def test_ids_are_not_used_again_after_a_reset() -> None:
         None,
         None,
     )
-    assert statements.add(source_of()).virtual_id == 2
+    statements.add(source_of())
+    assert statements.last_id == 2
 
 
 def test_the_last_one_has_another_id_on_mariadb() -> None:
@@ -75,7 +78,7 @@ def test_the_last_one_has_another_id_on_mariadb() -> None:
     last = statements.add(source_of())
     assert statements.find(LAST_PREPARED, True) is last
     assert statements.find(LAST_PREPARED, False) is None
-    statements.close(last.virtual_id)
+    statements.close(LAST_PREPARED, True)
     assert statements.find(LAST_PREPARED, True) is None
 
 
@@ -85,7 +88,8 @@ def test_after_one_that_failed_there_is_no_last_one() -> None:
     statements.failed()
     assert statements.find(LAST_PREPARED, True) is None
     assert statements.find(1, True) is first
-    assert statements.add(source_of()).virtual_id == 3
+    statements.add(source_of())
+    assert statements.last_id == 3
 
 
 def test_statements_of_one_text_get_numbers_where_they_need_them() -> None:
@@ -104,7 +108,7 @@ def test_statements_of_one_text_get_numbers_where_they_need_them() -> None:
 
 def test_a_statement_can_be_executed_with_another_text() -> None:
     sources = Sources()
-    prepared = Prepared(1, source_of(sources=sources))
+    prepared = Prepared(source_of(sources=sources))
     prepared.becomes(sources, b"SELECT 3", 0, b"")
     assert (prepared.source.text, prepared.own.text) == (b"SELECT 3", b"SELECT ?")
     prepared.becomes(sources, b"SELECT ?", 0, b"")
@@ -113,10 +117,10 @@ def test_a_statement_can_be_executed_with_another_text() -> None:
 
 def test_types_decide_about_the_shape_where_there_are_shapes() -> None:
     sources = Sources()
-    prepared = Prepared(1, source_of(sources=sources))
+    prepared = Prepared(source_of(sources=sources))
     prepared.see_types(NUMBER, b"", sources, has_shapes=False)
     assert (prepared.types, prepared.source.shape) == (NUMBER, b"")
-    prepared = Prepared(1, source_of(sources=sources))
+    prepared = Prepared(source_of(sources=sources))
     prepared.see_types(NUMBER, b"", sources, has_shapes=True)
     numbers = prepared.source
     assert numbers.shape == b"i"
@@ -130,7 +134,7 @@ def test_types_decide_about_the_shape_where_there_are_shapes() -> None:
 
 def test_a_statement_with_long_data_has_a_shape_while_it_needs_one() -> None:
     sources = Sources()
-    prepared = Prepared(1, source_of(sources=sources))
+    prepared = Prepared(source_of(sources=sources))
     prepared.see_types(NUMBER, b"", sources, has_shapes=True)
     numbers = prepared.source
     prepared.rests(sources, has_shapes=True)
@@ -362,7 +366,7 @@ def test_a_text_answer_becomes_a_binary_one() -> None:
 
 def test_a_null_changes_nothing_of_what_a_statement_was_executed_with() -> None:
     sources = Sources()
-    prepared = Prepared(1, source_of(sources=sources))
+    prepared = Prepared(source_of(sources=sources))
     prepared.see_types(NUMBER, b"\1", sources, has_shapes=True)
     assert prepared.source.shape == b""
     # the same types, which were sent before
@@ -376,7 +380,7 @@ def test_a_null_changes_nothing_of_what_a_statement_was_executed_with() -> None:
 
 def test_an_execution_without_any_types_has_no_shape() -> None:
     sources = Sources()
-    prepared = Prepared(1, source_of(sources=sources))
+    prepared = Prepared(source_of(sources=sources))
     prepared.see_types(b"", b"\1", sources, has_shapes=True)
     assert (prepared.types, prepared.source.shape) == (b"", b"")
 
@@ -385,3 +389,16 @@ def test_the_nulls_of_an_execution_are_read_as_far_as_they_go() -> None:
     wire = frame(b"\x17\1\0\0\0\0\1\0\0\0" + b"\x81\1\0")
     assert sent_nulls(wire, 9) == b"\x81\1"
     assert sent_nulls(wire[:15], 9) == b"\x81"
+
+
+def test_what_was_refused_has_the_types_of_before() -> None:
+    sources, statements = Sources(), SessionStatements()
+    prepared = statements.add(source_of(sources=sources))
+    statements.was_refused(prepared)
+    assert prepared.types == b""
+    own = prepared.source
+    statements.begins(prepared)
+    prepared.see_types(b"\x08\0", b"\0", sources, True)
+    assert prepared.source is not own
+    statements.was_refused(prepared)
+    assert (prepared.types, prepared.nulls, prepared.source) == (b"", b"", own)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from protocol.framing import frame
+from tests.fakes.client import FakeClient
 from tests.fakes.scenes import in_transaction
+from tests.fakes.server import ServerEnd
 from tests.fakes.wire import RESET, error, ok, query, rows
 from tests.fakes.world import World
 
@@ -77,6 +81,60 @@ def test_a_command_may_come_while_another_session_is_killed_or_probed(world: Wor
     server.answers(ok())
     client.gets(ok())
     server.gets(frame(b"\x03" + world.setup), SELECT)
+
+
+FORGETS = query("SET SESSION collation_database=@@GLOBAL.collation_database")
+OF_SCHEMA = query("SELECT @@character_set_database")
+
+
+def after_reset(world: World) -> tuple[FakeClient, ServerEnd]:
+    """A client in a schema, whose character set its reset has forgotten, and a backend that has forgotten it, too."""
+    client = world.client(schema=b"shop")
+    client.sends(RESET)
+    client.gets(ok())
+    client.sends(OF_SCHEMA)
+    server = world.backend()
+    server.gets(FORGETS)
+    server.answers(ok())
+    server.gets(OF_SCHEMA)
+    server.answers(rows(b"utf8mb4"))
+    client.got()
+    return client, server
+
+
+def test_a_session_finds_the_servers_character_set_for_its_schemas_after_a_reset(world: World) -> None:
+    client, server = after_reset(world)
+    client.sends(OF_SCHEMA)
+    server.gets(OF_SCHEMA)
+    server.answers(rows(b"utf8mb4"))
+    other = world.client(schema=b"shop")
+    other.sends(OF_SCHEMA)
+    # INIT_DB brings the schema's back
+    server.gets(frame(b"\x02shop"))
+
+
+@pytest.mark.parametrize("name", ["", "shop "])
+def test_an_altered_schema_has_its_character_set_again_and_so_have_all_backends(
+    world: World, name: str
+) -> None:
+    client, server = after_reset(world)
+    client.sends(query(f"ALTER DATABASE {name}CHARACTER SET latin1"))
+    server.answers(ok())
+    client.gets(ok())
+    assert server.is_closed
+    client.sends(OF_SCHEMA)
+    new = world.backend()
+    assert new is not server
+    new.gets(OF_SCHEMA)
+
+
+def test_a_schema_that_is_not_the_sessions_may_be_altered(world: World) -> None:
+    client, server = after_reset(world)
+    client.sends(query("ALTER DATABASE other CHARACTER SET latin1"))
+    server.answers(ok())
+    client.gets(ok())
+    client.sends(OF_SCHEMA)
+    world.backend().gets(FORGETS)
 
 
 def test_a_reset_that_the_server_refuses_is_its_error(world: World) -> None:

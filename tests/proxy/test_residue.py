@@ -538,17 +538,22 @@ def marked_session() -> SessionState:
 
 
 @pytest.mark.parametrize(
-    ("left", "expected"),
-    [([MARKED_ROW], b"Division"), ([], None), ([ERROR], b"Unknown column")],
+    ("left", "count", "expected"),
+    [
+        ([MARKED_ROW], b"1", b"Division"),
+        ([], b"1", b"Division"),
+        ([], b"0", None),
+        ([ERROR], b"1", b"Unknown column"),
+    ],
 )
 def test_what_a_mark_becomes_tells_what_captured_warnings_would_have(
-    left: list[list[bytes]], expected: bytes | None
+    left: list[list[bytes]], count: bytes, expected: bytes | None
 ) -> None:
     session = marked_session()
     session.completed(classify(b"CALL p()", 0), response(ok()))
     assert is_untidy(session, 0)
     assert commands_before_ours(session)[0] == b"\x03SHOW WARNINGS"
-    ours_may_run(session, [wire(rows(*left)), wire(rows([b"1"]))])
+    ours_may_run(session, [wire(rows(*left)), wire(rows([b"1"])), wire(rows([count]))])
     assert not is_untidy(session, 0)
     captured = session.captured
     assert (captured and expected in captured.rows[0]) if expected else captured is None
@@ -1319,6 +1324,12 @@ def test_an_execution_finds_the_counts_that_an_answer_of_ours_has_left(story: St
     story.keeper.native = INSERT_ID
     story.keeper.row_count = 5
     assert restored(story, "EXECUTE p") == [found_rows]
+
+
+def test_an_update_that_is_executed_by_a_name_finds_the_found_rows_of_before(story: Story) -> None:
+    prepares(story, "PREPARE p FROM 'UPDATE t SET a=1 WHERE id=?'")
+    found_three(story)
+    assert THREE in restored(story, "EXECUTE p USING @nothing")
 
 
 def test_prepared_text_that_leaves_found_rows_alone_is_known_to(story: Story) -> None:

@@ -63,3 +63,18 @@ def test_every_flag_has_a_bit_of_its_own() -> None:
     ]
     assert len(set(values)) == len(values)
     assert all(value.bit_count() == 1 for value in values)
+
+
+def test_a_statement_with_more_flags_is_the_same_otherwise() -> None:
+    statement = Statement(
+        IS_SELECT,
+        pins=(PinReason.XA,),
+        pin_names=(b"x",),
+        question=Question.ROW_COUNT,
+        kept=3,
+        text=b"SELECT 1",
+    )
+    more = statement.with_flags(SETS)
+    assert more.flags == IS_SELECT | SETS
+    names = set(Statement.__slots__) - {"flags"}
+    assert {name: getattr(more, name) for name in names} == {name: getattr(statement, name) for name in names}

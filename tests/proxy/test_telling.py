@@ -6,7 +6,7 @@ import pytest
 
 from protocol.constants import Capability
 from protocol.framing import frame
-from protocol.packets import Column, build_ok
+from protocol.packets import Column, build_ok, text_resultset
 from protocol.session_track import SessionChanges
 from proxy.keeping import TELL
 from tests.fakes.client import FakeClient
@@ -16,6 +16,7 @@ from tests.fakes.wire import AUTOCOMMIT, NEW_CLIENT, error, ok, prepare, prepare
 from tests.fakes.world import World
 
 EOF_CLIENT = (NEW_CLIENT | int(Capability.SESSION_TRACK)) & ~int(Capability.DEPRECATE_EOF)
+CONDITION = [Column(b"Level"), Column(b"Code"), Column(b"Message")]
 TIME_ZONE = (b"time_zone", b"+01:00")
 
 
@@ -82,7 +83,7 @@ def test_a_schema_after_an_error_is_not_told_until_an_answer_has_told_anything(
     world: World, changes: SessionChanges | None
 ) -> None:
     client = tracking_client(world)
-    client.sends(query("SELECT * FROM other.v"))
+    client.sends(query("SELECT * FROM v"))
     server = world.backend()
     server.answers(error(1365))
     server.answers(ok())
@@ -94,3 +95,44 @@ def test_a_schema_after_an_error_is_not_told_until_an_answer_has_told_anything(
     server.gets(query("SET @a=1"))
     server.answers(ok(changes=SessionChanges(schema=b"test", state_changed=True)))
     client.gets(ok() if changes is None else ok(changes=SessionChanges(schema=b"test")))
+
+
+@pytest.mark.parametrize(("schema", "told"), [(b"test", b"test"), (None, None)])
+def test_what_is_due_after_an_error_is_asked_for(
+    world: World, schema: bytes | None, told: bytes | None
+) -> None:
+    client = tracking_client(world)
+    client.sends(query("INSERT INTO other.v VALUES (1)"))
+    server = world.backend()
+    server.answers(error(1146))
+    server.answers(ok())
+    server.got()
+    kept: list[list[bytes | None]] = [[b"Error", b"1146", b"no"]]
+    server.answers(text_resultset(CONDITION, kept, status=AUTOCOMMIT, deprecate_eof=True))
+    server.gets(frame(TELL))
+    server.answers(ok(changes=SessionChanges([(b"sql_warnings", b"OFF")], schema)))
+    client.got()
+    sets_time_zone(world, client)
+    client.gets(ok(changes=SessionChanges([TIME_ZONE], told)))
+
+
+def test_nothing_is_asked_after_an_error_that_names_no_other_schema(world: World) -> None:
+    client = tracking_client(world)
+    client.sends(query("INSERT INTO v VALUES (1)"))
+    server = world.backend()
+    server.answers(error(1146))
+    server.answers(ok())
+    assert TELL not in server.got()
+
+
+@pytest.mark.parametrize("has_tracker", [False, True])
+def test_others_leave_nothing_to_be_told_once_somebody_tracks(world: World, has_tracker: bool) -> None:
+    tracking = tracking_client(world)
+    client = world.client(schema=b"test")
+    (tracking if has_tracker else client).sends(query("SELECT 1"))
+    server = world.backend()
+    server.answers(ok())
+    client.sends(prepare("CALL other.p()"))
+    server.got()
+    server.answers(prepared(1))
+    assert (TELL in server.got()) == has_tracker

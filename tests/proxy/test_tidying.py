@@ -139,7 +139,7 @@ def test_an_insert_id_is_left_where_it_is(world: World) -> None:
 def test_a_refused_capture_ends_the_backend(world: World) -> None:
     client, server = with_found_rows(world)
     client.sends(query("SELECT @@wait_timeout"))
-    server.answers(error(1317))
+    server.answers(error(1205))
     client.gets_error(1105, "could not be read")
     assert (server.is_closed, client.is_closed) == (True, False)
 

@@ -358,3 +358,10 @@ def test_vectors_that_differ_in_one_variable_only() -> None:
     assert not differ_only_in(one, one.with_variables([(b"sql_mode", b"ANSI")]), b"autocommit")
     assert not differ_only_in(one, one.with_variables([(b"time_zone", b"UTC")]), b"autocommit")
     assert not differ_only_in(one, one.with_schema(b"other"), b"autocommit")
+
+
+def test_a_vector_apart_is_an_equal_one() -> None:
+    known = Vector.fresh(b"shop", {})
+    apart = known.apart()
+    assert apart is not known
+    assert restore_commands(known, apart) == restore_commands(apart, known) == []
