@@ -34,7 +34,6 @@ from proxy.binary import AGAIN, COM_STMT_SEND_LONG_DATA, EXECUTING, HELD_BACK, S
 from proxy.blame import BEGINS_SESSION, DECLINABLE, note_residue
 from proxy.classify import NOTHING, Statement
 from proxy.conditions import probe_command
-from proxy.endpoint import COM_QUERY as COM_QUERY_BYTE
 from proxy.endpoint import IN_TRANSACTION
 from proxy.identity import Identity
 from proxy.kept import NOTHING_KEPT
@@ -582,7 +581,7 @@ class Frontend(Lessee):
 
     def run_text(self, text: bytes) -> None:
         """Run a statement in the client's name, in place of what it sent."""
-        self._start(frame(COM_QUERY_BYTE + text))
+        self._start(frame(b"\x03" + text))
 
     def go_on(self, rest: bytes) -> None:
         """Take bytes that were read before they were due."""
