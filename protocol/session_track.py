@@ -363,21 +363,21 @@ class SchemaDebt(Debt):
 
 class TransactionDebt(Debt):
     """What MySQL tells of transactions a client that tracks anything, but session_track_transaction_info is OFF: that one has begun by a
-    statement, and that this one has ended; or, when another takes its place, that something has changed. (MySQL 9.7, tried; the manual has
-    nothing of it.)"""
+    statement, and that this one has ended; or, when another just like it takes its place, that something has changed. (MySQL 9.7, tried; the
+    manual has nothing of it.)"""
 
-    __slots__ = ("is_begun", "is_unseen")
+    __slots__ = ("is_unseen", "state")
 
     def __init__(self) -> None:
         super().__init__()
-        # the client was told of one that has begun, and not yet of its end
-        self.is_begun: bool = False
-        # the server does not tell us its end: what it tracks was changed since
+        # what the client was told last
+        self.state: bytes = _NO_STATE
+        # the server does not tell us the end: what it tracks was changed since
         self.is_unseen: bool = False
 
     def begin(self, is_in_transaction: bool, track: TrackFilter) -> None:
         """A command begins. An error may have ended the transaction, which the next OK tells."""
-        if self.is_begun:
+        if self.state != _NO_STATE:
             self.is_unseen = self.is_unseen or track is EVERYTHING
             self.is_late = self.is_unseen or not is_in_transaction
 
@@ -388,18 +388,19 @@ class TransactionDebt(Debt):
             return passing, is_told
         said = b"".join([text for kind, text in split_changes(block) if kind == _TRANSACTION_CHARACTERISTICS])
         if _BEGINS.search(said) is not None:
-            self.is_late = self.is_unseen = False
-            if self.is_begun:
-                return passing, True
-            state = _SNAPSHOT_STATE if _SNAPSHOT in block else _BEGUN_STATE
-        elif self.is_begun and (said == _NO_CHARACTERISTICS or not status & _IN_TRANS):
+            state = _SNAPSHOT_STATE if _SNAPSHOT in said else _BEGUN_STATE
+        elif said == _NO_CHARACTERISTICS or not status & _IN_TRANS:
             # CREATE TEMPORARY TABLE ends it by what it says, and leaves the bit
-            self.is_late = self.is_unseen = False
             state = _NO_STATE
+            if self.state == state:
+                return passing, is_told
         else:
             return passing, is_told
-        self.is_begun = state is not _NO_STATE
-        return passing + _entry(_TRANSACTION_STATE, lenenc_bytes(state)), True
+        self.is_late = self.is_unseen = False
+        if state != self.state:
+            self.state = state
+            passing += _entry(_TRANSACTION_STATE, lenenc_bytes(state))
+        return passing, True
 
 
 def _has_schema(entries: list[tuple[int, bytes]]) -> bool:

@@ -306,6 +306,8 @@ def begun() -> TransactionDebt:
 def test_a_transaction_is_told_from_its_beginning_to_its_end() -> None:
     debt = begun()
     assert told_of(debt, b"START TRANSACTION;", 3) == b""
+    assert told_of(debt, b"START TRANSACTION WITH CONSISTENT SNAPSHOT;", 3) == b"T_R_____"
+    assert told_of(debt, b"START TRANSACTION;", 3) == b"T_______"
     assert told_of(debt, b"", 2) == b"________"
     assert told_of(debt, b"SET TRANSACTION READ ONLY;", 2) is None
     assert told_of(debt, b"", 2) is None
