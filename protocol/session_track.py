@@ -24,7 +24,6 @@ _SCHEMA_AND_STATE: Final = frozenset([1, 2])
 
 _ANY_VARIABLE: Final = b"*"
 
-_NO_CHARACTERISTICS: Final = b"\0"
 _IN_TRANS: Final = 1
 _BEGINS: Final = re.compile(rb"START TRANSACTION|XA START")
 _SNAPSHOT: Final = b"WITH CONSISTENT SNAPSHOT"
@@ -386,10 +385,13 @@ class TransactionDebt(Debt):
     ) -> tuple[bytes, bool]:
         if track.transaction or not track.is_any():
             return passing, is_told
-        said = b"".join([text for kind, text in split_changes(block) if kind == _TRANSACTION_CHARACTERISTICS])
+        entries = split_changes(block)
+        said = b"".join([text for kind, text in entries if kind == _TRANSACTION_CHARACTERISTICS])
         if _BEGINS.search(said) is not None:
             state = _SNAPSHOT_STATE if _SNAPSHOT in said else _BEGUN_STATE
-        elif said == _NO_CHARACTERISTICS or not status & _IN_TRANS:
+        elif not status & _IN_TRANS or any(
+            [kind == _TRANSACTION_STATE and text[1:2] != b"T" for kind, text in entries]
+        ):
             # CREATE TEMPORARY TABLE ends it by what it says, and leaves the bit
             state = _NO_STATE
             if self.state == state:
