@@ -8,7 +8,7 @@ from mypy_extensions import i64
 
 from protocol.errors import RemoteProtocolError
 from protocol.packets import OkPacket, parse_eof, parse_err, parse_ok
-from protocol.session_track import SchemaDebt, SessionChanges, parse_changes
+from protocol.session_track import Debt, SessionChanges, parse_changes
 
 _STATE_CHANGED: Final = 0x4000
 # Code of the progress reports that MariaDB sends in the shape of an ERR to clients that negotiated them.
@@ -77,7 +77,7 @@ class Outcome:
         # COM_STMT_EXECUTE or COM_STMT_FETCH: a cursor is open and has more to fetch.
         self.cursor_open: bool = False
         # Not of the response: what the client that gets it has yet to be told. Looked at only where that tracks.
-        self.debt: SchemaDebt | None = None
+        self.debt: Debt | None = None
 
     def _clear(self, status: int) -> None:
         """A new response begins."""

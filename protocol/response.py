@@ -522,7 +522,7 @@ class ResponseTracker(Outcome):
         block = b""
         is_told = False
         if ok.block is not None and self._client_track is not None:
-            block, is_told = translated_changes(ok.block, self._client_track, self.debt)
+            block, is_told = translated_changes(ok.block, ok.status, self._client_track, self.debt)
             if block == ok.block and (block or self._client_track is EVERYTHING):
                 return
         ok.block = block

@@ -8,6 +8,7 @@ so every client gets its own choice out of that, which is a TrackFilter.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from protocol.wire import lenenc_bytes, read_lenenc_bytes, read_uint8
@@ -22,6 +23,13 @@ _TRANSACTION_STATE: Final = 5
 _SCHEMA_AND_STATE: Final = frozenset([1, 2])
 
 _ANY_VARIABLE: Final = b"*"
+
+_IN_TRANS: Final = 1
+_BEGINS: Final = re.compile(rb"START TRANSACTION|XA START")
+_SNAPSHOT: Final = b"WITH CONSISTENT SNAPSHOT"
+_BEGUN_STATE: Final = b"T_______"
+_SNAPSHOT_STATE: Final = b"T_R_____"
+_NO_STATE: Final = b"________"
 
 
 class SessionChanges:
@@ -238,6 +246,10 @@ class TrackFilter:
             schema_with_state=with_state,
         )
 
+    def is_any(self) -> bool:
+        """Whether the client tracks anything."""
+        return bool(self.variables) or self.schema or self.state_change or self.transaction or self.gtids
+
     def passes(self, kind: int, content: bytes) -> bool:
         """Whether the client is to be sent this entry of a session-track block."""
         if kind == _SYSTEM_VARIABLES:
@@ -283,19 +295,39 @@ DEFAULT_TRACK_FILTER: Final = TrackFilter(
 )
 
 
-class SchemaDebt:
+class Debt:
+    """What a client has yet to be told."""
+
+    __slots__ = ("is_late",)
+
+    def __init__(self) -> None:
+        # the answer under way has something of it to tell, whatever else it tells
+        self.is_late: bool = False
+
+    def note(self, block: bytes, track: TrackFilter | None) -> None:
+        """A client that tracks as this says was told nothing of the block."""
+
+    def told(
+        self, block: bytes, status: int, passing: bytes, is_told: bool, track: TrackFilter
+    ) -> tuple[bytes, bool]:
+        """What it is told with an OK of this block and these status flags, of which that passes, and whether the OK says that the session
+        has changed."""
+        raise NotImplementedError
+
+
+class SchemaDebt(Debt):
     """The schema that MariaDB has yet to tell a client, unchanged: what has chosen another inside, and back (a view, trigger or function of
     another schema), and could not say so, because its answer ended in an EOF, is told with the next thing that is told."""
 
-    __slots__ = ("is_doubtful", "is_due", "is_late", "is_single", "may_grow", "schema")
+    __slots__ = ("is_doubtful", "is_due", "is_single", "may_grow", "schema")
 
     def __init__(self) -> None:
+        super().__init__()
         self.is_due: bool = False
         # the server may have a schema to tell that the client would not be told: we have prepared a statement for it again
         self.is_doubtful: bool = False
-        # of the command under way: whether it is one statement, which tells it with its own next OK, and has something to tell so
+        # of the command under way: whether it is one statement, which tells it with its own next OK
         self.is_single: bool = False
-        self.is_late: bool = False
         # whether it may have done that, and the schema that it finds
         self.may_grow: bool = False
         self.schema: bytes = b""
@@ -306,6 +338,14 @@ class SchemaDebt:
             self.is_due = self.is_due or not self.is_doubtful
             self.is_doubtful = False
             self.is_late = self.is_due and self.is_single
+
+    def told(
+        self, block: bytes, status: int, passing: bytes, is_told: bool, track: TrackFilter
+    ) -> tuple[bytes, bool]:
+        if is_told or self.is_late:
+            return self.pay(passing), True
+        self.note(block, track)
+        return b"", False
 
     def pay(self, told: bytes) -> bytes:
         """The client is told this block: with the schema, if that is due."""
@@ -318,6 +358,51 @@ class SchemaDebt:
         variables = [_entry(kind, content) for kind, content in entries if kind < _SCHEMA]
         others = [_entry(kind, content) for kind, content in entries if kind > _SCHEMA]
         return b"".join([*variables, _entry(_SCHEMA, lenenc_bytes(self.schema)), *others])
+
+
+class TransactionDebt(Debt):
+    """What MySQL tells of transactions a client that tracks anything, but session_track_transaction_info is OFF: that one has begun by a
+    statement, and that this one has ended; or, when another just like it takes its place, that something has changed. (MySQL 9.7, tried; the
+    manual has nothing of it.)"""
+
+    __slots__ = ("is_unseen", "state")
+
+    def __init__(self) -> None:
+        super().__init__()
+        # what the client was told last
+        self.state: bytes = _NO_STATE
+        # the server does not tell us the end: what it tracks was changed since
+        self.is_unseen: bool = False
+
+    def begin(self, is_in_transaction: bool, track: TrackFilter) -> None:
+        """A command begins. An error may have ended the transaction, which the next OK tells."""
+        if self.state != _NO_STATE:
+            self.is_unseen = self.is_unseen or track is EVERYTHING
+            self.is_late = self.is_unseen or not is_in_transaction
+
+    def told(
+        self, block: bytes, status: int, passing: bytes, is_told: bool, track: TrackFilter
+    ) -> tuple[bytes, bool]:
+        if track.transaction or not track.is_any():
+            return passing, is_told
+        entries = split_changes(block)
+        said = b"".join([text for kind, text in entries if kind == _TRANSACTION_CHARACTERISTICS])
+        if _BEGINS.search(said) is not None:
+            state = _SNAPSHOT_STATE if _SNAPSHOT in said else _BEGUN_STATE
+        elif not status & _IN_TRANS or any(
+            [kind == _TRANSACTION_STATE and text[1:2] != b"T" for kind, text in entries]
+        ):
+            # CREATE TEMPORARY TABLE ends it by what it says, and leaves the bit
+            state = _NO_STATE
+            if self.state == state:
+                return passing, is_told
+        else:
+            return passing, is_told
+        self.is_late = self.is_unseen = False
+        if state != self.state:
+            self.state = state
+            passing += _entry(_TRANSACTION_STATE, lenenc_bytes(state))
+        return passing, True
 
 
 def _has_schema(entries: list[tuple[int, bytes]]) -> bool:
@@ -344,13 +429,10 @@ def filter_changes(block: bytes, track: TrackFilter) -> bytes:
     return b"".join([bytes([kind]) + lenenc_bytes(content) for kind, content in passing])
 
 
-def translated_changes(block: bytes, track: TrackFilter, debt: SchemaDebt | None) -> tuple[bytes, bool]:
-    """What the client is told of an OK with this block, and whether its OK says that the session has changed."""
+def translated_changes(
+    block: bytes, status: int, track: TrackFilter, debt: Debt | None
+) -> tuple[bytes, bool]:
+    """What the client is told of an OK with this block and these status flags, and whether its OK says that the session has changed."""
     passing = filter_changes(block, track)
     is_told = bool(passing) or track.tells(block)
-    if debt is None:
-        return passing, is_told
-    if is_told or debt.is_late:
-        return debt.pay(passing), True
-    debt.note(block, track)
-    return b"", False
+    return (passing, is_told) if debt is None else debt.told(block, status, passing, is_told, track)

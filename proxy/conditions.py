@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Final
 
 from protocol.response import ResponseTracker
-from protocol.session_track import SchemaDebt
+from protocol.session_track import SchemaDebt, TransactionDebt
 from proxy import diagnostics
 from proxy.answers import warned_ok
 from proxy.diagnostics import Captured
@@ -78,6 +78,7 @@ class ConditionsKeeper(VariablesKeeper):
         "residue",
         "row_count",
         "status",
+        "transactions",
         "vector",
     )
 
@@ -108,6 +109,8 @@ class ConditionsKeeper(VariablesKeeper):
         self.has_stray_schema: bool = False
         # or with the next thing that the client is told; made for clients that track, at their first command
         self.debt: SchemaDebt | None = None
+        # the same on MySQL
+        self.transactions: TransactionDebt | None = None
 
     # What was answered
 

@@ -350,7 +350,7 @@ class Frontend(Lessee):
         session, track = self.session, self.track
         if session.placed:
             wire, track = tidying.rewritten(self, wire), tidying.track_of(self)
-        if track is not None and session.is_mariadb:
+        if track is not None:
             track = telling.track_of(self, backend, track)
         if wire[3]:  # the client has got the beginning of the answer (`several`)
             wire = frame(payload_of(wire))

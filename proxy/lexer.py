@@ -28,6 +28,9 @@ ANSI_QUOTES: Final = 1
 NO_BACKSLASH_ESCAPES: Final = 2
 ODD_BYTES: Final = 4  # the client's character set has characters whose second byte looks like something else
 
+SANDBOX: Final = b"!999999\\"
+"""What a comment begins with that dumps of MariaDB have for their client: no server is of that version."""
+
 # Codes of marks.
 USER_VARIABLE: Final = 1  # @x
 SYSTEM_VARIABLE: Final = 2  # @@x, @@session.x
@@ -337,7 +340,11 @@ def survey(text: bytes, lexing: int) -> Survey:
                 close: i64 = text.find(b"*/", pos)
                 if close < 0:
                     found.is_broken = True
-                if pos < size and text[pos] == 33:
+                if (
+                    pos < size
+                    and text[pos] == 33
+                    and (not text.startswith(SANDBOX, pos) or b"/*" in text[pos : max(close, pos)])
+                ):
                     found.is_conditional = True
                     if conditional_end >= 0:
                         found.is_ambiguous = True
@@ -443,7 +450,9 @@ class Token:
         self.word = text.lower() if kind == WORD else b""  # lower case, when it is an unquoted word
 
 
-_SKIP: Final = rb"""[\x00-\x20]+ | \#[^\n]* | --(?=[\x00-\x20\x7f]|\Z)[^\n]* | /\*(?!M?!)(?s:.*?)\*/"""
+_SKIP: Final = (
+    rb"""[\x00-\x20]+ | \#[^\n]* | --(?=[\x00-\x20\x7f]|\Z)[^\n]* | /\*(?!M?!(?!999999\\))(?s:.*?)\*/"""
+)
 _BACKTICKS: Final = rb"`(?:[^`]++|``)*+`"
 _ESCAPED: Final = rb"'(?:[^'\\]++|''|\\(?s:.))*+'"
 _ESCAPED_DOUBLE: Final = rb'"(?:[^"\\]++|""|\\(?s:.))*+"'

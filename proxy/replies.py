@@ -150,6 +150,15 @@ def lost(cause: str, was_held: bool) -> Failure:
     )
 
 
+def lost_before(what: str) -> Failure:
+    """2013 for a statement that was not sent to any server: the connection that had what it needs has ended."""
+    return Failure(
+        ErrorCode.CR_SERVER_LOST,
+        f"Lost connection to server before query ({PREFIX}{what}). The statement was not executed",
+        "HY000",
+    )
+
+
 def not_movable(why: str) -> Failure:
     """1105: the session's state cannot be had on the server connection that it would need."""
     return Failure(

@@ -527,7 +527,7 @@ class SessionState(ResidueKeeper):
         self._texts.clear()
         self._is_locked = False
         self.insert_id = self.row_count = 0
-        self.captured = self.debt = None
+        self.captured = self.debt = self.transactions = None
         self._own_count = 0
         self.variables = None
         self.moved()

@@ -20,7 +20,7 @@ from proxy.conditions import FOUND_ROWS, INSERT_ID, ROW_COUNT, probe_command
 from proxy.executed import asks, with_text
 from proxy.keeping import reads_kept
 from proxy.reasons import CloseReason
-from proxy.replies import GONE, Failure, lost, not_movable, ok, unknown_command
+from proxy.replies import GONE, Failure, lost_before, not_movable, ok, unknown_command
 from proxy.several import answer_first
 from proxy.shared import FIRST_CONNECTION_ID, STATEMENT_POOLING
 from proxy.statement import (
@@ -100,9 +100,7 @@ def refuse_lost(frontend: Frontend, statement: Statement) -> bool:
     client meets the loss as it would without a proxy."""
     if not frontend.session.reads_lost(statement):
         return False
-    frontend.send_failure(
-        lost("the connection that knew what this statement asks for has ended", was_held=False)
-    )
+    frontend.send_failure(lost_before("the connection that knew what this statement asks for has ended"))
     frontend.close(CloseReason.BACKEND_LOST)
     return True
 

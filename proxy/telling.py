@@ -1,8 +1,9 @@
-"""What MariaDB tells late: functions on a `Frontend`.
+"""What servers tell late, or unasked (protocol.session_track.Debt): functions on a `Frontend`.
 
-A statement that chooses another schema inside, and back (a trigger, view or function of another schema), leaves the schema to be told,
-unchanged, with the next OK that tells anything (protocol.session_track.SchemaDebt). A backend tells more than a client has asked for, and to
-whoever has it by then: so what is due is known here, by what the backend said, and after a COM_STMT_PREPARE by what it says then (`TELL`).
+On MariaDB a statement that chooses another schema inside, and back (a trigger, view or function of another schema), leaves the schema to be
+told, unchanged, with the next OK that tells anything (`SchemaDebt`). A backend tells more than a client has asked for, and to
+whoever has it by then: so what is due is known here, by what the backend said, and after a COM_STMT_PREPARE or an error by what it says then (`TELL`). MySQL tells
+of transactions (`TransactionDebt`).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from protocol.session_track import EVERYTHING, SchemaDebt, TrackFilter
+from protocol.session_track import EVERYTHING, SchemaDebt, TrackFilter, TransactionDebt
 from proxy.backend import Backend
 from proxy.kept import TELLING
 from proxy.statement import CALLS, DROPS_SCHEMA, IS_SELECT, MAY_CALL, MAY_CALL_ON_MARIADB, MULTI, USES
@@ -27,6 +28,7 @@ _TELLS_NO_SCHEMA: Final = re.compile(
 # Nor do these change anything else in the session, but for a temporary table.
 _QUERIES: Final = re.compile(rb"\s*(?:select|do|create\b.*?\bselect)\b", re.IGNORECASE | re.DOTALL)
 COM_QUERY: Final = 0x03
+IN_TRANS: Final = 1
 COM_STMT_EXECUTE: Final = 0x17
 _MAY_CHANGE_SCHEMA: Final = USES | DROPS_SCHEMA | CALLS | MAY_CALL | MAY_CALL_ON_MARIADB | MULTI
 
@@ -34,6 +36,13 @@ _MAY_CHANGE_SCHEMA: Final = USES | DROPS_SCHEMA | CALLS | MAY_CALL | MAY_CALL_ON
 def track_of(frontend: Frontend, backend: Backend, track: TrackFilter) -> TrackFilter:
     """The filter for this command, where the server may tell a schema late. What the client has not been told is noted by the tracker."""
     session = frontend.session
+    if not session.is_mariadb:
+        transactions = session.transactions
+        if transactions is None:
+            transactions = session.transactions = TransactionDebt()
+        transactions.begin(session.status & IN_TRANS != 0, track)
+        backend.tracker.debt = transactions
+        return track
     debt = session.debt
     if debt is None:
         debt = session.debt = SchemaDebt()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from protocol.constants import Capability, ServerStatus, TrackerType
+from protocol.constants import Capability
 from protocol.errors import ProtocolError
 from protocol.packets import build_ok, parse_err, parse_ok
 from protocol.session_track import split_changes
@@ -29,7 +29,7 @@ def comparable(payload: bytes, capabilities: int) -> bytes:
     """A payload without what differs for reasons that are the servers' own.
 
     MariaDB sets the status bit SESSION_STATE_CHANGED for clients that do not track, too. The order of reported variables depends on
-    how many are reported. MySQL tells of explicit transactions although session_track_transaction_info is OFF.
+    how many are reported.
     """
     if not capabilities & Capability.SESSION_TRACK:
         is_eof = payload[:1] == b"\xfe" and len(payload) == 5
@@ -43,12 +43,11 @@ def comparable(payload: bytes, capabilities: int) -> bytes:
         return payload
     if ok.block is None:
         return payload
-    told = sorted(entry for entry in entries if entry[0] != TrackerType.TRANSACTION_STATE)
-    status = ok.status if told else ok.status & ~ServerStatus.SESSION_STATE_CHANGED
+    told = sorted(entries)
     plain = build_ok(
         affected_rows=ok.affected_rows,
         insert_id=ok.insert_id,
-        status=status,
+        status=ok.status,
         warnings=ok.warnings,
         message=ok.message,
         header=ok.header,

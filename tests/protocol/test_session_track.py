@@ -6,9 +6,11 @@ from protocol.constants import TrackerType
 from protocol.errors import RemoteProtocolError
 from protocol.session_track import (
     DEFAULT_TRACK_FILTER,
+    EVERYTHING,
     SchemaDebt,
     SessionChanges,
     TrackFilter,
+    TransactionDebt,
     build_changes,
     filter_changes,
     is_for_next,
@@ -196,8 +198,8 @@ def test_a_schema_that_could_not_be_told_is_told_with_the_next_thing() -> None:
     debt.note(block, DEFAULT_TRACK_FILTER)
     block = build_changes(SessionChanges([TIME_ZONE], state_changed=True))
     told = build_changes(SessionChanges([TIME_ZONE], b"shop"))
-    assert translated_changes(block, DEFAULT_TRACK_FILTER, debt) == (told, True)
-    assert translated_changes(block, DEFAULT_TRACK_FILTER, debt) == (
+    assert translated_changes(block, 2, DEFAULT_TRACK_FILTER, debt) == (told, True)
+    assert translated_changes(block, 2, DEFAULT_TRACK_FILTER, debt) == (
         build_changes(SessionChanges([TIME_ZONE])),
         True,
     )
@@ -207,20 +209,20 @@ def test_it_stands_where_the_server_would_have_put_it() -> None:
     block = build_changes(SessionChanges([TIME_ZONE], transaction_state=b"T_______"))
     track = only(b"time_zone", transaction=True)
     told = build_changes(SessionChanges([TIME_ZONE], b"", transaction_state=b"T_______"))
-    assert translated_changes(block, track, owed(b"")) == (told, True)
+    assert translated_changes(block, 2, track, owed(b"")) == (told, True)
 
 
 def test_it_is_told_once() -> None:
     debt = owed()
     block = build_changes(SessionChanges(schema=b"other"))
-    assert translated_changes(block, DEFAULT_TRACK_FILTER, debt) == (block, True)
+    assert translated_changes(block, 2, DEFAULT_TRACK_FILTER, debt) == (block, True)
     assert not debt.is_due
 
 
 def test_it_waits_until_something_is_told() -> None:
     debt = owed()
     block = build_changes(SessionChanges([(b"sql_mode", b"")]))
-    assert translated_changes(block, DEFAULT_TRACK_FILTER, debt) == (b"", False)
+    assert translated_changes(block, 2, DEFAULT_TRACK_FILTER, debt) == (b"", False)
     assert debt.is_due
 
 
@@ -257,15 +259,15 @@ def test_a_schema_that_came_along_with_what_is_not_told_is_owed() -> None:
     debt = owed()
     debt.is_due = False
     block = build_changes(SessionChanges(schema=b"shop", state_changed=True))
-    assert translated_changes(block, DEFAULT_TRACK_FILTER.without_lone_schema(), debt) == (b"", False)
+    assert translated_changes(block, 2, DEFAULT_TRACK_FILTER.without_lone_schema(), debt) == (b"", False)
     assert debt.is_due
 
 
 def test_nothing_is_owed_to_clients_of_other_servers() -> None:
     block = build_changes(SessionChanges([TIME_ZONE], state_changed=True))
     told = build_changes(SessionChanges([TIME_ZONE]))
-    assert translated_changes(block, DEFAULT_TRACK_FILTER, None) == (told, True)
-    assert translated_changes(b"", DEFAULT_TRACK_FILTER, None) == (b"", False)
+    assert translated_changes(block, 2, DEFAULT_TRACK_FILTER, None) == (told, True)
+    assert translated_changes(b"", 2, DEFAULT_TRACK_FILTER, None) == (b"", False)
 
 
 @pytest.mark.parametrize(
@@ -280,3 +282,62 @@ def test_nothing_is_owed_to_clients_of_other_servers() -> None:
 )
 def test_characteristics_are_of_this_transaction_or_the_next(characteristics: bytes, is_next: bool) -> None:
     assert is_for_next(characteristics) == is_next
+
+
+# What MySQL tells of transactions although nobody has asked for it
+
+
+def told_of(
+    debt: TransactionDebt, text: bytes | None, status: int, track: TrackFilter = DEFAULT_TRACK_FILTER
+) -> bytes | None:
+    """The state that a client is told with an OK that has these characteristics; b"" when only that something has changed."""
+    block = b"" if text is None else build_changes(SessionChanges(transaction_characteristics=text))
+    told, is_told = translated_changes(block, status, track, debt)
+    return parse_changes(told).transaction_state or b"" if is_told else None
+
+
+def begun() -> TransactionDebt:
+    """A client was told of a transaction."""
+    debt = TransactionDebt()
+    assert told_of(debt, b"START TRANSACTION READ ONLY;", 3) == b"T_______"
+    return debt
+
+
+def test_a_transaction_is_told_from_its_beginning_to_its_end() -> None:
+    debt = begun()
+    assert told_of(debt, b"START TRANSACTION;", 3) == b""
+    assert told_of(debt, b"START TRANSACTION WITH CONSISTENT SNAPSHOT;", 3) == b"T_R_____"
+    assert told_of(debt, b"START TRANSACTION;", 3) == b"T_______"
+    assert told_of(debt, b"", 2) == b"________"
+    assert told_of(debt, b"SET TRANSACTION READ ONLY;", 2) is None
+    assert told_of(debt, b"", 2) is None
+    assert told_of(debt, b"START TRANSACTION WITH CONSISTENT SNAPSHOT;", 3) == b"T_R_____"
+    # CREATE TEMPORARY TABLE
+    block = build_changes(SessionChanges(transaction_state=b"________"))
+    told, _ = translated_changes(block, 3, DEFAULT_TRACK_FILTER, debt)
+    assert parse_changes(told).transaction_state == b"________"
+
+
+def test_the_next_ok_tells_of_an_end_that_an_error_could_not_tell() -> None:
+    debt = begun()
+    debt.begin(False, DEFAULT_TRACK_FILTER)
+    assert debt.is_late
+    assert told_of(debt, None, 2) == b"________"
+    debt.begin(False, DEFAULT_TRACK_FILTER)
+    assert not debt.is_late
+
+
+def test_the_end_is_seen_when_the_server_has_stopped_to_track_it() -> None:
+    debt = begun()
+    debt.begin(True, EVERYTHING)
+    debt.begin(True, DEFAULT_TRACK_FILTER)
+    assert debt.is_late
+    assert told_of(debt, None, 3) is None
+    assert told_of(debt, None, 2) == b"________"
+
+
+def test_a_client_that_tracks_nothing_or_transactions_is_told_what_it_asks_for() -> None:
+    nothing = TrackFilter(frozenset(), schema=False, state_change=False, transaction=False, gtids=False)
+    assert told_of(TransactionDebt(), b"START TRANSACTION;", 3, nothing) is None
+    block = build_changes(SessionChanges(transaction_state=b"T___W___"))
+    assert translated_changes(block, 3, EVERYTHING, TransactionDebt()) == (block, True)

@@ -6,7 +6,7 @@ from protocol.framing import frame
 from protocol.packets import build_ok
 from proxy import statement as flags
 from proxy.classify import NOTHING, StatementCache, classify
-from proxy.found_rows import MOST_FOUND_ROWS, found_rows_command, matched_rows
+from proxy.found_rows import MOST_FOUND_ROWS, found_rows_command, has_null_condition, matched_rows
 from proxy.kept import LIMITS, TRACKING
 from proxy.lexer import ANSI_QUOTES, NO_BACKSLASH_ESCAPES, ODD_BYTES
 from proxy.statement import (
@@ -974,3 +974,20 @@ def test_what_leaves_so_many_found_rows(found_rows: int, is_mariadb: bool, comma
 def test_many_found_rows_are_skipped_by_an_offset(is_mariadb: bool) -> None:
     command = found_rows_command(MOST_FOUND_ROWS, is_mariadb)
     assert command.endswith(b" LIMIT %d,1" % (MOST_FOUND_ROWS - 1)) and len(command) < 2000
+
+
+@pytest.mark.parametrize(
+    ("text", "nulls", "expected"),
+    [
+        ("UPDATE t SET a = ? WHERE id = ?", b"\0", False),
+        ("UPDATE t SET a = ? WHERE id = ?", b"\1", False),
+        ("UPDATE t SET a = ? WHERE id = ?", b"\2", True),
+        ("UPDATE t SET a = ?, b = ?", b"\3", False),
+        ("UPDATE t SET a = '?' WHERE b = '??' AND id = ?", b"\1", True),
+    ],
+)
+def test_a_null_in_the_condition_rules_out_an_update(text: str, nulls: bytes, expected: bool) -> None:
+    assert (
+        has_null_condition(text.encode(), nulls, text.replace("'?'", "").replace("'??'", "").count("?"))
+        == expected
+    )

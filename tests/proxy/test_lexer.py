@@ -210,6 +210,7 @@ def test_executable_comments_are_read(text: bytes) -> None:
     [
         b"/*!99999 ' */ SELECT 1 -- '",  # skipped or a string
         b"/*! a /* b */ c */",
+        b"/*!999999\\- a /* b */ c */",
         b"/*! a /*! b */ c */",
         b"/*! a ' */ ' */",
     ],
@@ -218,9 +219,19 @@ def test_comments_that_change_how_the_rest_is_read_are_ambiguous(text: bytes) ->
     assert survey(text, 0).is_ambiguous
 
 
-@pytest.mark.parametrize("text", [b"SELECT 1 /*M", b"SELECT 1 /*Mx*/", b"SELECT 1 /*"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"SELECT 1 /*M",
+        b"SELECT 1 /*Mx*/",
+        b"SELECT 1 /*",
+        b"SELECT 1 /*!999999\\- enable the sandbox mode */",
+        b"SELECT 1 /*M!999999\\-",
+    ],
+)
 def test_other_comments_are_not(text: bytes) -> None:
     assert not survey(text, 0).is_conditional
+    assert [token.text for token in tokenize(text, 0, len(text), 0, False)][:2] == [b"SELECT", b"1"]
 
 
 # Tokens

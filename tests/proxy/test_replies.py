@@ -91,6 +91,12 @@ def test_codes_say_what_kind_of_refusal_it_is(code: int, kinds: set[str]) -> Non
             "executed; its transaction or pinned state is lost",
         ),
         (
+            replies.lost_before("y has ended"),
+            2013,
+            "HY000",
+            "Lost connection to server before query (Fanin: y has ended). The statement was not executed",
+        ),
+        (
             replies.unreachable("writer", "refused"),
             2003,
             "HY000",

@@ -12,7 +12,7 @@ from proxy.keeping import TELL
 from tests.fakes.client import FakeClient
 from tests.fakes.responses import wire
 from tests.fakes.server import ServerEnd
-from tests.fakes.wire import AUTOCOMMIT, NEW_CLIENT, error, ok, prepare, prepared, query
+from tests.fakes.wire import AUTOCOMMIT, IN_TRANS, NEW_CLIENT, error, ok, prepare, prepared, query
 from tests.fakes.world import World
 
 EOF_CLIENT = (NEW_CLIENT | int(Capability.SESSION_TRACK)) & ~int(Capability.DEPRECATE_EOF)
@@ -136,3 +136,22 @@ def test_others_leave_nothing_to_be_told_once_somebody_tracks(world: World, has_
     server.got()
     server.answers(prepared(1))
     assert (TELL in server.got()) == has_tracker
+
+
+def test_a_client_on_mysql_is_told_of_transactions_that_statements_begin(world: World) -> None:
+    client = world.client(capabilities=EOF_CLIENT)
+    begins = SessionChanges(transaction_state=b"T_______", transaction_characteristics=b"START TRANSACTION;")
+    client.sends(query("BEGIN"))
+    world.backend().answers(ok(IN_TRANS, changes=begins))
+    client.gets(ok(IN_TRANS, changes=SessionChanges(transaction_state=b"T_______")))
+    # this ends it, and an error tells nothing
+    client.sends(query("CREATE TABLE t (a INT)"))
+    world.backend().answers(error(1050))
+    world.backend().answers(ok())
+    client.got()
+    client.sends(query("DO 1"))
+    world.backend().answers(ok())
+    client.gets(ok(changes=SessionChanges(transaction_state=b"________")))
+    client.sends(query("DO 1"))
+    world.backend().answers(ok())
+    client.gets(ok())

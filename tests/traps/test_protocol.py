@@ -288,6 +288,13 @@ def test_unsolicited_errors(trap: Trap) -> None:
         run(trap.root, f"KILL {backend_id(trap, held)}")
         assert is_closed_or_says_so(held)
         assert client.value("SELECT 1") == b"1"
+        # and so does who asks for what was left there
+        client.ok("SET @a = 1")
+        run(trap.root, f"KILL {backend_id(trap, client)}")
+        eventually(lambda: trap.fanin.endpoint()["idle"] + trap.fanin.endpoint()["parked"] == 0)
+        assert b"The statement was not executed" in client.query("SELECT @a")[0]
+    with trap.through() as client:
+        client.ok("SET time_zone = '+02:00'")
         # the server's own limit for idle connections
         run(trap.root, "SET GLOBAL wait_timeout = 1")
         try:

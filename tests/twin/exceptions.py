@@ -73,6 +73,8 @@ class KnownDifference:
     reason: str
     holds: Callable[[Program, int, Answers], bool]
     is_by_itself: bool = False
+    # so may what the statement has written
+    is_in_content: bool = False
     # and where the two answers differ in nothing else, if that can be said
     is_all: Callable[[list[bytes], list[bytes]], bool] = lambda wanted, got: True
 
@@ -274,6 +276,7 @@ KNOWN: Final = (
     KnownDifference(
         "MariaDB takes parameters in the character set in which their types were sent; elsewhere they are sent again (README, Limits)",
         _bound_under_another_charset,
+        is_in_content=True,
     ),
     KnownDifference(
         "MariaDB lets a client whose COM_CHANGE_USER is refused go on as who it was; Fanin ends the connection, as MySQL does (README,"
