@@ -60,6 +60,8 @@ HOT_PROXY = (
     "late_begin",
     "placement",
     "placing",
+    "catching_up",
+    "own_commands",
     "bouncing",
     "demotion",
     "routing",

@@ -152,6 +152,11 @@ class Routing(Section):
     fallback_wait: Seconds = Field(
         default=0.5, description="How long a read waits for a reader, with `wait`."
     )
+    gtid_wait: Seconds = Field(
+        default=0.1,
+        description="How long a read waits on a reader of a replication with GTIDs until that shows what the session has written, before it falls back. "
+        "0: not at all.",
+    )
     fallback_rate: Count = Field(
         default=1000,
         ge=0,

@@ -78,7 +78,8 @@ class SessionChanges:
         if later.transaction_state is not None:
             self.transaction_state = later.transaction_state
         if later.gtids is not None:
-            self.gtids = later.gtids
+            # several sets, as one is written
+            self.gtids = later.gtids if self.gtids is None else self.gtids + b"," + later.gtids
 
     def _fields(self) -> tuple[object, ...]:
         return (
@@ -412,6 +413,9 @@ def _has_schema(entries: list[tuple[int, bytes]]) -> bool:
 # For a client whose own choice the server connection tracks.
 EVERYTHING: Final = TrackFilter(
     frozenset([_ANY_VARIABLE]), schema=True, state_change=True, transaction=True, gtids=True
+)
+EVERYTHING_BUT_GTIDS: Final = TrackFilter(
+    frozenset([_ANY_VARIABLE]), schema=True, state_change=True, transaction=True, gtids=False
 )
 
 

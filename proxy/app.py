@@ -39,6 +39,7 @@ from proxy.listeners import Listener, ListenError
 from proxy.login import Doorway
 from proxy.placing import Placing
 from proxy.placing_rules import placing_rules
+from proxy.readers import SESSION
 from proxy.reasons import CloseReason
 from proxy.shared import SESSION_POOLING, STATEMENT_POOLING, TRANSACTION_POOLING, Shared
 from proxy.snapshot import Snapshot
@@ -168,6 +169,7 @@ class Process:
             cluster = shared.cluster = Cluster(self.settings, shared, self._start_endpoint)
             placing = cluster.placing = shared.placing = Placing(cluster.table, placing_rules(self.settings))
             placing.endpoints = cluster.endpoints
+            self.facts.tracks_gtids = cluster.table.consistency == SESSION
             placing.hurry = cluster.hurry
             placing.ask = cluster.ask
 

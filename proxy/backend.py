@@ -133,6 +133,7 @@ class Backend(Member):
         "kills",
         "listener",
         "mode",
+        "owes_gtids",
         "owner",
         "peer",
         "queue",
@@ -185,6 +186,8 @@ class Backend(Member):
         # their answers in wire form (ending as DEPRECATE_EOF says, without trackers), when somebody asked to keep them
         self.answers: list[bytes] | None = None
         self.is_reading_paused: bool = False
+        # an error was its last answer, which tells no transactions: the next one may tell some of before
+        self.owes_gtids: bool = False
         # the transport has ended, and who waits for that
         self._is_gone: bool = False
         self._closed_waiter: asyncio.Future[None] | None = None

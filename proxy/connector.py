@@ -106,6 +106,8 @@ class Facts:
     interactive_timeout: int = 0
     setups: dict[bytes, bytes] = field(default_factory=dict)
     """server version -> the statement that sets the trackers there"""
+    tracks_gtids: bool = False
+    """set by the process: what sessions commit has to be known by its GTID"""
     charsets: dict[int, tuple[bytes, ...]] = field(default_factory=dict)
     """collation id of a handshake -> the values of CHARSET_VARIABLES that it leads to"""
     initialised_charsets: dict[int, tuple[bytes, ...]] = field(default_factory=dict)
@@ -294,7 +296,8 @@ async def _setup_of(backend: Backend, connected: Connected, facts: Facts) -> byt
         is_mariadb = b"MariaDB" in version
         if not is_mariadb:
             names = [row[0] or b"" for row in await _ask(backend, NAMES_QUERY)]
-        setup = facts.setups[version] = setup_statement("mariadb" if is_mariadb else "mysql", names)
+        kind = "mariadb" if is_mariadb else "mysql"
+        setup = facts.setups[version] = setup_statement(kind, names, facts.tracks_gtids)
         facts.server_version = version
         facts.charset = connected.collation
         facts.forget_logins()

@@ -15,6 +15,10 @@ Everything is measured by our own monotonic clock, so that no server's clock, an
 
 A time that is given for an answer must have been read after it: `time.monotonic()`, not the loop's time, which is that of the beginning of its turn.
 
+- Where the session's own transactions are known by their GTIDs, a reader can be asked to wait for them (`SessionView.awaited`). What a session had read
+  before its last commit was committed before that, and comes before it in the writer's order; so a reader that commits in that order, and has the
+  last, shows what was read, too. Not what was read since, nor when the server may have told a GTID late (`wrote`).
+
 The second half is why a session that goes on reading stays with its reader: where it has read at some moment, it may have seen everything up to that
 moment, however far the reader's watermark was known to be. Only the same reader cannot go back behind that; another one can until its watermark has
 passed that moment. The same holds after it has read on the writer: so one that reads there more often than readers catch up never comes back, unless
@@ -67,9 +71,16 @@ class Watermark:
 
     def covers(self, at: float, gtids: Gtids | None = None) -> bool:
         """Whether it has what was committed before ``at``, or else these transactions."""
-        if self.at >= at:
-            return True
+        return self.at >= at or self.has(gtids)
+
+    def has(self, gtids: Gtids | None) -> bool:
+        """Whether it is known to have these transactions."""
         return gtids is not None and self.position is not None and self.position.contains(gtids)
+
+    def caught_up(self, gtids: Gtids, epoch: int) -> None:
+        """It has said that it has these, too."""
+        if epoch == self.epoch:
+            self.position = gtids if self.position is None else self.position.union(gtids)
 
 
 class WriterPositions:
@@ -108,6 +119,13 @@ class WriterPositions:
         self._texts.clear()
         self._positions.clear()
 
+    def has_one_order(self) -> bool:
+        """Whether all that the writer commits is applied in one order. On MariaDB only within a domain."""
+        if not self._positions:
+            return False
+        last = self._positions[-1]
+        return not last.is_mariadb or len(last.parts) == 1
+
     def watermark(self, position: Gtids) -> float:
         """For a reader that is there."""
         for i in range(len(self._positions) - 1, -1, -1):
@@ -119,20 +137,23 @@ class WriterPositions:
 class SessionView:
     """What one session has written and read: where may its next read go?"""
 
-    __slots__ = ("_reader", "_reader_epoch", "gtids", "read_at", "written_at")
+    __slots__ = ("_is_after_reads", "_reader", "_reader_epoch", "gtids", "read_at", "written_at")
 
     def __init__(self) -> None:
         # when its last commit of a write was answered
         self.written_at: float = NEVER
         # the transactions since, where the server tells them
         self.gtids: Gtids | None = None
+        # the last of them is known to have been committed after all that was read before
+        self._is_after_reads: bool = False
         # when its last read was answered, and by whom: None for the writer
         self.read_at: float = NEVER
         self._reader: str | None = None
         self._reader_epoch: int = 0
 
-    def wrote(self, at: float, gtids: Gtids | None = None) -> None:
-        """A write of it was committed. ``gtids``: that transaction's, where the server told it."""
+    def wrote(self, at: float, gtids: Gtids | None = None, is_late: bool = False) -> None:
+        """A write of it was committed. ``gtids``: that transaction's, where the server told it. ``is_late``: they may be of an earlier one."""
+        self._is_after_reads = not is_late
         if not gtids or (self.gtids is None and self.written_at != NEVER):
             # of one transaction at least they are not known
             self.gtids = None
@@ -165,15 +186,31 @@ class SessionView:
         """Whether it has written something that not every reader is known to have."""
         return self.written_at != NEVER
 
-    def is_safe(self, reader: str, epoch: int, watermark: Watermark) -> bool:
-        """Whether that reader shows all that the session has written, and nothing older than it has read."""
+    def is_safe(self, reader: str, epoch: int, watermark: Watermark, is_ordered: bool = False) -> bool:
+        """Whether that reader shows all that the session has written, and nothing older than it has read. ``is_ordered``: it commits in the writer's
+        order."""
         if watermark.epoch != epoch:
             return False
         if not watermark.covers(self.written_at, self.gtids):
             return False
         if self._reader == reader and self._reader_epoch == epoch:
             return True
-        return watermark.covers(self.read_at)
+        if watermark.covers(self.read_at):
+            return True
+        return is_ordered and self._is_read_before() and watermark.has(self.gtids)
+
+    def awaited(self, reader: str, epoch: int, has_one_order: bool) -> Gtids | None:
+        """The transactions with which that reader is safe, if it commits in the writer's order. None: that cannot be said by transactions.
+        ``has_one_order``: there is one order of all that the writer commits."""
+        if self._reader == reader and self._reader_epoch == epoch:
+            return self.gtids
+        if self.read_at == NEVER or (has_one_order and self._is_read_before()):
+            return self.gtids
+        return None
+
+    def _is_read_before(self) -> bool:
+        """Whether the session has read nothing since its last write, which came after all that it had seen in the writer's order."""
+        return self._is_after_reads and self.gtids is not None and self.read_at <= self.written_at
 
     def has_written(self, reader: str, epoch: int, watermark: Watermark) -> bool:
         """Whether the reader shows all that the session has written: the first half of `is_safe`."""

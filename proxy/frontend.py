@@ -22,12 +22,11 @@ from proxy import (
     long_data,
     losses,
     overwriting,
+    own_commands,
     placing,
-    resets,
     special,
     telling,
     tidying,
-    unseen,
 )
 from proxy.backend import Backend
 from proxy.binary import AGAIN, COM_STMT_SEND_LONG_DATA, EXECUTING, HELD_BACK, STATEMENT_COMMANDS
@@ -41,28 +40,19 @@ from proxy.lessee import Lessee
 from proxy.pins import PinReason
 from proxy.prepared import Prepared, SessionStatements
 from proxy.reasons import CloseReason
-from proxy.replies import SCHEMA_CODES, Failure, ok, refused_by_server, shutting_down, unknown_command
+from proxy.replies import Failure, ok, refused_by_server, shutting_down, unknown_command
 from proxy.session import HOLD, PARK, PROBE, SessionState
 from proxy.shared import SESSION_POOLING, Shared
 from proxy.states import (
-    ABSORBING_KILL,
     AWAITING_CAPTURE,
     AWAITING_KILL,
-    BEGINNING,
-    CAPTURING,
     CHANGING,
-    CLEANING,
     CLOSED,
     HOLDING,
     PLACING,
-    PREPARING,
-    PREPARING_STATEMENT,
     PROBING,
     READY,
     RELAYING,
-    RESETTING,
-    SURVEYING,
-    TIDYING,
     UNSTARTED,
     WAITING,
 )
@@ -413,33 +403,7 @@ class Frontend(Lessee):
         self.settle(verdict)
 
     def ran(self, is_failed: bool) -> None:
-        backend = self.backend
-        assert backend is not None
-        if self.state == PREPARING:
-            if not is_failed:
-                self.was_prepared(backend)
-            elif self._is_schema_refused(backend):
-                self.schema_refused(backend)
-            else:
-                self.restore_refused(backend)
-        elif self.state == PREPARING_STATEMENT:
-            binary.prepared_here(self, backend, is_failed)
-        elif self.state == CLEANING:
-            self.was_cleaned(backend, is_failed)
-        elif self.state == PROBING:
-            self.settle(self.session.probed(backend.tracker))
-        elif self.state == ABSORBING_KILL:
-            special.kill_absorbed(self, is_failed)
-        elif self.state == RESETTING:
-            resets.was_reset(self, backend, is_failed)
-        elif self.state == TIDYING:
-            tidying.ran(self, backend, is_failed)
-        elif self.state == CAPTURING:
-            self.captured_here(backend, is_failed)
-        elif self.state == BEGINNING:
-            beginning.ran(self, backend, is_failed)
-        elif self.state == SURVEYING:
-            unseen.answered(self, backend, is_failed)
+        own_commands.ran(self, is_failed)
 
     def told_unasked(self, chunk: bytes) -> None:
         losses.told_unasked(self, chunk)
@@ -491,14 +455,6 @@ class Frontend(Lessee):
             self.close(CloseReason.DRAINED)
         elif self.reader is not None:
             self.start_waiting_commands()
-
-    def _is_schema_refused(self, backend: Backend) -> bool:
-        """COM_INIT_DB is the first command of a restore, so nothing else was changed."""
-        return (
-            backend.tracker.error_code in SCHEMA_CODES
-            and self.session.vector.schema is not None
-            and not self.is_held()
-        )
 
     def restore_refused(self, backend: Backend) -> None:
         """The server refused to restore: its own error is the answer, as if the statement had met it."""

@@ -97,7 +97,7 @@ def tidy_commands(session: SessionState, setup: bytes, default_limit: int) -> li
     if session.placed & TELLING:
         return [TELL]
     wanted = bits_to_have(session, default_limit)
-    commands = hide_commands(session.kept, session.placed & ~wanted, setup)
+    commands = hide_commands(session.kept, session.placed & ~wanted, setup, session.is_held())
     if wanted & ~session.placed:
         commands.append(place_command(session.kept, wanted))
     return commands

@@ -28,6 +28,8 @@ TELLING: Final = 16  # no variables, but MariaDB may have a schema to tell (Sche
 WAIT_TIMEOUT: Final = b"wait_timeout"
 TRACKED_VARIABLES: Final = b"session_track_system_variables"
 TRACKED_GTIDS: Final = b"session_track_gtids"
+TRACKS_GTIDS: Final = b", session_track_gtids=OWN_GTID"
+"""The end of the statement that sets the proxy's trackers, where it wants them."""
 _TRACKED_SCHEMA: Final = b"session_track_schema"
 _TRACKED_CHANGE: Final = b"session_track_state_change"
 _TRACKED_TRANSACTION: Final = b"session_track_transaction_info"
@@ -93,13 +95,14 @@ def place_command(kept: dict[bytes, bytes], bits: int) -> bytes:
     return b"\x03SET " + b",".join(assignments)
 
 
-def hide_commands(kept: dict[bytes, bytes], bits: int, setup: bytes) -> list[bytes]:
-    """The payloads that put a backend back. ``setup``: the statement that sets the proxy's trackers there."""
+def hide_commands(kept: dict[bytes, bytes], bits: int, setup: bytes, is_held: bool = False) -> list[bytes]:
+    """The payloads that put a backend back. ``setup``: the statement that sets the proxy's trackers there. ``is_held``: its session has a transaction
+    or a pin, so that GTIDs stay tracked as they are."""
     commands: list[bytes] = []
     if bits & LIMITS:
         commands.append(b"\x03SET SESSION wait_timeout=DEFAULT,SESSION interactive_timeout=DEFAULT")
     if bits & TRACKING:
-        commands.append(b"\x03" + setup)
+        commands.append(b"\x03" + (setup.removesuffix(TRACKS_GTIDS) if is_held else setup))
         if kept.get(TRACKED_VARIABLES) == b"*":
             # on MySQL it reports more than any list of names
             commands.append(b"\x03SET SESSION session_track_system_variables='*'")

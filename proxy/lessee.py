@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from proxy import demotion, unseen
+from proxy import catching_up, demotion, unseen
 from proxy.backend import Backend
 from proxy.blame import count_pins
 from proxy.bouncing import tries_another
@@ -284,7 +284,9 @@ class Lessee(Holder):
 
     def prepare(self, backend: Backend) -> None:
         """Bring the backend to the session's state: nothing to do in the steady state."""
-        session = self.session
+        session, placement = self.session, self.placement
+        if placement is not None and placement.awaited is not None and catching_up.asks(self, placement):
+            return
         if (
             backend.vector is session.vector
             and backend.variables is session.variables

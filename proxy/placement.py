@@ -202,11 +202,13 @@ class Placement:
 
     __slots__ = (
         "ahead_since",
+        "awaited",
         "begin",
         "epoch",
         "first",
         "is_bounced",
         "is_dirty",
+        "is_late",
         "key",
         "owes_deadlock",
         "reader",
@@ -237,6 +239,9 @@ class Placement:
         self.epoch: int = 0
         # a reader has refused the command: it runs on the writer
         self.is_bounced: bool = False
+        # what the reader must have before the command may run there; it was waited for in vain, so that another server runs it
+        self.awaited: Gtids | None = None
+        self.is_late: bool = False
         # something was written since the last fence that is not committed yet
         self.is_dirty: bool = False
         # the causal key of what was written
@@ -278,8 +283,11 @@ class Placement:
         self.reader = reader
         self.epoch = 0 if reader is None else reader.epoch
 
-    def answered(self, statement: Statement, tracker: ResponseTracker, before: int, now: float) -> bool:
-        """The command of `record` was answered at ``now``: whether that was a commit of writes. ``before``: the session's status until then."""
+    def answered(
+        self, statement: Statement, tracker: ResponseTracker, before: int, now: float, is_late: bool = False
+    ) -> bool:
+        """The command of `record` was answered at ``now``: whether that was a commit of writes. ``before``: the session's status until then.
+        ``is_late``: GTIDs that it tells may be of an earlier command."""
         record = self.record
         is_failed = tracker.is_error
         if self.reader is not None:
@@ -299,7 +307,7 @@ class Placement:
         flags = statement.flags
         if in_transaction and not flags & (_BORDERS | MULTI | _ROUTINES):
             return False
-        self.view.wrote(now, gtids_of(tracker))
+        self.view.wrote(now, gtids_of(tracker), is_late)
         if is_failed:
             self.is_dirty = before & _IN_TRANS != 0
         else:
@@ -320,15 +328,14 @@ def gtids_of(tracker: ResponseTracker) -> Gtids | None:
     changes = tracker.changes
     if changes is None:
         return None
+    is_mariadb = changes.gtids is None
+    text = changes.gtids or b",".join(
+        [value for name, value in changes.variables if name == LAST_GTID and value]
+    )
     try:
-        if changes.gtids is not None:
-            return parse_gtids(changes.gtids.decode("ascii", "replace"), False)
-        for name, value in changes.variables:
-            if name == LAST_GTID and value:
-                return parse_gtids(value.decode("ascii", "replace"), True)
+        return parse_gtids(text.decode("ascii", "replace"), is_mariadb) if text else None
     except ValueError:
-        pass
-    return None
+        return None
 
 
 def is_autocommit(status: int) -> bool:

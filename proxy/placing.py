@@ -5,6 +5,7 @@
 A command is placed when its session asks for a backend, in `place`. A session that holds its lease goes on there. For a read:
 
     a reader that is near enough and safe for the session (`ReaderTable.choose`)
+    else one that will be when it has some transactions (`catching_up`)
     else by `routing.fallback`: the writer, as far as `fallback_rate` goes; or it waits (PLACING) for the next look at the readers; or an error
 
 What the session has parked stays where it is as long as that is where its next command goes. Otherwise it is captured first, as when somebody else
@@ -22,7 +23,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from protocol.framing import payload_of
-from proxy import bouncing, demotion, late_begin
+from proxy import bouncing, catching_up, demotion, late_begin
 from proxy.backend import Backend
 from proxy.balance import Contender, TokenBucket
 from proxy.blame import BEGINS_SESSION
@@ -86,12 +87,14 @@ class Placing:
         "bounced",
         "bounces",
         "bucket",
+        "caught_up",
         "clock",
         "endpoints",
         "fallbacks",
         "fences",
         "hurry",
         "is_hurried",
+        "missed",
         "patience",
         "random",
         "refused",
@@ -141,6 +144,9 @@ class Placing:
         # commands that a reader refused and the writer ran; sessions that were closed because they were pinned to a reader and wrote
         self.bounces: int = 0
         self.stuck: int = 0
+        # reads for which a reader waited until it had what the session has written, and those for which it waited in vain
+        self.caught_up: int = 0
+        self.missed: int = 0
 
     def wrote(self, now: float, key: bytes) -> None:
         """A session has committed a write that it must see from now on, and so must who uses that key."""
@@ -197,11 +203,20 @@ class Placing:
             "writer": _named(REASON_NAMES, self.to_writer),
             "reader": _named(REASON_NAMES, self.to_readers),
             "without_reader": _named(REFUSAL_NAMES, self.fallbacks),
-            "events": _named(_EVENTS, [self.waits, self.refused, self.bounces, self.stuck]),
+            "events": _named(
+                _EVENTS, [self.waits, self.refused, self.bounces, self.stuck, self.caught_up, self.missed]
+            ),
         }
 
 
-_EVENTS: Final = ("waited-for-reader", "refused", "bounced", "pinned-to-reader")
+_EVENTS: Final = (
+    "waited-for-reader",
+    "refused",
+    "bounced",
+    "pinned-to-reader",
+    "reader-caught-up",
+    "reader-late",
+)
 
 
 def _nobody(is_hurried: bool) -> None:
@@ -234,6 +249,7 @@ def place(lessee: Lessee, placing: Placing) -> Endpoint | None:
         placement = lessee.placement = Placement(lessee.is_reader_listener)
     placement.record = record_of_command(lessee, placing)
     placement.wire = lessee.wire
+    placement.awaited = None
     if placement.owes_deadlock:
         placement.owes_deadlock = False
         if not is_rollback(placement.record.text):
@@ -310,7 +326,8 @@ def _reader(lessee: Lessee, placing: Placing, placement: Placement) -> Endpoint 
         return parked
     contender = table.choose(view, now, placing.random, hints.max_lag, fence)
     if contender is None:
-        return _without_reader(lessee, placing, placement, now)
+        waiting = catching_up.chosen(lessee, placing, placement, now, fence)
+        return waiting or _without_reader(lessee, placing, placement, now)
     if placement.ahead_since:
         placement.ahead_since = 0.0
         if placement.until:
@@ -479,7 +496,8 @@ def _note_answer(frontend: Frontend, placing: Placing, placement: Placement, bac
     # the answer is here, so the time must be read now
     now = placing.clock()
     before = frontend.session.status
-    if placement.answered(frontend.statement, backend.tracker, before, now):
+    is_late, backend.owes_gtids = backend.owes_gtids, backend.tracker.is_error
+    if placement.answered(frontend.statement, backend.tracker, before, now, is_late):
         placing.wrote(now, placement.key)
         placement.key = b""
 

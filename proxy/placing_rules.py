@@ -26,6 +26,7 @@ class PlacingRules:
         "fallback",
         "fallback_rate",
         "fallback_wait",
+        "gtid_wait",
         "late_begin",
         "names",
         "read_only_transactions",
@@ -40,6 +41,7 @@ class PlacingRules:
         fallback: int = TO_WRITER,
         fallback_wait: float = 0.5,
         fallback_rate: float = 1000.0,
+        gtid_wait: float = 0.1,
         acquire_timeout: float = 5.0,
         causal_keys: int = 10_000,
         names: Names | None = None,
@@ -52,6 +54,8 @@ class PlacingRules:
         # TO_WRITER, TO_WAIT or TO_FAIL
         self.fallback: int = fallback
         self.fallback_wait: float = fallback_wait
+        # for what the session has written, by GTIDs; 0: not at all
+        self.gtid_wait: float = gtid_wait
         # a second
         self.fallback_rate: float = fallback_rate
         self.acquire_timeout: float = acquire_timeout
@@ -69,6 +73,7 @@ def placing_rules(settings: Settings) -> PlacingRules:
         fallback=FALLBACKS[routing.fallback.value],
         fallback_wait=routing.fallback_wait,
         fallback_rate=routing.fallback_rate,
+        gtid_wait=routing.gtid_wait,
         acquire_timeout=settings.pool.acquire_timeout,
         causal_keys=routing.causal_keys,
         names=Names(

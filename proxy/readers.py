@@ -12,7 +12,7 @@ from typing import Final
 
 from proxy.balance import Contender, choose
 from proxy.fences import NEVER, NOTHING_APPLIED, SessionView, Watermark, WriterPositions, of_row
-from proxy.gtids import parse_gtids
+from proxy.gtids import Gtids, parse_gtids
 from proxy.lag import LagGate
 from proxy.observation import Observation
 
@@ -29,6 +29,8 @@ NOT_SAFE: Final = 3  # none shows yet what the session has written
 READ_AHEAD: Final = 4  # one shows that, but the session has read something newer: short of writes, to wait for the next look is enough
 REFUSAL_NAMES: Final = ("not-refused", "no-readers", "too-far-behind", "not-safe", "read-ahead")
 
+RESPITE: Final = 1.0
+"""Seconds for which nobody waits on a reader that has let somebody wait in vain."""
 ROUND_TRIP_SHARE: Final = 0.2
 """How much a new round trip counts against those before."""
 
@@ -36,7 +38,18 @@ ROUND_TRIP_SHARE: Final = 0.2
 class Reader:
     """One server that may have the role."""
 
-    __slots__ = ("contender", "epoch", "gate", "has_role", "name", "server_id", "watermark")
+    __slots__ = (
+        "can_wait",
+        "contender",
+        "epoch",
+        "gate",
+        "has_role",
+        "is_ordered",
+        "name",
+        "server_id",
+        "waits_from",
+        "watermark",
+    )
 
     def __init__(self, name: str, gate: LagGate, contender: Contender) -> None:
         self.name: str = name
@@ -46,6 +59,26 @@ class Reader:
         self.gate: LagGate = gate
         self.watermark: Watermark = Watermark()
         self.contender: Contender = contender
+        # it knows how to wait for GTIDs, and when that may be asked of it again
+        self.can_wait: bool = True
+        self.waits_from: float = NEVER
+        # it has said that it commits in the writer's order
+        self.is_ordered: bool = False
+
+    def caught_up(self, gtids: Gtids, epoch: int) -> None:
+        """It has waited for these, and has them now."""
+        if epoch == self.epoch:
+            self.watermark.caught_up(gtids, epoch)
+            self.is_ordered = True
+
+    def can_wait_at(self, now: float) -> bool:
+        """Whether it may be asked to wait. It has GTIDs, which Aurora's readers have not."""
+        return self.can_wait and self.watermark.position is not None and now >= self.waits_from
+
+    def is_late(self, now: float, can_wait: bool) -> None:
+        """It has let somebody wait in vain. ``can_wait``: not because it does not know how to."""
+        self.can_wait = self.can_wait and can_wait
+        self.waits_from = now + RESPITE
 
     def why(self, now: float) -> str:
         """Whether it gets reads by itself, and why, for people."""
@@ -125,6 +158,7 @@ class ReaderTable:
         reader = self.readers.get(name)
         if reader is not None and reader.epoch != epoch:
             reader.epoch = epoch
+            reader.can_wait, reader.waits_from, reader.is_ordered = True, NEVER, False
             reader.gate.lost()
             reader.watermark.raise_to(NOTHING_APPLIED, epoch)
 
@@ -169,6 +203,9 @@ class ReaderTable:
 
     def _replica_observed(self, reader: Reader, seen: Observation) -> None:
         reader.gate.sampled(seen.lag, seen.asked_at)
+        if seen.lag is None:
+            # it may be that somebody changes how it replicates
+            reader.is_ordered = False
         if seen.heartbeat is not None and self._writer_clock != NEVER:
             # by the writer's clock it was written, by the reader's it was read: how far apart may these be?
             apart = seen.clock / 1e6 - seen.taken_at - self._writer_clock
@@ -216,6 +253,36 @@ class ReaderTable:
             self.refusals[refusal] += 1
         return chosen
 
+    def choose_to_wait(
+        self,
+        view: SessionView,
+        now: float,
+        random: Callable[[], float],
+        max_lag: float = -1.0,
+        fence: float = NEVER,
+    ) -> Reader | None:
+        """After `choose` has found none: the reader that is only to be waited for (`awaited`). As `choose` otherwise."""
+        found = self._contenders = []
+        if self.consistency != SESSION:
+            return None
+        for reader in self.readers.values():
+            if not reader.has_role or reader.contender.weight <= 0:
+                continue
+            if not reader.can_wait_at(now) or not self._is_near(reader, now, max_lag):
+                continue
+            # its own write is what a session shares by its key
+            is_past = fence == view.written_at or reader.watermark.covers(fence)
+            if is_past and self.awaited(reader, view) is not None:
+                found.append(reader.contender)
+        chosen = choose(found, now, random)
+        return None if chosen is None else self.readers.get(chosen.name)
+
+    def awaited(self, reader: Reader, view: SessionView) -> Gtids | None:
+        """What the reader must have for this session to read there; None when that cannot be said by GTIDs."""
+        if reader.watermark.epoch != reader.epoch:
+            return None
+        return view.awaited(reader.name, reader.epoch, self._positions.has_one_order())
+
     def may_have(
         self, name: str, view: SessionView | None, now: float, max_lag: float = -1.0, fence: float = NEVER
     ) -> bool:
@@ -238,7 +305,8 @@ class ReaderTable:
             return False
         if self.consistency != SESSION or view is None:
             return True
-        return view.is_safe(reader.name, reader.epoch, reader.watermark)
+        is_ordered = reader.is_ordered and self._positions.has_one_order()
+        return view.is_safe(reader.name, reader.epoch, reader.watermark, is_ordered)
 
     def _why_not_safe(self, reader: Reader, view: SessionView | None, fence: float) -> int:
         if view is None or not reader.watermark.covers(fence):

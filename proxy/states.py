@@ -21,6 +21,7 @@ A session is always in one of these states:
     BEGINNING   the server's init_connect runs for the session, before its first command (`beginning`)
     CLOSED
     PLACING     it is a read and waits for a reader that may have it (`placing`)
+    CATCHING_UP a reader is to wait until it has what the session has written (`catching_up`)
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ BEGINNING: Final = 17
 SURVEYING: Final = 18
 CLOSED: Final = 19
 PLACING: Final = 20
+CATCHING_UP: Final = 21
 UNSTARTED: Final = -1  # as the command
 STATE_NAMES: Final = (
     "ready",
@@ -71,4 +73,5 @@ STATE_NAMES: Final = (
     "surveying",
     "closed",
     "placing",
+    "catching-up",
 )

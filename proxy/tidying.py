@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from protocol.session_track import EVERYTHING, TrackFilter
+from protocol.session_track import EVERYTHING, EVERYTHING_BUT_GTIDS, TrackFilter
 from proxy import idling
 from proxy.backend import Backend
 from proxy.clearing import soil
@@ -80,7 +80,7 @@ def rewritten(frontend: Frontend, wire: bytes) -> bytes:
 def track_of(frontend: Frontend) -> TrackFilter | None:
     """What the client is told while the lease has something of its own: all, where that tracks as the client wants it."""
     if frontend.track is not None and frontend.session.placed & TRACKING:
-        return EVERYTHING
+        return EVERYTHING if frontend.track.gtids else EVERYTHING_BUT_GTIDS
     return frontend.track
 
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from proxy.kept import KEPT
+from proxy.kept import KEPT, TRACKED_GTIDS, TRACKS_GTIDS
 
 CHARSET_VARIABLES: Final = (
     b"character_set_client",
@@ -364,10 +364,10 @@ _GLOBAL_ONLY: Final = re.compile(
 )
 
 
-def setup_statement(kind: str, names: list[bytes]) -> bytes:
+def setup_statement(kind: str, names: list[bytes], tracks_gtids: bool = False) -> bytes:
     """The text that switches all trackers on, for a new connection and after every reset. ``kind``: "mysql" or "mariadb".
 
-    ``names``: what NAMES_QUERY gave; none are needed for MariaDB.
+    ``names``: what NAMES_QUERY gave; none are needed for MariaDB, which tells GTIDs as a variable. ``tracks_gtids``: where MySQL knows how to.
     """
     variables = b"*"
     last = b""
@@ -375,6 +375,8 @@ def setup_statement(kind: str, names: list[bytes]) -> bytes:
         variables = b",".join([name.lower() for name in names if _GLOBAL_ONLY.match(name.lower()) is None])
         if _READ_COMMITTED_ON_READERS in names:
             last = b", " + _assignment(_READ_COMMITTED_ON_READERS, None)
+        if tracks_gtids and TRACKED_GTIDS in names:
+            last += TRACKS_GTIDS
     return (
         b"SET session_track_schema=1, session_track_state_change=1, session_track_transaction_info='CHARACTERISTICS', "
         b"session_track_system_variables='" + variables + b"'" + last

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from proxy.observation import Observation, ReplicaRow
+from proxy.observation import Observation, ReplicaRow, ReplicationStatus
 from proxy.placing import Placing
 from proxy.placing_rules import PlacingRules
 from proxy.readers import ReaderTable
@@ -50,6 +50,32 @@ def readers_show(world: World, lag: float | None, **lags: float | None) -> None:
         server_id="writer", is_writer=True, clock=round(now * 1e6), taken_at=now, round_trip=0.0, rows=rows
     )
     placing.table.observed(world.writer.name, seen, True)
+    world.loop.call(placing.look)
+
+
+def readers_have(world: World, position: str, written: str, is_mariadb: bool = False) -> None:
+    """The writer and then every reader are looked at, and say that they are at these GTIDs; no reader is behind in time."""
+    placing = world.shared.placing
+    assert placing is not None
+    now = world.loop.time()
+    status = (ReplicationStatus("1", "writer", 3306, True, True, 0.0, ""),)
+
+    def look(name: str, is_writer: bool, position: str) -> None:
+        seen = Observation(
+            server_id=name,
+            is_writer=is_writer,
+            clock=round(now * 1e6),
+            taken_at=now,
+            round_trip=0.0,
+            replication=() if is_writer else status,
+            position=position,
+            is_mariadb=is_mariadb,
+        )
+        placing.table.observed(name, seen, is_writer)
+
+    look(world.writer.name, True, written)
+    for endpoint in world.shared.readers:
+        look(endpoint.name, False, position)
     world.loop.call(placing.look)
 
 

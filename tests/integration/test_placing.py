@@ -58,7 +58,9 @@ def _put_up_a_sign(server: Server) -> None:
 
 
 @contextlib.contextmanager
-def placing(cluster: Cluster, pool_size: int = 4, **routing: Any) -> Iterator[Fanin]:
+def placing(
+    cluster: Cluster, pool_size: int = 4, interval: float = 0.2, lag_interval: float = 0.05, **routing: Any
+) -> Iterator[Fanin]:
     """With reads outside transactions on readers, and the servers heard."""
     roles = ["writer", *("reader" for _ in cluster.readers)]
     upstream = [
@@ -69,7 +71,12 @@ def placing(cluster: Cluster, pool_size: int = 4, **routing: Any) -> Iterator[Fa
         upstream=upstream,
         has_readers=True,
         pool={"size": pool_size},
-        topology={"kind": "replication", "monitor_user": "root", "interval": 0.2, "lag_interval": 0.05},
+        topology={
+            "kind": "replication",
+            "monitor_user": "root",
+            "interval": interval,
+            "lag_interval": lag_interval,
+        },
         routing={"autocommit_reads": "reader", "warm_up": 0.0, "max_lag": 5.0, **routing},
     ) as started:
         with contextlib.closing(started.connect()) as client:
@@ -153,6 +160,43 @@ def test_a_session_always_sees_its_own_writes(cluster: Cluster, client: Any) -> 
         assert value(client, "SELECT MAX(id) FROM t") >= written
     eventually(lambda: value(client, WHERE) in ports(cluster))
     assert value(client, f"SELECT v FROM t WHERE id = {written}") == number
+
+
+def test_a_reader_is_asked_to_wait_for_what_was_written(cluster: Cluster) -> None:
+    """The monitor looks much too seldom to say that a reader has it."""
+    stop, start = applier(cluster)
+    read = "SELECT t.v, place.port FROM t, place WHERE id = 1"
+    with placing(cluster, interval=60.0, lag_interval=60.0, gtid_wait=5.0) as fanin:
+        with contextlib.closing(fanin.connect()) as client:
+            for number in range(1000, 1030):
+                run(client, f"UPDATE t SET v = {number} WHERE id = 1")
+                found, port = row(client, read)
+                assert found == number and port in ports(cluster)
+            run(
+                client,
+                "BEGIN",
+                "UPDATE t SET v = 2000 WHERE id = 1",
+                "UPDATE t SET v = v + 1 WHERE id = 1",
+                "COMMIT",
+            )
+            run(client, "START TRANSACTION READ ONLY")
+            found, port = row(client, read)
+            assert found == 2001 and port in ports(cluster)
+            run(client, "COMMIT")
+        assert fanin.state()["routes"]["events"]["reader-caught-up"] >= 29
+    with placing(cluster, interval=60.0, lag_interval=60.0, gtid_wait=0.2) as fanin:
+        with contextlib.closing(fanin.connect()) as client:
+            for reader in cluster.readers:
+                reader.sql(stop)
+            try:
+                for number in (3000, 3001, 3002):
+                    run(client, f"UPDATE t SET v = {number} WHERE id = 1")
+                    assert value(client, "SELECT v FROM t WHERE id = 1") == number
+            finally:
+                for reader in cluster.readers:
+                    reader.sql(start)
+        assert fanin.state()["routes"]["events"]["reader-late"] >= 1
+    cluster.catch_up()
 
 
 def test_it_does_so_although_no_reader_applies_anything(cluster: Cluster, client: Any) -> None:

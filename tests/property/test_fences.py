@@ -60,7 +60,14 @@ def test_nothing_written_is_missed_and_nothing_read_is_taken_back(
                 now += age
         else:
             for name, reader in readers.items():
-                if session.is_safe(name, 0, reader.watermark):
+                awaited = session.awaited(name, 0, True) if chance.random() < 0.5 else None
+                if awaited is not None and not session.is_safe(name, 0, reader.watermark, True):
+                    # it applies in order, and says that it has come so far
+                    last = max(high for _, high in awaited.parts[SOURCE])
+                    reader.applied_until = max(reader.applied_until, commits[last - 1])
+                    reader.watermark.caught_up(awaited, 0)
+                    assert session.is_safe(name, 0, reader.watermark, True)
+                if session.is_safe(name, 0, reader.watermark, True):
                     # between the choice and the answer it may have gone on
                     reader.applied_until = max(reader.applied_until, now - chance.random() * lag)
                     read = value(reader.applied_until)

@@ -7,6 +7,7 @@ from protocol.errors import RemoteProtocolError
 from protocol.session_track import (
     DEFAULT_TRACK_FILTER,
     EVERYTHING,
+    EVERYTHING_BUT_GTIDS,
     SchemaDebt,
     SessionChanges,
     TrackFilter,
@@ -83,6 +84,18 @@ def test_later_changes_are_absorbed() -> None:
     assert changes.variables == [(b"a", b"1"), *ALL_KINDS.variables]
     changes.variables = ALL_KINDS.variables
     assert changes == ALL_KINDS
+
+
+def test_transactions_of_several_statements_are_added_up() -> None:
+    changes = SessionChanges(gtids=b"a:1")
+    changes.absorb(SessionChanges(gtids=b"a:2"))
+    assert changes.gtids == b"a:1,a:2"
+
+
+def test_who_tracks_everything_need_not_be_told_what_we_track() -> None:
+    block = build_changes(ALL_KINDS)
+    assert filter_changes(block, EVERYTHING) == block
+    assert parse_changes(filter_changes(block, EVERYTHING_BUT_GTIDS)).gtids is None
 
 
 def test_changes_are_values_but_no_keys() -> None:

@@ -113,6 +113,65 @@ def test_its_transactions_are_exact_where_they_are_known() -> None:
     assert session.is_safe("r", 0, mark(11.0))
 
 
+def test_what_was_read_before_a_write_comes_before_it_where_there_is_one_order() -> None:
+    session = SessionView()
+    session.read_on("r1", 0, 9.0)
+    session.read_on_writer(10.0)
+    session.wrote(10.0, gtids(f"{A}:7"))
+    assert not session.is_safe("r", 0, mark(3.0, position=f"{A}:1-7"))
+    assert session.is_safe("r", 0, mark(3.0, position=f"{A}:1-7"), is_ordered=True)
+    assert not session.is_safe("r", 0, mark(3.0, position=f"{A}:1-6"), is_ordered=True)
+    assert session.awaited("r", 0, True) == gtids(f"{A}:7")
+    assert session.awaited("r", 0, False) is None
+
+
+def test_what_is_read_afterwards_does_not() -> None:
+    session = SessionView()
+    session.wrote(10.0, gtids(f"{A}:7"))
+    assert session.awaited("r", 0, False) == gtids(f"{A}:7")
+    session.read_on("r1", 2, 11.0)
+    assert session.awaited("r", 0, True) is None and session.awaited("r1", 1, True) is None
+    assert session.awaited("r1", 2, True) == gtids(f"{A}:7")
+    assert not session.is_safe("r", 0, mark(10.5, position=f"{A}:1-7"), is_ordered=True)
+
+
+def test_a_transaction_that_may_have_been_told_late_says_nothing_of_reads() -> None:
+    session = SessionView()
+    session.read_on_writer(10.0)
+    session.wrote(10.0, gtids(f"{A}:7"), is_late=True)
+    assert session.awaited("r", 0, True) is None
+    assert not session.is_safe("r", 0, mark(3.0, position=f"{A}:1-7"), is_ordered=True)
+
+
+def test_nothing_is_awaited_by_who_has_written_nothing_that_is_known() -> None:
+    session = SessionView()
+    assert session.awaited("r", 0, True) is None
+    session.wrote(10.0)
+    assert session.awaited("r", 0, True) is None
+
+
+def test_what_a_reader_says_that_it_has_is_added_to_its_position() -> None:
+    one = mark(3.0, epoch=1)
+    one.caught_up(gtids(f"{A}:7"), 0)
+    assert one.position is None
+    one.caught_up(gtids(f"{A}:7"), 1)
+    one.caught_up(gtids(f"{A}:9"), 1)
+    assert one.has(gtids(f"{A}:7")) and one.has(gtids(f"{A}:9")) and not one.has(gtids(f"{A}:8"))
+    assert not one.has(None)
+
+
+def test_on_mariadb_there_is_one_order_in_each_domain() -> None:
+    positions = WriterPositions()
+    assert not positions.has_one_order()
+    positions.observed(f"{A}:1-5", 1.0, False)
+    assert positions.has_one_order()
+    positions.clear()
+    positions.observed("0-1-5", 1.0, True)
+    assert positions.has_one_order()
+    positions.observed("0-1-5,1-1-7", 2.0, True)
+    assert not positions.has_one_order()
+
+
 @pytest.mark.parametrize("unknown", [None, ""])
 def test_one_transaction_that_is_not_known_leaves_only_the_time(unknown: str | None) -> None:
     session = SessionView()

@@ -8,6 +8,7 @@ from proxy.kept import (
     LIMITS,
     NOTHING_KEPT,
     TRACKING,
+    TRACKS_GTIDS,
     filter_of,
     hide_commands,
     is_unmovable,
@@ -100,6 +101,12 @@ def test_a_backend_is_put_back() -> None:
         b"\x03" + SETUP,
         b"\x03SET SESSION session_track_system_variables='*'",
     ]
+
+
+def test_gtids_are_tracked_again_unless_the_session_has_something_that_forbids_it() -> None:
+    setup = SETUP + TRACKS_GTIDS
+    assert hide_commands(NOTHING_KEPT, TRACKING, setup) == [b"\x03" + setup]
+    assert hide_commands(NOTHING_KEPT, TRACKING, setup, is_held=True) == [b"\x03" + SETUP]
 
 
 def test_the_question_names_variables() -> None:

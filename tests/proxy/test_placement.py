@@ -267,3 +267,5 @@ def test_transactions_that_the_server_tells_are_part_of_the_fence() -> None:
     assert gtids_of(response(ok(changes=changed(("last_gtid", ""), ("x", "1"))))) is None
     assert gtids_of(response(ok(changes=changed(("last_gtid", "what?"))))) is None
     assert gtids_of(response(ok())) is None
+    both = gtids_of(response(ok(changes=changed(("last_gtid", "0-1-7"), ("x", "1"), ("last_gtid", "1-1-2")))))
+    assert str(both) == "0-1-7,1-1-2"

@@ -21,6 +21,7 @@ def test_everything_is_as_configured() -> None:
         autocommit_reads=Side.READER,
         fallback=Fallback.WAIT,
         fallback_wait=0.25,
+        gtid_wait=0.02,
         fallback_rate=5,
         causal_keys=7,
         reader_users=("reports",),
@@ -29,7 +30,7 @@ def test_everything_is_as_configured() -> None:
     rules = placing_rules(settings)
     assert not rules.read_only_transactions and rules.autocommit_reads
     assert (rules.fallback, rules.fallback_wait, rules.fallback_rate) == (TO_WAIT, 0.25, 5)
-    assert (rules.acquire_timeout, rules.causal_keys) == (3.0, 7)
+    assert (rules.acquire_timeout, rules.causal_keys, rules.gtid_wait) == (3.0, 7, 0.02)
     assert rules.names.side(b"reports", None) == TO_READER
     failing = Routing(fallback=Fallback.ERROR)
     assert placing_rules(Settings(upstream=(Upstream(host="h"),), routing=failing)).fallback == TO_FAIL

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from proxy.fences import MARGIN, NEVER, NOTHING_APPLIED, SessionView
+from proxy.gtids import parse_gtids
 from proxy.observation import Observation, ReplicaRow, ReplicationStatus
 from proxy.readers import (
     BOUNDED,
@@ -14,6 +15,7 @@ from proxy.readers import (
     NO_READERS,
     NOT_SAFE,
     REFUSAL_NAMES,
+    RESPITE,
     TOO_FAR_BEHIND,
     ReaderTable,
 )
@@ -261,6 +263,110 @@ def test_the_writer_is_among_them_when_it_has_a_weight() -> None:
     aurora(readers, 10.0, row("db-1", 0.02), row("db-2", 5.0))
     readers.writer.leases = 4
     assert chosen(readers) == "r1"
+
+
+def with_positions(applied: str, written: str, is_mariadb: bool = False, **options: Any) -> ReaderTable:
+    """Both readers were looked at, and the writer, at 10."""
+    made = table(**options)
+    made.observed("w", look("w", 10.0, is_writer=True, position=written, is_mariadb=is_mariadb), True)
+    for name in ("r1", "r2"):
+        seen = look(name, 10.0, replication=replicates(0.0), position=applied, is_mariadb=is_mariadb)
+        made.observed(name, seen, False)
+    return made
+
+
+def writing(gtid: str, at: float, is_mariadb: bool = False) -> SessionView:
+    """A session that has just written."""
+    view = SessionView()
+    view.read_on_writer(at)
+    view.wrote(at, parse_gtids(gtid, is_mariadb))
+    return view
+
+
+def waits_on(made: ReaderTable, view: SessionView, now: float = 10.3, **wishes: float) -> str | None:
+    assert made.choose(view, now, zero, **wishes) is None
+    found = made.choose_to_wait(view, now, zero, **wishes)
+    return None if found is None else found.name
+
+
+def test_a_reader_is_to_wait_for_what_a_session_has_written() -> None:
+    made = with_positions(f"{A}:1-5", f"{A}:1-5")
+    view = writing(f"{A}:6", 10.2)
+    assert waits_on(made, view) == "r1"
+    reader = made.readers["r1"]
+    assert made.awaited(reader, view) == parse_gtids(f"{A}:6", False)
+    reader.caught_up(parse_gtids(f"{A}:6", False), 0)
+    # now it is known, of this one
+    assert chosen(made, view, 10.3) == "r1" and made.may_have("r1", view, 10.3)
+    assert not made.may_have("r2", view, 10.3)
+
+
+def test_who_has_waited_in_vain_waits_somewhere_else_for_a_while() -> None:
+    made = with_positions(f"{A}:1-5", f"{A}:1-5")
+    view = writing(f"{A}:6", 10.2)
+    made.readers["r1"].is_late(10.3, can_wait=True)
+    assert waits_on(made, view) == "r2"
+    made.readers["r2"].is_late(10.3, can_wait=False)
+    assert waits_on(made, view) is None
+    assert waits_on(made, view, 10.3 + RESPITE) == "r1"
+    made.readers["r1"].contender.weight = 0.0
+    # until it is another one
+    assert waits_on(made, view, 11.9) is None
+    made.set_role("r2", True, 1, 11.0)
+    made.observed("r2", look("r2", 11.0, replication=replicates(0.0), position=f"{A}:1-5"), False)
+    assert waits_on(made, view, 11.9) == "r2"
+    made.set_role("r2", False, 1, 11.9)
+    assert waits_on(made, view, 11.9) is None
+
+
+def test_a_reader_without_gtids_or_too_far_behind_is_not_waited_for() -> None:
+    view = writing(f"{A}:6", 10.2)
+    assert waits_on(with_positions("", f"{A}:1-5"), view) is None
+    made = with_positions(f"{A}:1-5", f"{A}:1-5")
+    for name in ("r1", "r2"):
+        made.observed(name, look(name, 10.1, replication=replicates(5.0)), False)
+    assert waits_on(made, view) is None
+
+
+def test_what_a_reader_was_says_nothing() -> None:
+    made = with_positions(f"{A}:1-5", f"{A}:1-5")
+    view = writing(f"{A}:6", 10.2)
+    reader = made.readers["r1"]
+    reader.caught_up(parse_gtids(f"{A}:6", False), 1)
+    assert not reader.is_ordered
+    reader.epoch = 1
+    assert made.awaited(reader, view) is None
+
+
+def test_other_consistencies_wait_for_nobody() -> None:
+    made = with_positions(f"{A}:1-5", f"{A}:1-5", consistency=EVENTUAL)
+    assert made.choose_to_wait(writing(f"{A}:6", 10.2), 10.3, zero) is None
+
+
+def test_the_write_of_somebody_else_is_not_waited_for() -> None:
+    made = with_positions(f"{A}:1-5", f"{A}:1-5")
+    view = writing(f"{A}:6", 10.2)
+    assert waits_on(made, view, fence=10.1) is None
+    assert waits_on(made, view, fence=10.0) == "r1"
+    assert waits_on(made, view, fence=10.2) == "r1"
+
+
+def test_in_several_domains_nothing_is_said_of_what_was_read() -> None:
+    view = writing("0-1-6", 10.2, is_mariadb=True)
+    assert waits_on(with_positions("0-1-5", "0-1-5", is_mariadb=True), view) == "r1"
+    made = with_positions("0-1-5,1-1-1", "0-1-5,1-1-1", is_mariadb=True)
+    assert waits_on(made, view) is None
+    view.read_on("r2", 0, 10.3)
+    assert waits_on(made, view) == "r2"
+
+
+def test_a_reader_that_stops_may_come_back_with_another_order() -> None:
+    made = with_positions(f"{A}:1-5", f"{A}:1-5")
+    reader = made.readers["r1"]
+    reader.caught_up(parse_gtids(f"{A}:6", False), 0)
+    assert reader.is_ordered
+    made.observed("r1", look("r1", 10.1, replication=replicates(None)), False)
+    assert not reader.is_ordered
 
 
 def test_one_that_is_asked_for_may_have_a_read_on_the_same_conditions() -> None:

@@ -288,6 +288,16 @@ def test_mysql_tracks_by_name_what_may_be_set_in_a_session() -> None:
     assert NAMES_QUERY.startswith(b"SHOW ")
 
 
+def test_gtids_are_tracked_where_somebody_wants_them_and_the_server_knows_how() -> None:
+    names = [b"autocommit", b"session_track_gtids"]
+    assert setup_statement("mysql", names, True).endswith(
+        b"session_track_gtids', session_track_gtids=OWN_GTID"
+    )
+    assert not setup_statement("mysql", names).endswith(b"OWN_GTID")
+    assert not setup_statement("mysql", names[:1], True).endswith(b"OWN_GTID")
+    assert b"GTID" not in setup_statement("mariadb", [], True)
+
+
 def test_aurora_is_told_that_read_committed_is_meant_on_readers_too() -> None:
     name = b"aurora_read_replica_read_committed"
     assert setup_statement("mysql", [b"autocommit", name]).endswith(

@@ -1,0 +1,68 @@
+"""Commands of our own have run on a session's lease: whose they were, and who goes on. A function on a `Frontend`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from proxy import beginning, binary, catching_up, resets, special, tidying, unseen
+from proxy.backend import Backend
+from proxy.replies import SCHEMA_CODES
+from proxy.states import (
+    ABSORBING_KILL,
+    BEGINNING,
+    CAPTURING,
+    CATCHING_UP,
+    CLEANING,
+    PREPARING,
+    PREPARING_STATEMENT,
+    PROBING,
+    RESETTING,
+    SURVEYING,
+    TIDYING,
+)
+
+if TYPE_CHECKING:
+    from proxy.frontend import Frontend
+
+
+def ran(frontend: Frontend, is_failed: bool) -> None:
+    """``is_failed``: the last one that ran was refused."""
+    backend = frontend.backend
+    assert backend is not None
+    state = frontend.state
+    if state == PREPARING:
+        if not is_failed:
+            frontend.was_prepared(backend)
+        elif _is_schema_refused(frontend, backend):
+            frontend.schema_refused(backend)
+        else:
+            frontend.restore_refused(backend)
+    elif state == PREPARING_STATEMENT:
+        binary.prepared_here(frontend, backend, is_failed)
+    elif state == CLEANING:
+        frontend.was_cleaned(backend, is_failed)
+    elif state == PROBING:
+        frontend.settle(frontend.session.probed(backend.tracker))
+    elif state == ABSORBING_KILL:
+        special.kill_absorbed(frontend, is_failed)
+    elif state == RESETTING:
+        resets.was_reset(frontend, backend, is_failed)
+    elif state == TIDYING:
+        tidying.ran(frontend, backend, is_failed)
+    elif state == CAPTURING:
+        frontend.captured_here(backend, is_failed)
+    elif state == BEGINNING:
+        beginning.ran(frontend, backend, is_failed)
+    elif state == SURVEYING:
+        unseen.answered(frontend, backend, is_failed)
+    elif state == CATCHING_UP:
+        catching_up.answered(frontend, backend, is_failed)
+
+
+def _is_schema_refused(frontend: Frontend, backend: Backend) -> bool:
+    """COM_INIT_DB is the first command of a restore, so nothing else was changed."""
+    return (
+        backend.tracker.error_code in SCHEMA_CODES
+        and frontend.session.vector.schema is not None
+        and not frontend.is_held()
+    )
