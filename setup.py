@@ -62,6 +62,7 @@ HOT_PROXY = (
     "placing",
     "catching_up",
     "own_commands",
+    "verifying",
     "bouncing",
     "demotion",
     "routing",

@@ -127,6 +127,7 @@ class Backend(Member):
         "globals",
         "inbox",
         "init_connect",
+        "is_doubtful",
         "is_initialised",
         "is_mariadb",
         "is_reading_paused",
@@ -186,6 +187,8 @@ class Backend(Member):
         # their answers in wire form (ending as DEPRECATE_EOF says, without trackers), when somebody asked to keep them
         self.answers: list[bytes] | None = None
         self.is_reading_paused: bool = False
+        # it is of before its server became the writer (`verifying`)
+        self.is_doubtful: bool = False
         # an error was its last answer, which tells no transactions: the next one may tell some of before
         self.owes_gtids: bool = False
         # the transport has ended, and who waits for that

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 from config import cluster as settings_of
 from config.sections import Upstream
 from config.settings import Settings
-from proxy import tls
+from proxy import tls, verifying
 from proxy.aurora_names import aurora_name, instance_host
 from proxy.backend import Backend
 from proxy.credentials import Credentials
@@ -273,7 +273,7 @@ class Cluster:
         self.table.writer.name = writer.name
         shared.writers = [writer]
         shared.readers = [each for each in shared.readers if each is not writer]
-        writer.retire_all()
+        verifying.doubt(writer)
         if self.is_paused:
             self.is_paused = False
         if former is not None:

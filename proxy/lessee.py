@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from proxy import catching_up, demotion, unseen
+from proxy import catching_up, demotion, unseen, verifying
 from proxy.backend import Backend
 from proxy.blame import count_pins
 from proxy.bouncing import tries_another
@@ -273,7 +273,8 @@ class Lessee(Holder):
     def _granted(self, backend: Backend) -> None:
         self._begin_lease(backend)
         self.shared.counters.leases += 1
-        self.prepare(backend)
+        if not backend.is_doubtful or not verifying.asks(self, backend):
+            self.prepare(backend)
 
     def _begin_lease(self, backend: Backend) -> None:
         self.backend = backend

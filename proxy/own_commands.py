@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from proxy import beginning, binary, catching_up, resets, special, tidying, unseen
+from proxy import beginning, binary, catching_up, resets, special, tidying, unseen, verifying
 from proxy.backend import Backend
 from proxy.replies import SCHEMA_CODES
 from proxy.states import (
@@ -19,6 +19,7 @@ from proxy.states import (
     RESETTING,
     SURVEYING,
     TIDYING,
+    VERIFYING,
 )
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ def ran(frontend: Frontend, is_failed: bool) -> None:
         unseen.answered(frontend, backend, is_failed)
     elif state == CATCHING_UP:
         catching_up.answered(frontend, backend, is_failed)
+    elif state == VERIFYING:
+        verifying.answered(frontend, backend, is_failed)
 
 
 def _is_schema_refused(frontend: Frontend, backend: Backend) -> bool:

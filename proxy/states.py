@@ -21,6 +21,7 @@ A session is always in one of these states:
     BEGINNING   the server's init_connect runs for the session, before its first command (`beginning`)
     CLOSED
     PLACING     it is a read and waits for a reader that may have it (`placing`)
+    VERIFYING   its backend is asked whether it leads to the writer (`verifying`)
     CATCHING_UP a reader is to wait until it has what the session has written (`catching_up`)
 """
 
@@ -50,6 +51,7 @@ SURVEYING: Final = 18
 CLOSED: Final = 19
 PLACING: Final = 20
 CATCHING_UP: Final = 21
+VERIFYING: Final = 22
 UNSTARTED: Final = -1  # as the command
 STATE_NAMES: Final = (
     "ready",
@@ -74,4 +76,5 @@ STATE_NAMES: Final = (
     "closed",
     "placing",
     "catching-up",
+    "verifying",
 )
