@@ -30,6 +30,7 @@ def overwrites(lessee: Lessee, backend: Backend) -> bool:
         or lessee.command != _COM_QUERY
         or backend.variables is not session.variables
         or vector is None
+        or vector is session.vector
         or not differ_only_in(vector, session.vector, AUTOCOMMIT)
     ):
         return False

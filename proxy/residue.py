@@ -431,7 +431,8 @@ class ResidueKeeper(ConditionsKeeper):
         if self._needs_insert_id(statement):
             commands.append(insert_id_command(self.insert_id, may_be_newer=self.residue & INSERT_ID != 0))
             self.residue |= INSERT_ID  # so that no session after this one finds it
-            self.native = INSERT_ID
+            # on MySQL a SET leaves what was counted
+            self.native = INSERT_ID if self.is_mariadb else INSERT_ID | (self.native & FOUND_ROWS)
             is_counted = self.row_count == 0  # which a SET leaves
         if self._needs_found_rows(statement):
             commands.append(found_rows_command(self.found_rows, self.is_mariadb))

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Final
 from protocol.session_track import EVERYTHING, SchemaDebt, TrackFilter, TransactionDebt
 from proxy.backend import Backend
 from proxy.kept import TELLING
+from proxy.lexer import ODD_BYTES
 from proxy.statement import CALLS, DROPS_SCHEMA, IS_SELECT, MAY_CALL, MAY_CALL_ON_MARIADB, MULTI, USES
 
 if TYPE_CHECKING:
     from proxy.frontend import Frontend
+    from proxy.session import SessionState
 
 COM_INIT_DB: Final = 0x02
 # What calls no routine and fires no trigger by itself, unless it says so: these have no schema of their own to tell.
@@ -72,16 +74,21 @@ def _may_leave_schema(frontend: Frontend) -> bool:
 def was_prepared(frontend: Frontend, text: bytes) -> None:
     """The client has prepared this: its functions, procedures and views were looked at. What the server has to tell of that is asked for, as
     the backend may be another's by the time that it is told."""
-    session = frontend.session
-    session.has_stray_schema = True
+    frontend.session.has_stray_schema = True
     if frontend.shared.has_trackers and b"." in text:
-        session.placed |= TELLING
+        _ask(frontend.session)
 
 
 def failed(frontend: Frontend) -> None:
     """What has failed may have chosen another schema inside, and an error tells nothing: it is asked for, too."""
     if b"." in frontend.wire or frontend.statement.executes or frontend.command == COM_STMT_EXECUTE:
-        frontend.session.placed |= TELLING
+        _ask(frontend.session)
+
+
+def _ask(session: SessionState) -> None:
+    """Not where text is not believed: such sessions keep their backends, and the question would cost them what no text can be given."""
+    if not session.lexing & ODD_BYTES:
+        session.placed |= TELLING
 
 
 def _without_stray(frontend: Frontend, track: TrackFilter) -> TrackFilter:

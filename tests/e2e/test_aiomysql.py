@@ -16,7 +16,8 @@ with warnings.catch_warnings():
 
 
 async def test_pool_of_many_shares_few_backends(two: Fanin, table: str) -> None:
-    pinned = two.metric("fanin_pins_total")
+    # others use the process, too
+    pinned, opened = two.metric("fanin_pins_total"), two.metric("fanin_backends_opened_total")
     pool = await aiomysql.create_pool(
         host=HOST, port=two.port, user=USER, password=PASSWORD, db=SCHEMA, minsize=10, maxsize=10
     )
@@ -38,7 +39,7 @@ async def test_pool_of_many_shares_few_backends(two: Fanin, table: str) -> None:
     pool.close()
     await pool.wait_closed()
     assert two.metric("fanin_pins_total") == pinned
-    assert two.metric("fanin_backends_opened_total") <= 12
+    assert two.metric("fanin_backends_opened_total") - opened <= 12
 
 
 async def test_cancelled_query_does_not_harm_others(two: Fanin) -> None:

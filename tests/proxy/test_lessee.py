@@ -1057,7 +1057,8 @@ def reads_elsewhere(world: World, client: FakeClient) -> ServerEnd:
     return server
 
 
-def test_user_variables_that_no_text_has_named_are_asked_for_by_name(world: World) -> None:
+def names_asked(world: World) -> tuple[FakeClient, ServerEnd]:
+    """Another client needs the backend of one that has read elsewhere, and the server is asked for its user variables."""
     on_mariadb(world)
     client, other = world.client(), world.client()
     server = reads_elsewhere(world, client)
@@ -1065,6 +1066,11 @@ def test_user_variables_that_no_text_has_named_are_asked_for_by_name(world: Worl
     assert b"LAST_INSERT_ID(0)" in server.got()[0]
     server.answers(wire(result_rows([b"1", b"0", b"0"])))
     assert server.got() == [NAMES_COMMAND]
+    return client, server
+
+
+def test_user_variables_that_no_text_has_named_are_asked_for_by_name(world: World) -> None:
+    client, server = names_asked(world)
     server.answers(rows(b"61"))
     variables_read(server, b"5")
     cleaned(world, server)
@@ -1075,13 +1081,7 @@ def test_user_variables_that_no_text_has_named_are_asked_for_by_name(world: Worl
 
 
 def test_a_session_keeps_its_backend_when_the_server_does_not_tell_the_names(world: World) -> None:
-    on_mariadb(world)
-    client, other = world.client(), world.client()
-    server = reads_elsewhere(world, client)
-    other.sends(SELECT)
-    server.got()
-    server.answers(wire(result_rows([b"1", b"0", b"0"])))
-    assert server.got() == [NAMES_COMMAND]
+    client, server = names_asked(world)
     server.answers(error(1109))
     assert state(world, client) == "holding"
     assert pinned_by(world, client) == [("user-variable", "SELECT SQL_CALC_FOUND_ROWS * FROM other.v")]
@@ -1095,13 +1095,7 @@ def test_a_session_keeps_its_backend_when_the_server_does_not_tell_the_names(wor
 
 
 def test_a_session_keeps_its_backend_when_what_has_got_a_name_cannot_be_captured(world: World) -> None:
-    on_mariadb(world)
-    client, other = world.client(), world.client()
-    server = reads_elsewhere(world, client)
-    other.sends(SELECT)
-    server.got()
-    server.answers(wire(result_rows([b"1", b"0", b"0"])))
-    server.got()
+    client, server = names_asked(world)
     server.answers(rows(b"61"))
     variables_read(server)
     assert state(world, client) == "holding"

@@ -7,7 +7,7 @@ import pytest
 from protocol.packets import SessionChanges
 from proxy.classify import classify
 from proxy.statement import SETS_AUTOCOMMIT
-from proxy.vector import Vector, differ_only_in
+from proxy.vector import CHARSET_VARIABLES, Vector, differ_only_in
 from tests.fakes.client import FakeClient
 from tests.fakes.server import ServerEnd
 from tests.fakes.wire import AUTOCOMMIT, error, init_db, ok, query, rows
@@ -63,6 +63,22 @@ def test_another_difference_is_restored_first(world: World) -> None:
     server.answers(ok())
     server.gets(ON)
     server.answers(reported("ON"))
+
+
+def test_a_switch_that_fails_leaves_a_backend_that_was_the_sessions(world: World) -> None:
+    client = world.client()
+    client.sends(query("SET NAMES sjis"))
+    server = world.backend()
+    names = [(name, b"sjis") for name in CHARSET_VARIABLES[:3]]
+    server.answers(ok(changes=SessionChanges([*names, (CHARSET_VARIABLES[3], b"sjis_japanese_ci")])))
+    assert world.pool() == "1 leased"
+    client.got()
+    client.sends(ON)
+    while server.got()[-1] != ON[4:]:
+        server.answers(ok())
+    server.answers(error(1399, "in the ACTIVE state"))
+    client.gets_error(1399)
+    assert world.pool() == "1 leased"
 
 
 def test_a_switch_that_fails_closes_the_backend_and_leaves_the_session_as_it_was(world: World) -> None:

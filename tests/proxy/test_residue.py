@@ -1513,6 +1513,15 @@ def test_what_hides_its_count_finds_the_sessions_and_keeps_the_backend(story: St
     assert (story.pin_reasons(), story.found_rows, story.residue & FOUND_ROWS) == ([], 1, 0)
 
 
+def test_restoring_the_insert_id_leaves_what_is_hidden(story: Story) -> None:
+    restored(story, HIDES)
+    story.run(HIDES, ok(7))
+    restored(story, "SELECT f()")
+    story.refused(1305, "no")
+    story.run("INSERT INTO t VALUES (1)", ok(1))
+    assert story.residue & FOUND_ROWS
+
+
 def test_an_answer_of_ours_is_a_query_that_counts(story: Story) -> None:
     restored(story, HIDES)
     story.run(HIDES, ok(7))

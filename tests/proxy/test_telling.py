@@ -9,6 +9,7 @@ from protocol.framing import frame
 from protocol.packets import Column, build_ok, text_resultset
 from protocol.session_track import SessionChanges
 from proxy.keeping import TELL
+from proxy.vector import CHARSET_VARIABLES
 from tests.fakes.client import FakeClient
 from tests.fakes.responses import wire
 from tests.fakes.server import ServerEnd
@@ -114,6 +115,21 @@ def test_what_is_due_after_an_error_is_asked_for(
     client.got()
     sets_time_zone(world, client)
     client.gets(ok(changes=SessionChanges([TIME_ZONE], told)))
+
+
+def test_nothing_is_asked_after_an_error_where_text_is_not_believed(world: World) -> None:
+    client = tracking_client(world)
+    client.sends(query("SET NAMES big5"))
+    server = world.backend()
+    server.got()
+    names = [(name, b"big5") for name in CHARSET_VARIABLES[:3]]
+    server.answers(ok(changes=SessionChanges([*names, (CHARSET_VARIABLES[3], b"big5_chinese_ci")])))
+    inserting = query("INSERT INTO other.v VALUES (1)")
+    client.sends(inserting)
+    while server.got() != [inserting[4:]]:
+        server.answers(ok())
+    server.answers(error(1146))
+    server.gets_nothing()
 
 
 def test_nothing_is_asked_after_an_error_that_names_no_other_schema(world: World) -> None:

@@ -17,7 +17,7 @@ from bench.servers import PASSWORD, USER, Server
 from tests.integration.running import Fanin, eventually, rows, run
 from tests.integration.steps import Step
 from tests.integration.test_compare import Rival
-from tests.integration.wire import WireClient
+from tests.integration.wire import TRACKING, WireClient
 from tests.twin.content import Content, Dump
 from tests.twin.programs import CLOSED, LAST_STATEMENT, UNKNOWN_STATEMENT, Program
 
@@ -94,6 +94,9 @@ class Stage:
             # FOUND_ROWS() of a new connection is what the last one has left in its thread
             run(self.root, "SET GLOBAL thread_cache_size = 0")
         run(self.root, *ACCOUNTS)
+        with WireClient(fanin.port, capabilities=TRACKING) as tracking:
+            # once somebody tracks, others leave nothing to be told
+            tracking.query("DO 1")
         self._content = Content(self.root, server.kind)
         self._neighbours: list[Neighbour] = []
 
