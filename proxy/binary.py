@@ -184,7 +184,8 @@ def _see_variables(frontend: Frontend, statement: Statement, text: bytes, is_pre
     session = frontend.session
     if statement.user_variables:
         session.may_have_assigned(statement.user_variables)
-    if (is_prepared and is_bound(frontend, statement, text)) or PinReason.USER_VARIABLE in statement.pins:
+    is_kept = is_bound(frontend, statement, text) or _is_assigned_parameter(frontend, statement, text)
+    if (is_prepared and is_kept) or PinReason.USER_VARIABLE in statement.pins:
         session.pin(PinReason.USER_VARIABLE)
 
 
@@ -194,6 +195,12 @@ def is_bound(frontend: Frontend, statement: Statement, text: bytes) -> bool:
     if not statement.flags & NAMES_USER_VARIABLES or frontend.session.is_mariadb:
         return False
     return text.count(b"@") - 2 * text.count(b"@@") > len(statement.user_variables)
+
+
+def _is_assigned_parameter(frontend: Frontend, statement: Statement, text: bytes) -> bool:
+    """Whether a text may assign a parameter to a user variable. On MariaDB a NULL is of the type and collation that the parameter had in an
+    execution before, where that was."""
+    return frontend.session.is_mariadb and bool(statement.user_variables) and b"?" in text
 
 
 # Executing

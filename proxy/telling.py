@@ -86,8 +86,9 @@ def failed(frontend: Frontend) -> None:
 
 
 def _ask(session: SessionState) -> None:
-    """Not where text is not believed: such sessions keep their backends, and the question would cost them what no text can be given."""
-    if not session.lexing & ODD_BYTES:
+    """For the sake of others not where text is not believed: such sessions keep their backends, and the question may cost them a ROW_COUNT()
+    that no text can be given."""
+    if session.debt is not None or not session.lexing & ODD_BYTES:
         session.placed |= TELLING
 
 

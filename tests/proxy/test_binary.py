@@ -681,18 +681,30 @@ def test_the_id_minus_one_is_unknown_before_anything_was_prepared(world: World, 
     client.gets_error(1243)
 
 
-@pytest.mark.parametrize("is_mariadb", [True, False])
-def test_preparing_makes_the_user_variables_that_the_text_assigns(is_mariadb: bool, world: World) -> None:
+@pytest.mark.parametrize(("is_mariadb", "text"), [(True, "SET @a = 1"), (False, "SET @a = ?")])
+def test_preparing_makes_the_user_variables_that_the_text_assigns(
+    is_mariadb: bool, text: str, world: World
+) -> None:
     if is_mariadb:
         world.facts.server_version = MARIADB
     client, other = client_of(world), client_of(world)
-    client.sends(prepare("SET @a = ?"))
+    num_params = text.count("?")
+    client.sends(prepare(text))
     server = world.backend()
-    server.gets(prepare("SET @a = ?"))
-    server.answers(prepared(41, num_params=1))
-    client.gets(prepared(1, num_params=1))
+    server.gets(prepare(text))
+    server.answers(prepared(41, num_params=num_params))
+    client.gets(prepared(1, num_params=num_params))
     other.sends(query("DO 1"))
     assert b"COLLATION(@`a`)" in server.got()[0]
+
+
+def test_a_text_that_assigns_its_parameter_keeps_its_backend_on_mariadb(world: World) -> None:
+    # a NULL is of the collation that the parameter had before
+    world.facts.server_version = MARIADB
+    client = client_of(world)
+    client.sends(prepare("SET @a = ?"))
+    world.backend().answers(prepared(41, num_params=1))
+    assert world.pool() == "1 leased"
 
 
 def test_a_preparation_that_fails_half_way_may_have_made_them(world: World) -> None:

@@ -117,8 +117,12 @@ def test_what_is_due_after_an_error_is_asked_for(
     client.gets(ok(changes=SessionChanges([TIME_ZONE], told)))
 
 
-def test_nothing_is_asked_after_an_error_where_text_is_not_believed(world: World) -> None:
-    client = tracking_client(world)
+@pytest.mark.parametrize("tracks", [False, True])
+def test_nothing_is_asked_for_others_where_text_is_not_believed(world: World, tracks: bool) -> None:
+    tracking = tracking_client(world)
+    tracking.sends(query("SELECT 1"))
+    world.backend().answers(ok())
+    client = tracking_client(world) if tracks else world.client(schema=b"test")
     client.sends(query("SET NAMES big5"))
     server = world.backend()
     server.got()
@@ -129,7 +133,7 @@ def test_nothing_is_asked_after_an_error_where_text_is_not_believed(world: World
     while server.got() != [inserting[4:]]:
         server.answers(ok())
     server.answers(error(1146))
-    server.gets_nothing()
+    assert server.got() == ([b"\x03SHOW WARNINGS"] if tracks else [])
 
 
 def test_nothing_is_asked_after_an_error_that_names_no_other_schema(world: World) -> None:
