@@ -109,6 +109,16 @@ def shape_after(shape: bytes, types: bytes) -> bytes:
     return shape
 
 
+def is_any_text(types: bytes) -> bool:
+    """Whether any of these parameters is text, or bytes."""
+    return any(
+        [
+            types[at] not in _INTEGERS and types[at] not in _KINDS and types[at] != NULL_TYPE[0]
+            for at in range(0, len(types), 2)
+        ]
+    )
+
+
 def without_nulls(types: bytes, nulls: bytes) -> bytes:
     """The types that MySQL looks at: a NULL has none. ``nulls``: the bitmap of the execution, or less when that is cut off."""
     if not nulls.strip(b"\0") or 16 * len(nulls) < len(types):
