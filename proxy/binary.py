@@ -38,7 +38,7 @@ from proxy.prepared import (
     sent_types,
 )
 from proxy.replies import GONE, SCHEMA_CODES, Failure, not_movable, ok, refused_by_server
-from proxy.sources import LONG, Source
+from proxy.sources import LONG, Source, is_any_text
 from proxy.statement import (
     GETS_DIAGNOSTICS,
     NAMES_USER_VARIABLES,
@@ -184,8 +184,7 @@ def _see_variables(frontend: Frontend, statement: Statement, text: bytes, is_pre
     session = frontend.session
     if statement.user_variables:
         session.may_have_assigned(statement.user_variables)
-    is_kept = is_bound(frontend, statement, text) or _is_assigned_parameter(frontend, statement, text)
-    if (is_prepared and is_kept) or PinReason.USER_VARIABLE in statement.pins:
+    if (is_prepared and is_bound(frontend, statement, text)) or PinReason.USER_VARIABLE in statement.pins:
         session.pin(PinReason.USER_VARIABLE)
 
 
@@ -195,12 +194,6 @@ def is_bound(frontend: Frontend, statement: Statement, text: bytes) -> bool:
     if not statement.flags & NAMES_USER_VARIABLES or frontend.session.is_mariadb:
         return False
     return text.count(b"@") - 2 * text.count(b"@@") > len(statement.user_variables)
-
-
-def _is_assigned_parameter(frontend: Frontend, statement: Statement, text: bytes) -> bool:
-    """Whether a text may assign a parameter to a user variable. On MariaDB a NULL is of the type and collation that the parameter had in an
-    execution before, where that was."""
-    return frontend.session.is_mariadb and bool(statement.user_variables) and b"?" in text
 
 
 # Executing
@@ -434,6 +427,10 @@ def _answered_statement(frontend: Frontend, tracker: ResponseTracker) -> Stateme
 
 def _executed(frontend: Frontend, backend: Backend, prepared: Prepared) -> None:
     tracker = backend.tracker
+    assigns = frontend.shared.facts.is_mariadb and bool(prepared.own.statement.user_variables)
+    if assigns and is_any_text(prepared.types):
+        # a NULL that it is given later is of this collation, in the user variable that it is assigned to
+        frontend.session.pin(PinReason.USER_VARIABLE)
     if tracker.is_error:
         if tracker.error_code in (MALFORMED, WRONG_ARGUMENTS):
             on_backend = backend.statements.use(prepared.source)

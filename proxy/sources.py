@@ -6,8 +6,9 @@ state vector of that moment, without the variables of transactions (`Vector.of_p
 - A *number* other than 0: an open cursor, or long data on the server. That one belongs to one statement of one session, and MySQL 9.7
   answers every execution without a cursor that follows one with a cursor on the same statement in a way that no client can read.
 - The *shape*: MySQL keeps the types with which a statement was executed first. `SELECT ?` that was executed with a number gives a
-  number for the string of the next execution, 0 for 'abc'; a NULL changes nothing, whatever its type. MariaDB goes by the types of each execution, but takes long data for what
-  the parameter was in the execution before, a number for instance: statements with long data have shapes of their own (`LONG`).
+  number for the string of the next execution, 0 for 'abc'; a NULL changes nothing, whatever its type. MariaDB goes by the types of each
+  execution, but takes long data for what the parameter was in the execution before, a number for instance: statements with long data have
+  shapes of their own (`LONG`).
 
 Sources are compared by identity: equal ones are the same object as long as somebody uses it.
 """
@@ -107,6 +108,16 @@ def shape_after(shape: bytes, types: bytes) -> bytes:
         if kind not in (_NEUTRAL, kept) and kind not in _KEPT[kept]:
             return actual
     return shape
+
+
+def is_any_text(types: bytes) -> bool:
+    """Whether any of these parameters is text, or bytes."""
+    return any(
+        [
+            _kind(types[at], types[at + 1]) == _NEUTRAL and types[at] != NULL_TYPE[0]
+            for at in range(0, len(types), 2)
+        ]
+    )
 
 
 def without_nulls(types: bytes, nulls: bytes) -> bytes:

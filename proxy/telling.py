@@ -1,9 +1,10 @@
 """What servers tell late, or unasked (protocol.session_track.Debt): functions on a `Frontend`.
 
 On MariaDB a statement that chooses another schema inside, and back (a trigger, view or function of another schema), leaves the schema to be
-told, unchanged, with the next OK that tells anything (`SchemaDebt`). A backend tells more than a client has asked for, and to
-whoever has it by then: so what is due is known here, by what the backend said, and after a COM_STMT_PREPARE or an error by what it says then (`TELL`). MySQL tells
-of transactions (`TransactionDebt`).
+told, unchanged, with the next OK that tells anything (`SchemaDebt`). A backend tells more than a client has asked for, and to whoever has
+it by then: so what is due is known here, by what the backend said, and after a COM_STMT_PREPARE or an error by what it says then (`TELL`).
+
+MySQL tells of transactions that nobody has asked for (`TransactionDebt`).
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _MAY_CHANGE_SCHEMA: Final = USES | DROPS_SCHEMA | CALLS | MAY_CALL | MAY_CALL_ON
 
 
 def track_of(frontend: Frontend, backend: Backend, track: TrackFilter) -> TrackFilter:
-    """The filter for this command, where the server may tell a schema late. What the client has not been told is noted by the tracker."""
+    """The filter for this command, where the server may tell a schema late. What the client has yet to be told is given to the tracker."""
     session = frontend.session
     if not session.is_mariadb:
         transactions = session.transactions

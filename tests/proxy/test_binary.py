@@ -681,7 +681,7 @@ def test_the_id_minus_one_is_unknown_before_anything_was_prepared(world: World, 
     client.gets_error(1243)
 
 
-@pytest.mark.parametrize(("is_mariadb", "text"), [(True, "SET @a = 1"), (False, "SET @a = ?")])
+@pytest.mark.parametrize(("is_mariadb", "text"), [(True, "SET @a = ?"), (False, "SET @a = ?")])
 def test_preparing_makes_the_user_variables_that_the_text_assigns(
     is_mariadb: bool, text: str, world: World
 ) -> None:
@@ -698,13 +698,19 @@ def test_preparing_makes_the_user_variables_that_the_text_assigns(
     assert b"COLLATION(@`a`)" in server.got()[0]
 
 
-def test_a_text_that_assigns_its_parameter_keeps_its_backend_on_mariadb(world: World) -> None:
+@pytest.mark.parametrize(("types", "is_kept"), [(b"\xfd\0", True), (b"\x08\0", False)])
+def test_text_that_is_assigned_as_a_parameter_keeps_its_backend_on_mariadb(
+    types: bytes, is_kept: bool, world: World
+) -> None:
     # a NULL is of the collation that the parameter had before
     world.facts.server_version = MARIADB
     client = client_of(world)
     client.sends(prepare("SET @a = ?"))
-    world.backend().answers(prepared(41, num_params=1))
-    assert world.pool() == "1 leased"
+    server = world.backend()
+    server.answers(prepared(41, num_params=1))
+    client.sends(execute(1, params=params(b"12345678", types=types)))
+    server.answers(ok())
+    assert (PinReason.USER_VARIABLE in world.frontend(client).session.pin_reasons()) == is_kept
 
 
 def test_a_preparation_that_fails_half_way_may_have_made_them(world: World) -> None:

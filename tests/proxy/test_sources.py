@@ -5,7 +5,7 @@ import gc
 import pytest
 
 from proxy.classify import NOTHING
-from proxy.sources import Sources, shape_after, without_nulls
+from proxy.sources import Sources, is_any_text, shape_after, without_nulls
 from proxy.vector import Vector
 
 SHOP = Vector.fresh(b"shop", {})
@@ -101,3 +101,10 @@ def test_a_shape_is_what_mysql_keeps_of_types(before: bytes, types: bytes, after
 )
 def test_a_null_has_no_type(types: bytes, nulls: bytes, kinds: bytes) -> None:
     assert without_nulls(types, nulls) == kinds
+
+
+def test_text_is_told_from_numbers_times_and_null() -> None:
+    assert not is_any_text(b"")
+    assert not is_any_text(b"\x08\0\x03\x80\x05\0\x0c\0\x06\0\xf6\0")
+    assert is_any_text(b"\x08\0\xfd\0")
+    assert is_any_text(b"\xfc\0")
