@@ -48,6 +48,9 @@ def holds_back(frontend: Frontend, placement: Placement, chunk: bytes) -> bool:
         return True
     if frontend.is_relayed or backend is None or not backend.tracker.is_error:
         return False
+    if chunk[4:5] != b"\xff":
+        # of several statements the first have run
+        return False
     if placement.reader is None:
         return demotion.fate(frontend, backend) != demotion.TOLD
     if _is_of_read_only_transaction(frontend, backend):

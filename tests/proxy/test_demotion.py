@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 
 from config.cluster import InTransaction
+from protocol.constants import Capability, ServerStatus
+from protocol.framing import frame, payload_of
 from proxy.topology_actions import Signal
 from tests.fakes.client import FakeClient
 from tests.fakes.cluster import NOBODY, Lab
 from tests.fakes.scenes import in_transaction, prepared_by
 from tests.fakes.server import ServerEnd
-from tests.fakes.wire import IN_TRANS, error, execute, ok, prepare, prepared, query
+from tests.fakes.wire import AUTOCOMMIT, IN_TRANS, NEW_CLIENT, error, execute, ok, prepare, prepared, query
 from tests.fakes.world import World
 from tests.proxy.conftest import MakeWorld
 
@@ -21,6 +23,7 @@ MYSQL = error(
 MARIADB = error(
     1290, "The MariaDB server is running with the --read-only option so it cannot execute this statement"
 )
+MORE_RESULTS = int(ServerStatus.MORE_RESULTS_EXISTS)
 MODE = error(1836, "Running in read-only mode")
 SIGNAL = ("writer", Signal.READ_ONLY_ERROR)
 
@@ -103,6 +106,22 @@ def test_a_server_that_says_one_thing_and_does_another_is_believed_in_the_end(ma
         server.answers(MYSQL)
     client.gets(MYSQL)
     assert len(monitor.signals) == 4 and not lab.cluster.is_paused
+
+
+def test_of_several_statements_none_runs_twice(make_world: MakeWorld) -> None:
+    world = make_world(readers=1)
+    lab = Lab(world).stable()
+    monitor = lab.monitored()
+    client = world.client(capabilities=NEW_CLIENT | int(Capability.MULTI_STATEMENTS))
+    answer = ok(AUTOCOMMIT | MORE_RESULTS) + frame(payload_of(MYSQL), 2)
+    client.sends(query("INSERT INTO t VALUES (1); INSERT INTO t VALUES (2)"))
+    world.backend().got()
+    # to let it have several
+    world.backend().answers(ok())
+    world.backend().got()
+    world.backend().answers(answer)
+    client.gets(answer)
+    assert monitor.signals == [SIGNAL]
 
 
 def test_what_the_session_has_left_there_follows_it(make_world: MakeWorld) -> None:
