@@ -366,12 +366,14 @@ class TransactionDebt(Debt):
     statement, and that this one has ended; or, when another just like it takes its place, that something has changed. (MySQL 9.7, tried; the
     manual has nothing of it.)"""
 
-    __slots__ = ("is_unseen", "state")
+    __slots__ = ("is_ending", "is_unseen", "state")
 
     def __init__(self) -> None:
         super().__init__()
         # what the client was told last
         self.state: bytes = _NO_STATE
+        # what runs now ends the state, if it succeeds, although the transaction goes on: only asked for where the end is not told
+        self.is_ending: bool = False
         # the server does not tell us the end: what it tracks was changed since
         self.is_unseen: bool = False
 
@@ -390,16 +392,18 @@ class TransactionDebt(Debt):
         said = b"".join([text for kind, text in entries if kind == _TRANSACTION_CHARACTERISTICS])
         if _BEGINS.search(said) is not None:
             state = _SNAPSHOT_STATE if _SNAPSHOT in said else _BEGUN_STATE
-        elif not status & _IN_TRANS or any(
-            [kind == _TRANSACTION_STATE and text[1:2] != b"T" for kind, text in entries]
+        elif (
+            not status & _IN_TRANS
+            or self.is_ending
+            or any([kind == _TRANSACTION_STATE and text[1:2] != b"T" for kind, text in entries])
         ):
-            # CREATE TEMPORARY TABLE ends it by what it says, and leaves the bit
+            # CREATE and DROP TEMPORARY TABLE end it by what they say, and leave the bit
             state = _NO_STATE
             if self.state == state:
                 return passing, is_told
         else:
             return passing, is_told
-        self.is_late = self.is_unseen = False
+        self.is_late = self.is_unseen = self.is_ending = False
         if state != self.state:
             self.state = state
             passing += _entry(_TRANSACTION_STATE, lenenc_bytes(state))

@@ -213,6 +213,10 @@ class SessionState(ResidueKeeper):
             self._see_changes(self._failed, response.changes)
         return self.verdict()
 
+    def asked(self, status: int) -> None:
+        """A command of ours has run on the lease, with these flags. The client's own before it may have failed, and told none."""
+        self._see_status(status, self._failed)
+
     def verdict(self) -> int:
         """What is to become of the lease as things are."""
         if self.is_held():

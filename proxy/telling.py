@@ -16,7 +16,18 @@ from protocol.session_track import EVERYTHING, SchemaDebt, TrackFilter, Transact
 from proxy.backend import Backend
 from proxy.kept import TELLING
 from proxy.lexer import ODD_BYTES
-from proxy.statement import CALLS, DROPS_SCHEMA, IS_SELECT, MAY_CALL, MAY_CALL_ON_MARIADB, MULTI, USES
+from proxy.pins import PinReason
+from proxy.statement import (
+    CALLS,
+    DROPS_SCHEMA,
+    IS_SELECT,
+    MAY_CALL,
+    MAY_CALL_ON_MARIADB,
+    MULTI,
+    NOTHING,
+    USES,
+    Statement,
+)
 
 if TYPE_CHECKING:
     from proxy.frontend import Frontend
@@ -44,6 +55,8 @@ def track_of(frontend: Frontend, backend: Backend, track: TrackFilter) -> TrackF
         if transactions is None:
             transactions = session.transactions = TransactionDebt()
         transactions.begin(session.status & IN_TRANS != 0, track)
+        if transactions.is_unseen:
+            transactions.is_ending = _concerns_temporary_table(session, frontend.statement)
         backend.tracker.debt = transactions
         return track
     debt = session.debt
@@ -59,6 +72,14 @@ def track_of(frontend: Frontend, backend: Backend, track: TrackFilter) -> TrackF
         debt.is_doubtful = False
     backend.tracker.debt = debt
     return _without_stray(frontend, track) if session.has_stray_schema else track
+
+
+def _concerns_temporary_table(session: SessionState, statement: Statement) -> bool:
+    """Whether a single statement creates one or drops it."""
+    for name in statement.executes:
+        statement = session.text_of(name) or NOTHING
+    reasons = statement.pins if statement.pins else statement.lifts
+    return PinReason.TEMPORARY_TABLE in reasons and not statement.flags & MULTI
 
 
 def _may_leave_schema(frontend: Frontend) -> bool:

@@ -44,6 +44,8 @@ def ran(frontend: Frontend, backend: Backend, is_failed: bool) -> None:
     session = frontend.session
     answers = backend.answers or []
     backend.answers = None
+    if not is_failed:
+        session.asked(backend.tracker.status)
     is_capture = commands_before_ours(session) != []
     if session.questions and not is_capture:
         # refused: the pins stay (MySQL refuses it while an XA transaction is idle)

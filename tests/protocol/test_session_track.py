@@ -349,6 +349,14 @@ def test_the_end_is_seen_when_the_server_has_stopped_to_track_it() -> None:
     assert told_of(debt, None, 2) == b"________"
 
 
+def test_so_is_the_end_of_one_that_goes_on() -> None:
+    debt = begun()
+    debt.begin(True, EVERYTHING)
+    debt.is_ending = True
+    assert told_of(debt, None, 3) == b"________"
+    assert (debt.is_ending, debt.is_late) == (False, False)
+
+
 def test_a_client_that_tracks_nothing_or_transactions_is_told_what_it_asks_for() -> None:
     nothing = TrackFilter(frozenset(), schema=False, state_change=False, transaction=False, gtids=False)
     assert told_of(TransactionDebt(), b"START TRANSACTION;", 3, nothing) is None

@@ -117,6 +117,23 @@ def test_what_is_due_after_an_error_is_asked_for(
     client.gets(ok(changes=SessionChanges([TIME_ZONE], told)))
 
 
+def test_a_transaction_that_an_error_has_ended_is_known_from_the_question(world: World) -> None:
+    client = tracking_client(world)
+    client.sends(query("CREATE TEMPORARY TABLE x (a INT)"))
+    server = world.backend()
+    server.answers(ok())
+    client.sends(query("BEGIN"))
+    server.answers(ok(AUTOCOMMIT | IN_TRANS))
+    client.sends(query("TRUNCATE TABLE other.x"))
+    server.answers(error(1146))
+    server.got()
+    kept: list[list[bytes | None]] = [[b"Error", b"1146", b"no"]]
+    server.answers(text_resultset(CONDITION, kept, status=AUTOCOMMIT, deprecate_eof=True))
+    server.gets(frame(TELL))
+    server.answers(ok())
+    assert world.frontend(client).session.status == AUTOCOMMIT
+
+
 @pytest.mark.parametrize("tracks", [False, True])
 def test_nothing_is_asked_for_others_where_text_is_not_believed(world: World, tracks: bool) -> None:
     tracking = tracking_client(world)
@@ -175,3 +192,40 @@ def test_a_client_on_mysql_is_told_of_transactions_that_statements_begin(world: 
     client.sends(query("DO 1"))
     world.backend().answers(ok())
     client.gets(ok())
+
+
+@pytest.mark.parametrize(
+    ("text", "is_told"),
+    [
+        ("CREATE TEMPORARY TABLE x (a INT)", True),
+        ("DROP TEMPORARY TABLE x", True),
+        ("EXECUTE makes", True),
+        ("CREATE TEMPORARY TABLE x (a INT); DO 1", False),
+        ("DO 1", False),
+    ],
+)
+def test_so_it_is_where_the_server_no_longer_tells_what_a_temporary_table_ends(
+    world: World, text: str, is_told: bool
+) -> None:
+    client = world.client(capabilities=EOF_CLIENT)
+    client.sends(query("PREPARE makes FROM 'CREATE TEMPORARY TABLE x (a INT)'"))
+    server = world.backend()
+    server.answers(ok())
+    begins = SessionChanges(transaction_state=b"T_______", transaction_characteristics=b"START TRANSACTION;")
+    client.sends(query("BEGIN"))
+    server.answers(ok(IN_TRANS, changes=begins))
+    reading = query("SELECT @@session_track_transaction_info")
+    client.sends(reading)
+    server.got()
+    server.answers(ok(IN_TRANS))
+    server.gets(reading)
+    server.answers(ok(IN_TRANS))
+    server.got()
+    server.answers(ok(IN_TRANS))
+    client.got()
+    client.sends(query(text))
+    while server.got() != [query(text)[4:]]:
+        # its insert id is put there first
+        server.answers(ok(IN_TRANS))
+    server.answers(ok(IN_TRANS))
+    client.gets(ok(IN_TRANS, changes=SessionChanges(transaction_state=b"________") if is_told else None))
