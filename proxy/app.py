@@ -169,6 +169,7 @@ class Process:
             cluster = shared.cluster = Cluster(self.settings, shared, self._start_endpoint)
             placing = cluster.placing = shared.placing = Placing(cluster.table, placing_rules(self.settings))
             placing.endpoints = cluster.endpoints
+            self.facts.is_watched = True
             self.facts.tracks_gtids = cluster.table.consistency == SESSION
             placing.hurry = cluster.hurry
             placing.ask = cluster.ask

@@ -106,6 +106,8 @@ class Facts:
     interactive_timeout: int = 0
     setups: dict[bytes, bytes] = field(default_factory=dict)
     """server version -> the statement that sets the trackers there"""
+    is_watched: bool = False
+    """set by the process: sessions may read on readers"""
     tracks_gtids: bool = False
     """set by the process: what sessions commit has to be known by its GTID"""
     charsets: dict[int, tuple[bytes, ...]] = field(default_factory=dict)
@@ -297,7 +299,7 @@ async def _setup_of(backend: Backend, connected: Connected, facts: Facts) -> byt
         if not is_mariadb:
             names = [row[0] or b"" for row in await _ask(backend, NAMES_QUERY)]
         kind = "mariadb" if is_mariadb else "mysql"
-        setup = facts.setups[version] = setup_statement(kind, names, facts.tracks_gtids)
+        setup = facts.setups[version] = setup_statement(kind, names, facts.is_watched, facts.tracks_gtids)
         facts.server_version = version
         facts.charset = connected.collation
         facts.forget_logins()

@@ -364,16 +364,19 @@ _GLOBAL_ONLY: Final = re.compile(
 )
 
 
-def setup_statement(kind: str, names: list[bytes], tracks_gtids: bool = False) -> bytes:
+def setup_statement(
+    kind: str, names: list[bytes], is_watched: bool = False, tracks_gtids: bool = False
+) -> bytes:
     """The text that switches all trackers on, for a new connection and after every reset. ``kind``: "mysql" or "mariadb".
 
-    ``names``: what NAMES_QUERY gave; none are needed for MariaDB, which tells GTIDs as a variable. ``tracks_gtids``: where MySQL knows how to.
+    ``names``: what NAMES_QUERY gave; none are needed for MariaDB, which tells GTIDs as a variable. ``is_watched``: sessions may read on
+    readers. ``tracks_gtids``: where MySQL knows how to.
     """
     variables = b"*"
     last = b""
     if kind == "mysql":
         variables = b",".join([name.lower() for name in names if _GLOBAL_ONLY.match(name.lower()) is None])
-        if _READ_COMMITTED_ON_READERS in names:
+        if is_watched and _READ_COMMITTED_ON_READERS in names:
             last = b", " + _assignment(_READ_COMMITTED_ON_READERS, None)
         if tracks_gtids and TRACKED_GTIDS in names:
             last += TRACKS_GTIDS

@@ -290,19 +290,20 @@ def test_mysql_tracks_by_name_what_may_be_set_in_a_session() -> None:
 
 def test_gtids_are_tracked_where_somebody_wants_them_and_the_server_knows_how() -> None:
     names = [b"autocommit", b"session_track_gtids"]
-    assert setup_statement("mysql", names, True).endswith(
+    assert setup_statement("mysql", names, tracks_gtids=True).endswith(
         b"session_track_gtids', session_track_gtids=OWN_GTID"
     )
     assert not setup_statement("mysql", names).endswith(b"OWN_GTID")
-    assert not setup_statement("mysql", names[:1], True).endswith(b"OWN_GTID")
-    assert b"GTID" not in setup_statement("mariadb", [], True)
+    assert not setup_statement("mysql", names[:1], tracks_gtids=True).endswith(b"OWN_GTID")
+    assert b"GTID" not in setup_statement("mariadb", [], tracks_gtids=True)
 
 
 def test_aurora_is_told_that_read_committed_is_meant_on_readers_too() -> None:
     name = b"aurora_read_replica_read_committed"
-    assert setup_statement("mysql", [b"autocommit", name]).endswith(
-        b"session_track_system_variables='autocommit," + name + b"', SESSION " + name + b"=ON"
-    )
+    names = [b"autocommit", name]
+    alone = b"session_track_system_variables='autocommit," + name + b"'"
+    assert setup_statement("mysql", names, is_watched=True).endswith(alone + b", SESSION " + name + b"=ON")
+    assert setup_statement("mysql", names).endswith(alone)
     plain = Vector.fresh(None, {})
     off = plain.with_variables([(name, b"OFF")])
     assert restore_commands(plain, off) == [b"\x03SET SESSION " + name + b"='OFF'"]
