@@ -80,6 +80,8 @@ class Cluster:
         self.tells_deadlock: Final = settings.failover.in_transaction is settings_of.InTransaction.DEADLOCK
         # the endpoint that has raised its epoch by itself, while the core is told
         self._raising: str = ""
+        # what servers could not be asked, as it was logged last
+        self._remarks: Final[dict[str, tuple[str, ...]]] = {}
         self._shared: Final = shared
         self._make_endpoint: Final = make_endpoint
         self._log: Final = get_logger("topology")
@@ -206,10 +208,17 @@ class Cluster:
         """A server was looked at."""
         core = self.core
         assert core is not None
+        self._note_remarks(name, seen.remarks)
         is_writer = core.writer is not None and core.writer.name == name and seen.is_writer
         self.table.observed(name, seen, is_writer)
         if self._shared.placing is not None:
             self._shared.placing.look()
+
+    def _note_remarks(self, name: str, remarks: tuple[str, ...]) -> None:
+        if remarks != self._remarks.get(name, ()):
+            self._remarks[name] = remarks
+            for remark in remarks:
+                self._log.warning("server cannot be asked for all", server=name, reason=remark)
 
     def carry_out(self, action: Action) -> None:
         """The core has decided something."""
@@ -236,6 +245,7 @@ class Cluster:
 
     def _remove(self, name: str) -> None:
         endpoint = self.endpoints.pop(name, None)
+        self._remarks.pop(name, None)
         self.table.remove(name)
         if endpoint is not None:
             self._take_away(endpoint)

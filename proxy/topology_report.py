@@ -31,12 +31,19 @@ def _member(member: Member, table: ReaderTable, now: float) -> dict[str, object]
         "role": member.role.value,
         "epoch": member.epoch,
         "is_seed": member.is_seed,
-        "trouble": f"{member.cause.value}: {member.trouble}" if member.cause is not None else "",
+        "trouble": _trouble(member),
     }
     reader = table.readers.get(member.name)
     if reader is not None and reader.has_role:
         found.update(_of_reader(reader, now))
     return found
+
+
+def _trouble(member: Member) -> str:
+    """Why it cannot be looked at, or not at all of it."""
+    if member.cause is not None:
+        return f"{member.cause.value}: {member.trouble}"
+    return "" if member.seen is None else "; ".join(member.seen.remarks)
 
 
 def _of_reader(reader: Reader, now: float) -> dict[str, object]:

@@ -76,6 +76,21 @@ def test_servers_that_cannot_be_asked_are_used_as_configured(make_world: MakeWor
     assert state["members"][0]["trouble"] == "denied: "
 
 
+def test_what_a_server_may_not_be_asked_is_told_and_logged_once(
+    make_world: MakeWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab = Lab(make_world(readers=1)).stable()
+    remark = "its lag is not known: you need REPLICATION CLIENT"
+    for _ in range(2):
+        lab.look("reader-1", replication=None, remarks=(remark,))
+    state: Any = lab.cluster.state()
+    assert [each["trouble"] for each in state["members"]] == ["", remark]
+    assert capsys.readouterr().out.count(remark) == 1
+    lab.look("reader-1")
+    state = lab.cluster.state()
+    assert state["members"][1]["trouble"] == ""
+
+
 @pytest.mark.parametrize("is_writer", [True, False])
 def test_without_one_writer_clients_wait(make_world: MakeWorld, is_writer: bool) -> None:
     lab = Lab(make_world(readers=1)).begins()
