@@ -308,6 +308,9 @@ class Debt:
     def note(self, block: bytes, track: TrackFilter | None) -> None:
         """A client that tracks as this says was told nothing of the block."""
 
+    def asked(self, changes: SessionChanges) -> None:
+        """A command that was not the client's was told this, on its lease."""
+
     def told(
         self, block: bytes, status: int, passing: bytes, is_told: bool, track: TrackFilter
     ) -> tuple[bytes, bool]:
@@ -366,7 +369,7 @@ class TransactionDebt(Debt):
     statement, and that this one has ended; or, when another just like it takes its place, that something has changed. (MySQL 9.7, tried; the
     manual has nothing of it.)"""
 
-    __slots__ = ("is_ending", "is_unseen", "state")
+    __slots__ = ("is_ending", "is_over", "is_unseen", "state")
 
     def __init__(self) -> None:
         super().__init__()
@@ -374,6 +377,8 @@ class TransactionDebt(Debt):
         self.state: bytes = _NO_STATE
         # what runs now ends the state, if it succeeds, although the transaction goes on: only asked for where the end is not told
         self.is_ending: bool = False
+        # what has failed has ended the state, as a command of ours was told
+        self.is_over: bool = False
         # the server does not tell us the end: what it tracks was changed since
         self.is_unseen: bool = False
 
@@ -381,7 +386,11 @@ class TransactionDebt(Debt):
         """A command begins. An error may have ended the transaction, which the next OK tells."""
         if self.state != _NO_STATE:
             self.is_unseen = self.is_unseen or track is EVERYTHING
-            self.is_late = self.is_unseen or not is_in_transaction
+            self.is_late = self.is_unseen or self.is_over or not is_in_transaction
+
+    def asked(self, changes: SessionChanges) -> None:
+        if self.state != _NO_STATE and not self.is_unseen and changes.transaction_state is not None:
+            self.is_over = changes.transaction_state[:1] != b"T"
 
     def told(
         self, block: bytes, status: int, passing: bytes, is_told: bool, track: TrackFilter
@@ -395,6 +404,7 @@ class TransactionDebt(Debt):
         elif (
             not status & _IN_TRANS
             or self.is_ending
+            or self.is_over
             or any([kind == _TRANSACTION_STATE and text[1:2] != b"T" for kind, text in entries])
         ):
             # CREATE and DROP TEMPORARY TABLE end it by what they say, and leave the bit
@@ -403,7 +413,7 @@ class TransactionDebt(Debt):
                 return passing, is_told
         else:
             return passing, is_told
-        self.is_late = self.is_unseen = self.is_ending = False
+        self.is_late = self.is_unseen = self.is_ending = self.is_over = False
         if state != self.state:
             self.state = state
             passing += _entry(_TRANSACTION_STATE, lenenc_bytes(state))

@@ -228,6 +228,11 @@ class Backend(Member):
         self.resume_reading()
         self._send_ours()
 
+    def take(self, owner: Owner) -> None:
+        """The next commands are this owner's."""
+        self.owner = owner
+        self.tracker.debt = None
+
     def hold(self) -> None:
         """The owner keeps it without a command running: what comes now is unasked."""
         self.mode = IDLE
@@ -368,6 +373,8 @@ class Backend(Member):
                 self.answers[-1] = b""
             self._send_running()
             return
+        if self.tracker.changes is not None and self.tracker.debt is not None:
+            self.tracker.debt.asked(self.tracker.changes)
         if self.queue and not self.tracker.is_error:
             if self.answers is not None:
                 self.answers.append(b"")

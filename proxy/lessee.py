@@ -278,7 +278,7 @@ class Lessee(Holder):
 
     def _begin_lease(self, backend: Backend) -> None:
         self.backend = backend
-        backend.owner = self
+        backend.take(self)
         if backend is self.parked:
             self.parked = None
             self.parked_endpoint = None

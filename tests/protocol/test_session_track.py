@@ -357,6 +357,22 @@ def test_so_is_the_end_of_one_that_goes_on() -> None:
     assert (debt.is_ending, debt.is_late) == (False, False)
 
 
+@pytest.mark.parametrize(("state", "is_over"), [(b"________", True), (b"T_______", False), (None, False)])
+def test_so_is_one_that_only_a_command_of_ours_was_told(state: bytes | None, is_over: bool) -> None:
+    debt = begun()
+    debt.asked(SessionChanges(transaction_state=state))
+    debt.begin(True, DEFAULT_TRACK_FILTER)
+    assert debt.is_late == is_over
+    assert told_of(debt, None, 3) == (b"________" if is_over else None)
+
+
+def test_an_end_is_not_seen_while_tracking_begins_anew() -> None:
+    debt = begun()
+    debt.begin(True, EVERYTHING)
+    debt.asked(SessionChanges(transaction_state=b"________"))
+    assert told_of(debt, None, 3) is None
+
+
 def test_a_client_that_tracks_nothing_or_transactions_is_told_what_it_asks_for() -> None:
     nothing = TrackFilter(frozenset(), schema=False, state_change=False, transaction=False, gtids=False)
     assert told_of(TransactionDebt(), b"START TRANSACTION;", 3, nothing) is None

@@ -229,3 +229,31 @@ def test_so_it_is_where_the_server_no_longer_tells_what_a_temporary_table_ends(
         server.answers(ok(IN_TRANS))
     server.answers(ok(IN_TRANS))
     client.gets(ok(IN_TRANS, changes=SessionChanges(transaction_state=b"________") if is_told else None))
+
+
+def test_a_client_on_mysql_is_told_what_only_the_probe_after_an_error_was_told(world: World) -> None:
+    client = world.client(capabilities=EOF_CLIENT)
+    begins = SessionChanges(transaction_state=b"T_______", transaction_characteristics=b"START TRANSACTION;")
+    client.sends(query("BEGIN"))
+    server = world.backend()
+    server.answers(ok(IN_TRANS, changes=begins))
+    client.sends(query("CREATE TEMPORARY TABLE x (a INT PRIMARY KEY)"))
+    server.answers(error(1062))
+    server.answers(ok(IN_TRANS, changes=SessionChanges(transaction_state=b"________")))
+    client.got()
+    client.sends(query("DO 1"))
+    server.answers(ok(IN_TRANS))
+    client.gets(ok(IN_TRANS, changes=SessionChanges(transaction_state=b"________")))
+
+
+def test_what_a_backend_tells_another_session_is_not_its_own(world: World) -> None:
+    client, other = world.client(capabilities=EOF_CLIENT), world.client(capabilities=NEW_CLIENT)
+    client.sends(query("DO 1"))
+    server = world.backend()
+    server.answers(ok())
+    assert world.frontend(client).session.transactions is not None
+    # begun by a command of ours
+    other.sends(query("SELECT LAST_INSERT_ID() + @a"))
+    backend = world.frontend(other).backend
+    assert backend is not None
+    assert backend.tracker.debt is None
