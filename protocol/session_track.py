@@ -190,6 +190,7 @@ class TrackFilter:
         "_without_stray_schema",
         "characteristics",
         "gtids",
+        "is_everything",
         "lone_schema",
         "schema",
         "schema_with_state",
@@ -208,6 +209,7 @@ class TrackFilter:
         characteristics: bool = True,
         lone_schema: bool = True,
         schema_with_state: bool = False,
+        is_everything: bool = False,
     ) -> None:
         self.variables: frozenset[bytes] = variables
         self.schema: bool = schema
@@ -219,6 +221,8 @@ class TrackFilter:
         self.lone_schema: bool = lone_schema
         # or then, too, when that is only that the state has changed, as it does with the schema
         self.schema_with_state: bool = schema_with_state
+        # whether it is for a client whose own choice the server connection tracks
+        self.is_everything: bool = is_everything
         self._without_lone_schema: TrackFilter | None = None
         self._without_stray_schema: TrackFilter | None = None
 
@@ -385,7 +389,7 @@ class TransactionDebt(Debt):
     def begin(self, is_in_transaction: bool, track: TrackFilter) -> None:
         """A command begins. An error may have ended the transaction, which the next OK tells."""
         if self.state != _NO_STATE:
-            self.is_unseen = self.is_unseen or track is EVERYTHING
+            self.is_unseen = self.is_unseen or track.is_everything
             self.is_late = self.is_unseen or self.is_over or not is_in_transaction
 
     def asked(self, changes: SessionChanges) -> None:
@@ -426,10 +430,20 @@ def _has_schema(entries: list[tuple[int, bytes]]) -> bool:
 
 # For a client whose own choice the server connection tracks.
 EVERYTHING: Final = TrackFilter(
-    frozenset([_ANY_VARIABLE]), schema=True, state_change=True, transaction=True, gtids=True
+    frozenset([_ANY_VARIABLE]),
+    schema=True,
+    state_change=True,
+    transaction=True,
+    gtids=True,
+    is_everything=True,
 )
 EVERYTHING_BUT_GTIDS: Final = TrackFilter(
-    frozenset([_ANY_VARIABLE]), schema=True, state_change=True, transaction=True, gtids=False
+    frozenset([_ANY_VARIABLE]),
+    schema=True,
+    state_change=True,
+    transaction=True,
+    gtids=False,
+    is_everything=True,
 )
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from protocol.session_track import EVERYTHING, SchemaDebt, TrackFilter, TransactionDebt
+from protocol.session_track import SchemaDebt, TrackFilter, TransactionDebt
 from proxy.backend import Backend
 from proxy.kept import TELLING
 from proxy.lexer import ODD_BYTES
@@ -120,7 +120,7 @@ def _without_stray(frontend: Frontend, track: TrackFilter) -> TrackFilter:
     text = frontend.wire[5:]
     if frontend.command != COM_QUERY and executing is not None:
         text = executing.own.text
-    if track is EVERYTHING or _TELLS_NO_SCHEMA.match(text) is None:
+    if track.is_everything or _TELLS_NO_SCHEMA.match(text) is None:
         return track
     if executing is not None and executing.own.vector.schema != frontend.session.vector.schema:
         # it runs in the schema in which it was prepared, and the server tells of the way back
