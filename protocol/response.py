@@ -59,8 +59,8 @@ from protocol.packets import OkPacket, parse_ok
 from protocol.rewrite import Rewriter
 from protocol.scan import walk
 from protocol.session_track import DEFAULT_TRACK_FILTER as DEFAULT_TRACK_FILTER
-from protocol.session_track import translated_changes
 from protocol.session_track import TrackFilter as TrackFilter
+from protocol.session_track import translated_changes
 from protocol.wire import malformed, read_lenenc_int
 
 # States.
