@@ -128,10 +128,15 @@ def test_status_counters_are_where_mysql_has_them_whatever_the_server_is() -> No
     assert "performance_schema" not in text
 
 
+@pytest.mark.parametrize("text", ["SHOW VARIABLES", "show session  variables ;", "SHOW LOCAL VARIABLES"])
+def test_all_variables_have_auroras_among_them(text: str, face: Face) -> None:
+    assert rewritten(text, face) == f"SELECT * FROM ({face.shown_variables()}) AS shown"
+
+
 def test_statements_that_need_not_be_looked_at_are_told_by_their_bytes() -> None:
-    for text in (b"SELECT 1", b"INSERT INTO t VALUES ('Auror')", b"SHOW VARIABLES"):
+    for text in (b"SELECT 1", b"INSERT INTO t VALUES ('Auror')", b"SHOW VARIABLES LIKE 'port'"):
         assert NAMES.search(text) is None
-    for text in (b"\x03select @@Aurora_version", b"Kill 7", b"SHOW STATUS LIKE 'UPTIME'"):
+    for text in (b"\x03select @@Aurora_version", b"Kill 7", b"SHOW STATUS LIKE 'UPTIME'", b"SHOW VARIABLES"):
         assert NAMES.search(text)
 
 

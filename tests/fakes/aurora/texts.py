@@ -24,7 +24,7 @@ TOKEN: Final = re.compile(
 )
 # A statement without any of these stays as it is, and need not be looked at.
 NAMES: Final = re.compile(
-    rb"aurora|innodb_read_only|replica_host_status|uptime|global_status|kill|show\s+(?:session\s+)?variables",
+    rb"aurora|innodb_read_only|replica_host_status|uptime|global_status|kill|show\s+(?:(?:session|local)\s+)?variables\s*;?\s*\Z",
     re.I,
 )
 SHOW: Final = re.compile(
