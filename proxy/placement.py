@@ -71,6 +71,9 @@ LAST_GTID: Final = b"last_gtid"
 LONGEST_KEPT: Final = 4096
 """Bytes of a text; longer ones are looked at each time."""
 
+ENTRY_OVERHEAD: Final = 600
+"""Bytes of a record beside its text, about."""
+
 LONGEST_PROVED: Final = 65536
 """The same of queries that may be proved to be reads: it takes a while."""
 
@@ -140,12 +143,13 @@ def _may_read(text: bytes, statement: Statement, facts: TextFacts) -> bool:
 
 
 class Texts:
-    """Remembers records. Bounded by their number: two generations, as `classify.StatementCache` has."""
+    """Remembers records. Bounded by bytes: two generations, as `classify.StatementCache` has."""
 
-    __slots__ = ("_most", "_old", "_young")
+    __slots__ = ("_left", "_old", "_size", "_young")
 
-    def __init__(self, most: int) -> None:
-        self._most: int = max(1, most // 2)
+    def __init__(self, max_bytes: int) -> None:
+        self._size: int = max_bytes // 2
+        self._left: int = self._size
         self._young: dict[tuple[int, bytes], TextRecord] = {}
         self._old: dict[tuple[int, bytes], TextRecord] = {}
 
@@ -162,9 +166,12 @@ class Texts:
             record = record_of(whole[start:], lexing, statement, is_mariadb)
         if len(whole) > LONGEST_KEPT:
             return record
-        if len(self._young) >= self._most:
+        cost = 2 * len(whole) + ENTRY_OVERHEAD
+        if self._left < cost:
             self._old = self._young
             self._young = {}
+            self._left = self._size
+        self._left -= cost
         self._young[key] = record
         return record
 

@@ -67,7 +67,8 @@ COM_STMT_PREPARE: Final = 0x16
 COM_STMT_EXECUTE: Final = 0x17
 MOST_BOUNCED: Final = 1000
 """Texts, without their literals, that are remembered."""
-MOST_TEXTS: Final = 20_000
+MOST_TEXT_BYTES: Final = 8 << 20
+"""Of what is known of texts."""
 PATIENCE: Final = 0.1
 MOST_PATIENCE: Final = 10.0
 """Seconds for which a session reads on the writer before it waits for readers to catch up with what it has read there; longer where that takes them
@@ -114,7 +115,7 @@ class Placing:
         self.rules: PlacingRules = rules
         # every server that may be a reader, by its name in the table
         self.endpoints: dict[str, Endpoint] = {}
-        self.texts: Texts = Texts(MOST_TEXTS)
+        self.texts: Texts = Texts(MOST_TEXT_BYTES)
         self.fences: KeyedFences = KeyedFences(rules.causal_keys)
         rate = rules.fallback_rate
         self.bucket: TokenBucket = TokenBucket(rate, rate)

@@ -7,6 +7,7 @@ import pytest
 from proxy.classify import classify
 from proxy.hints import ANY, TO_READER, TO_WRITER
 from proxy.placement import (
+    ENTRY_OVERHEAD,
     LONGEST_KEPT,
     LONGEST_PROVED,
     NO_RECORD,
@@ -108,7 +109,7 @@ def test_the_digest_is_without_literals_and_made_once() -> None:
 
 
 def test_texts_are_looked_at_once_and_the_older_half_is_forgotten() -> None:
-    texts = Texts(4)
+    texts = Texts(4 * (ENTRY_OVERHEAD + 2 * len(b".....SELECT 1")))
 
     def find(text: str) -> TextRecord:
         wire = b"....." + text.encode()
