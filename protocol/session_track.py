@@ -381,7 +381,7 @@ class TransactionDebt(Debt):
         self.state: bytes = _NO_STATE
         # what runs now ends the state, if it succeeds, although the transaction goes on: only asked for where the end is not told
         self.is_ending: bool = False
-        # what has failed has ended the state, as a command of ours was told
+        # what has failed has ended the state, as a command of ours was told, or one whose answer ended in an EOF
         self.is_over: bool = False
         # the server does not tell us the end: what it tracks was changed since
         self.is_unseen: bool = False
@@ -391,6 +391,11 @@ class TransactionDebt(Debt):
         if self.state != _NO_STATE:
             self.is_unseen = self.is_unseen or track.is_everything
             self.is_late = self.is_unseen or self.is_over or not is_in_transaction
+
+    def note(self, block: bytes, track: TrackFilter | None) -> None:
+        """A client that tracks as this says was told nothing of the block."""
+        if track is not None and not track.transaction and block:
+            self.asked(parse_changes(block))
 
     def asked(self, changes: SessionChanges) -> None:
         if self.state != _NO_STATE and not self.is_unseen and changes.transaction_state is not None:

@@ -63,7 +63,7 @@ from proxy.statement import (
     USES_TABLE,
     Statement,
 )
-from proxy.unexplained import see_failed, see_state_changed
+from proxy.unexplained import forget_inner_schema, see_failed, see_state_changed
 from proxy.variables import MOST_NAMES, assigned
 from proxy.vector import CHARSET_VARIABLES, DENIED, NEUTRAL, RESULTS_COLLATION, Vector, is_restorable
 
@@ -252,6 +252,8 @@ class SessionState(ResidueKeeper):
             self.pin(PinReason.ROUTINE)
         changes = response.changes
         if changes is not None:
+            if response.is_error and changes.schema is not None:
+                forget_inner_schema(self, statement, changes)
             self._see_changes(statement, changes)
         if response.is_error:
             self._see_failure(statement, response, changes)

@@ -16,7 +16,7 @@ from protocol.session_track import SchemaDebt, TrackFilter, TransactionDebt
 from proxy.backend import Backend
 from proxy.kept import TELLING
 from proxy.lexer import ODD_BYTES
-from proxy.pins import PinReason
+from proxy.pins import BITS, PinReason
 from proxy.statement import (
     CALLS,
     DROPS_SCHEMA,
@@ -78,8 +78,9 @@ def _concerns_temporary_table(session: SessionState, statement: Statement) -> bo
     """Whether a single statement creates one or drops it."""
     for name in statement.executes:
         statement = session.text_of(name) or NOTHING
-    reasons = statement.pins if statement.pins else statement.lifts
-    return PinReason.TEMPORARY_TABLE in reasons and not statement.flags & MULTI
+    reason = PinReason.TEMPORARY_TABLE
+    drops = reason in statement.lifts and session.pinned & BITS[reason] != 0
+    return (drops or reason in statement.pins) and not statement.flags & MULTI
 
 
 def _may_leave_schema(frontend: Frontend) -> bool:

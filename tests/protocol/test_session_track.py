@@ -366,6 +366,16 @@ def test_so_is_one_that_only_a_command_of_ours_was_told(state: bytes | None, is_
     assert told_of(debt, None, 3) == (b"________" if is_over else None)
 
 
+def test_so_is_one_that_rows_in_front_of_an_eof_could_not_tell() -> None:
+    debt = begun()
+    block = build_changes(SessionChanges(transaction_state=b"________"))
+    debt.note(block, None)
+    debt.note(b"", DEFAULT_TRACK_FILTER)
+    assert not debt.is_over
+    debt.note(block, DEFAULT_TRACK_FILTER)
+    assert told_of(debt, None, 3) == b"________"
+
+
 def test_an_end_is_not_seen_while_tracking_begins_anew() -> None:
     debt = begun()
     debt.begin(True, EVERYTHING)

@@ -390,6 +390,28 @@ def test_a_dropped_schema_leaves_none(story: Story, result: list[bytes]) -> None
     assert story.session.vector.schema is None
 
 
+@pytest.mark.parametrize(
+    ("text", "schema", "is_known"),
+    [
+        ("CALL twin.fails()", None, True),
+        ("SELECT twin.f()", None, True),
+        ("EXECUTE p", None, True),
+        ("EXECUTE IMMEDIATE 'CALL twin.fails()'", None, True),
+        ("USE twin; SELECT nosuch", b"twin", True),
+        ("USE twin; CALL fails()", b"twin", False),
+    ],
+)
+def test_a_routine_that_fails_leaves_no_schema(
+    maria: Story, text: str, schema: bytes | None, is_known: bool
+) -> None:
+    maria.session.vector = maria.session.vector.with_schema(None)
+    maria.run("PREPARE p FROM 'CALL twin.fails()'")
+    inside = ok(status=AUTOCOMMIT | MORE_RESULTS, changes=changed(schema="twin"))
+    maria.run(text, inside, err(1146))
+    assert maria.session.vector.schema == schema
+    assert is_known or "opaque-state-change" in maria.pins()
+
+
 # Changes that nothing explains
 
 

@@ -198,7 +198,8 @@ def test_a_client_on_mysql_is_told_of_transactions_that_statements_begin(world: 
     ("text", "is_told"),
     [
         ("CREATE TEMPORARY TABLE x (a INT)", True),
-        ("DROP TEMPORARY TABLE x", True),
+        ("DROP TEMPORARY TABLE there", True),
+        ("DROP TEMPORARY TABLE IF EXISTS nowhere", False),
         ("EXECUTE makes", True),
         ("CREATE TEMPORARY TABLE x (a INT); DO 1", False),
         ("DO 1", False),
@@ -211,6 +212,9 @@ def test_so_it_is_where_the_server_no_longer_tells_what_a_temporary_table_ends(
     client.sends(query("PREPARE makes FROM 'CREATE TEMPORARY TABLE x (a INT)'"))
     server = world.backend()
     server.answers(ok())
+    if "there" in text:
+        client.sends(query("CREATE TEMPORARY TABLE there (a INT)"))
+        server.answers(ok())
     begins = SessionChanges(transaction_state=b"T_______", transaction_characteristics=b"START TRANSACTION;")
     client.sends(query("BEGIN"))
     server.answers(ok(IN_TRANS, changes=begins))
