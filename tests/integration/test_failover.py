@@ -66,7 +66,7 @@ class Work:
         self.slowest = 0.0
         self._fanin = fanin
         self._next = number * 1_000_000
-        self._in_transactions = in_transactions
+        self.in_transactions = in_transactions
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._work)
         self._thread.start()
@@ -91,7 +91,7 @@ class Work:
 
     def _write(self, client: Any) -> None:
         text = f"INSERT INTO t VALUES ({self._next})"
-        run(client, *(["BEGIN", text, "COMMIT"] if self._in_transactions else [text]))
+        run(client, *(["BEGIN", text, "COMMIT"] if self.in_transactions else [text]))
 
     def stop(self) -> None:
         self._stopped.set()
