@@ -67,7 +67,11 @@ def hunt(kind: str, seeds: Iterable[int], until: float, folder: Path) -> int:
                 break
             program = generator.seeded(seed, kind)
             played += 1
-            difference = found_difference(stage, program)
+            try:
+                difference = found_difference(stage, program)
+            except OSError:
+                print(f"{kind} {program.name}: no answer", flush=True)
+                raise
             if difference is None:
                 continue
             count += 1
