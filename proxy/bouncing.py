@@ -18,7 +18,8 @@ from proxy.pins import BITS, PinReason
 from proxy.placement import Placement
 from proxy.reasons import CloseReason
 from proxy.replies import Failure, lost, read_only_transaction
-from proxy.routing import BEGINS_READ
+from proxy.routing import BEGINS_NOTHING
+from proxy.statement import MULTI
 from proxy.states import READY, RELAYING
 
 if TYPE_CHECKING:
@@ -114,7 +115,8 @@ def run_on_writer(frontend: Frontend, placing: Placing, placement: Placement, ba
 
 
 def runs_again(frontend: Frontend, state: int, was_held: bool) -> bool:
-    """A server was lost in the middle of a read of which the client has seen nothing: whether another, or the next writer, may run it."""
+    """A server was lost in the middle of a read, or of what begins a transaction, and the client has seen nothing of an answer: whether another
+    server, or the next writer, may run it."""
     placement = frontend.placement
     return (
         placement is not None
@@ -122,9 +124,12 @@ def runs_again(frontend: Frontend, state: int, was_held: bool) -> bool:
         and not was_held
         and not frontend.is_relayed
         and frontend.tries < MOST_TRIES
-        and (placement.first != b"" or placement.record.is_read())
-        and placement.record.facts.begins != BEGINS_READ
+        and (placement.first != b"" or placement.record.is_read() or _only_begins(frontend, placement))
     )
+
+
+def _only_begins(frontend: Frontend, placement: Placement) -> bool:
+    return placement.record.facts.begins != BEGINS_NOTHING and not frontend.statement.flags & MULTI
 
 
 def tries_another(lessee: Lessee, placement: Placement, failure: Failure) -> bool:

@@ -260,6 +260,33 @@ def test_a_read_whose_reader_is_lost_runs_again(make_world: MakeWorld) -> None:
     client.gets(ANSWER)
 
 
+@pytest.mark.parametrize("text", ["BEGIN", "START TRANSACTION READ ONLY", "START TRANSACTION READ WRITE"])
+def test_so_does_what_begins_a_transaction(world: World, text: str) -> None:
+    client = client_of(world)
+    wire = query(text)
+    is_read = text.endswith("ONLY")
+    client.sends(wire)
+    first = reader_end(world) if is_read else world.backend()
+    first.gets(wire)
+    first.breaks()
+    client.gets_nothing()
+    server = reader_end(world) if is_read else world.backend()
+    server.gets(wire)
+    server.answers(ok(IN_TRANS))
+    client.gets(ok(IN_TRANS))
+
+
+def test_but_not_with_others_in_the_same_text(world: World) -> None:
+    client = client_of(world)
+    wire = query("INSERT INTO t VALUES (1); BEGIN")
+    client.sends(wire)
+    while world.backend().got() != [wire[4:]]:
+        # it is prepared
+        world.backend().answers(ok())
+    world.backend().breaks()
+    client.gets_error(2013)
+
+
 def test_it_does_not_run_again_for_ever(world: World) -> None:
     client = client_of(world)
     client.sends(READ)
