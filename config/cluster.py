@@ -55,7 +55,7 @@ class Topology(Section):
     kind: ClusterKind = Field(
         default=ClusterKind.AUTO,
         description="`aurora`; `replication`: a MySQL or MariaDB writer with replicas; `static`: roles are as configured; `auto`: asks "
-        "the servers which of the first two it is, and is static when there is one server.",
+        "the servers which of the first two it is, and is static when there is one server, or no writer.",
         json_schema_extra=flag("--topology"),
     )
     interval: Seconds = Field(

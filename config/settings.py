@@ -89,7 +89,8 @@ class Settings(Section):
     def is_static(self) -> bool:
         """Whether roles are as configured, whatever the servers say."""
         kind = self.topology.kind
-        return kind is ClusterKind.STATIC or (kind is ClusterKind.AUTO and len(self.upstream) == 1)
+        has_one_role = len(self.upstream) == 1 or len(self.readers) == len(self.upstream)
+        return kind is ClusterKind.STATIC or (kind is ClusterKind.AUTO and has_one_role)
 
     def warnings(self) -> list[str]:
         """What is allowed and probably not wanted, a sentence each."""

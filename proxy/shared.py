@@ -191,7 +191,8 @@ class Shared:
         themselves say who is what, a reader that is near enough."""
         if is_reader and self.cluster is not None and self.cluster.is_known:
             return self.cluster.for_reader_listener()
-        candidates = self.readers if is_reader else self.writers
+        # without a writer in the configuration there is none until one is found
+        candidates = (self.readers if is_reader else self.writers) or self.endpoints()
         if len(candidates) == 1:
             return candidates[0]
         best = candidates[0]

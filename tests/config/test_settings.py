@@ -166,3 +166,8 @@ def test_one_server_has_the_role_that_it_is_configured_for(
     assert made.is_static is expected
     assert any("topology.kind" in warning for warning in made.warnings()) is expected
     assert not settings(upstream=upstream, topology={"kind": kind}).warnings()
+
+
+def test_so_have_readers_without_a_writer() -> None:
+    upstream = [READER, {**READER, "host": "s"}]
+    assert settings(upstream=upstream, listen=[], reader_listen="127.0.0.1:1").is_static

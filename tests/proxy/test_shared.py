@@ -41,6 +41,12 @@ def test_sessions_of_the_first_listener_use_the_writer(make_world: MakeWorld) ->
         assert world.shared.choose(False).name == "writer"
 
 
+def test_without_a_writer_whoever_there_is_is_asked(make_world: MakeWorld) -> None:
+    world = make_world(readers=1)
+    world.shared.writers.clear()
+    assert world.shared.choose(False).name == "reader-1"
+
+
 def test_readers_are_used_in_turns_and_by_their_leases(make_world: MakeWorld) -> None:
     world = make_world(readers=2, pool_size=5)
     world.doorway.is_reader = True
