@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from datetime import datetime
+from time import monotonic
 from typing import Final
 
 from bench.client import ClientError, Connection, Target
@@ -34,19 +35,18 @@ class Sampler:
 
     async def run(self) -> None:
         """Until it is cancelled."""
-        time = asyncio.get_running_loop().time
         next_report = 0.0
         while True:
             await self._note()
-            if time() >= next_report:
-                next_report = time() + self._interval
+            if monotonic() >= next_report:
+                next_report = monotonic() + self._interval
                 await self.report()
             await asyncio.sleep(TICK)
 
     async def _note(self) -> None:
         writer = self.writer
         if writer is not None and writer.is_up:
-            asked_at = asyncio.get_running_loop().time()
+            asked_at = monotonic()
             position = await self._ask(writer.server, COMMITTED[writer.server.kind])
             if position is not None and writer is self.writer:
                 self.history.note(position, asked_at)
@@ -58,7 +58,8 @@ class Sampler:
                 await self._report(instance)
 
     async def _report(self, instance: Instance) -> None:
-        updated, asked_at = datetime.now(), asyncio.get_running_loop().time()
+        # not the loop's time: that is of the beginning of its turn, so that the lag would be too small
+        updated, asked_at = datetime.now(), monotonic()
         position = await self._ask(instance.server, APPLIED[instance.server.kind])
         if position is not None:
             self._board.write(
