@@ -21,6 +21,7 @@ _GTIDS: Final = 3
 _TRANSACTION_CHARACTERISTICS: Final = 4
 _TRANSACTION_STATE: Final = 5
 _SCHEMA_AND_STATE: Final = frozenset([1, 2])
+_UNTOLD: Final = frozenset([0, 2])
 
 _ANY_VARIABLE: Final = b"*"
 
@@ -360,24 +361,30 @@ class SchemaDebt(Debt):
         if not self.is_due:
             return told
         self.is_due = self.is_late = False
-        entries = split_changes(told)
-        if _has_schema(entries):
-            return told
-        variables = [_entry(kind, content) for kind, content in entries if kind < _SCHEMA]
-        others = [_entry(kind, content) for kind, content in entries if kind > _SCHEMA]
-        return b"".join([*variables, _entry(_SCHEMA, lenenc_bytes(self.schema)), *others])
+        return _merged(told, [(_SCHEMA, lenenc_bytes(self.schema))])
 
 
-class TransactionDebt(Debt):
-    """What MySQL tells of transactions a client that tracks anything, but session_track_transaction_info is OFF: that one has begun by a
-    statement, and that this one has ended; or, when another just like it takes its place, that something has changed. (MySQL 9.7, tried; the
-    manual has nothing of it.)"""
+class NextOkDebt(Debt):
+    """What MySQL tells with the next OK, which need not be of the statement that it is about. (MySQL 9.7, tried; the manual has nothing of it.)
 
-    __slots__ = ("is_ending", "is_over", "is_unseen", "state")
+    - The schema, unchanged, when a routine, trigger or view of another schema has run, or was prepared, or a statement that was prepared in
+      another one, and the answer was an error, or ended in an EOF.
+    - Whatever else has changed in front of an EOF.
+    - Of transactions, to a client that tracks anything, but session_track_transaction_info is OFF: that one has begun by a statement, and that
+      this one has ended; or, when another just like it takes its place, that something has changed.
+    """
+
+    __slots__ = ("is_due", "is_ending", "is_over", "is_unseen", "schema", "state", "tracks_schema", "untold")
 
     def __init__(self) -> None:
         super().__init__()
-        # what the client was told last
+        # a schema is to be told, if the client tracks it: that which the command under way finds
+        self.is_due: bool = False
+        self.schema: bytes = b""
+        self.tracks_schema: bool = False
+        # entries that the client tracks, and was not told
+        self.untold: list[tuple[int, bytes]] = []
+        # the state of the transaction that the client was told last
         self.state: bytes = _NO_STATE
         # what runs now ends the state, if it succeeds, although the transaction goes on: only asked for where the end is not told
         self.is_ending: bool = False
@@ -386,26 +393,51 @@ class TransactionDebt(Debt):
         # the server does not tell us the end: what it tracks was changed since
         self.is_unseen: bool = False
 
-    def begin(self, is_in_transaction: bool, track: TrackFilter) -> None:
-        """A command begins. An error may have ended the transaction, which the next OK tells."""
-        if self.state != _NO_STATE:
+    def begin(self, is_in_transaction: bool, track: TrackFilter, schema: bytes | None) -> None:
+        """A command begins. An error may have ended the transaction, which the next OK tells. ``schema``: the session's."""
+        if not track.is_everything:
+            self.tracks_schema = track.schema
+        if self.is_due:
+            self.schema = schema or b""
+        if self.state == _NO_STATE:
+            self.is_late = self.is_due or self.untold != []
+        else:
             self.is_unseen = self.is_unseen or track.is_everything
-            self.is_late = self.is_unseen or self.is_over or not is_in_transaction
+            self.is_late = (
+                self.is_due or self.untold != [] or self.is_unseen or self.is_over or not is_in_transaction
+            )
 
     def note(self, block: bytes, track: TrackFilter | None) -> None:
         """A client that tracks as this says was told nothing of the block."""
-        if track is not None and not track.transaction and block:
+        if track is not None and block:
             self.asked(parse_changes(block))
+            passing = split_changes(filter_changes(block, track))
+            self.untold += [(kind, text) for kind, text in passing if kind in _UNTOLD]
 
     def asked(self, changes: SessionChanges) -> None:
+        if changes.schema is not None:
+            self.is_due = self.tracks_schema
         if self.state != _NO_STATE and not self.is_unseen and changes.transaction_state is not None:
             self.is_over = changes.transaction_state[:1] != b"T"
 
     def told(
         self, block: bytes, status: int, passing: bytes, is_told: bool, track: TrackFilter
     ) -> tuple[bytes, bool]:
-        if track.transaction or not track.is_any():
+        if track.is_everything:
             return passing, is_told
+        if not track.transaction and track.is_any():
+            passing, is_told = self._told_of_transactions(block, status, passing, is_told)
+        if self.is_due:
+            self.is_due = False
+            self.untold.append((_SCHEMA, lenenc_bytes(self.schema)))
+        if self.untold:
+            passing, is_told = _merged(passing, self.untold), True
+            self.untold = []
+        return passing, is_told
+
+    def _told_of_transactions(
+        self, block: bytes, status: int, passing: bytes, is_told: bool
+    ) -> tuple[bytes, bool]:
         entries = split_changes(block)
         said = b"".join([text for kind, text in entries if kind == _TRANSACTION_CHARACTERISTICS])
         if _BEGINS.search(said) is not None:
@@ -427,6 +459,24 @@ class TransactionDebt(Debt):
             self.state = state
             passing += _entry(_TRANSACTION_STATE, lenenc_bytes(state))
         return passing, True
+
+
+def _merged(told: bytes, late: list[tuple[int, bytes]]) -> bytes:
+    """A block with these entries, too, where it has none of the same."""
+    entries = split_changes(told)
+    known = [_subject(kind, content) for kind, content in entries]
+    for kind, content in reversed(late):
+        subject = _subject(kind, content)
+        if subject not in known:
+            known.append(subject)
+            entries.append((kind, content))
+    in_order = [entry for kind in range(_TRANSACTION_STATE + 1) for entry in entries if entry[0] == kind]
+    return b"".join([_entry(kind, content) for kind, content in in_order])
+
+
+def _subject(kind: int, content: bytes) -> tuple[int, bytes]:
+    """What an entry is about."""
+    return kind, read_lenenc_bytes(content, 0)[0] if kind == _SYSTEM_VARIABLES else b""
 
 
 def _has_schema(entries: list[tuple[int, bytes]]) -> bool:

@@ -40,6 +40,7 @@ DYING: Final = 5
 COM_QUERY: Final = 0x03
 INTERRUPTED: Final = 1317
 MOST_REPEATS: Final = 8
+_COM_INIT_DB: Final = 0x02
 _COUNTS: Final = b"FOUND_ROWS()"
 _QUESTIONS: Final = (b"\x03SELECT ", b"\x03SHOW ")
 
@@ -373,8 +374,9 @@ class Backend(Member):
                 self.answers[-1] = b""
             self._send_running()
             return
-        if self.tracker.changes is not None and self.tracker.debt is not None:
-            self.tracker.debt.asked(self.tracker.changes)
+        changes, debt = self.tracker.changes, self.tracker.debt
+        if changes is not None and debt is not None and self.running[0] != _COM_INIT_DB:
+            debt.asked(changes)
         if self.queue and not self.tracker.is_error:
             if self.answers is not None:
                 self.answers.append(b"")

@@ -279,7 +279,7 @@ def answer_residue(frontend: Frontend, wire: bytes) -> bool:
         is_mariadb = frontend.shared.facts.is_mariadb
         answer = session.answer(own.statement, True, frontend.connection_id, deprecate_eof, is_mariadb)
         if answer is not None:
-            frontend.send(binary_answer(answer, deprecate_eof))
+            telling.send(frontend, binary_answer(answer, deprecate_eof))
             return True
     text = payload_of(session.rewritten(own.statement, as_query))[1:]
     if text != own.text:
@@ -473,7 +473,7 @@ def _close(frontend: Frontend, prepared: Prepared, shown: int) -> None:
 def _reset(frontend: Frontend, prepared: Prepared) -> None:
     on_backend = _with_cursor(frontend, prepared)
     if on_backend is None:
-        frontend.send(ok(frontend.session.status))
+        telling.send(frontend, ok(frontend.session.status))
         frontend.session.statement_was_reset()
         long_data.end(frontend, prepared)
     else:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Final
 
 from protocol.response import ResponseTracker
-from protocol.session_track import SchemaDebt, TransactionDebt
+from protocol.session_track import NextOkDebt, SchemaDebt
 from proxy import diagnostics
 from proxy.answers import warned_ok
 from proxy.diagnostics import Captured
@@ -75,10 +75,10 @@ class ConditionsKeeper(VariablesKeeper):
         "is_mariadb",
         "lost",
         "native",
+        "next_ok",
         "residue",
         "row_count",
         "status",
-        "transactions",
         "vector",
     )
 
@@ -110,7 +110,7 @@ class ConditionsKeeper(VariablesKeeper):
         # or with the next thing that the client is told; made for clients that track, at their first command
         self.debt: SchemaDebt | None = None
         # the same on MySQL
-        self.transactions: TransactionDebt | None = None
+        self.next_ok: NextOkDebt | None = None
 
     # What was answered
 

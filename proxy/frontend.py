@@ -306,7 +306,7 @@ class Frontend(Lessee):
         self.statement = NOTHING
         if command == COM_PING:
             if self.backend is None:
-                self.send(ok(self.session.status, warnings=self.session.pinged()))
+                telling.send(self, ok(self.session.status, warnings=self.session.pinged()))
             else:
                 self.execute(wire)
         elif command == COM_QUIT:

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from proxy.clearing import mark_answered
-from proxy.conditions import DIAGNOSTICS, FOUND_ROWS, INSERT_ID, SOILED, USER_VARIABLES
+from proxy.conditions import DIAGNOSTICS, FOUND_ROWS, INSERT_ID, SOILED, USER_VARIABLES, probe_command
 from proxy.kept import (
     ASKING,
     KEPT,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from proxy.session import SessionState
 
 TELL: Final = b"\x03SET SESSION sql_warnings=@@SESSION.sql_warnings"
-"""The payload of a command that changes nothing, and whose answer has what the server has yet to tell."""
+"""The payload of a command that changes nothing, and whose answer has what MariaDB has yet to tell."""
 _NAME: Final = re.compile(rb"[a-z0-9_]+\Z")
 # Servers know them by either name.
 _NAMES: Final[dict[bytes, tuple[bytes, ...]]] = {
@@ -95,12 +95,22 @@ def tidy_commands(session: SessionState, setup: bytes, default_limit: int) -> li
     if session.questions:
         return [question_command(session.questions)]
     if session.placed & TELLING:
-        return [TELL]
+        return [tell_command(session)]
     wanted = bits_to_have(session, default_limit)
     commands = hide_commands(session.kept, session.placed & ~wanted, setup, session.is_held())
     if wanted & ~session.placed:
         commands.append(place_command(session.kept, wanted))
     return commands
+
+
+def tell_command(session: SessionState) -> bytes:
+    """The payload that asks for what the server has yet to tell."""
+    return TELL if session.is_mariadb else probe_command(session.vector.multi_statements)
+
+
+def is_only_told(session: SessionState) -> bool:
+    """Whether all that is to be done leaves what is on the lease as it is."""
+    return session.placed == TELLING and not session.questions and not session.is_mariadb
 
 
 def told(session: SessionState, changes: SessionChanges | None) -> None:

@@ -213,10 +213,6 @@ class SessionState(ResidueKeeper):
             self._see_changes(self._failed, response.changes)
         return self.verdict()
 
-    def asked(self, status: int) -> None:
-        """A command of ours has run on the lease, with these flags. The client's own before it may have failed, and told none."""
-        self._see_status(status, self._failed)
-
     def verdict(self) -> int:
         """What is to become of the lease as things are."""
         if self.is_held():
@@ -259,7 +255,7 @@ class SessionState(ResidueKeeper):
             self._see_failure(statement, response, changes)
             see_failed(self, statement, response.error_code)
             self._failed = statement
-            return HOLD if self.pinned else PROBE
+            return HOLD if self.pinned and not self.status & _IN_TRANS else PROBE
         self._see_status(response.status, statement)
         self._see_text(statement, changes)
         return self.verdict()
@@ -533,7 +529,7 @@ class SessionState(ResidueKeeper):
         self._texts.clear()
         self._is_locked = False
         self.insert_id = self.row_count = 0
-        self.captured = self.debt = self.transactions = None
+        self.captured = self.debt = self.next_ok = None
         self._own_count = 0
         self.variables = None
         self.moved()

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from protocol.framing import frame, payload_of
+from proxy import telling
 from proxy.endpoint import COM_QUERY
 from proxy.lexer import SYMBOL, tokenize
 from proxy.results import packets
@@ -49,7 +50,7 @@ def answer_first(frontend: Frontend, statement: Statement, text: bytes, sent: in
     session.status = status
     if answer is None:
         return False
-    frontend.send(_renumbered(answer, sent))
+    telling.send(frontend, _renumbered(answer, sent))
     _run(frontend, following, rest, sent + len(packets(answer)))
     return True
 
@@ -71,7 +72,7 @@ def _run(frontend: Frontend, statement: Statement, text: bytes, sent: int) -> No
         return
     answer = _answer(frontend, statement)
     if answer is not None:
-        frontend.send(_renumbered(answer, sent))
+        telling.send(frontend, _renumbered(answer, sent))
         return
     frontend.statement = statement
     written = frontend.session.rewritten(statement, frame(COM_QUERY + text))

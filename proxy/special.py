@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from protocol.errors import ProtocolError
 from protocol.framing import FileReader, frame, payload_of
-from proxy import beginning, binary, placing, resets
+from proxy import beginning, binary, placing, resets, telling
 from proxy.binary import COM_STMT_EXECUTE
 from proxy.blame import BEGINS_SESSION
 from proxy.classify import Statement
@@ -126,7 +126,7 @@ def _answer_residue(frontend: Frontend, wire: bytes, statement: Statement) -> bo
         frontend.shared.facts.is_mariadb,
     )
     if answer is not None:
-        frontend.send(answer)
+        telling.send(frontend, answer)
         return True
     if statement.flags & MULTI:
         if frontend.backend is not None and session.spoils_diagnostics(statement):
@@ -157,7 +157,7 @@ def _answer_executed(frontend: Frontend, wire: bytes, statement: Statement, inne
         deprecate_eof = frontend.client_deprecate_eof
         answer = session.answer(inner, True, frontend.connection_id, deprecate_eof, is_mariadb=True)
         if answer is not None:
-            frontend.send(answer)
+            telling.send(frontend, answer)
             return True
         written = session.rewritten(inner, as_query)
     if written is as_query:
@@ -251,16 +251,16 @@ def start_kill(frontend: Frontend, is_query: bool, connection_id: int) -> bool:
     if not is_query:
         # what it runs is killed on the server as for any client that leaves
         target.close(CloseReason.KILLED)
-        frontend.send(ok(frontend.session.status))
+        telling.send(frontend, ok(frontend.session.status))
     elif target.state == WAITING:
         target.stop_waiting(_interrupted())
-        frontend.send(ok(frontend.session.status))
+        telling.send(frontend, ok(frontend.session.status))
     elif target.state == PLACING:
         placing.interrupt(target, _interrupted())
-        frontend.send(ok(frontend.session.status))
+        telling.send(frontend, ok(frontend.session.status))
     elif target.backend is None or target.state in _BETWEEN_STATEMENTS:
         # nothing of the client's runs
-        frontend.send(ok(frontend.session.status))
+        telling.send(frontend, ok(frontend.session.status))
     else:
         _start_kill_query(frontend, target, target.backend)
     return True
@@ -288,7 +288,7 @@ async def _kill_query(frontend: Frontend, target: Frontend, backend: Backend, en
             _kill_was_sent(target, backend)
         if frontend.state in (KILLING, KILLING_HELD):
             frontend.state = READY if frontend.state == KILLING else HOLDING
-            frontend.send(ok(frontend.session.status) if failure is None else failure.wire(1))
+            telling.send(frontend, ok(frontend.session.status) if failure is None else failure.wire(1))
             frontend.start_waiting_commands()
 
 

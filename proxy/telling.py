@@ -4,7 +4,8 @@ On MariaDB a statement that chooses another schema inside, and back (a trigger, 
 told, unchanged, with the next OK that tells anything (`SchemaDebt`). A backend tells more than a client has asked for, and to whoever has
 it by then: so what is due is known here, by what the backend said, and after a COM_STMT_PREPARE or an error by what it says then (`TELL`).
 
-MySQL tells of transactions that nobody has asked for (`TransactionDebt`).
+MySQL tells such a schema, and transactions that nobody has asked for, with the next OK of any kind (`NextOkDebt`): with one of the proxy's
+own, too (`send`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from protocol.session_track import SchemaDebt, TrackFilter, TransactionDebt
+from protocol.framing import frame
+from protocol.packets import STATE_CHANGED, parse_ok
+from protocol.session_track import NextOkDebt, SchemaDebt, TrackFilter
 from proxy.backend import Backend
 from proxy.kept import TELLING
 from proxy.lexer import ODD_BYTES
@@ -44,6 +47,9 @@ _QUERIES: Final = re.compile(rb"\s*(?:select|do|create\b.*?\bselect)\b", re.IGNO
 COM_QUERY: Final = 0x03
 IN_TRANS: Final = 1
 COM_STMT_EXECUTE: Final = 0x17
+# a packet with 0x00 or 0xFE, two numbers of one byte, flags and warnings
+_PLAIN_OK: Final = 11
+_PLAIN_OK_SIZE: Final = b"\7\0\0"
 _MAY_CHANGE_SCHEMA: Final = USES | DROPS_SCHEMA | CALLS | MAY_CALL | MAY_CALL_ON_MARIADB | MULTI
 
 
@@ -51,13 +57,15 @@ def track_of(frontend: Frontend, backend: Backend, track: TrackFilter) -> TrackF
     """The filter for this command, where the server may tell a schema late. What the client has yet to be told is given to the tracker."""
     session = frontend.session
     if not session.is_mariadb:
-        transactions = session.transactions
-        if transactions is None:
-            transactions = session.transactions = TransactionDebt()
-        transactions.begin(session.status & IN_TRANS != 0, track)
-        if transactions.is_unseen:
-            transactions.is_ending = _concerns_temporary_table(session, frontend.statement)
-        backend.tracker.debt = transactions
+        next_ok = session.next_ok
+        if next_ok is None:
+            next_ok = session.next_ok = NextOkDebt()
+            frontend.shared.has_trackers = True
+        next_ok.is_due = next_ok.is_due or (_leaves_no_schema(frontend) and next_ok.tracks_schema)
+        next_ok.begin(session.status & IN_TRANS != 0, track, session.vector.schema)
+        if next_ok.is_unseen:
+            next_ok.is_ending = _concerns_temporary_table(session, frontend.statement)
+        backend.tracker.debt = next_ok
         return track
     debt = session.debt
     if debt is None:
@@ -70,8 +78,24 @@ def track_of(frontend: Frontend, backend: Backend, track: TrackFilter) -> TrackF
     debt.is_late = False
     if leaves_schema:
         debt.is_doubtful = False
+    if _leaves_no_schema(frontend):
+        debt.is_due = debt.is_late = track.schema
     backend.tracker.debt = debt
     return _without_stray(frontend, track) if session.has_stray_schema else track
+
+
+def send(frontend: Frontend, answer: bytes) -> None:
+    """Send an answer of the proxy's own, in wire form. If it ends in an OK that has nothing but its flags and the number of warnings, that
+    tells what is due."""
+    next_ok, track, last = frontend.session.next_ok, frontend.track, answer[-_PLAIN_OK:]
+    if next_ok is not None and track is not None and last[:3] == _PLAIN_OK_SIZE and answer[4] != 0xFF:
+        ok = parse_ok(last[4:], True)
+        next_ok.begin(ok.status & IN_TRANS != 0, track, frontend.session.vector.schema)
+        ok.block, is_told = next_ok.told(b"", ok.status, b"", False, track)
+        if is_told:
+            ok.status |= STATE_CHANGED
+            answer = answer[:-_PLAIN_OK] + frame(ok.build(), last[3])
+    frontend.send(answer)
 
 
 def _concerns_temporary_table(session: SessionState, statement: Statement) -> bool:
@@ -94,6 +118,18 @@ def _may_leave_schema(frontend: Frontend) -> bool:
     return not statement.flags & IS_SELECT or statement.flags & (MAY_CALL | MAY_CALL_ON_MARIADB) != 0
 
 
+def _leaves_no_schema(frontend: Frontend) -> bool:
+    """Whether a binary statement is executed that was prepared where there was no schema: servers tell of the way back from that, but elsewhere
+    it is prepared in the session's."""
+    executing = frontend.executing
+    return (
+        frontend.command == COM_STMT_EXECUTE
+        and executing is not None
+        and executing.own.vector.schema is None
+        and frontend.session.vector.schema is not None
+    )
+
+
 def was_prepared(frontend: Frontend, text: bytes) -> None:
     """The client has prepared this: its functions, procedures and views were looked at. What the server has to tell of that is asked for, as
     the backend may be another's by the time that it is told."""
@@ -103,15 +139,18 @@ def was_prepared(frontend: Frontend, text: bytes) -> None:
 
 
 def failed(frontend: Frontend) -> None:
-    """What has failed may have chosen another schema inside, and an error tells nothing: it is asked for, too."""
+    """What has failed may have chosen another schema inside, and an error tells nothing: it is asked for, too. (MySQL's answer to the probe
+    has it.)"""
+    if not frontend.session.is_mariadb:
+        return
     if b"." in frontend.wire or frontend.statement.executes or frontend.command == COM_STMT_EXECUTE:
         _ask(frontend.session)
 
 
 def _ask(session: SessionState) -> None:
-    """For the sake of others not where text is not believed: such sessions keep their backends, and the question may cost them a ROW_COUNT()
-    that no text can be given."""
-    if session.debt is not None or not session.lexing & ODD_BYTES:
+    """On MariaDB not for the sake of others where text is not believed: such sessions keep their backends, and the question may cost them a
+    ROW_COUNT() that no text can be given."""
+    if session.debt is not None or not session.lexing & ODD_BYTES or not session.is_mariadb:
         session.placed |= TELLING
 
 

@@ -13,7 +13,17 @@ from protocol.session_track import EVERYTHING, EVERYTHING_BUT_GTIDS, TrackFilter
 from proxy import idling
 from proxy.backend import Backend
 from proxy.clearing import soil
-from proxy.keeping import answered, commands_before_ours, is_untidy, ours_may_run, tidied, tidy_commands, told
+from proxy.keeping import (
+    answered,
+    commands_before_ours,
+    is_only_told,
+    is_untidy,
+    ours_may_run,
+    tell_command,
+    tidied,
+    tidy_commands,
+    told,
+)
 from proxy.kept import TELLING, TRACKING, filter_of
 from proxy.reasons import CloseReason
 from proxy.results import text_rows
@@ -30,7 +40,7 @@ def starts(frontend: Frontend, backend: Backend) -> bool:
     session, default_limit = frontend.session, frontend.shared.facts.wait_timeout
     if not is_untidy(session, default_limit):
         return False
-    commands = commands_before_ours(session)
+    commands = [tell_command(session)] if is_only_told(session) else commands_before_ours(session)
     if not commands:
         ours_may_run(session, [])
         commands = tidy_commands(session, backend.setup, default_limit)
@@ -44,9 +54,7 @@ def ran(frontend: Frontend, backend: Backend, is_failed: bool) -> None:
     session = frontend.session
     answers = backend.answers or []
     backend.answers = None
-    if not is_failed:
-        session.asked(backend.tracker.status)
-    is_capture = commands_before_ours(session) != []
+    is_capture = not is_only_told(session) and commands_before_ours(session) != []
     if session.questions and not is_capture:
         # refused: the pins stay (MySQL refuses it while an XA transaction is idle)
         if is_failed:

@@ -8,10 +8,10 @@ from protocol.session_track import (
     DEFAULT_TRACK_FILTER,
     EVERYTHING,
     EVERYTHING_BUT_GTIDS,
+    NextOkDebt,
     SchemaDebt,
     SessionChanges,
     TrackFilter,
-    TransactionDebt,
     build_changes,
     filter_changes,
     is_for_next,
@@ -301,7 +301,7 @@ def test_characteristics_are_of_this_transaction_or_the_next(characteristics: by
 
 
 def told_of(
-    debt: TransactionDebt, text: bytes | None, status: int, track: TrackFilter = DEFAULT_TRACK_FILTER
+    debt: NextOkDebt, text: bytes | None, status: int, track: TrackFilter = DEFAULT_TRACK_FILTER
 ) -> bytes | None:
     """The state that a client is told with an OK that has these characteristics; b"" when only that something has changed."""
     block = b"" if text is None else build_changes(SessionChanges(transaction_characteristics=text))
@@ -309,9 +309,9 @@ def told_of(
     return parse_changes(told).transaction_state or b"" if is_told else None
 
 
-def begun() -> TransactionDebt:
+def begun() -> NextOkDebt:
     """A client was told of a transaction."""
-    debt = TransactionDebt()
+    debt = NextOkDebt()
     assert told_of(debt, b"START TRANSACTION READ ONLY;", 3) == b"T_______"
     return debt
 
@@ -333,17 +333,17 @@ def test_a_transaction_is_told_from_its_beginning_to_its_end() -> None:
 
 def test_the_next_ok_tells_of_an_end_that_an_error_could_not_tell() -> None:
     debt = begun()
-    debt.begin(False, DEFAULT_TRACK_FILTER)
+    debt.begin(False, DEFAULT_TRACK_FILTER, None)
     assert debt.is_late
     assert told_of(debt, None, 2) == b"________"
-    debt.begin(False, DEFAULT_TRACK_FILTER)
+    debt.begin(False, DEFAULT_TRACK_FILTER, None)
     assert not debt.is_late
 
 
 def test_the_end_is_seen_when_the_server_has_stopped_to_track_it() -> None:
     debt = begun()
-    debt.begin(True, EVERYTHING)
-    debt.begin(True, DEFAULT_TRACK_FILTER)
+    debt.begin(True, EVERYTHING, None)
+    debt.begin(True, DEFAULT_TRACK_FILTER, None)
     assert debt.is_late
     assert told_of(debt, None, 3) is None
     assert told_of(debt, None, 2) == b"________"
@@ -351,7 +351,7 @@ def test_the_end_is_seen_when_the_server_has_stopped_to_track_it() -> None:
 
 def test_so_is_the_end_of_one_that_goes_on() -> None:
     debt = begun()
-    debt.begin(True, EVERYTHING)
+    debt.begin(True, EVERYTHING, None)
     debt.is_ending = True
     assert told_of(debt, None, 3) == b"________"
     assert (debt.is_ending, debt.is_late) == (False, False)
@@ -361,7 +361,7 @@ def test_so_is_the_end_of_one_that_goes_on() -> None:
 def test_so_is_one_that_only_a_command_of_ours_was_told(state: bytes | None, is_over: bool) -> None:
     debt = begun()
     debt.asked(SessionChanges(transaction_state=state))
-    debt.begin(True, DEFAULT_TRACK_FILTER)
+    debt.begin(True, DEFAULT_TRACK_FILTER, None)
     assert debt.is_late == is_over
     assert told_of(debt, None, 3) == (b"________" if is_over else None)
 
@@ -376,15 +376,55 @@ def test_so_is_one_that_rows_in_front_of_an_eof_could_not_tell() -> None:
     assert told_of(debt, None, 3) == b"________"
 
 
+def test_a_schema_that_an_answer_could_not_tell_is_told_with_the_next_ok() -> None:
+    debt = NextOkDebt()
+    debt.begin(False, DEFAULT_TRACK_FILTER, b"shop")
+    assert not debt.is_late
+    debt.note(build_changes(SessionChanges(schema=b"shop")), DEFAULT_TRACK_FILTER)
+    debt.begin(False, DEFAULT_TRACK_FILTER, b"shop")
+    assert debt.is_late
+    told, is_told = translated_changes(b"", 2, EVERYTHING, debt)
+    assert (told, is_told) == (b"", False)
+    told, is_told = translated_changes(b"", 2, DEFAULT_TRACK_FILTER, debt)
+    assert (parse_changes(told).schema, is_told) == (b"shop", True)
+    assert translated_changes(b"", 2, DEFAULT_TRACK_FILTER, debt) == (b"", False)
+
+
+def test_a_schema_is_told_to_those_who_track_it_and_once() -> None:
+    debt = NextOkDebt()
+    without = TrackFilter(frozenset(), schema=False, state_change=True, transaction=True, gtids=False)
+    debt.begin(False, without, b"shop")
+    debt.asked(SessionChanges(schema=b"shop"))
+    assert translated_changes(b"", 2, without, debt) == (b"", False)
+    debt.begin(False, DEFAULT_TRACK_FILTER, b"shop")
+    debt.asked(SessionChanges(schema=b"shop"))
+    block = build_changes(SessionChanges(schema=b"other"))
+    assert translated_changes(block, 2, DEFAULT_TRACK_FILTER, debt) == (block, True)
+
+
+def test_so_is_what_else_has_changed_as_it_is_by_then() -> None:
+    debt = NextOkDebt()
+    debt.begin(False, DEFAULT_TRACK_FILTER, None)
+    for value in (b"+01:00", b"+02:00"):
+        variables = [(b"time_zone", value), (b"sql_mode", b"")]
+        debt.note(build_changes(SessionChanges(variables, gtids=b"1-2")), DEFAULT_TRACK_FILTER)
+    debt.begin(False, DEFAULT_TRACK_FILTER, None)
+    block = build_changes(SessionChanges([(b"autocommit", b"ON")], schema=b"shop"))
+    told, _ = translated_changes(block, 2, DEFAULT_TRACK_FILTER, debt)
+    assert told == build_changes(
+        SessionChanges([(b"autocommit", b"ON"), (b"time_zone", b"+02:00")], schema=b"shop")
+    )
+
+
 def test_an_end_is_not_seen_while_tracking_begins_anew() -> None:
     debt = begun()
-    debt.begin(True, EVERYTHING)
+    debt.begin(True, EVERYTHING, None)
     debt.asked(SessionChanges(transaction_state=b"________"))
     assert told_of(debt, None, 3) is None
 
 
 def test_a_client_that_tracks_nothing_or_transactions_is_told_what_it_asks_for() -> None:
     nothing = TrackFilter(frozenset(), schema=False, state_change=False, transaction=False, gtids=False)
-    assert told_of(TransactionDebt(), b"START TRANSACTION;", 3, nothing) is None
+    assert told_of(NextOkDebt(), b"START TRANSACTION;", 3, nothing) is None
     block = build_changes(SessionChanges(transaction_state=b"T___W___"))
-    assert translated_changes(block, 3, EVERYTHING, TransactionDebt()) == (block, True)
+    assert translated_changes(block, 3, EVERYTHING, NextOkDebt()) == (block, True)

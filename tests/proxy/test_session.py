@@ -390,13 +390,6 @@ def test_a_dropped_schema_leaves_none(story: Story, result: list[bytes]) -> None
     assert story.session.vector.schema is None
 
 
-def test_a_command_of_ours_tells_of_the_transaction_that_a_failure_has_ended(story: Story) -> None:
-    story.run("BEGIN", ok(status=IN_TRANSACTION))
-    story.run("SELECT nosuch", err(1054))
-    story.session.asked(AUTOCOMMIT)
-    assert (story.session.status, story.session.is_held()) == (AUTOCOMMIT, False)
-
-
 @pytest.mark.parametrize(
     ("text", "schema", "is_known"),
     [

@@ -1,4 +1,4 @@
-"""What MariaDB tells late, from the client's side and the server's."""
+"""What servers tell late, from the client's side and the server's."""
 
 from __future__ import annotations
 
@@ -117,21 +117,20 @@ def test_what_is_due_after_an_error_is_asked_for(
     client.gets(ok(changes=SessionChanges([TIME_ZONE], told)))
 
 
-def test_a_transaction_that_an_error_has_ended_is_known_from_the_question(world: World) -> None:
-    client = tracking_client(world)
+def test_a_transaction_that_an_error_has_ended_is_known_though_the_backend_is_kept(world: World) -> None:
+    client = world.client(schema=b"test")
     client.sends(query("CREATE TEMPORARY TABLE x (a INT)"))
     server = world.backend()
     server.answers(ok())
     client.sends(query("BEGIN"))
     server.answers(ok(AUTOCOMMIT | IN_TRANS))
     client.sends(query("TRUNCATE TABLE other.x"))
-    server.answers(error(1146))
     server.got()
-    kept: list[list[bytes | None]] = [[b"Error", b"1146", b"no"]]
-    server.answers(text_resultset(CONDITION, kept, status=AUTOCOMMIT, deprecate_eof=True))
-    server.gets(frame(TELL))
+    server.answers(error(1146))
+    server.gets(frame(b"\x1b\x01\0"))
     server.answers(ok())
     assert world.frontend(client).session.status == AUTOCOMMIT
+    assert world.frontend(client).is_held()
 
 
 @pytest.mark.parametrize("tracks", [False, True])
@@ -255,9 +254,62 @@ def test_what_a_backend_tells_another_session_is_not_its_own(world: World) -> No
     client.sends(query("DO 1"))
     server = world.backend()
     server.answers(ok())
-    assert world.frontend(client).session.transactions is not None
+    assert world.frontend(client).session.next_ok is not None
     # begun by a command of ours
     other.sends(query("SELECT LAST_INSERT_ID() + @a"))
     backend = world.frontend(other).backend
     assert backend is not None
     assert backend.tracker.debt is None
+
+
+def with_schema_to_tell(world: World, capabilities: int) -> FakeClient:
+    """A client that MySQL has a schema to tell: an error could not."""
+    client = world.client(capabilities=capabilities, schema=b"test")
+    client.sends(query("INSERT INTO other.v VALUES (1)"))
+    server = world.backend()
+    server.answers(error(1062))
+    server.answers(ok(changes=SessionChanges(schema=b"test")))
+    client.got()
+    return client
+
+
+def test_answers_of_the_proxy_tell_it_too(world: World) -> None:
+    told = SessionChanges(schema=b"test")
+    client = with_schema_to_tell(world, EOF_CLIENT)
+    client.sends(frame(b"\x0e"))
+    client.gets(ok(changes=told))
+    client.sends(frame(b"\x0e"))
+    client.gets(ok())
+
+
+@pytest.mark.parametrize("deprecates_eof", [False, True])
+def test_rows_of_the_proxy_tell_it_where_they_end_in_an_ok(world: World, deprecates_eof: bool) -> None:
+    told = SessionChanges(schema=b"test")
+    client = with_schema_to_tell(world, EOF_CLIENT | (int(Capability.DEPRECATE_EOF) if deprecates_eof else 0))
+    client.sends(query("SELECT @@error_count"))
+    if world.backend().got():
+        world.backend().answers(
+            text_resultset([Column(b"@@error_count")], [[b"1"]], status=AUTOCOMMIT, deprecate_eof=True)
+        )
+    end = build_ok(status=AUTOCOMMIT, header=0xFE, changes=told)
+    assert (end in client.got()) == deprecates_eof
+    client.sends(query("DO 1"))
+    world.backend().answers(ok())
+    client.gets(ok() if deprecates_eof else ok(changes=told))
+
+
+def test_what_was_prepared_is_asked_for_on_mysql_by_what_changes_nothing(world: World) -> None:
+    client = world.client(capabilities=EOF_CLIENT, schema=b"test")
+    client.sends(query("INSERT INTO t VALUES (1)"))
+    server = world.backend()
+    server.answers(ok(warnings=1))
+    client.sends(prepare("CALL other.p()"))
+    server.got()
+    server.answers(prepared(1))
+    server.gets(frame(b"\x1b\x01\0"))
+    server.answers(ok(changes=SessionChanges(schema=b"test")))
+    client.got()
+    client.sends(query("DO 1"))
+    server.got()
+    server.answers(ok())
+    client.gets(ok(changes=SessionChanges(schema=b"test")))

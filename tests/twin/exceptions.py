@@ -109,13 +109,6 @@ def _names_row_of_parameter(program: Program, position: int, got: Answers) -> bo
     return any(b"for column ``.``." in payload for payload in got[position])
 
 
-def _is_told_late(program: Program, position: int, got: Answers) -> bool:
-    told = program.capabilities & (Capability.SESSION_TRACK | Capability.DEPRECATE_EOF)
-    if program.server != "mysql" or told != Capability.SESSION_TRACK or got[position][-1][:1] != b"\0":
-        return False
-    return any(_CALLING.search(text_of(line.step)) for line in program.lines[: position + 1])
-
-
 def _has_loaded_routine(program: Program, position: int, got: Answers) -> bool:
     del got
     earlier = [line.step for line in program.lines[:position]]
@@ -300,11 +293,6 @@ KNOWN: Final = (
     KnownDifference(
         "GET DIAGNOSTICS CONDITION @n, after the backend has gone to another, is refused (README, Limits)",
         _got_numbered_condition,
-    ),
-    KnownDifference(
-        "on MySQL what a routine changed in the session is told with the next OK to clients whose result sets end in an EOF (README, Limits)",
-        _is_told_late,
-        is_all=_differ_in_what_is_told,
     ),
     KnownDifference(
         "MySQL tells the schema, unchanged, with the first OK after a routine of another schema was loaded to be prepared; whether it has"
