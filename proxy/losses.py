@@ -20,6 +20,7 @@ from proxy.states import (
     HOLDING,
     PREPARING,
     PREPARING_STATEMENT,
+    PROBING,
     RELAYING,
     RESETTING,
     SURVEYING,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 _BEFORE_COMMAND: Final = frozenset(
     {CAPTURING, CATCHING_UP, CLEANING, PREPARING, PREPARING_STATEMENT, SURVEYING, VERIFYING}
 )
+_BETWEEN_COMMANDS: Final = (HOLDING, PROBING)
 _UNANSWERED: Final = _BEFORE_COMMAND | {BEGINNING, RELAYING, RESETTING}
 COM_QUERY: Final = 0x03
 COM_PING: Final = 0x0E
@@ -99,7 +101,7 @@ def _is_rolled_back(frontend: Frontend, state: int) -> bool:
         return False
     if not session.status & _IN_TRANS or session.pinned & ~OF_TRANSACTION:
         return False
-    if state == HOLDING or state in _BEFORE_COMMAND:
+    if state in _BETWEEN_COMMANDS or state in _BEFORE_COMMAND:
         return True
     return state == RELAYING and not frontend.is_relayed and _commits_nothing(frontend)
 
@@ -123,7 +125,7 @@ def _roll_back(frontend: Frontend, state: int) -> None:
     """The client is told at once, or with its next command when none runs."""
     frontend.discard(CloseReason.LOST)
     forget_transaction(frontend)
-    if state == HOLDING:
+    if state in _BETWEEN_COMMANDS:
         assert frontend.placement is not None
         frontend.placement.owes_deadlock = True
     else:

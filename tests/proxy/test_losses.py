@@ -10,7 +10,7 @@ from tests.fakes.client import FakeClient
 from tests.fakes.cluster import Lab
 from tests.fakes.scenes import in_transaction, prepared_by
 from tests.fakes.server import ServerEnd
-from tests.fakes.wire import IN_TRANS, error, execute, ok, prepare, query
+from tests.fakes.wire import IN_TRANS, PROBE, error, execute, ok, prepare, query
 from tests.fakes.world import World
 from tests.proxy.conftest import MakeWorld
 
@@ -144,6 +144,20 @@ def test_a_server_that_says_why_it_closes_is_not_quoted(world: World) -> None:
     client.gets_nothing()
     client.sends(INSERT)
     client.gets_error(1213)
+
+
+def test_so_it_is_while_nothing_but_our_own_probe_runs(world: World) -> None:
+    client = world.client()
+    server = running(world, client, INSERT)
+    duplicate = error(1062, "Duplicate")
+    server.answers(duplicate)
+    client.gets(duplicate)
+    assert server.got() == [PROBE[4:]]
+    server.breaks()
+    client.gets_nothing()
+    client.sends(INSERT)
+    client.gets_error(1213)
+    begins_again(world, client)
 
 
 def test_unless_it_has_closed_this_one_connection(world: World) -> None:
