@@ -5,12 +5,13 @@ import pytest
 from protocol.session_track import SchemaDebt, SessionChanges
 from proxy.classify import classify
 from proxy.clearing import MARK, mark_commands
-from proxy.conditions import FOUND_ROWS, INSERT_ID
+from proxy.conditions import FOUND_ROWS, INSERT_ID, probe_command
 from proxy.keeping import (
     TELL,
     answered,
     bits_to_have,
     commands_before_ours,
+    is_only_told,
     is_untidy,
     lease_lost,
     ours_may_run,
@@ -291,6 +292,14 @@ def test_what_the_server_has_yet_to_tell_is_asked_for(
     told(maria, changes)
     assert maria.debt.is_due == is_due
     assert not is_untidy(maria, DEFAULT)
+
+
+def test_on_mysql_that_leaves_what_is_on_the_lease(session: SessionState, maria: SessionState) -> None:
+    session.placed = maria.placed = TELLING
+    assert is_only_told(session) and not is_only_told(maria)
+    assert tidy_commands(session, SETUP, DEFAULT) == [probe_command(session.vector.multi_statements)]
+    session.placed |= TRACKING
+    assert not is_only_told(session)
 
 
 def test_a_session_that_was_reset_meanwhile_is_owed_nothing(maria: SessionState) -> None:
