@@ -7,7 +7,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from protocol.errors import RemoteProtocolError
-from protocol.packets import OkPacket, parse_eof, parse_err, parse_ok
+from protocol.packets import OK_HEADER, OkPacket, parse_eof, parse_err, parse_ok
 from protocol.session_track import Debt, SessionChanges, parse_changes
 
 _STATE_CHANGED: Final = 0x4000
@@ -135,7 +135,10 @@ class Outcome:
         if ok.insert_id:
             self.any_insert_id = True
         if ok.block is not None:
-            self._absorb(parse_changes(ok.block))
+            changes = parse_changes(ok.block)
+            if ok.header != OK_HEADER:
+                changes.chosen = None
+            self._absorb(changes)
         elif is_late:
             ok.block = b""
             ok.status |= _STATE_CHANGED

@@ -40,6 +40,7 @@ class SessionChanges:
     """
 
     __slots__ = (
+        "chosen",
         "gtids",
         "schema",
         "state_changed",
@@ -60,6 +61,8 @@ class SessionChanges:
         # Name and new value in the order reported; a name may come twice, then the later value holds.
         self.variables: list[tuple[bytes, bytes]] = [] if variables is None else variables
         self.schema: bytes | None = schema
+        # The last of them that was not told at the end of rows, which may be those of a routine that runs in another.
+        self.chosen: bytes | None = schema
         # "Something changed", without telling what.
         self.state_changed: bool = state_changed
         # SQL text that would begin the transaction anew; empty when there is none.
@@ -73,6 +76,8 @@ class SessionChanges:
         self.variables.extend(later.variables)
         if later.schema is not None:
             self.schema = later.schema
+        if later.chosen is not None:
+            self.chosen = later.chosen
         self.state_changed = self.state_changed or later.state_changed
         if later.transaction_characteristics is not None:
             self.transaction_characteristics = later.transaction_characteristics
@@ -133,7 +138,7 @@ def parse_changes(block: bytes) -> SessionChanges:
         if kind == _SYSTEM_VARIABLES:
             changes.variables.extend(split_variables(content))
         elif kind == _SCHEMA:
-            changes.schema = read_lenenc_bytes(content, 0)[0]
+            changes.schema = changes.chosen = read_lenenc_bytes(content, 0)[0]
         elif kind == _STATE_CHANGE:
             # Documented as a string<lenenc> in the entry; both servers send the bare character. Either is read.
             changes.state_changed = content[-1:] == b"1"
@@ -361,7 +366,7 @@ class SchemaDebt(Debt):
         if not self.is_due:
             return told
         self.is_due = self.is_late = False
-        return _merged(told, [(_SCHEMA, lenenc_bytes(self.schema))])
+        return _merged(told, ((_SCHEMA, lenenc_bytes(self.schema)),))
 
 
 class NextOkDebt(Debt):
@@ -383,7 +388,7 @@ class NextOkDebt(Debt):
         self.schema: bytes = b""
         self.tracks_schema: bool = False
         # entries that the client tracks, and was not told
-        self.untold: list[tuple[int, bytes]] = []
+        self.untold: tuple[tuple[int, bytes], ...] = ()
         # the state of the transaction that the client was told last
         self.state: bytes = _NO_STATE
         # what runs now ends the state, if it succeeds, although the transaction goes on: only asked for where the end is not told
@@ -397,25 +402,34 @@ class NextOkDebt(Debt):
         """A command begins. An error may have ended the transaction, which the next OK tells. ``schema``: the session's."""
         if not track.is_everything:
             self.tracks_schema = track.schema
-        if self.is_due:
-            self.schema = schema or b""
+        self.schema = schema or b""
         if self.state == _NO_STATE:
-            self.is_late = self.is_due or self.untold != []
+            self.is_late = self.is_due or self.untold != ()
         else:
             self.is_unseen = self.is_unseen or track.is_everything
             self.is_late = (
-                self.is_due or self.untold != [] or self.is_unseen or self.is_over or not is_in_transaction
+                self.is_due or self.untold != () or self.is_unseen or self.is_over or not is_in_transaction
             )
 
     def note(self, block: bytes, track: TrackFilter | None) -> None:
         """A client that tracks as this says was told nothing of the block."""
-        if track is not None and block:
-            self.asked(parse_changes(block))
-            passing = split_changes(filter_changes(block, track))
-            self.untold += [(kind, text) for kind, text in passing if kind in _UNTOLD]
+        if track is None or not block:
+            return
+        changes = parse_changes(block)
+        self.asked(changes)
+        passing = split_changes(filter_changes(block, track))
+        self.untold += tuple([(kind, text) for kind, text in passing if kind in _UNTOLD])
+        said = changes.transaction_characteristics or b""
+        if not track.transaction and track.is_any() and _BEGINS.search(said) is not None:
+            self.state = _begun_state(said)
+            self.is_over = False
+            self.untold += ((_TRANSACTION_STATE, lenenc_bytes(self.state)),)
+        # the next OK may be one of this answer
+        self.is_late = self.is_late or self.is_due or self.is_over or self.untold != ()
 
     def asked(self, changes: SessionChanges) -> None:
         if changes.schema is not None:
+            self.schema = changes.schema
             self.is_due = self.tracks_schema
         if self.state != _NO_STATE and not self.is_unseen and changes.transaction_state is not None:
             self.is_over = changes.transaction_state[:1] != b"T"
@@ -423,16 +437,14 @@ class NextOkDebt(Debt):
     def told(
         self, block: bytes, status: int, passing: bytes, is_told: bool, track: TrackFilter
     ) -> tuple[bytes, bool]:
-        if track.is_everything:
-            return passing, is_told
-        if not track.transaction and track.is_any():
+        if not track.is_everything and not track.transaction and track.is_any():
             passing, is_told = self._told_of_transactions(block, status, passing, is_told)
         if self.is_due:
             self.is_due = False
-            self.untold.append((_SCHEMA, lenenc_bytes(self.schema)))
+            self.untold += ((_SCHEMA, lenenc_bytes(self.schema)),)
         if self.untold:
             passing, is_told = _merged(passing, self.untold), True
-            self.untold = []
+            self.untold = ()
         return passing, is_told
 
     def _told_of_transactions(
@@ -441,7 +453,7 @@ class NextOkDebt(Debt):
         entries = split_changes(block)
         said = b"".join([text for kind, text in entries if kind == _TRANSACTION_CHARACTERISTICS])
         if _BEGINS.search(said) is not None:
-            state = _SNAPSHOT_STATE if _SNAPSHOT in said else _BEGUN_STATE
+            state = _begun_state(said)
         elif (
             not status & _IN_TRANS
             or self.is_ending
@@ -461,7 +473,11 @@ class NextOkDebt(Debt):
         return passing, True
 
 
-def _merged(told: bytes, late: list[tuple[int, bytes]]) -> bytes:
+def _begun_state(said: bytes) -> bytes:
+    return _SNAPSHOT_STATE if _SNAPSHOT in said else _BEGUN_STATE
+
+
+def _merged(told: bytes, late: tuple[tuple[int, bytes], ...]) -> bytes:
     """A block with these entries, too, where it has none of the same."""
     entries = split_changes(told)
     known = [_subject(kind, content) for kind, content in entries]

@@ -11,7 +11,15 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from proxy.clearing import mark_answered
-from proxy.conditions import DIAGNOSTICS, FOUND_ROWS, INSERT_ID, SOILED, USER_VARIABLES, probe_command
+from proxy.conditions import (
+    DIAGNOSTICS,
+    FOUND_ROWS,
+    INSERT_ID,
+    ROW_COUNT,
+    SOILED,
+    USER_VARIABLES,
+    probe_command,
+)
 from proxy.kept import (
     ASKING,
     KEPT,
@@ -90,7 +98,7 @@ def bits_to_have(session: SessionState, default_limit: int) -> int:
 
 
 def tidy_commands(session: SessionState, setup: bytes, default_limit: int) -> list[bytes]:
-    """Payloads of the next step that tidies the lease: the question (then `answered`), `TELL` (then `told`), or what puts the backend right
+    """Payloads of the next step that tidies the lease: the question (then `answered`), `tell_command` (then `told`), or what puts the backend right
     (then `tidied`); [] when it is tidy. To be run when no residue is on the lease. ``setup``: the statement that sets the proxy's trackers."""
     if session.questions:
         return [question_command(session.questions)]
@@ -113,11 +121,14 @@ def is_only_told(session: SessionState) -> bool:
     return session.placed == TELLING and not session.questions and not session.is_mariadb
 
 
-def told(session: SessionState, changes: SessionChanges | None) -> None:
-    """What `TELL` has brought; None when it was refused. A schema was due, and now the client has yet to be told."""
+def told(session: SessionState, changes: SessionChanges | None, tracks_schema: bool) -> None:
+    """What `tell_command` has brought; None when it was refused. On MariaDB a schema was due, and now the client has yet to be told, if it
+    ``tracks_schema``. On MySQL it is `NextOkDebt` that sees it; but ROW_COUNT() is the session's own now."""
     session.placed &= ~TELLING
-    if changes is not None and changes.schema is not None and session.debt is not None:
-        session.debt.is_due = True
+    if not session.is_mariadb:
+        session.native &= ~ROW_COUNT
+    elif changes is not None and changes.schema is not None and session.debt is not None:
+        session.debt.is_due = tracks_schema
 
 
 def tidied(session: SessionState, default_limit: int) -> None:

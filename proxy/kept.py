@@ -23,7 +23,7 @@ LIMITS: Final = 1
 TRACKING: Final = 2
 ASKING: Final = 4  # no variables, but there is something to ask the backend for
 MARKED: Final = 8  # no variables, but a warning of ours is on it (`clearing`)
-TELLING: Final = 16  # no variables, but MariaDB may have a schema to tell (SchemaDebt)
+TELLING: Final = 16  # no variables, but the server may have a schema to tell (`telling`)
 
 WAIT_TIMEOUT: Final = b"wait_timeout"
 TRACKED_VARIABLES: Final = b"session_track_system_variables"

@@ -63,7 +63,7 @@ from proxy.statement import (
     USES_TABLE,
     Statement,
 )
-from proxy.unexplained import forget_inner_schema, see_failed, see_state_changed
+from proxy.unexplained import see_failed, see_state_changed
 from proxy.variables import MOST_NAMES, assigned
 from proxy.vector import CHARSET_VARIABLES, DENIED, NEUTRAL, RESULTS_COLLATION, Vector, is_restorable
 
@@ -248,8 +248,6 @@ class SessionState(ResidueKeeper):
             self.pin(PinReason.ROUTINE)
         changes = response.changes
         if changes is not None:
-            if response.is_error and changes.schema is not None:
-                forget_inner_schema(self, statement, changes)
             self._see_changes(statement, changes)
         if response.is_error:
             self._see_failure(statement, response, changes)
@@ -378,8 +376,6 @@ class SessionState(ResidueKeeper):
             if changed & _ANSI_QUOTES:
                 self._set_lexing(ANSI_QUOTES, bool(status & _ANSI_QUOTES))
             self.status = status & _LASTING
-        if status & _DB_DROPPED:
-            self.vector = self.vector.with_schema(None)
 
     def _transaction_ended(self, statement: Statement) -> None:
         """SET autocommit=1 commits, but leaves the characteristics of the transaction in force for the next one, on both servers."""
@@ -405,8 +401,8 @@ class SessionState(ResidueKeeper):
             see_state_changed(self, statement, changes)
         if changes.variables:
             self.see_variables(statement, changes.variables)
-        if changes.schema is not None:
-            self.vector = self.vector.with_schema(changes.schema or None)
+        if changes.chosen is not None:
+            self.vector = self.vector.with_schema(changes.chosen or None)
         state = changes.transaction_state
         if state is not None:
             self._is_locked = state[-1:] == b"L"

@@ -63,7 +63,9 @@ def ran(frontend: Frontend, backend: Backend, is_failed: bool) -> None:
     elif session.placed & TELLING and not is_capture:
         if is_failed:
             soil(session)
-        told(session, None if is_failed else backend.tracker.changes)
+        track = frontend.track
+        changes = None if is_failed else backend.tracker.changes
+        told(session, changes, track is not None and track.schema)
     elif is_failed:
         _give_up(frontend)
         return

@@ -21,7 +21,6 @@ from proxy.conditions import USER_VARIABLES
 from proxy.diagnostics import NOT_RUN
 from proxy.pins import BITS, PinReason
 from proxy.statement import (
-    DROPS_SCHEMA,
     IS_SELECT,
     MULTI,
     NOTHING,
@@ -54,18 +53,6 @@ def see_state_changed(session: SessionState, statement: Statement, changes: Sess
         session.pin(PinReason.OPAQUE_STATE_CHANGE)
     elif found == VARIABLES_UNKNOWN:
         _doubt_variables(session)
-
-
-def forget_inner_schema(session: SessionState, statement: Statement, changes: SessionChanges) -> None:
-    """It has failed after it has told a schema: a routine tells its own with rows that it sends, and an error does not tell the way back.
-    Where the statement has also chosen one by itself, it is not known which was told."""
-    texts = [statement, *[session.text_of(name) or NOTHING for name in statement.executes]]
-    if statement.inner is not None:
-        texts.append(statement.inner)
-    if not any([text.flags & (USES | DROPS_SCHEMA) for text in texts]):
-        changes.schema = None
-    elif any([text.flags & session.routine_flags for text in texts]):
-        session.pin(PinReason.OPAQUE_STATE_CHANGE)
 
 
 def see_failed(session: SessionState, statement: Statement, code: int) -> None:

@@ -383,11 +383,37 @@ def test_a_schema_that_an_answer_could_not_tell_is_told_with_the_next_ok() -> No
     debt.note(build_changes(SessionChanges(schema=b"shop")), DEFAULT_TRACK_FILTER)
     debt.begin(False, DEFAULT_TRACK_FILTER, b"shop")
     assert debt.is_late
-    told, is_told = translated_changes(b"", 2, EVERYTHING, debt)
-    assert (told, is_told) == (b"", False)
     told, is_told = translated_changes(b"", 2, DEFAULT_TRACK_FILTER, debt)
     assert (parse_changes(told).schema, is_told) == (b"shop", True)
     assert translated_changes(b"", 2, DEFAULT_TRACK_FILTER, debt) == (b"", False)
+
+
+def test_it_is_told_with_an_ok_of_the_same_answer_as_it_was_told_then() -> None:
+    debt = NextOkDebt()
+    debt.begin(False, DEFAULT_TRACK_FILTER, None)
+    debt.note(build_changes(SessionChanges(schema=b"shop")), DEFAULT_TRACK_FILTER)
+    assert debt.is_late
+    told, _ = translated_changes(b"", 2, DEFAULT_TRACK_FILTER, debt)
+    assert parse_changes(told).schema == b"shop"
+
+
+def test_it_is_told_with_the_ok_of_a_set_that_ends_the_tracking() -> None:
+    debt = NextOkDebt()
+    debt.begin(False, DEFAULT_TRACK_FILTER, b"shop")
+    debt.asked(SessionChanges(schema=b"shop"))
+    debt.begin(False, EVERYTHING, b"shop")
+    told, is_told = translated_changes(b"", 2, EVERYTHING, debt)
+    assert (parse_changes(told).schema, is_told) == (b"shop", True)
+
+
+def test_a_beginning_that_rows_could_not_tell_is_told_later() -> None:
+    debt = NextOkDebt()
+    debt.begin(False, DEFAULT_TRACK_FILTER, None)
+    debt.note(
+        build_changes(SessionChanges(transaction_characteristics=b"START TRANSACTION;")), DEFAULT_TRACK_FILTER
+    )
+    assert told_of(debt, None, 3) == b"T_______"
+    assert told_of(debt, None, 2) == b"________"
 
 
 def test_a_schema_is_told_to_those_who_track_it_and_once() -> None:

@@ -5,7 +5,7 @@ import pytest
 from protocol.session_track import SchemaDebt, SessionChanges
 from proxy.classify import classify
 from proxy.clearing import MARK, mark_commands
-from proxy.conditions import FOUND_ROWS, INSERT_ID, probe_command
+from proxy.conditions import FOUND_ROWS, INSERT_ID, ROW_COUNT, probe_command
 from proxy.keeping import (
     TELL,
     answered,
@@ -275,21 +275,22 @@ def test_what_a_mark_has_become_is_read_before_anything_else(maria: SessionState
 
 
 @pytest.mark.parametrize(
-    ("changes", "is_due"),
+    ("changes", "tracks_schema", "is_due"),
     [
-        (SessionChanges([(b"sql_warnings", b"OFF")], b"shop"), True),
-        (SessionChanges([(b"sql_warnings", b"OFF")]), False),
-        (None, False),
+        (SessionChanges([(b"sql_warnings", b"OFF")], b"shop"), True, True),
+        (SessionChanges([(b"sql_warnings", b"OFF")], b"shop"), False, False),
+        (SessionChanges([(b"sql_warnings", b"OFF")]), True, False),
+        (None, True, False),
     ],
 )
 def test_what_the_server_has_yet_to_tell_is_asked_for(
-    maria: SessionState, changes: SessionChanges | None, is_due: bool
+    maria: SessionState, changes: SessionChanges | None, tracks_schema: bool, is_due: bool
 ) -> None:
     maria.debt = SchemaDebt()
     maria.placed |= TELLING
     assert is_untidy(maria, DEFAULT)
     assert tidy_commands(maria, SETUP, DEFAULT) == [TELL]
-    told(maria, changes)
+    told(maria, changes, tracks_schema)
     assert maria.debt.is_due == is_due
     assert not is_untidy(maria, DEFAULT)
 
@@ -304,5 +305,15 @@ def test_on_mysql_that_leaves_what_is_on_the_lease(session: SessionState, maria:
 
 def test_a_session_that_was_reset_meanwhile_is_owed_nothing(maria: SessionState) -> None:
     maria.placed |= TELLING
-    told(maria, SessionChanges(schema=b"shop"))
+    told(maria, SessionChanges(schema=b"shop"), True)
     assert not is_untidy(maria, DEFAULT)
+
+
+def test_mysql_is_asked_by_what_leaves_all_but_the_number_of_rows(session: SessionState) -> None:
+    session.placed |= TELLING
+    session.native |= ROW_COUNT | FOUND_ROWS
+    assert is_only_told(session)
+    assert tidy_commands(session, SETUP, DEFAULT) == [b"\x1b\x01\0"]
+    told(session, SessionChanges(schema=b"shop"), True)
+    assert session.native == FOUND_ROWS
+    assert not is_untidy(session, DEFAULT)

@@ -39,6 +39,7 @@ CLIENTS: Final[dict[str, int]] = {
     "latin1": int(PLAIN),
     "gbk": int(PLAIN | Capability.MULTI_STATEMENTS),
     "sjis": int(TRACKING),
+    "tracking-multi": int(TRACKING | Capability.MULTI_STATEMENTS | Capability.LOCAL_FILES),
 }
 """Combinations of capabilities that clients log in with."""
 LOGIN_CHARSETS: Final = {"latin1": "latin1", "gbk": "gbk", "sjis": "sjis"}
