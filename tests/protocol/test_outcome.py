@@ -42,6 +42,14 @@ def test_blocks_of_several_oks_are_merged() -> None:
     assert outcome.status == 2
 
 
+def test_a_schema_that_is_told_at_the_end_of_rows_is_not_one_that_was_chosen() -> None:
+    outcome = Outcome()
+    assert read_ok(outcome, build_ok(status=2, changes=SessionChanges(schema=b"chosen")))
+    assert read_ok(outcome, build_ok(status=2, header=0xFE, changes=SessionChanges(schema=b"inside")))
+    assert outcome.changes is not None
+    assert (outcome.changes.schema, outcome.changes.chosen) == (b"inside", b"chosen")
+
+
 def test_the_flag_alone_is_reported_but_says_nothing() -> None:
     outcome = Outcome()
     assert read_ok(outcome, b"\0\0\0\x02\x40\0\0", session_track=False)
