@@ -9,7 +9,7 @@ from proxy.classify import classify
 from proxy.conditions import USER_VARIABLES
 from proxy.session import HOLD, PARK, RELEASE, SessionState
 from proxy.vector import CHARSET_VARIABLES, Vector
-from tests.fakes.responses import AUTOCOMMIT, MORE_RESULTS, changed, err, ok, response, rows
+from tests.fakes.responses import AUTOCOMMIT, changed, err, ok, response, rows
 
 FRESH = Vector.fresh(b"shop", {name: b"utf8mb4" for name in CHARSET_VARIABLES})
 ENTERED = changed(schema="shop")
@@ -157,20 +157,3 @@ def test_settings_for_one_statement_hide_what_it_has_done(text: str, doubted: bo
     told = session()
     assert run(told, text, changed(("sql_notes", "OFF"))) == (PARK if doubted else RELEASE)
     assert other_variables(told) is doubted
-
-
-@pytest.mark.parametrize(
-    ("text", "schema", "is_known"),
-    [
-        ("CALL twin.fails()", b"shop", True),
-        ("EXECUTE IMMEDIATE 'CALL twin.fails()'", b"shop", True),
-        ("USE twin; SELECT nosuch", b"twin", True),
-        ("USE twin; CALL fails()", b"twin", False),
-    ],
-)
-def test_what_fails_leaves_no_schema_but_its_own(text: str, schema: bytes, is_known: bool) -> None:
-    told = session()
-    inside = ok(status=AUTOCOMMIT | MORE_RESULTS, changes=changed(schema="twin"))
-    told.completed(classify(text.encode(), 0), response(inside, err(1146)))
-    assert told.vector.schema == schema
-    assert is_known or "opaque-state-change" in [reason.value for reason in told.pin_reasons()]
