@@ -253,7 +253,9 @@ class SessionState(ResidueKeeper):
             self._see_failure(statement, response, changes)
             see_failed(self, statement, response.error_code)
             self._failed = statement
-            return HOLD if self.pinned and not self.status & _IN_TRANS else PROBE
+            # it may have ended a transaction, or have begun one before it failed
+            is_known = not self.status & _IN_TRANS and not statement.flags & (MULTI | CALLS)
+            return HOLD if self.pinned and is_known else PROBE
         self._see_status(response.status, statement)
         self._see_text(statement, changes)
         return self.verdict()
