@@ -20,8 +20,8 @@ _STATE_CHANGE: Final = 2
 _GTIDS: Final = 3
 _TRANSACTION_CHARACTERISTICS: Final = 4
 _TRANSACTION_STATE: Final = 5
-_SCHEMA_AND_STATE: Final = frozenset([1, 2])
-_UNTOLD: Final = frozenset([0, 2])
+_SCHEMA_AND_STATE: Final = frozenset([_SCHEMA, _STATE_CHANGE])
+_VARIABLES_AND_STATE: Final = frozenset([_SYSTEM_VARIABLES, _STATE_CHANGE])
 
 _ANY_VARIABLE: Final = b"*"
 
@@ -403,13 +403,13 @@ class NextOkDebt(Debt):
         if not track.is_everything:
             self.tracks_schema = track.schema
         self.schema = schema or b""
-        if self.state == _NO_STATE:
-            self.is_late = self.is_due or self.untold != ()
-        else:
+        self.is_late = self._owes()
+        if self.state != _NO_STATE:
             self.is_unseen = self.is_unseen or track.is_everything
-            self.is_late = (
-                self.is_due or self.untold != () or self.is_unseen or self.is_over or not is_in_transaction
-            )
+            self.is_late = self.is_late or self.is_unseen or self.is_over or not is_in_transaction
+
+    def _owes(self) -> bool:
+        return self.is_due or self.untold != ()
 
     def note(self, block: bytes, track: TrackFilter | None) -> None:
         """A client that tracks as this says was told nothing of the block."""
@@ -418,14 +418,14 @@ class NextOkDebt(Debt):
         changes = parse_changes(block)
         self.asked(changes)
         passing = split_changes(filter_changes(block, track))
-        self.untold += tuple([(kind, text) for kind, text in passing if kind in _UNTOLD])
+        self.untold += tuple([(kind, text) for kind, text in passing if kind in _VARIABLES_AND_STATE])
         said = changes.transaction_characteristics or b""
         if not track.transaction and track.is_any() and _BEGINS.search(said) is not None:
             self.state = _begun_state(said)
             self.is_over = False
             self.untold += ((_TRANSACTION_STATE, lenenc_bytes(self.state)),)
         # the next OK may be one of this answer
-        self.is_late = self.is_late or self.is_due or self.is_over or self.untold != ()
+        self.is_late = self.is_late or self.is_over or self._owes()
 
     def asked(self, changes: SessionChanges) -> None:
         if changes.schema is not None:

@@ -113,12 +113,20 @@ _NOT_BELIEVED: Final = Statement(
     pin_names=(b"",),
     found_rows=UNKNOWN_FOUND_ROWS,
 )
+# But what it begins with is.
+_BEGINS_WITH_TABLE: Final = re.compile(rb"\s*(?:insert|replace|update|delete)\b", re.IGNORECASE)
+_NOT_BELIEVED_OF_TABLE: Final = Statement(
+    _NOT_BELIEVED.flags | USES_TABLE,
+    pins=_NOT_BELIEVED.pins,
+    pin_names=_NOT_BELIEVED.pin_names,
+    found_rows=UNKNOWN_FOUND_ROWS,
+)
 
 
 def classify(text: bytes, lexing: int) -> Statement:
     """What ``text`` does to a session. ``lexing`` has the bits of the session's sql_mode that change how text is read."""
     if lexing & ODD_BYTES and _ODD.search(text) is not None:
-        return _NOT_BELIEVED
+        return _NOT_BELIEVED if _BEGINS_WITH_TABLE.match(text) is None else _NOT_BELIEVED_OF_TABLE
     found = survey(text, lexing)
     heads = found.heads
     if len(heads) == HEAD_SIZE and not found.is_conditional and not found.is_broken:

@@ -6,7 +6,7 @@ Theory of operation
 Three instruments watch a session. Each is blind to something, so a pin is set when any of them says so and lifted only when every one
 that could see it agrees.
 
-- *Status flags* of OK and EOF packets: in transaction, autocommit, cursor, schema dropped, how strings are read. ERR has none, hence
+- *Status flags* of OK and EOF packets: in transaction, autocommit, cursor, how strings are read. ERR has none, hence
   the verdict PROBE: the shell sends COM_PING, whose OK has them ("SERVER_STATUS_flags_enum").
 - *Session trackers* in OK packets: variables with their values, schema, transaction state, and "something changed"
   ("Server Tracking of Client Session State"). They see into stored routines.
@@ -76,12 +76,10 @@ PROBE: Final = 3  # send `probe_command` and call `probed`
 _IN_TRANS: Final = 0x0001
 _AUTOCOMMIT: Final = 0x0002
 _IN_TRANS_READONLY: Final = 0x2000
-_DB_DROPPED: Final = 0x0100
 _NO_BACKSLASH_ESCAPES: Final = 0x0200
 _ANSI_QUOTES: Final = 0x8000  # MariaDB only
 # What holds from statement to statement: IN_TRANS, AUTOCOMMIT, NO_BACKSLASH_ESCAPES, IN_TRANS_READONLY, ANSI_QUOTES
 _LASTING: Final = 0x0001 | 0x0002 | 0x0200 | 0x2000 | 0x8000
-_QUIET: Final = _IN_TRANS | _DB_DROPPED
 
 _COM_INIT_DB: Final = 0x02
 _COM_PING: Final = 0x0E
@@ -171,7 +169,7 @@ class SessionState(ResidueKeeper):
             and not response.is_error
             and not response.any_insert_id
             and response.warnings == 0
-            and (status & _QUIET) == 0
+            and (status & _IN_TRANS) == 0
             and ((status ^ self.status) & _LASTING) == 0
             and self.captured is None
             and self.residue & (DIAGNOSTICS | SOILED) == 0
@@ -253,7 +251,9 @@ class SessionState(ResidueKeeper):
             self._see_failure(statement, response, changes)
             see_failed(self, statement, response.error_code)
             self._failed = statement
-            return HOLD if self.pinned and not self.status & _IN_TRANS else PROBE
+            # it may have ended a transaction, or have begun one before it failed
+            is_known = not self.status & _IN_TRANS and not statement.flags & (MULTI | CALLS)
+            return HOLD if self.pinned and is_known else PROBE
         self._see_status(response.status, statement)
         self._see_text(statement, changes)
         return self.verdict()

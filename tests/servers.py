@@ -12,6 +12,8 @@ STEADY: Final[Mapping[str, str | int]] = {
     "innodb-stats-auto-recalc": "OFF",
     # each caches handles of tables with the counts of when they were opened; the connection's id says which one it uses
     "table-open-cache-instances": 1,
+    # a program may wait for its own prepared XA transaction: it shall be told so before its client gives up
+    "innodb-lock-wait-timeout": 5,
 }
 """What one connection and the next would plan a statement differently by: MySQL tells in the status flags (NO_INDEX_USED)."""
 

@@ -933,6 +933,21 @@ def test_text_is_not_believed_where_a_second_byte_looks_like_something_else(text
     assert statement.flags & flags.MULTI
 
 
+@pytest.mark.parametrize(
+    ("text", "is_of_table"),
+    [
+        (b" insert INTO t VALUES ('\xa4`')", True),
+        (b"REPLACE t VALUES ('\xa4`')", True),
+        (b"SELECT '\xa4`'", False),
+        (b"inserted '\xa4`'", False),
+    ],
+)
+def test_but_that_it_begins_with_a_change_of_rows(text: bytes, is_of_table: bool) -> None:
+    statement = classify(text, ODD_BYTES)
+    assert pins(statement) == [("unknown-statement", b"")]
+    assert bool(statement.flags & flags.USES_TABLE) == is_of_table
+
+
 def test_other_text_in_such_a_character_set_is_read_as_ever() -> None:
     assert classify("SELECT RELEASE_LOCK('a') -- ü".encode(), ODD_BYTES).lifts != ()
 

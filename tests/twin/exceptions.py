@@ -245,7 +245,6 @@ _CHOOSING: Final = re.compile(
 
 
 def _finds_inserted_row_elsewhere(program: Program, position: int, got: Answers) -> bool:
-    del got
     steps = [line.step for line in program.lines[: position + 1]]
     texts = [_run_text(steps, at) for at in range(len(steps))]
     if not re.search(r"\bid IS NULL\b", texts[-1]):
@@ -254,7 +253,10 @@ def _finds_inserted_row_elsewhere(program: Program, position: int, got: Answers)
     if not begins:
         return False
     # an INSERT since then has run where the question does
-    has_inserted = [bool(_INSERTING.search(text)) for text in texts[:position]]
+    has_inserted = [
+        bool(_INSERTING.search(text)) and got[at][-1][:1] != b"\xff"
+        for at, text in enumerate(texts[:position])
+    ]
     return any(has_inserted[: begins[-1]]) and not any(has_inserted[begins[-1] :])
 
 
