@@ -59,8 +59,8 @@ from protocol.packets import OkPacket, parse_ok
 from protocol.rewrite import Rewriter
 from protocol.scan import walk
 from protocol.session_track import DEFAULT_TRACK_FILTER as DEFAULT_TRACK_FILTER
-from protocol.session_track import EVERYTHING, translated_changes
 from protocol.session_track import TrackFilter as TrackFilter
+from protocol.session_track import translated_changes
 from protocol.wire import malformed, read_lenenc_int
 
 # States.
@@ -523,7 +523,7 @@ class ResponseTracker(Outcome):
         is_told = False
         if ok.block is not None and self._client_track is not None:
             block, is_told = translated_changes(ok.block, ok.status, self._client_track, self.debt)
-            if block == ok.block and (block or self._client_track is EVERYTHING):
+            if block == ok.block and (block or self._client_track.is_everything):
                 return
         ok.block = block
         if not is_told:

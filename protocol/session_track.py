@@ -192,9 +192,11 @@ class TrackFilter:
 
     __slots__ = (
         "_without_lone_schema",
+        "_without_state_change",
         "_without_stray_schema",
         "characteristics",
         "gtids",
+        "is_everything",
         "lone_schema",
         "schema",
         "schema_with_state",
@@ -213,6 +215,7 @@ class TrackFilter:
         characteristics: bool = True,
         lone_schema: bool = True,
         schema_with_state: bool = False,
+        is_everything: bool = False,
     ) -> None:
         self.variables: frozenset[bytes] = variables
         self.schema: bool = schema
@@ -224,7 +227,10 @@ class TrackFilter:
         self.lone_schema: bool = lone_schema
         # or then, too, when that is only that the state has changed, as it does with the schema
         self.schema_with_state: bool = schema_with_state
+        # whether it is for a client whose own choice the server connection tracks
+        self.is_everything: bool = is_everything
         self._without_lone_schema: TrackFilter | None = None
+        self._without_state_change: TrackFilter | None = None
         self._without_stray_schema: TrackFilter | None = None
 
     def without_lone_schema(self) -> TrackFilter:
@@ -239,6 +245,22 @@ class TrackFilter:
         if self._without_stray_schema is None:
             self._without_stray_schema = self._without(with_state=True)
         return self._without_stray_schema
+
+    def without_state_change(self) -> TrackFilter:
+        """The same for what servers do not call a change of the session."""
+        if self._without_state_change is None:
+            self._without_state_change = TrackFilter(
+                self.variables,
+                self.schema,
+                False,
+                self.transaction,
+                self.gtids,
+                self.characteristics,
+                self.lone_schema,
+                self.schema_with_state,
+                self.is_everything,
+            )
+        return self._without_state_change
 
     def _without(self, with_state: bool) -> TrackFilter:
         return TrackFilter(
@@ -395,12 +417,12 @@ class NextOkDebt(Debt):
 
     def begin(self, is_in_transaction: bool, track: TrackFilter, schema: bytes | None) -> None:
         """A command begins. An error may have ended the transaction, which the next OK tells. ``schema``: the session's."""
-        if track is not EVERYTHING:
+        if not track.is_everything:
             self.tracks_schema = track.schema
         self.schema = schema or b""
         self.is_late = self._owes()
         if self.state != _NO_STATE:
-            self.is_unseen = self.is_unseen or track is EVERYTHING
+            self.is_unseen = self.is_unseen or track.is_everything
             self.is_late = self.is_late or self.is_unseen or self.is_over or not is_in_transaction
 
     def _owes(self) -> bool:
@@ -432,7 +454,7 @@ class NextOkDebt(Debt):
     def told(
         self, block: bytes, status: int, passing: bytes, is_told: bool, track: TrackFilter
     ) -> tuple[bytes, bool]:
-        if track is not EVERYTHING and not track.transaction and track.is_any():
+        if not track.is_everything and not track.transaction and track.is_any():
             passing, is_told = self._told_of_transactions(block, status, passing, is_told)
         if self.is_due:
             self.is_due = False
@@ -496,7 +518,12 @@ def _has_schema(entries: list[tuple[int, bytes]]) -> bool:
 
 # For a client whose own choice the server connection tracks.
 EVERYTHING: Final = TrackFilter(
-    frozenset([_ANY_VARIABLE]), schema=True, state_change=True, transaction=True, gtids=True
+    frozenset([_ANY_VARIABLE]),
+    schema=True,
+    state_change=True,
+    transaction=True,
+    gtids=True,
+    is_everything=True,
 )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from protocol.framing import frame
 from protocol.packets import STATE_CHANGED, parse_ok
-from protocol.session_track import EVERYTHING, NextOkDebt, SchemaDebt, TrackFilter
+from protocol.session_track import NextOkDebt, SchemaDebt, TrackFilter
 from proxy.backend import Backend
 from proxy.kept import TELLING
 from proxy.lexer import ODD_BYTES
@@ -23,6 +23,7 @@ from proxy.pins import BITS, PinReason
 from proxy.statement import (
     CALLS,
     DROPS_SCHEMA,
+    GETS_DIAGNOSTICS,
     IS_SELECT,
     MAY_CALL,
     MAY_CALL_ON_MARIADB,
@@ -50,12 +51,19 @@ COM_STMT_EXECUTE: Final = 0x17
 # a packet with 0x00 or 0xFE, two numbers of one byte, flags and warnings
 _PLAIN_OK: Final = 11
 _PLAIN_OK_SIZE: Final = b"\7\0\0"
+_OF_DIAGNOSTICS: Final = GETS_DIAGNOSTICS | MULTI
 _MAY_CHANGE_SCHEMA: Final = USES | DROPS_SCHEMA | CALLS | MAY_CALL | MAY_CALL_ON_MARIADB | MULTI
 
 
 def track_of(frontend: Frontend, backend: Backend, track: TrackFilter) -> TrackFilter:
     """The filter for this command, where the server may tell a schema late. What the client has yet to be told is given to the tracker."""
     session = frontend.session
+    if (
+        track.state_change
+        and session.executed(frontend.statement).flags & _OF_DIAGNOSTICS == GETS_DIAGNOSTICS
+    ):
+        # no server tells what it sets, but of the SET that may run in its place
+        track = track.without_state_change()
     if not session.is_mariadb:
         next_ok = session.next_ok
         if next_ok is None:
@@ -160,7 +168,7 @@ def _without_stray(frontend: Frontend, track: TrackFilter) -> TrackFilter:
     text = frontend.wire[5:]
     if frontend.command != COM_QUERY and executing is not None:
         text = executing.own.text
-    if track is EVERYTHING or _TELLS_NO_SCHEMA.match(text) is None:
+    if track.is_everything or _TELLS_NO_SCHEMA.match(text) is None:
         return track
     if executing is not None and executing.own.vector.schema != frontend.session.vector.schema:
         # it runs in the schema in which it was prepared, and the server tells of the way back
