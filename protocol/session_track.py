@@ -193,6 +193,7 @@ class TrackFilter:
 
     __slots__ = (
         "_without_lone_schema",
+        "_without_state_change",
         "_without_stray_schema",
         "characteristics",
         "gtids",
@@ -230,6 +231,7 @@ class TrackFilter:
         # whether it is for a client whose own choice the server connection tracks
         self.is_everything: bool = is_everything
         self._without_lone_schema: TrackFilter | None = None
+        self._without_state_change: TrackFilter | None = None
         self._without_stray_schema: TrackFilter | None = None
 
     def without_lone_schema(self) -> TrackFilter:
@@ -244,6 +246,22 @@ class TrackFilter:
         if self._without_stray_schema is None:
             self._without_stray_schema = self._without(with_state=True)
         return self._without_stray_schema
+
+    def without_state_change(self) -> TrackFilter:
+        """The same for what servers do not call a change of the session."""
+        if self._without_state_change is None:
+            self._without_state_change = TrackFilter(
+                self.variables,
+                self.schema,
+                False,
+                self.transaction,
+                self.gtids,
+                self.characteristics,
+                self.lone_schema,
+                self.schema_with_state,
+                self.is_everything,
+            )
+        return self._without_state_change
 
     def _without(self, with_state: bool) -> TrackFilter:
         return TrackFilter(

@@ -23,7 +23,7 @@ from proxy.clearing import wants_mark
 from proxy.conditions import ADDING, COUNTING_ANEW, ROW_COUNT
 from proxy.endpoint import COM_QUERY
 from proxy.found_rows import has_null_condition
-from proxy.keeping import commands_before_ours
+from proxy.keeping import WARNINGS
 from proxy.pins import PinReason
 from proxy.prepared import (
     OnBackend,
@@ -130,11 +130,11 @@ def refuse(frontend: Frontend, wire: bytes, failure: Failure) -> None:
 
 
 def capture_first(frontend: Frontend, backend: Backend, wire: bytes) -> None:
-    """Read what the held backend has of the statement before; then the command begins anew."""
+    """Read the warnings that the held backend has of the statement before; then the command begins anew."""
     frontend.wire = wire
     frontend.command = UNSTARTED
     frontend.state = CAPTURING
-    backend.run(frontend, commands_before_ours(frontend.session), keeps_answers=True)
+    backend.run(frontend, [WARNINGS], keeps_answers=True)
 
 
 # Preparing
@@ -341,11 +341,12 @@ def _vector_for(prepared: Prepared, backend: Backend) -> Vector:
 
 
 def prepared_here(frontend: Frontend, backend: Backend, is_failed: bool) -> None:
-    """The statement is prepared on the backend; now the session's own state again, then the execution. If it is refused, and nothing was
-    changed for it (COM_INIT_DB comes first), the session goes on as after any error."""
-    prepared = frontend.executing
-    assert prepared is not None
-    tracker = backend.tracker
+    """The statement is prepared on the backend; now the session's own state again, then the execution. If it is refused the session goes on
+    as after any error, but first with its own state, too, unless nothing was changed (COM_INIT_DB comes first)."""
+    prepared, tracker = frontend.executing, backend.tracker
+    if prepared is None:
+        _undone(frontend, backend, is_failed)
+        return
     if not is_failed:
         repreparing.prepared(frontend, backend, prepared.source)
         if frontend.session.debt is not None:
@@ -363,8 +364,35 @@ def prepared_here(frontend: Frontend, backend: Backend, is_failed: bool) -> None
     if backend.vector is _vector_for(prepared, backend) or is_schema_refused:
         frontend.send_failure(failure)
         frontend.settle(frontend.session.completed(NOTHING, tracker))
-    else:
+    elif backend.queue:
         frontend.failed_to_prepare(failure)
+    else:
+        _undo(frontend, backend, _vector_for(prepared, backend), failure)
+
+
+def _undo(frontend: Frontend, backend: Backend, vector: Vector, failure: Failure) -> None:
+    """The statement was refused in a state that is not its session's. Going back from there clears the error, which is known here."""
+    session = frontend.session
+    commands = restore_commands(vector, session.vector)
+    if commands is None:
+        frontend.failed_to_prepare(failure)
+        return
+    session.completed(NOTHING, backend.tracker)
+    session.refused(failure.code, failure.message)
+    frontend.held_answer = [failure.wire(answer_id(frontend.wire))]
+    frontend.executing = None
+    backend.run(frontend, commands)
+
+
+def _undone(frontend: Frontend, backend: Backend, is_failed: bool) -> None:
+    answer = b"".join(frontend.held_answer)
+    frontend.held_answer = []
+    if is_failed:
+        frontend.failed_to_prepare(refused_by_server(backend.tracker))
+        return
+    frontend.send(answer)
+    backend.vector = frontend.session.vector
+    frontend.settle(frontend.session.restored(backend.tracker))
 
 
 # Answers

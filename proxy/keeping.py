@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from protocol.session_track import SessionChanges
     from proxy.session import SessionState
 
+WARNINGS: Final = b"\x03SHOW WARNINGS"
+"""The payload that asks for them, and on MySQL leaves all else."""
 TELL: Final = b"\x03SET SESSION sql_warnings=@@SESSION.sql_warnings"
 """The payload of a command that changes nothing, and whose answer has what MariaDB has yet to tell."""
 _NAME: Final = re.compile(rb"[a-z0-9_]+\Z")
@@ -158,7 +160,7 @@ def commands_before_ours(session: SessionState) -> list[bytes]:
     """Payloads that read what commands of ours on the session's own lease would destroy; insert id and user variables they leave alone."""
     commands: list[bytes] = []
     if session.residue & DIAGNOSTICS or session.placed & MARKED:
-        commands.append(b"\x03SHOW WARNINGS")
+        commands.append(WARNINGS)
     if session.residue & FOUND_ROWS:
         commands.append(b"\x03SELECT FOUND_ROWS()")
     if session.placed & MARKED:
@@ -179,6 +181,13 @@ def ours_may_run(session: SessionState, answers: list[bytes]) -> None:
         session.warnings_captured(answers[0])
     session.residue &= INSERT_ID | USER_VARIABLES | SOILED
     session.native &= INSERT_ID
+
+
+def warnings_read(session: SessionState, answer: bytes) -> None:
+    """The answer to WARNINGS alone, on MySQL: what else the backend has stays there."""
+    session.warnings_captured(answer)
+    session.residue &= ~DIAGNOSTICS
+    session.native &= ~(DIAGNOSTICS | ROW_COUNT)
 
 
 def _number(answer: bytes) -> int:

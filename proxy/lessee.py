@@ -17,7 +17,7 @@ from proxy.conditions import INSERT_ID, SOILED
 from proxy.endpoint import IN_TRANSACTION, PINNED, RUNNING, Endpoint, Holder, Waiter
 from proxy.identity import IGNORE_SPACE, Identity, PoolKey
 from proxy.jobs import reset_commands
-from proxy.keeping import commands_before_ours, lease_lost, ours_may_run, place, reads_kept
+from proxy.keeping import commands_before_ours, lease_lost, ours_may_run, place, reads_kept, warnings_read
 from proxy.lexer import ODD_BYTES
 from proxy.overwriting import overwrites as overwrites_state
 from proxy.pin_records import SessionPins
@@ -381,18 +381,18 @@ class Lessee(Holder):
 
     def captured_here(self, backend: Backend, is_failed: bool) -> None:
         """The answers have come."""
-        answers = backend.answers or []
-        backend.answers = None
+        answers, backend.answers = backend.answers or [], None
         if is_failed:
             self.failed_to_prepare(not_movable("what its last statement left behind could not be read"))
             return
-        ours_may_run(self.session, answers)
         if self.command == UNSTARTED:
+            warnings_read(self.session, answers[0])
             backend.hold()
             self.state = HOLDING
             self.restart_command()
             self.start_waiting_commands()
         else:
+            ours_may_run(self.session, answers)
             self.prepare(backend)
 
     def failed_to_prepare(self, failure: Failure) -> None:

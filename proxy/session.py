@@ -211,6 +211,11 @@ class SessionState(ResidueKeeper):
             self._see_changes(self._failed, response.changes)
         return self.verdict()
 
+    def restored(self, response: ResponseTracker) -> int:
+        """What had been set for a statement that was refused is undone: the verdict. An error may have ended the transaction."""
+        self._see_status(response.status, NOTHING)
+        return self.verdict()
+
     def verdict(self) -> int:
         """What is to become of the lease as things are."""
         if self.is_held():

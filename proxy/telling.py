@@ -23,6 +23,7 @@ from proxy.pins import BITS, PinReason
 from proxy.statement import (
     CALLS,
     DROPS_SCHEMA,
+    GETS_DIAGNOSTICS,
     IS_SELECT,
     MAY_CALL,
     MAY_CALL_ON_MARIADB,
@@ -50,12 +51,19 @@ COM_STMT_EXECUTE: Final = 0x17
 # a packet with 0x00 or 0xFE, two numbers of one byte, flags and warnings
 _PLAIN_OK: Final = 11
 _PLAIN_OK_SIZE: Final = b"\7\0\0"
+_OF_DIAGNOSTICS: Final = GETS_DIAGNOSTICS | MULTI
 _MAY_CHANGE_SCHEMA: Final = USES | DROPS_SCHEMA | CALLS | MAY_CALL | MAY_CALL_ON_MARIADB | MULTI
 
 
 def track_of(frontend: Frontend, backend: Backend, track: TrackFilter) -> TrackFilter:
     """The filter for this command, where the server may tell a schema late. What the client has yet to be told is given to the tracker."""
     session = frontend.session
+    if (
+        track.state_change
+        and session.executed(frontend.statement).flags & _OF_DIAGNOSTICS == GETS_DIAGNOSTICS
+    ):
+        # no server tells what it sets, but of the SET that may run in its place
+        track = track.without_state_change()
     if not session.is_mariadb:
         next_ok = session.next_ok
         if next_ok is None:

@@ -168,6 +168,17 @@ def test_a_schema_that_comes_along_with_nothing_but_a_changed_state_is_told_by_w
     assert filter_changes(stray, track) == b""
 
 
+def test_a_filter_without_changes_of_state_is_otherwise_the_same() -> None:
+    track = EVERYTHING.without_state_change()
+    assert EVERYTHING.without_state_change() is track
+    assert track.is_everything
+    changes = SessionChanges(
+        [(b"time_zone", b"+01:00")], b"shop", state_changed=True, transaction_state=b"T_______"
+    )
+    passed = parse_changes(filter_changes(build_changes(changes), track))
+    assert (passed.state_changed, passed.schema, passed.transaction_state) == (False, b"shop", b"T_______")
+
+
 def test_names_of_variables_are_compared_in_lower_case() -> None:
     block = build_changes(SessionChanges([(b"Time_Zone", b"SYSTEM")]))
     assert filter_changes(block, DEFAULT_TRACK_FILTER) == block

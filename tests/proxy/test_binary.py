@@ -301,8 +301,8 @@ def begin_second(world: World, client: FakeClient) -> None:
     client.gets(ok(IN_TRANS))
 
 
-def test_a_preparation_that_is_refused_in_another_state_costs_the_backend(make_world: MakeWorld) -> None:
-    world = make_world(pool_size=2)
+def refused_in_another_state(world: World, is_held: bool) -> tuple[FakeClient, ServerEnd]:
+    """A client that has prepared a statement in a schema, and executes it in another on a backend which does not take it there."""
     client, holder = client_of(world, b"shop"), client_of(world, b"test")
     first = prepared_by(world, client)
     client.sends(init_db("test"))
@@ -310,13 +310,56 @@ def test_a_preparation_that_is_refused_in_another_state_costs_the_backend(make_w
     first.answers(ok())
     client.got()
     begin(holder, first)
-    client.sends(execute(1), PING)
+    if is_held:
+        begin_second(world, client)
+    client.sends(execute(1), query("SHOW WARNINGS"))
     second = world.backend()
-    second.got()
-    second.answers(ok())
+    assert second.got()[-1:] == [init_db("shop")[4:]]
+    second.answers(ok(IN_TRANS if is_held else AUTOCOMMIT))
+    second.gets(prepare(TEXT))
     second.answers(error(1146))
-    client.gets(error(1146), ok())
-    assert (second.is_closed, client.is_closed, world.pool()) == (True, False, "1 leased")
+    return client, second
+
+
+@pytest.mark.parametrize("status", [AUTOCOMMIT, IN_TRANS])
+def test_a_preparation_that_is_refused_in_another_state_is_undone(make_world: MakeWorld, status: int) -> None:
+    world = make_world(pool_size=2)
+    client, second = refused_in_another_state(world, is_held=status == IN_TRANS)
+    second.gets(init_db("test"))
+    client.gets()
+    second.answers(ok(status))
+    answers = [payload for _, payload in packets(client.got())]
+    assert answers[0] == error(1146)[4:]
+    assert any([payload.startswith(b"\x05Error\x041146") for payload in answers])
+    assert (second.is_closed, client.is_closed) == (False, False)
+    assert world.pool() == ("2 leased" if status == IN_TRANS else "1 idle, 1 leased")
+
+
+def test_a_preparation_that_cannot_be_undone_costs_the_backend(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=2)
+    client, second = refused_in_another_state(world, is_held=True)
+    second.gets(init_db("test"))
+    second.answers(error(1049))
+    client.gets_error(1049)
+    assert (second.is_closed, client.is_closed, world.pool()) == (True, True, "1 leased")
+
+
+def test_a_state_that_is_refused_for_a_preparation_costs_the_backend(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=2)
+    client, holder = client_of(world), client_of(world)
+    first = prepared_by(world, client)
+    begin(holder, first)
+    begin_second(world, client)
+    second = world.backend()
+    client.sends(query("SET sql_mode=''"))
+    second.got()
+    second.answers(ok(IN_TRANS, changes=SessionChanges([(b"sql_mode", b"")])))
+    client.got()
+    client.sends(execute(1))
+    second.got()
+    second.answers(error(1231))
+    client.gets_error(1231)
+    assert (second.is_closed, client.is_closed) == (True, True)
 
 
 def test_a_statement_whose_schema_was_dropped_costs_no_backend(make_world: MakeWorld) -> None:
@@ -596,6 +639,32 @@ def test_an_error_of_ours_hides_no_warnings_that_only_the_held_backend_has(world
     assert answers[0][:3] == b"\xff" + (1243).to_bytes(2, "little")
     assert b"\x012" in answers
     server.gets_nothing()
+
+
+def test_reading_the_warnings_leaves_rows_that_are_counted_and_not_shown(world: World) -> None:
+    client = client_of(world)
+    server = prepared_by(world, client)
+    client.sends(query("CREATE TEMPORARY TABLE x AS SELECT a FROM t"))
+    # what is counted now is put there first
+    server.got()
+    server.answers(rows())
+    server.gets(query("CREATE TEMPORARY TABLE x AS SELECT a FROM t"))
+    server.answers(ok())
+    client.gets(ok())
+    client.sends(query("DROP TEMPORARY TABLE IF EXISTS x, y"))
+    server.gets(query("DROP TEMPORARY TABLE IF EXISTS x, y"))
+    server.answers(ok(warnings=1))
+    client.gets(ok(warnings=1))
+    client.sends(execute(7))
+    server.gets(query("SHOW WARNINGS"))
+    server.answers(text_resultset(WARNING_COLUMNS, [WARNING], status=AUTOCOMMIT, deprecate_eof=True))
+    client.gets_error(1243)
+    client.sends(query("INSERT INTO t VALUES (1)"))
+    server.gets(query("INSERT INTO t VALUES (1)"))
+    server.answers(ok())
+    client.gets(ok())
+    client.sends(query("SELECT FOUND_ROWS()"))
+    server.gets(query("SELECT FOUND_ROWS()"))
 
 
 def test_an_error_of_ours_waits_for_no_backend_that_is_lost(world: World) -> None:

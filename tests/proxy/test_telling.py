@@ -313,3 +313,26 @@ def test_what_was_prepared_is_asked_for_on_mysql_by_what_changes_nothing(world: 
     server.got()
     server.answers(ok())
     client.gets(ok(changes=SessionChanges(schema=b"test")))
+
+
+def test_a_set_in_place_of_get_diagnostics_tells_no_change(world: World) -> None:
+    client = world.client(capabilities=EOF_CLIENT)
+    client.sends(query("SET session_track_state_change = 1"))
+    server, changed = world.backend(), SessionChanges(state_changed=True)
+    assert b"session_track_state_change=DEFAULT" in b"".join(server.got())
+    server.answers(ok())
+    server.gets(query("SET session_track_state_change = 1"))
+    server.answers(ok(changes=changed))
+    server.gets(query("SHOW SESSION VARIABLES WHERE Variable_name IN ('session_track_state_change')"))
+    columns = [Column(b"Variable_name"), Column(b"Value")]
+    shown: list[bytes | None] = [b"session_track_state_change", b"ON"]
+    server.answers(text_resultset(columns, [shown], status=AUTOCOMMIT, deprecate_eof=True))
+    assert b"session_track_state_change" in b"".join(server.got())
+    server.answers(ok(changes=changed))
+    client.got()
+    assignment = "SET @a=CAST(0 AS UNSIGNED)"
+    for text, told in (("GET DIAGNOSTICS @a = NUMBER", None), (assignment, changed)):
+        client.sends(query(text))
+        server.gets(query(assignment))
+        server.answers(ok(changes=changed))
+        client.gets(ok(changes=told))
