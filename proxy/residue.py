@@ -205,9 +205,12 @@ class ResidueKeeper(ConditionsKeeper):
 
     def _has_counted_rows(self, statement: Statement, response: ResponseTracker) -> bool:
         """Whether something was counted before the error. MariaDB: a query that fails at a row leaves how many it has sent."""
-        if statement.flags & MULTI and response.has_result_set:
+        if statement.flags & MULTI and (response.has_result_set or self.native & FOUND_ROWS):
             return self._rows_after(statement) == UNKNOWN_FOUND_ROWS
-        is_query = statement.flags & IS_SELECT or statement.found_rows in _LEFT_BY_QUERY
+        is_query = statement.found_rows in _LEFT_BY_QUERY
+        if statement.flags & IS_SELECT:
+            # where it sent no rows, another of several statements has failed
+            is_query = not statement.flags & MULTI
         return self.is_mariadb and response.error_code in diagnostics.OF_ROWS and bool(is_query)
 
     def _see_found_rows(self, statement: Statement, response: ResponseTracker) -> None:

@@ -1355,6 +1355,8 @@ def test_the_last_of_several_results_has_the_row_count(story: Story) -> None:
         ("CREATE TABLE t AS SELECT 18446744073709551615 + 1", 1690, True),
         ("SELECT nope", 1054, False),
         ("INSERT INTO t VALUES (1)", 1062, False),
+        ("INSERT INTO t VALUES (1); SELECT 1", 1062, False),
+        ("INSERT INTO t SELECT 1; DO 1", 1062, True),
     ],
 )
 def test_a_query_that_fails_at_a_row_leaves_a_count_on_mariadb(
@@ -1366,6 +1368,12 @@ def test_a_query_that_fails_at_a_row_leaves_a_count_on_mariadb(
         each.run(text, err(code))
     assert story.value("SELECT FOUND_ROWS()") == b"1"
     assert maria.value("SELECT FOUND_ROWS()") == (None if is_unknown else b"1")
+
+
+def test_what_the_backend_counts_anyway_is_asked_for_after_several_statements(maria: Story) -> None:
+    maria.run("SELECT 1", rows([b"1"]))
+    maria.run("INSERT INTO t VALUES (1); SELECT 1", err(1062))
+    assert maria.value("SELECT FOUND_ROWS()") is None
 
 
 def test_several_statements_may_ask_for_warnings_that_restoring_clears(story: Story, maria: Story) -> None:
