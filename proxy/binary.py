@@ -379,6 +379,7 @@ def _undo(frontend: Frontend, backend: Backend, vector: Vector, failure: Failure
         return
     session.completed(NOTHING, backend.tracker)
     session.refused(failure.code, failure.message)
+    telling.was_undone(session, vector.schema)
     frontend.held_answer = [failure.wire(answer_id(frontend.wire))]
     frontend.executing = None
     backend.run(frontend, commands)

@@ -54,7 +54,7 @@ _RESET: Final = "a reset"
 MEANINGS: Final[dict[PinReason, PinMeaning]] = {
     PinReason.USER_VARIABLE: PinMeaning(
         "user variables (@x) were assigned that cannot be moved exactly: too large or too many, with unusual names, or spatial;"
-        " or on MySQL a binary prepared statement reads some; or on MariaDB one assigns text that is a parameter to one",
+        " or on MySQL a binary prepared statement reads some, or SET NAMES follows; or on MariaDB one assigns text that is a parameter to one",
         _RESET,
         "keep large values in the program and send them as parameters",
     ),

@@ -205,8 +205,9 @@ class ResidueKeeper(ConditionsKeeper):
 
     def _has_counted_rows(self, statement: Statement, response: ResponseTracker) -> bool:
         """Whether something was counted before the error. MariaDB: a query that fails at a row leaves how many it has sent."""
-        if statement.flags & MULTI and response.has_result_set:
-            return self._rows_after(statement) == UNKNOWN_FOUND_ROWS
+        if statement.flags & MULTI:
+            is_here = response.has_result_set or self.native & FOUND_ROWS != 0
+            return is_here and self._counts(statement)
         is_query = statement.flags & IS_SELECT or statement.found_rows in _LEFT_BY_QUERY
         return self.is_mariadb and response.error_code in diagnostics.OF_ROWS and bool(is_query)
 
@@ -246,6 +247,9 @@ class ResidueKeeper(ConditionsKeeper):
                 self.lift(PinReason.FOUND_ROWS)
             elif self.native & FOUND_ROWS:
                 self._found_rows_unknown()
+
+    def _counts(self, statement: Statement) -> bool:
+        return self._rows_after(statement) == UNKNOWN_FOUND_ROWS
 
     def _rows_after(self, statement: Statement) -> int:
         """`Statement.found_rows` on this kind of server."""
@@ -449,8 +453,8 @@ class ResidueKeeper(ConditionsKeeper):
 
     def _needs_found_rows(self, statement: Statement) -> bool:
         """Whether prepared text, in which nothing can be written, may ask for it on MySQL: there PREPARE leaves it. Or whether a routine
-        does, or may leave it as it finds it; or whether that may happen without a word (`found_rows`); or whether text may ask that is not
-        understood. Most of them keep the backend from then on, so that little else is known here and not there."""
+        does, or may leave it as it finds it, as several statements may that fail; or whether that may happen without a word (`found_rows`);
+        or whether text may ask that is not understood. Most keep the backend from then on, so that little else is known here and not there."""
         known = self.native | self.residue
         if known & FOUND_ROWS or self.found_rows > MOST_FOUND_ROWS:
             return False
@@ -460,7 +464,7 @@ class ResidueKeeper(ConditionsKeeper):
             is_possible = self.found_rows <= MOST_WITHOUT_TABLE or not known & DIAGNOSTICS
             return is_possible and self._may_leave_rows(statement)
         is_multi = bool(statement.flags & MULTI)
-        if statement.flags & CALLS or (is_multi and statement.executes):
+        if statement.flags & CALLS or (is_multi and (statement.executes or self._counts(statement))):
             return True
         if statement.flags & _BEHIND and (self.found_rows or statement.found_rows):
             return True
@@ -473,7 +477,7 @@ class ResidueKeeper(ConditionsKeeper):
     def _may_leave_rows(self, statement: Statement) -> bool:
         """MariaDB: whether FOUND_ROWS() after it may be what it was before, which only the backend knows."""
         flags = statement.flags
-        return bool(flags & CALLS or (flags & _BEHIND and self._rows_after(statement) == UNKNOWN_FOUND_ROWS))
+        return bool(flags & CALLS or (flags & (_BEHIND | MULTI) and self._counts(statement)))
 
     def spoils_diagnostics(self, statement: Statement) -> bool:
         """Whether restoring counts on the lease would clear warnings that are only there, and that the first of several statements

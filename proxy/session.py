@@ -93,6 +93,7 @@ _IN_PASSING: Final = frozenset(
 # MariaDB with a binlog reports last_gtid, read-only, after every transaction that wrote something; MySQL the other to who tracks '*'
 _REPORTED_UNASKED: Final = frozenset([b"last_gtid", b"statement_id"])
 UNSAFE_CHARSETS: Final = frozenset([b"gbk", b"big5", b"sjis", b"cp932", b"gb18030", b"gb2312"])
+_OF_CONNECTION: Final = (b"character_set_connection", b"collation_connection")
 _ORDINARY: Final = (NOTHING, ORDINARY)
 _SIGNALLED: Final = b"signal"
 _DIAGNOSTICS_BIT: Final = BITS[PinReason.DIAGNOSTICS]
@@ -451,9 +452,18 @@ class SessionState(ResidueKeeper):
         if statement.collation and any([name == b"character_set_results" for name, _ in kept]):
             kept.append((b"collation_connection", statement.collation))
             kept.append((RESULTS_COLLATION, statement.collation))
+        before = self.vector.variables
         self.vector = self.vector.with_variables(kept)
+        if self.variables is not None and not self.is_mariadb and self._connects_otherwise(before):
+            self.pin(PinReason.USER_VARIABLE)
         self.lexing = lexing_after(self.lexing, kept)
         self._watch_charset()
+
+    def _connects_otherwise(self, before: dict[bytes, bytes]) -> bool:
+        """Whether the session's texts are of another character set or collation than then. MySQL's user variables that are numbers remember
+        those of their assignment, for CONCAT(@number, ..), and no statement says so."""
+        now = self.vector.variables
+        return any([now.get(name) != before.get(name) for name in _OF_CONNECTION])
 
     def _is_put_back(self, statement: Statement, sql_mode: bytes) -> bool:
         """A routine runs in its own sql_mode, and then that of before is reported. To set it as well would be seen: on MariaDB a routine that

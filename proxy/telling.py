@@ -155,6 +155,13 @@ def failed(frontend: Frontend) -> None:
         _ask(frontend.session)
 
 
+def was_undone(session: SessionState, schema: bytes | None) -> None:
+    """A statement was refused where it was prepared, in this schema: MySQL tells of the way back, which was ours."""
+    next_ok = session.next_ok
+    if next_ok is not None and schema != session.vector.schema:
+        next_ok.is_due = next_ok.is_due or next_ok.tracks_schema
+
+
 def _ask(session: SessionState) -> None:
     """On MariaDB not for the sake of others where text is not believed: such sessions keep their backends, and the question may cost them a
     ROW_COUNT() that no text can be given."""

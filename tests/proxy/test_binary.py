@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from protocol.constants import Capability
 from protocol.framing import frame
 from protocol.packets import Column, text_resultset
 from protocol.session_track import SessionChanges
@@ -301,9 +302,11 @@ def begin_second(world: World, client: FakeClient) -> None:
     client.gets(ok(IN_TRANS))
 
 
-def refused_in_another_state(world: World, is_held: bool) -> tuple[FakeClient, ServerEnd]:
+def refused_in_another_state(
+    world: World, is_held: bool, capabilities: int = NEW_CLIENT
+) -> tuple[FakeClient, ServerEnd]:
     """A client that has prepared a statement in a schema, and executes it in another on a backend which does not take it there."""
-    client, holder = client_of(world, b"shop"), client_of(world, b"test")
+    client, holder = world.client(capabilities=capabilities, schema=b"shop"), client_of(world, b"test")
     first = prepared_by(world, client)
     client.sends(init_db("test"))
     first.got()
@@ -333,6 +336,19 @@ def test_a_preparation_that_is_refused_in_another_state_is_undone(make_world: Ma
     assert any([payload.startswith(b"\x05Error\x041146") for payload in answers])
     assert (second.is_closed, client.is_closed) == (False, False)
     assert world.pool() == ("2 leased" if status == IN_TRANS else "1 idle, 1 leased")
+
+
+def test_the_way_back_from_where_it_was_refused_is_told_as_on_mysql(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=2)
+    tracking = (NEW_CLIENT | int(Capability.SESSION_TRACK)) & ~int(Capability.DEPRECATE_EOF)
+    client, second = refused_in_another_state(world, is_held=True, capabilities=tracking)
+    second.gets(init_db("test"))
+    second.answers(ok(IN_TRANS))
+    client.got()
+    client.sends(PING)
+    second.gets(PING)
+    second.answers(ok(IN_TRANS))
+    client.gets(ok(IN_TRANS, changes=SessionChanges(schema=b"test")))
 
 
 def test_a_preparation_that_cannot_be_undone_costs_the_backend(make_world: MakeWorld) -> None:

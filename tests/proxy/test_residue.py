@@ -1301,7 +1301,7 @@ def test_warnings_on_the_backend_outlive_the_found_rows_that_it_is_given_on_mari
 
 
 @pytest.mark.parametrize(
-    "text", ["PREPARE p FROM 'SELECT 1'", "PREPARE p FROM 'SELECT FOUND_ROWS()'; SELECT 1"]
+    "text", ["PREPARE p FROM 'SELECT 1'", "PREPARE p FROM 'SELECT FOUND_ROWS()'; SET @a=1"]
 )
 def test_text_that_cannot_ask_is_given_no_found_rows(story: Story, text: str) -> None:
     found_three(story)
@@ -1366,6 +1366,20 @@ def test_a_query_that_fails_at_a_row_leaves_a_count_on_mariadb(
         each.run(text, err(code))
     assert story.value("SELECT FOUND_ROWS()") == b"1"
     assert maria.value("SELECT FOUND_ROWS()") == (None if is_unknown else b"1")
+
+
+@pytest.mark.parametrize("text", ["INSERT INTO t VALUES (1); SELECT 1", "SELECT 1; DO 1", "DO 1; SELECT 1"])
+def test_several_statements_find_found_rows_in_case_that_one_fails(
+    text: str, story: Story, maria: Story
+) -> None:
+    for each, three in ((story, THREE), (maria, THREE_WITHOUT_TABLE)):
+        found_three(each)
+        assert three in restored(each, text)
+        each.refused(1062, "no")
+        each.run(text, err(1062))
+        assert each.value("SELECT FOUND_ROWS()") is None
+        found_three(each)
+        assert three not in restored(each, "SET @a=1; INSERT INTO t VALUES (1)")
 
 
 def test_several_statements_may_ask_for_warnings_that_restoring_clears(story: Story, maria: Story) -> None:

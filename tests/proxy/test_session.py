@@ -344,6 +344,14 @@ def test_character_sets_that_cannot_be_lexed_pin(story: Story) -> None:
     assert story.run("SET NAMES utf8mb4", ok(changes=names("utf8mb4"))) == RELEASE
 
 
+def test_numbers_in_user_variables_keep_their_backend_on_mysql_over_set_names(story: Story) -> None:
+    story.run("SET NAMES utf8mb4", ok(changes=names("utf8mb4")))
+    story.run("SET @a = 1", ok(changes=SessionChanges(state_changed=True)))
+    assert story.run("SET NAMES utf8mb4", ok(changes=names("utf8mb4"))) == PARK
+    assert story.run("SET NAMES latin1", ok(changes=names("latin1"))) == HOLD
+    assert story.pins() == ["user-variable"]
+
+
 def test_they_pin_from_the_login_on() -> None:
     session = SessionState(Vector.fresh(None, {b"character_set_client": b"sjis"}), AUTOCOMMIT, b"")
 

@@ -18,16 +18,16 @@ from tests.twin.programs import CLOSED, Program
 Answers = list[list[bytes]]
 
 _STATEMENT_ID: Final = re.compile(rb"\(\d+\)")
-# The same in a row of SHOW WARNINGS, with the length of the text before it.
+# The same in a row of SHOW WARNINGS, or by way of GET DIAGNOSTICS, with the length of the text before it.
 _SHOWN_ID: Final = re.compile(
-    rb".(The statement |Unknown prepared statement handler )\(\d+\)( has no open cursor| given to .*)",
+    rb".(The statement |Unknown prepared statement handler )\(\d+\)( has no open cursor| given to )",
     re.DOTALL,
 )
 NAMING_STATEMENTS: Final = frozenset([1243, 1421])
 
 
 def neutral(payload: bytes) -> bytes:
-    """A payload without what means nothing: the id of the prepared statement that an error names (SHOW WARNINGS, too), which is the
+    """A payload without what means nothing: the id of the prepared statement that an error names (rows with its text, too), which is the
     session's own; the bit of MariaDB's EOF packets that says the session has changed, since they cannot say in what; and the bit that
     says a prepared statement has other columns since DDL, which goes to whoever executes it first (README, Limits): the columns
     themselves are compared."""
@@ -38,9 +38,7 @@ def neutral(payload: bytes) -> bytes:
     if payload[:1] == b"\xff" and payload[1] | payload[2] << 8 in NAMING_STATEMENTS:
         error = parse_err(payload)
         return build_err(error.code, error.sqlstate, _STATEMENT_ID.sub(b"(id)", error.message))
-    if payload[:6] == b"\x05Error" or payload[:8] == b"\0\0\x05Error":
-        return _SHOWN_ID.sub(rb"\1(id)\2", payload)
-    return payload
+    return _SHOWN_ID.sub(rb"\1(id)\2", payload)
 
 
 def is_only_planned_otherwise(program: Program, position: int, wanted: list[bytes], got: list[bytes]) -> bool:
@@ -177,7 +175,7 @@ def _executes_with_other_kinds(program: Program, position: int, got: Answers) ->
     if not isinstance(executed, Execute) or program.server != "mysql":
         return False
     shape = types = seen = b""
-    is_call = is_null_after_text = is_altered = False
+    is_call = is_other_kind = is_altered = False
     kinds: set[tuple[type, ...]] = set()
     for line in program.lines[: position + 1]:
         step = line.step
@@ -187,8 +185,8 @@ def _executes_with_other_kinds(program: Program, position: int, got: Answers) ->
             is_altered = False
             kinds.clear()
         elif isinstance(step, Execute) and step.name == executed.name and step.values:
-            is_null_after_text = any(
-                value is None and any(each[at : at + 1] == (str,) for each in kinds)
+            is_other_kind = any(
+                any(each[at : at + 1] == (_BEFORE.get(type(value)),) for each in kinds)
                 for at, value in enumerate(step.values)
             )
             types = step.types() if step.binds else types
@@ -198,14 +196,12 @@ def _executes_with_other_kinds(program: Program, position: int, got: Answers) ->
         elif _ALTERING.search(text_of(step)):
             is_altered = True
     # what has other tables since then is prepared once more, by the server, with the kinds of what it executes;
-    # text that is no integer makes a number of the statement's own a double, which a NULL leaves it;
+    # text that is no integer makes a number of the statement's own a double, which a NULL leaves it; a number whose place a NULL had takes
+    # what the text around it asks for, and leaves a number another which is text now;
     # the definitions of OUT parameters tell even of NULLs
     is_text_for_others = is_altered and any(isinstance(value, str) for value in executed.values)
     return (
-        shape != shape_after(b"", seen)
-        or is_null_after_text
-        or is_text_for_others
-        or (is_call and len(kinds) > 1)
+        shape != shape_after(b"", seen) or is_other_kind or is_text_for_others or (is_call and len(kinds) > 1)
     )
 
 
@@ -224,6 +220,7 @@ def _without_nulls(types: bytes, step: Execute) -> bytes:
 
 
 _NULL: Final = b"\6\0"
+_BEFORE: Final[dict[type, type]] = {type(None): str, str: int}
 
 
 def _bound_under_another_charset(program: Program, position: int, got: Answers) -> bool:
