@@ -5,7 +5,7 @@ import pytest
 from protocol.session_track import SchemaDebt, SessionChanges
 from proxy.classify import classify
 from proxy.clearing import MARK, mark_commands
-from proxy.conditions import FOUND_ROWS, INSERT_ID, ROW_COUNT, probe_command
+from proxy.conditions import DIAGNOSTICS, FOUND_ROWS, INSERT_ID, ROW_COUNT, probe_command
 from proxy.keeping import (
     TELL,
     answered,
@@ -20,6 +20,7 @@ from proxy.keeping import (
     tidied,
     tidy_commands,
     told,
+    warnings_read,
 )
 from proxy.kept import ASKING, LIMITS, TELLING, TRACKING
 from proxy.session import HOLD, PARK, RELEASE, SessionState
@@ -317,3 +318,12 @@ def test_mysql_is_asked_by_what_leaves_all_but_the_number_of_rows(session: Sessi
     told(session, SessionChanges(schema=b"shop"), True)
     assert session.native == FOUND_ROWS
     assert not is_untidy(session, DEFAULT)
+
+
+def test_warnings_are_read_by_themselves(session: SessionState) -> None:
+    run(session, "INSERT INTO t VALUES (1)", ok(insert_id=5, warnings=1))
+    left = session.residue & ~DIAGNOSTICS
+    warnings_read(session, wire(rows([b"Warning", b"1365", b"Division by 0"])))
+    assert session.residue == left
+    assert not session.native & (DIAGNOSTICS | ROW_COUNT)
+    assert session.captured is not None

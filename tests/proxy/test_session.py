@@ -305,6 +305,17 @@ def test_global_variables_do_not_pin(story: Story) -> None:
     assert story.run("SET GLOBAL a=1") == RELEASE
 
 
+# Undone
+
+
+@pytest.mark.parametrize(("status", "verdict"), [(IN_TRANS, HOLD), (AUTOCOMMIT, RELEASE)])
+def test_what_was_set_in_vain_is_undone_in_the_transaction_or_after_it(
+    story: Story, status: int, verdict: int
+) -> None:
+    story.run("BEGIN", ok(status=IN_TRANS))
+    assert story.session.restored(response(ok(status=status))) == verdict
+
+
 # Character sets
 
 
