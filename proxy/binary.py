@@ -82,6 +82,8 @@ AGAIN: Final = -1
 FLAGS_AT: Final = 9
 """Where COM_STMT_EXECUTE, in wire form, says whether it wants a cursor (CURSOR_TYPE_READ_ONLY)."""
 WANTS_CURSOR: Final = 1
+_WITHOUT_PARAMETERS: Final = 14
+"""Bytes of a COM_STMT_EXECUTE that has nothing behind the number of iterations."""
 _UNANSWERED: Final = frozenset({COM_STMT_SEND_LONG_DATA, COM_STMT_CLOSE})
 
 
@@ -200,6 +202,10 @@ def is_bound(frontend: Frontend, statement: Statement, text: bytes) -> bool:
 
 
 def _start_execute(frontend: Frontend, wire: bytes, prepared: Prepared) -> None:
+    if prepared.own.num_params and len(wire) == _WITHOUT_PARAMETERS and not frontend.shared.facts.is_mariadb:
+        # to prepare it, to be told that, would clear the warnings that the error comes on top of
+        refuse(frontend, wire, malformed(False))
+        return
     kept = prepared.long_data
     if kept is not None and kept.failure is not None:
         refuse(frontend, wire, long_data.failure_of(prepared, kept))

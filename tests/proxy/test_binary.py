@@ -458,11 +458,21 @@ def test_types_are_sent_again_where_the_server_has_seen_others(make_world: MakeW
     first.gets(execute(41, params=params(b"12345678", types=NUMBER)))
 
 
-def test_an_execution_that_is_cut_off_is_malformed(world: World) -> None:
+@pytest.mark.parametrize("wire", [frame(b"\x17\x01\0\0\0\0"), execute(1)])
+def test_an_execution_that_is_cut_off_is_malformed(world: World, wire: bytes) -> None:
     client = client_of(world)
-    prepared_by(world, client)
-    client.sends(frame(b"\x17\x01\0\0\0\0"))
+    server = prepared_by(world, client, num_params=1)
+    client.sends(wire)
     client.gets_error(1835)
+    server.gets_nothing()
+
+
+def test_an_execution_without_parameters_is_left_to_mariadb(world: World) -> None:
+    world.facts.server_version = b"10.11.6-MariaDB"
+    client = client_of(world)
+    server = prepared_by(world, client, num_params=1)
+    client.sends(execute(1))
+    server.gets(execute(41))
 
 
 # Cursors
