@@ -156,6 +156,14 @@ def _tells_of_set_statement_again(program: Program, position: int, got: Answers)
     return program.server == "mariadb" and is_wanted and any(_SET_STATEMENT.match(text) for text in texts)
 
 
+def _has_changed_in_front_of_eof(program: Program, position: int, got: Answers) -> bool:
+    tracks = program.capabilities & (Capability.SESSION_TRACK | Capability.DEPRECATE_EOF)
+    is_call = _CALL.search(_run_text([line.step for line in program.lines], position)) is not None
+    has_rows = len(got[position]) > 1
+    return program.server == "mariadb" and tracks == Capability.SESSION_TRACK and is_call and has_rows
+
+
+_CALL: Final = re.compile(r"\bCALL\b", re.IGNORECASE)
 _SET_STATEMENT: Final = re.compile(r"\s*SET\s+STATEMENT\b", re.IGNORECASE)
 _CALLING: Final = re.compile(r"\bCALL\b|\bSELECT\b.*\b(counter|note_of|last_id)\(", re.IGNORECASE)
 
@@ -286,6 +294,12 @@ KNOWN: Final = (
         "MariaDB reports what SET STATEMENT has put back with a later write, where all variables are tracked: a client that sets"
         " session_track_state_change is told of that change (README, Limits)",
         _tells_of_set_statement_again,
+        is_by_itself=True,
+        is_all=_differ_in_what_is_told,
+    ),
+    KnownDifference(
+        "MariaDB tells with the last OK of a CALL what has changed in front of the EOF of its rows; of that Fanin tells the schema (README, Limits)",
+        _has_changed_in_front_of_eof,
         is_by_itself=True,
         is_all=_differ_in_what_is_told,
     ),

@@ -88,7 +88,8 @@ class Stage:
         self.root: Any = server.connect()
         run(
             self.root,
-            "SET SESSION lock_wait_timeout = 20, SESSION sql_mode = '', SESSION foreign_key_checks = 0",
+            # what has just ended may still be rolled back
+            "SET SESSION lock_wait_timeout = 20, SESSION innodb_lock_wait_timeout = 20, SESSION sql_mode = '', SESSION foreign_key_checks = 0",
         )
         if server.kind == "mariadb":
             # FOUND_ROWS() of a new connection is what the last one has left in its thread
