@@ -65,21 +65,23 @@ class ServerError(Exception):
 
 # not the common generator: Hypothesis seeds that, and processes of the same tests would choose the same ports
 _random: Final = random.SystemRandom()
-_GIVEN: Final[set[int]] = set()
+_CLAIMS: Final[list[socket.socket]] = []
 """What `free_port` has given: who got one may not listen yet, or no longer for a moment."""
 
 
 def free_port() -> int:
-    """A loopback port that nothing listens on, for the moment. Never the same twice."""
+    """A loopback port that nothing listens on, for the moment. Never the same twice, nor one that another process was given."""
     while True:
         port = _random.choice(PORTS)
-        if port in _GIVEN:
-            continue
+        claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         with socket.socket() as probe, contextlib.suppress(OSError):
+            # the same number of the other protocol, which nobody wants, is ours as long as this process lives
+            claim.bind((HOST, port))
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((HOST, port))
-            _GIVEN.add(port)
+            _CLAIMS.append(claim)
             return port
+        claim.close()
 
 
 def tail(path: Path, lines: int = 25) -> str:
