@@ -238,41 +238,32 @@ class TrackFilter:
         """The same for a statement that leaves the schema. MariaDB may tell it, as it was: where it has chosen another inside, and back, it
         does so with whatever it has to tell next."""
         if self._without_lone_schema is None:
-            self._without_lone_schema = self._without(with_state=False)
+            self._without_lone_schema = self._like(self.state_change, False, False)
         return self._without_lone_schema
 
     def without_stray_schema(self) -> TrackFilter:
         """The same for one that changes nothing in the session by itself, but may have chosen another schema inside."""
         if self._without_stray_schema is None:
-            self._without_stray_schema = self._without(with_state=True)
+            self._without_stray_schema = self._like(self.state_change, False, True)
         return self._without_stray_schema
 
     def without_state_change(self) -> TrackFilter:
         """The same for what servers do not call a change of the session."""
         if self._without_state_change is None:
-            self._without_state_change = TrackFilter(
-                self.variables,
-                self.schema,
-                False,
-                self.transaction,
-                self.gtids,
-                self.characteristics,
-                self.lone_schema,
-                self.schema_with_state,
-                self.is_everything,
-            )
+            self._without_state_change = self._like(False, self.lone_schema, self.schema_with_state)
         return self._without_state_change
 
-    def _without(self, with_state: bool) -> TrackFilter:
+    def _like(self, state_change: bool, lone_schema: bool, schema_with_state: bool) -> TrackFilter:
         return TrackFilter(
             self.variables,
             self.schema,
-            self.state_change,
+            state_change,
             self.transaction,
             self.gtids,
             self.characteristics,
-            lone_schema=False,
-            schema_with_state=with_state,
+            lone_schema,
+            schema_with_state,
+            self.is_everything,
         )
 
     def is_any(self) -> bool:

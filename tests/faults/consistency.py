@@ -12,6 +12,7 @@ import json
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from random import Random
 from typing import Any, Final
 
@@ -127,18 +128,26 @@ async def play(aurora: Aurora, port: int, seconds: float, lag: float | None) -> 
     return tally
 
 
-def main(kind: str, way: str, seconds: str = "300", lag: str = "") -> int:
-    """How many reads were wrong: none, with luck."""
+@contextlib.contextmanager
+def counting(kind: str, way: str) -> Iterator[tuple[Aurora, Fanin]]:
+    """Servers with counters, and Fanin in front of them, which reads from each of them."""
     with Aurora(kind, interval=0.1) as aurora:
         prepare(aurora)
         with proxy(aurora, way) as fanin:
             with contextlib.closing(fanin.connect()) as client:
                 value(client, "SELECT 1")
             eventually(lambda: has_readers(fanin, len(aurora.readers)))
-            tally = asyncio.run(play(aurora, fanin.port, float(seconds), float(lag) if lag else None))
-            routes = fanin.state()["routes"]
-        reads = sum(count for what, count in tally.items() if what.startswith("reads on"))
-        on_readers = reads - tally[f"reads on {aurora.writer.name}"]
+            yield aurora, fanin
+
+
+def main(kind: str, way: str, seconds: str = "300", lag: str = "") -> int:
+    """How many reads were wrong: none, with luck."""
+    with counting(kind, way) as (aurora, fanin):
+        tally = asyncio.run(play(aurora, fanin.port, float(seconds), float(lag) if lag else None))
+        routes = fanin.state()["routes"]
+        writer = aurora.writer.name
+    reads = sum(count for what, count in tally.items() if what.startswith("reads on"))
+    on_readers = reads - tally[f"reads on {writer}"]
     print(json.dumps({"tally": dict(sorted(tally.items())), "routes": routes}, indent=1))
     print(f"{kind}, {way}: {reads} reads, {100 * on_readers / reads:.1f} % of them on readers")
     return tally[STALE] + tally[BACKWARDS]

@@ -17,9 +17,7 @@ from typing import Any, Final
 import aiomysql
 
 from bench.servers import HOST, PASSWORD, SCHEMA, USER
-from tests.fakes.aurora.cluster import Aurora
-from tests.faults.consistency import SESSIONS, has_readers, prepare, proxy
-from tests.integration.running import eventually, value
+from tests.faults.consistency import SESSIONS, counting
 
 READ: Final = "SELECT n, place.name FROM counters, place WHERE id = {row}"
 WRITE: Final = "UPDATE counters SET n = n + 1 WHERE id = {row}"
@@ -70,14 +68,9 @@ async def play(port: int, seconds: float) -> Counter[str]:
 
 
 def main(kind: str, way: str, seconds: str = "30") -> None:
-    with Aurora(kind, interval=0.1) as aurora:
-        prepare(aurora)
-        with proxy(aurora, way) as fanin:
-            with contextlib.closing(fanin.connect()) as client:
-                value(client, "SELECT 1")
-            eventually(lambda: has_readers(fanin, len(aurora.readers)))
-            tally = asyncio.run(play(fanin.port, float(seconds)))
-            routes = fanin.state()["routes"]
+    with counting(kind, way) as (_, fanin):
+        tally = asyncio.run(play(fanin.port, float(seconds)))
+        routes = fanin.state()["routes"]
     rate = {what: tally[what] / float(seconds) for what in ("SELECT", "UPDATE")}
     print(f"{kind}, {way}: {rate['SELECT']:.0f} SELECTs and {rate['UPDATE']:.0f} writes a second")
     for where, count in sorted(tally.items()):
