@@ -16,9 +16,15 @@ _EOF_SIZE: Final = 9
 
 
 def number_answer(
-    statement: Statement, number: int, *, status: int, warnings: int, deprecate_eof: bool, is_mariadb: bool
+    statement: Statement,
+    number: int | None,
+    *,
+    status: int,
+    warnings: int,
+    deprecate_eof: bool,
+    is_mariadb: bool,
 ) -> bytes:
-    """The wire form of the one-row answer to a bare question about a number, as the server would give it."""
+    """The wire form of the one-row answer to a bare question about a number, as the server would give it; None: without the row."""
     title, flags, kind, length = statement.title, 0xA1, _LONGLONG, 21
     question = statement.question
     if question in (Question.ROW_COUNT, Question.FOUND_ROWS):
@@ -30,8 +36,8 @@ def number_answer(
         flags = 0xA0
         title = _COUNT_TITLES.get(question, title)
     column = Column(title, kind, length=length, collation=_BINARY, flags=flags)
-    row = lenenc_bytes(b"%d" % number)
-    return _result_set([column], [row], status, warnings, deprecate_eof)
+    rows = [] if number is None else [lenenc_bytes(b"%d" % number)]
+    return _result_set([column], rows, status, warnings, deprecate_eof)
 
 
 def diagnostics_rows(

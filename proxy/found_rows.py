@@ -204,7 +204,8 @@ def found_rows_command(found_rows: int, is_mariadb: bool = False) -> bytes:
     """The payload that leaves this FOUND_ROWS(); for no more than MOST_FOUND_ROWS. On MariaDB it leaves the warnings, too, for no more than
     MOST_WITHOUT_TABLE: there, in a UNION, rows that an offset skips do not count."""
     if is_mariadb and found_rows <= MOST_WITHOUT_TABLE:
-        return b"\x03" + (b" UNION ALL ".join([b"SELECT 1"] * found_rows) or b"SELECT 1 LIMIT 0")
+        source = b" UNION ALL ".join([b"SELECT 1"] * (found_rows or 1))
+        return b"\x03%s LIMIT %d" % (source, found_rows)
     if found_rows <= _SENT_ROWS:
         source = b" UNION ALL ".join([b"SELECT 1"] * (found_rows or 1))
         return b"\x03SELECT 1 FROM (%s) AS t LIMIT %d" % (source, found_rows)

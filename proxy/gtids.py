@@ -67,10 +67,10 @@ class Gtids:
         """The payload that lets a replica wait until it has them: 0 is the answer when it has. MySQL's replicas that do not commit in the writer's
         order say 2. ``seconds``: more than 0, which to MySQL means for ever."""
         if self.is_mariadb:
-            return b"\x03SELECT MASTER_GTID_WAIT('%s',%.3f)" % (str(self).encode(), seconds)
+            return b"\x03SELECT MASTER_GTID_WAIT('%s',%.3f) LIMIT 1" % (str(self).encode(), seconds)
         return (
             b"\x03SELECT IF(@@GLOBAL.replica_preserve_commit_order OR @@GLOBAL.replica_parallel_workers<2,"
-            b"WAIT_FOR_EXECUTED_GTID_SET('%s',%.3f),2)" % (str(self).encode(), seconds)
+            b"WAIT_FOR_EXECUTED_GTID_SET('%s',%.3f),2) LIMIT 1" % (str(self).encode(), seconds)
         )
 
     def __str__(self) -> str:

@@ -36,6 +36,7 @@ from proxy.kept import (
 from proxy.pins import PinReason
 from proxy.results import text_rows
 from proxy.statement import NOTHING, Statement
+from proxy.vector import SELECT_LIMIT
 
 if TYPE_CHECKING:
     from protocol.session_track import SessionChanges
@@ -103,7 +104,8 @@ def tidy_commands(session: SessionState, setup: bytes, default_limit: int) -> li
     """Payloads of the next step that tidies the lease: the question (then `answered`), `tell_command` (then `told`), or what puts the backend right
     (then `tidied`); [] when it is tidy. To be run when no residue is on the lease. ``setup``: the statement that sets the proxy's trackers."""
     if session.questions:
-        return [question_command(session.questions)]
+        is_limited = session.vector.is_limited or SELECT_LIMIT in session.questions
+        return [question_command(session.questions, is_limited, session.is_mariadb)]
     if session.placed & TELLING:
         return [tell_command(session)]
     wanted = bits_to_have(session, default_limit)
@@ -162,10 +164,10 @@ def commands_before_ours(session: SessionState) -> list[bytes]:
     if session.residue & DIAGNOSTICS or session.placed & MARKED:
         commands.append(WARNINGS)
     if session.residue & FOUND_ROWS:
-        commands.append(b"\x03SELECT FOUND_ROWS()")
+        commands.append(b"\x03SELECT FOUND_ROWS() LIMIT 1")
     if session.placed & MARKED:
-        # last, for it is a SELECT in disguise
-        commands.append(b"\x03SHOW COUNT(*) WARNINGS")
+        # last, for a SELECT ends what it asks for
+        commands.append(b"\x03SELECT @@warning_count LIMIT 1")
     return commands
 
 

@@ -109,10 +109,17 @@ def hide_commands(kept: dict[bytes, bytes], bits: int, setup: bytes, is_held: bo
     return commands
 
 
-def question_command(names: tuple[bytes, ...]) -> bytes:
-    """The payload that asks for variables by name, in the form in which they are reported. It begins no transaction."""
-    quoted = b",".join([b"'" + name + b"'" for name in names])
-    return b"\x03SHOW SESSION VARIABLES WHERE Variable_name IN (" + quoted + b")"
+def question_command(names: tuple[bytes, ...], is_limited: bool, is_mariadb: bool) -> bytes:
+    """The payload that asks for variables by name, in the form in which they are reported. It begins no transaction. ``is_limited``: the
+    session may have set sql_select_limit, which SHOW obeys."""
+    quoted = b"(" + b",".join([b"'" + name + b"'" for name in names]) + b")"
+    if not is_limited:
+        return b"\x03SHOW SESSION VARIABLES WHERE Variable_name IN " + quoted
+    table = b"information_schema.SESSION_VARIABLES" if is_mariadb else b"performance_schema.session_variables"
+    return b"\x03SELECT VARIABLE_NAME,VARIABLE_VALUE FROM %s WHERE VARIABLE_NAME IN %s LIMIT 1000" % (
+        table,
+        quoted,
+    )
 
 
 def is_unmovable(name: bytes, value: bytes, is_mariadb: bool) -> bool:

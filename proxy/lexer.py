@@ -37,7 +37,7 @@ SYSTEM_VARIABLE: Final = 2  # @@x, @@session.x
 ASSIGNMENT: Final = 3  # :=
 LIMIT: Final = 4
 INTO: Final = 5
-CALC_FOUND_ROWS: Final = 6
+CALC_FOUND_ROWS: Final = 6  # or what else counts rows in its own way
 GET_LOCK: Final = 7
 RELEASE_LOCK: Final = 8
 RELEASE_ALL_LOCKS: Final = 9
@@ -65,6 +65,7 @@ WORDS: Final[dict[bytes, int]] = {
     b"from": FROM,
     b"select": SELECT,
     b"sql_calc_found_rows": CALC_FOUND_ROWS,
+    b"procedure": CALC_FOUND_ROWS,  # ANALYSE(): its rows count where there is no table
     b"get_lock": GET_LOCK,
     b"release_lock": RELEASE_LOCK,
     b"release_all_locks": RELEASE_ALL_LOCKS,

@@ -2,8 +2,8 @@
 
 - ROW_COUNT() is known from every OK: affected rows, -1 after a result set or an error.
 - FOUND_ROWS() is the number of rows sent plus the offset of the LIMIT, except with SQL_CALC_FOUND_ROWS, with offsets that are no literals,
-  with LIMIT beside UNION, and with an offset when no row came: then only the backend knows. Most statements that are no SELECT leave it
-  alone; `found_rows` has the others.
+  with LIMIT beside UNION, with sql_select_limit, and with an offset when no row came: then only the backend knows. Most statements that are
+  no SELECT leave it alone; `found_rows` has the others.
 - LAST_INSERT_ID(): the id in an OK is not always it (an explicit value is not), so after an insert only the backend knows. Every backend
   comes to a session with 0, which no INSERT leaves: anything else is the session's own.
 - Warnings and errors: when there are any, only the backend has their texts. On MariaDB every backend comes to a session without any
@@ -75,7 +75,7 @@ from proxy.statement import (
     Statement,
 )
 from proxy.variables import CAPTURED, CAPTURING, KEEPS_WARNINGS, NAMES_COMMAND, capture_command
-from proxy.vector import RESULTS_COLLATION, Vector
+from proxy.vector import RESULTS_COLLATION, SELECT_LIMIT, Vector
 
 MAX_CAPTURED: Final = 65536
 """Bytes of warnings and user variables that are captured of one session, unless the settings say otherwise."""
@@ -115,7 +115,7 @@ def capture_commands(residue: int) -> list[bytes]:
         commands.append(b"\x03SHOW WARNINGS")
     if residue & (FOUND_ROWS | INSERT_ID):
         # with LAST_INSERT_ID(0), which no INSERT leaves, so that the next session can tell its own insert id from ours
-        commands.append(b"\x03SELECT FOUND_ROWS(), LAST_INSERT_ID(), LAST_INSERT_ID(0)")
+        commands.append(b"\x03SELECT FOUND_ROWS(), LAST_INSERT_ID(), LAST_INSERT_ID(0) LIMIT 1")
     if residue & SOILED:
         # most statements there leave what they find, so nobody must find it
         commands.append(FORGETS)
@@ -221,11 +221,11 @@ class ResidueKeeper(ConditionsKeeper):
             if not self.is_mariadb:
                 self._found_rows_are(1)
         elif statement.flags & IS_SELECT and offset != KEPT_FOUND_ROWS:
-            if not response.has_result_set:  # SELECT .. INTO
+            if self.vector.is_limited or (offset and not response.rows):
+                self._found_rows_unknown()
+            elif not response.has_result_set:  # SELECT .. INTO
                 is_empty = self.is_mariadb and statement.flags & USES_NO_TABLE
                 self._found_rows_are(0 if is_empty else response.affected_rows)
-            elif offset and not response.rows:
-                self._found_rows_unknown()
             else:
                 self._found_rows_are(offset + response.rows)
         elif statement.flags & UPDATES and not self.is_mariadb:
@@ -300,7 +300,7 @@ class ResidueKeeper(ConditionsKeeper):
             rows = diagnostics_rows(statement, self.captured, self.results_charset(), is_mariadb)
         else:
             number = connection_id if question == Question.CONNECTION_ID else self._number(question)
-            rows = [b""]
+            rows = [] if self.vector.variables.get(SELECT_LIMIT) == b"0" else [b""]
         warnings = self._answered(statement, len(rows), warns=not executes)
         if question in (Question.SHOW_WARNINGS, Question.SHOW_ERRORS):
             return diagnostics_answer(
@@ -313,7 +313,7 @@ class ResidueKeeper(ConditionsKeeper):
             )
         return number_answer(
             statement,
-            number,
+            number if rows else None,
             status=self.status,
             warnings=warnings,
             deprecate_eof=deprecate_eof,

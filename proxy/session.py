@@ -175,6 +175,7 @@ class SessionState(ResidueKeeper):
             and self.captured is None
             and self.residue & (DIAGNOSTICS | SOILED) == 0
             and self.lost == 0
+            and not self.vector.is_limited
         ):
             # the ordinary statement: only its counts are new
             if not self.is_mariadb or statement.flags & USES_TABLE:

@@ -40,7 +40,7 @@ _QUESTION: Final = (
     b" UNION SELECT HEX(CONVERT(TABLE_NAME USING utf8mb4)) FROM information_schema.VIEWS WHERE %s"
     b" AND (VIEW_DEFINITION='' OR VIEW_DEFINITION REGEXP %s)"
     b" UNION SELECT HEX(CONVERT(EVENT_OBJECT_TABLE USING utf8mb4)) FROM information_schema.TRIGGERS WHERE %s"
-    b" AND ACTION_STATEMENT REGEXP %s"
+    b" AND ACTION_STATEMENT REGEXP %s LIMIT %d"
 )
 _OF_USERS: Final = b"%s NOT IN (_utf8mb4'mysql',_utf8mb4'sys')"
 _END: Final = b"\x03ROLLBACK AND NO CHAIN NO RELEASE"
@@ -89,7 +89,7 @@ class Survey:
         mentions = [_MENTIONS, *[_IN_BRACKETS.sub(rb"[\g<0>]", name) for name in sorted(self.names or ())]]
         wanted = b"_utf8mb4'" + b"|".join(mentions) + b"' COLLATE utf8mb4_general_ci"
         schemas = [_OF_USERS % name for name in (b"ROUTINE_SCHEMA", b"TABLE_SCHEMA", b"EVENT_OBJECT_SCHEMA")]
-        question = _QUESTION % (schemas[0], wanted, schemas[1], wanted, schemas[2], wanted)
+        question = _QUESTION % (schemas[0], wanted, schemas[1], wanted, schemas[2], wanted, MOST_NAMES + 1)
         return [question, FORGETS, _END]
 
 

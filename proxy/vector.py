@@ -37,6 +37,8 @@ _COLLATION: Final = b"collation_connection"
 RESULTS_COLLATION: Final = b"collation_results"
 """Not a variable of the server's, but it has one: the collation that came with character_set_results, by the handshake or by SET NAMES
 .. COLLATE. Definitions of columns name it. Only SET NAMES can set it."""
+SELECT_LIMIT: Final = b"sql_select_limit"
+"""Every SELECT of ours that runs in a session's state has a LIMIT, because without one this holds; with 0 there is not even one row."""
 
 SPOILT_SCHEMA: Final = b""
 """The schema of a backend after a reset. It stays the same, but character_set_database, by which LOAD DATA reads, is then that of the server:
@@ -149,7 +151,7 @@ class Vector:
     """How a session differs from a fresh connection. Made by `fresh` and the with_ methods only; equal ones are the same object
     (but for `apart`)."""
 
-    __slots__ = ("_successors", "multi_statements", "schema", "variables")
+    __slots__ = ("_successors", "is_limited", "multi_statements", "schema", "variables")
 
     def __init__(self, schema: bytes | None, variables: dict[bytes, bytes], multi_statements: bool) -> None:
         # None: no default schema
@@ -157,6 +159,7 @@ class Vector:
         # name in lower case -> value as the server reports it; never changed
         self.variables: dict[bytes, bytes] = variables
         self.multi_statements: bool = multi_statements
+        self.is_limited: bool = SELECT_LIMIT in variables
         # what with_variables has made of it before
         self._successors: dict[tuple[tuple[bytes, bytes], ...], Vector] = {}
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from proxy.endpoint import Endpoint
     from proxy.lessee import Lessee
 
-AURORA: Final = b"\x03SELECT @@aurora_server_id,@@innodb_read_only,0"
-REPLICATION: Final = b"\x03SELECT @@GLOBAL.server_id,@@GLOBAL.innodb_read_only,@@GLOBAL.read_only"
+AURORA: Final = b"\x03SELECT @@aurora_server_id,@@innodb_read_only,0 LIMIT 1"
+REPLICATION: Final = b"\x03SELECT @@GLOBAL.server_id,@@GLOBAL.innodb_read_only,@@GLOBAL.read_only LIMIT 1"
 _OFF: Final = (b"0", b"OFF")
 
 

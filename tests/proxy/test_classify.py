@@ -185,6 +185,7 @@ def test_whether_it_is_certain_what_becomes_of_warnings(text: str, unseen: bool,
         ("SELECT a FROM t LIMIT 99999999999999999999, 1", UNKNOWN_FOUND_ROWS),
         ("SELECT a FROM t LIMIT", UNKNOWN_FOUND_ROWS),
         ("SELECT SQL_CALC_FOUND_ROWS a FROM t LIMIT 5", UNKNOWN_FOUND_ROWS),
+        ("SELECT a FROM t PROCEDURE ANALYSE()", UNKNOWN_FOUND_ROWS),
         ("SELECT a FROM t UNION SELECT b FROM u LIMIT 5", UNKNOWN_FOUND_ROWS),
         ("SELECT a FROM t UNION SELECT b FROM u", 0),
         ("SELECT a FROM t LIMIT 1 LIMIT 2", UNKNOWN_FOUND_ROWS),
@@ -978,7 +979,7 @@ def test_plain_values_count_no_rows_on_mariadb(text: str, found_rows: int) -> No
         (0, False, "SELECT 1 FROM (SELECT 1) AS t LIMIT 0"),
         (2, False, "SELECT 1 FROM (SELECT 1 UNION ALL SELECT 1) AS t LIMIT 2"),
         (0, True, "SELECT 1 LIMIT 0"),
-        (2, True, "SELECT 1 UNION ALL SELECT 1"),
+        (2, True, "SELECT 1 UNION ALL SELECT 1 LIMIT 2"),
     ],
 )
 def test_what_leaves_so_many_found_rows(found_rows: int, is_mariadb: bool, command: str) -> None:

@@ -110,8 +110,19 @@ def test_gtids_are_tracked_again_unless_the_session_has_something_that_forbids_i
 
 
 def test_the_question_names_variables() -> None:
-    assert question_command((b"sql_mode", b"time_zone")) == (
-        b"\x03SHOW SESSION VARIABLES WHERE Variable_name IN ('sql_mode','time_zone')"
+    names = (b"sql_mode", b"time_zone")
+    show = b"\x03SHOW SESSION VARIABLES WHERE Variable_name IN ('sql_mode','time_zone')"
+    assert question_command(names, False, False) == question_command(names, False, True) == show
+
+
+@pytest.mark.parametrize(
+    ("is_mariadb", "table"),
+    [(False, b"performance_schema.session_variables"), (True, b"information_schema.SESSION_VARIABLES")],
+)
+def test_a_limit_of_the_session_leaves_the_question_all_its_rows(is_mariadb: bool, table: bytes) -> None:
+    assert question_command((b"sql_mode", b"time_zone"), True, is_mariadb) == (
+        b"\x03SELECT VARIABLE_NAME,VARIABLE_VALUE FROM %s WHERE VARIABLE_NAME IN ('sql_mode','time_zone') LIMIT 1000"
+        % table
     )
 
 

@@ -44,7 +44,7 @@ from proxy.variables import (
     assigned,
     with_others,
 )
-from proxy.vector import RESULTS_COLLATION, Vector
+from proxy.vector import RESULTS_COLLATION, SELECT_LIMIT, Vector
 from tests.fakes.responses import AUTOCOMMIT, MORE_RESULTS, err, ok, response, rows, wire
 
 VECTOR = Vector.fresh(b"shop", {b"character_set_results": b"utf8mb4"})
@@ -250,7 +250,7 @@ def test_found_rows_that_only_the_backend_knows(story: Story, text: str, result:
     assert story.residue == FOUND_ROWS
     assert story.value("SELECT FOUND_ROWS()") is None
     assert story.lose_backend(rows([b"42", b"0", b"0"])) == [
-        b"\x03SELECT FOUND_ROWS(), LAST_INSERT_ID(), LAST_INSERT_ID(0)"
+        b"\x03SELECT FOUND_ROWS(), LAST_INSERT_ID(), LAST_INSERT_ID(0) LIMIT 1"
     ]
     assert story.residue == 0
     assert story.value("SELECT FOUND_ROWS()") == b"42"
@@ -1251,7 +1251,7 @@ def test_prepared_text_finds_the_found_rows_of_before(story: Story, maria: Story
     assert found_rows_command(300).endswith(b" LIMIT 299,1")
 
 
-THREE_WITHOUT_TABLE = b"\x03SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1"
+THREE_WITHOUT_TABLE = b"\x03SELECT 1 UNION ALL SELECT 1 UNION ALL SELECT 1 LIMIT 3"
 
 
 @pytest.mark.parametrize(
@@ -1455,6 +1455,24 @@ def test_what_was_counted_before_another_statement_of_the_text_failed_is_on_the_
         found_three(each)
         each.run("nope; SELECT 1", err(1064))
         assert each.value("SELECT FOUND_ROWS()") == b"3"
+
+
+def test_with_a_limit_of_the_session_only_the_backend_knows_found_rows(story: Story, maria: Story) -> None:
+    for each in (story, maria):
+        each.keeper.vector = VECTOR.with_variables([(SELECT_LIMIT, b"1")])
+        each.run("SELECT 1 UNION SELECT 2", rows([b"1"]))
+        assert each.value("SELECT FOUND_ROWS()") is None
+
+
+def test_with_a_limit_of_none_there_is_no_row_that_could_tell(story: Story) -> None:
+    story.run("INSERT INTO t VALUES ()", ok(insert_id=7))
+    story.lose_backend(rows([b"3", b"7", b"0"]))
+    story.keeper.vector = VECTOR.with_variables([(SELECT_LIMIT, b"0")])
+    answer = story.ask("SELECT LAST_INSERT_ID()")
+    assert answer is not None and text_rows(answer) == []
+    assert story.found_rows == 0
+    story.keeper.vector = VECTOR
+    assert story.value("SELECT LAST_INSERT_ID()") == b"7"
 
 
 def test_a_routine_finds_the_found_rows_of_before_on_mysql(story: Story, maria: Story) -> None:

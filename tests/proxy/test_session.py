@@ -5,7 +5,7 @@ import pytest
 from protocol.packets import Column, build_ok
 from protocol.session_track import SessionChanges
 from proxy.classify import classify
-from proxy.conditions import DIAGNOSTICS, INSERT_ID, ROW_COUNT, USER_VARIABLES
+from proxy.conditions import DIAGNOSTICS, FOUND_ROWS, INSERT_ID, ROW_COUNT, USER_VARIABLES
 from proxy.lexer import ANSI_QUOTES, NO_BACKSLASH_ESCAPES, ODD_BYTES
 from proxy.pins import PinReason
 from proxy.residue import MAX_CAPTURED
@@ -1156,3 +1156,11 @@ def test_rows_that_are_no_select_leave_found_rows() -> None:
     story.run("SELECT a FROM t", rows([b"1"], [b"2"]))
     assert story.run("CHECK TABLE t", rows([b"1"])) == RELEASE
     assert story.session.found_rows == 2
+
+
+def test_with_a_limit_of_the_session_the_backend_is_asked_what_was_found() -> None:
+    story = Story(is_mariadb=True)
+    assert story.run("SELECT 1 UNION SELECT 2", rows([b"1"], [b"2"])) == RELEASE
+    story.run("SET sql_select_limit=1", ok(changes=changed(("sql_select_limit", "1"))))
+    assert story.run("SELECT 1 UNION SELECT 2", rows([b"1"])) == PARK
+    assert story.session.residue & FOUND_ROWS

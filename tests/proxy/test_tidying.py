@@ -104,7 +104,7 @@ def with_found_rows(world: World) -> tuple[FakeClient, ServerEnd]:
 def test_what_the_last_statement_left_is_read_first_and_written_in(world: World) -> None:
     client, server = with_found_rows(world)
     client.sends(query("SELECT FOUND_ROWS() AS n, @@wait_timeout AS w"))
-    server.gets(query("SELECT FOUND_ROWS()"))
+    server.gets(query("SELECT FOUND_ROWS() LIMIT 1"))
     server.answers(rows(b"12"))
     server.gets(PLACE)
     server.answers(ok())
@@ -171,6 +171,21 @@ def test_what_was_not_reported_is_asked_for(world: World) -> None:
     assert session.vector.variables[b"sql_mode"] == b"ANSI_QUOTES"
     assert world.writer.core.leased_count == 0
     assert server.is_closed is False
+
+
+def test_a_limit_that_was_not_reported_either_cuts_no_answer(world: World) -> None:
+    client = world.client(capabilities=NEW_CLIENT)
+    client.sends(query("SET @@sql_select_limit=1, @@time_zone='+01:00'"))
+    server = world.backend()
+    server.got()
+    server.answers(ok())
+    client.gets(ok())
+    assert server.got()[0].endswith(b"IN ('sql_select_limit','time_zone') LIMIT 1000")
+    columns = [Column(b"Variable_name"), Column(b"Value")]
+    shown: list[list[bytes | None]] = [[b"sql_select_limit", b"1"], [b"time_zone", b"+01:00"]]
+    server.answers(text_resultset(columns, shown, status=AUTOCOMMIT, deprecate_eof=True))
+    vector = world.frontend(client).session.vector
+    assert vector.is_limited and vector.variables[b"time_zone"] == b"+01:00"
 
 
 def test_a_question_that_is_refused_leaves_the_session_pinned(world: World) -> None:
