@@ -80,6 +80,7 @@ from proxy.statement import (
     Statement,
 )
 from proxy.tables import of_created, of_explained, of_query
+from proxy.vector import SELECT_LIMIT
 
 __all__ = ["NOTHING", "Question", "Statement", "StatementCache", "classify"]
 
@@ -333,8 +334,12 @@ def _one(
             grammar(effects, tokens)
         else:
             effects.unknown()
+            if word in _BLOCKS or is_symbol(at(tokens, 1), b":"):
+                # outside of routines, as on MariaDB
+                effects.flags |= CALLS
     if word == b"set" and effects.inner is not None:
-        effects.found_rows = effects.inner.found_rows
+        is_limited = SELECT_LIMIT in effects.temporary
+        effects.found_rows = UNKNOWN_FOUND_ROWS if is_limited else effects.inner.found_rows
     elif word in WATCHED:
         rows = effects.found_rows = found_rows_after(word, effects.text, begin, found.has_select)
         effects.flags |= flags_after(word, effects.text, begin, found.has_select, rows)

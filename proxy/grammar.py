@@ -277,7 +277,9 @@ def _transaction(effects: Effects, tokens: list[Token], i: int, is_global: bool,
 def _begin(effects: Effects, tokens: list[Token]) -> None:
     words = words_of(tokens[1:])
     if words not in ([], [b"work"]):
-        effects.unknown()  # MariaDB's BEGIN NOT ATOMIC: a compound statement
+        # MariaDB's BEGIN NOT ATOMIC: a compound statement
+        effects.unknown()
+        effects.flags |= CALLS
         return
     effects.flags |= BEGINS | USES_NO_TABLE
     effects.lift(PinReason.TABLE_LOCK)

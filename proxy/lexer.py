@@ -58,6 +58,7 @@ LOCK_WAIT: Final = 21  # NOWAIT, WAIT
 VARIABLES: Final = 22  # tables that show session variables, and where they are
 SELECT: Final = 23  # no mark of its own: Survey.has_select
 READS_SEQUENCE: Final = 24  # LASTVAL, SETVAL, PREVIOUS (VALUE FOR)
+ROWS: Final = 25  # FETCH FIRST n ROWS, OFFSET n ROWS: MariaDB's other LIMIT
 
 WORDS: Final[dict[bytes, int]] = {
     b"limit": LIMIT,
@@ -93,6 +94,9 @@ WORDS: Final[dict[bytes, int]] = {
     b"variables_by_thread": VARIABLES,
     b"nowait": LOCK_WAIT,
     b"wait": LOCK_WAIT,
+    b"fetch": ROWS,
+    b"row": ROWS,
+    b"rows": ROWS,
 }
 
 # Classes of bytes.

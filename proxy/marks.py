@@ -73,6 +73,9 @@ _NO_ALIASES: Final = frozenset(
 _LONGEST_QUESTION: Final = 256
 
 
+_OTHER_LIMIT: Final = re.compile(rb"\bfetch\b|\boffset\b[^()]*\brows?\b", re.IGNORECASE)
+
+
 class Marks:
     """Applies the marks of one statement to the effects of its text."""
 
@@ -250,7 +253,11 @@ class Marks:
         """What FOUND_ROWS() will be: rows sent plus the offset of the one LIMIT outside of parentheses."""
         effects, marks = self.effects, self.marks
         limits = [i for i, code in enumerate(codes) if code == LIMIT]
-        if lexer.CALC_FOUND_ROWS in codes or (limits and lexer.UNION in codes):
+        if (
+            lexer.CALC_FOUND_ROWS in codes
+            or (limits and lexer.UNION in codes)
+            or (lexer.ROWS in codes and _OTHER_LIMIT.search(effects.text, self.begin, self.end) is not None)
+        ):
             effects.found_rows = UNKNOWN_FOUND_ROWS
             return
         outer = [i for i in limits if marks[i * MARK_SIZE + 3] == 0]

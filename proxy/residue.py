@@ -13,8 +13,7 @@
 What is captured is bounded (`pool.max_captured`). What is too much, or cannot be written back exactly, stays where it is: the capture
 is declined, and the session pinned.
 
-Questions are answered from what was captured (`answers`), counts written into statements that ask for them (`rewriting`), GET
-DIAGNOSTICS is run as a SET (`diagnostics`).
+Questions are answered from what was captured (`answers`), counts are written into statements (`rewriting`), GET DIAGNOSTICS is run as a SET.
 
 What remains inexact: GET DIAGNOSTICS about a condition whose number is no literal (refused); ROW_COUNT() and diagnostics
 of the statement before, read inside stored routines and triggers (before a CALL the insert id and FOUND_ROWS() are restored);
@@ -50,6 +49,7 @@ from proxy.pins import BITS, PinReason
 from proxy.results import text_rows
 from proxy.statement import (
     CALLS,
+    COUNTS_ANEW,
     GETS_DIAGNOSTICS,
     HIDES_FOUND_ROWS,
     IS_CONDITIONAL,
@@ -214,8 +214,8 @@ class ResidueKeeper(ConditionsKeeper):
     def _see_found_rows(self, statement: Statement, response: ResponseTracker) -> None:
         """What servers do, statement by statement, was measured: see `grammar` and `marks`."""
         offset = self._rows_after(statement)
-        if offset == UNKNOWN_FOUND_ROWS or response.cursor_open:
-            # with a cursor no row was sent yet
+        if offset == UNKNOWN_FOUND_ROWS or (response.cursor_open and not statement.flags & COUNTS_ANEW):
+            # with a cursor no row was sent yet; COM_STMT_FETCH leaves what there is
             self._found_rows_unknown()
         elif offset == ONE_ON_MYSQL:
             if not self.is_mariadb:

@@ -186,6 +186,12 @@ def test_whether_it_is_certain_what_becomes_of_warnings(text: str, unseen: bool,
         ("SELECT a FROM t LIMIT", UNKNOWN_FOUND_ROWS),
         ("SELECT SQL_CALC_FOUND_ROWS a FROM t LIMIT 5", UNKNOWN_FOUND_ROWS),
         ("SELECT a FROM t PROCEDURE ANALYSE()", UNKNOWN_FOUND_ROWS),
+        ("SELECT a FROM t ORDER BY a FETCH FIRST ROW ONLY", UNKNOWN_FOUND_ROWS),
+        ("SELECT a FROM t OFFSET 5 ROWS", UNKNOWN_FOUND_ROWS),
+        ("SET STATEMENT sql_select_limit=1 FOR SELECT a FROM t", UNKNOWN_FOUND_ROWS),
+        ("SET STATEMENT sort_buffer_size=100000 FOR SELECT a FROM t", 0),
+        ("SELECT SUM(a) OVER (ORDER BY a ROWS 2 PRECEDING) FROM t", 0),
+        ("SELECT a FROM t WHERE (a, b) = ROW(1, 2)", 0),
         ("SELECT a FROM t UNION SELECT b FROM u LIMIT 5", UNKNOWN_FOUND_ROWS),
         ("SELECT a FROM t UNION SELECT b FROM u", 0),
         ("SELECT a FROM t LIMIT 1 LIMIT 2", UNKNOWN_FOUND_ROWS),
@@ -1007,3 +1013,18 @@ def test_a_null_in_the_condition_rules_out_an_update(text: str, nulls: bytes, ex
         has_null_condition(text.encode(), nulls, text.replace("'?'", "").replace("'??'", "").count("?"))
         == expected
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "BEGIN NOT ATOMIC SELECT 1; END",
+        "IF 1 THEN SELECT 1; END IF",
+        "again: LOOP LEAVE again; END LOOP",
+        "FOR i IN 1..2 DO SELECT i; END FOR",
+    ],
+)
+def test_a_block_outside_of_a_routine_does_what_a_routine_may(text: str) -> None:
+    statement = classify(text.encode(), 0)
+    assert statement.flags & flags.CALLS and statement.found_rows == UNKNOWN_FOUND_ROWS
+    assert "unknown-statement" in [reason.value for reason in statement.pins]

@@ -1635,3 +1635,14 @@ def test_values_with_a_subquery_may_leave_found_rows(maria: Story) -> None:
     assert THREE_WITHOUT_TABLE in restored(maria, "VALUES ((SELECT 1))")
     maria.run("VALUES ((SELECT 1))", rows([b"1"]))
     assert maria.residue & FOUND_ROWS
+
+
+def test_fetching_leaves_what_was_answered_meanwhile(story: Story) -> None:
+    story.run("INSERT INTO t VALUES ()", ok(insert_id=7))
+    story.lose_backend(rows([b"3", b"7", b"0"]))
+    story.keeper.see_residue(
+        classify(b"SELECT a FROM t", 0), response(rows([b"1"], status=AUTOCOMMIT | CURSOR_EXISTS))
+    )
+    assert story.value("SELECT LAST_INSERT_ID()") == b"7"
+    story.keeper.see_residue(COUNTING_ANEW, response(rows([b"1"], status=AUTOCOMMIT | CURSOR_EXISTS)))
+    assert story.value("SELECT FOUND_ROWS()") == b"1"
