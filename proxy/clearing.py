@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from proxy.conditions import DIAGNOSTICS, ROW_COUNT, SOILED, ConditionsKeeper, probe_command
-from proxy.kept import MARKED
+from proxy.kept import MARKED, TEXT, WIDE
 from proxy.lexer import ODD_BYTES
 from proxy.results import text_rows
 from proxy.statement import GETS_DIAGNOSTICS, READS_DIAGNOSTICS, Statement
@@ -32,6 +32,10 @@ MARK: Final = b"\x03SIGNAL SQLSTATE '01000' SET MESSAGE_TEXT='" + _MARK_TEXT + b
 """The payload of a command that leaves a warning, and ROW_COUNT() 0."""
 
 
+WIDE_MARK: Final = b"\x03DO CAST(" + TEXT + _MARK_TEXT + b"' AS SIGNED)"
+"""The same where SIGNAL takes no SQLSTATE, because strings are in UTF-16 or the like."""
+
+
 def wants_mark(session: ResidueKeeper, statement: Statement) -> bool:
     """Whether `MARK` has to run before the statement. Not where the client would see it."""
     return (
@@ -47,13 +51,14 @@ def mark_commands(session: SessionState, statement: Statement) -> list[bytes]:
     """Payloads to be run on the session's lease just before the statement. Assumes that they succeed."""
     if not wants_mark(session, statement):
         return []
+    mark = WIDE_MARK if session.vector.variables.get(b"character_set_connection") in WIDE else MARK
     session.placed |= MARKED
     session.residue |= SOILED
     session.native &= ~ROW_COUNT
     if session.lexing & ODD_BYTES and session.row_count < 0:
         # what the text asks for may not be known, and nothing written into it
-        return [MARK, probe_command(session.vector.multi_statements)]
-    return [MARK]
+        return [mark, probe_command(session.vector.multi_statements)]
+    return [mark]
 
 
 def mark_answered(session: SessionState, answer: bytes, count: int) -> None:

@@ -50,6 +50,11 @@ pins: MySQL refuses to change it in a transaction, and it reports more than othe
 NOTHING_KEPT: Final[dict[bytes, bytes]] = {}
 """What a session keeps that has set nothing. Never changed."""
 
+TEXT: Final = b"_latin1'"
+"""Begins a string of ours: without its character set it would be in that of the session's connection, and of UTF-16 and the like servers take the
+bytes for the names of values."""
+WIDE: Final = frozenset([b"ucs2", b"utf16", b"utf16le", b"utf32"])
+"""Those character sets: text in one is not ASCII. No client can have them, so SET NAMES refuses them."""
 _OTHER_TIMEOUT: Final = b"lock_wait_timeout"
 # SHOW VARIABLES that names the variables it wants, so that others cannot be among them
 _NARROW: Final = re.compile(
@@ -105,7 +110,7 @@ def hide_commands(kept: dict[bytes, bytes], bits: int, setup: bytes, is_held: bo
         commands.append(b"\x03" + (setup.removesuffix(TRACKS_GTIDS) if is_held else setup))
         if kept.get(TRACKED_VARIABLES) == b"*":
             # on MySQL it reports more than any list of names
-            commands.append(b"\x03SET SESSION session_track_system_variables='*'")
+            commands.append(b"\x03SET SESSION session_track_system_variables=" + TEXT + b"*'")
     return commands
 
 
@@ -157,4 +162,4 @@ def _written(name: bytes, value: bytes | None) -> bytes:
         return b"DEFAULT"
     if KEPT[name] == LIMITS:
         return value
-    return b"'" + value.replace(b"'", b"''") + b"'"
+    return TEXT + value.replace(b"'", b"''") + b"'"

@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from proxy.kept import KEPT, TRACKED_GTIDS, TRACKS_GTIDS
+from proxy.kept import KEPT, TEXT, TRACKED_GTIDS, TRACKS_GTIDS, WIDE
 
 CHARSET_VARIABLES: Final = (
     b"character_set_client",
@@ -299,43 +299,43 @@ def differ_only_in(one: Vector, other: Vector, name: bytes) -> bool:
 def _assignments(actual: dict[bytes, bytes], wanted: dict[bytes, bytes]) -> list[bytes]:
     changed = {name for name in wanted if actual.get(name) != wanted[name]}
     changed.update([name for name in actual if name not in wanted])
+    # the whole statement is read before anything in it is set
+    quote = TEXT if actual.get(_CONNECTION) in WIDE else b"'"
     written: list[bytes] = []
     for name in _FIRST:
         if name in changed:
-            written.append(_assignment(name, wanted.get(name)))
+            written.append(_assignment(name, wanted.get(name), quote))
     if not changed.isdisjoint(_CHARSETS):
-        written.extend(_charsets(wanted))
+        written.extend(_charsets(wanted, quote))
     changed.difference_update(_CHARSETS, _FIRST, (_OF_SCHEMA,))
-    written.extend([_assignment(name, wanted.get(name)) for name in sorted(changed)])
+    written.extend([_assignment(name, wanted.get(name), quote) for name in sorted(changed)])
     return written
 
 
-def _charsets(wanted: dict[bytes, bytes]) -> list[bytes]:
+def _charsets(wanted: dict[bytes, bytes], quote: bytes) -> list[bytes]:
     """Everything about character sets: SET NAMES for that of the results, and after it what differs from it."""
     results = wanted.get(_RESULTS)
     collation = wanted.get(RESULTS_COLLATION)
     written: list[bytes] = []
-    if results is None or not results or results in _NOT_FOR_CLIENTS:
-        written.append(_assignment(_RESULTS, results))
+    if results is None or not results or results in WIDE:
+        written.append(_assignment(_RESULTS, results, quote))
         results = collation = None
     else:
         names = b"NAMES '" + results + b"'"
         written.append(names + b" COLLATE '" + collation + b"'" if collation else names)
     if results is None or wanted.get(_CLIENT) != results:
-        written.append(_assignment(_CLIENT, wanted.get(_CLIENT)))
+        written.append(_assignment(_CLIENT, wanted.get(_CLIENT), quote))
     if results is None or wanted.get(_CONNECTION) != results or wanted.get(_COLLATION) != collation:
-        written.append(_assignment(_CONNECTION, wanted.get(_CONNECTION)))
+        written.append(_assignment(_CONNECTION, wanted.get(_CONNECTION), quote))
         if _COLLATION in wanted:
-            written.append(_assignment(_COLLATION, wanted[_COLLATION]))
+            written.append(_assignment(_COLLATION, wanted[_COLLATION], quote))
     return written
 
 
 _CHARSETS: Final = frozenset((*CHARSET_VARIABLES, RESULTS_COLLATION))
-# No client can have these, so SET NAMES refuses them.
-_NOT_FOR_CLIENTS: Final = frozenset([b"ucs2", b"utf16", b"utf16le", b"utf32"])
 
 
-def _assignment(name: bytes, value: bytes | None) -> bytes:
+def _assignment(name: bytes, value: bytes | None, quote: bytes = b"'") -> bytes:
     if value is None:
         written = _default(name)
     elif _NUMBER.match(value) is not None:
@@ -343,7 +343,7 @@ def _assignment(name: bytes, value: bytes | None) -> bytes:
     elif not value and name in _NULLABLE:
         written = b"NULL"
     else:
-        written = b"'" + value.replace(b"'", b"''") + b"'"
+        written = quote + value.replace(b"'", b"''") + b"'"
     return b"SESSION " + name + b"=" + written
 
 
@@ -384,8 +384,8 @@ def setup_statement(
         if tracks_gtids and TRACKED_GTIDS in names:
             last += TRACKS_GTIDS
     return (
-        b"SET session_track_schema=1, session_track_state_change=1, session_track_transaction_info='CHARACTERISTICS', "
-        b"session_track_system_variables='" + variables + b"'" + last
+        b"SET session_track_schema=1, session_track_state_change=1, session_track_transaction_info=_latin1'CHARACTERISTICS', "
+        b"session_track_system_variables=" + TEXT + variables + b"'" + last
     )
 
 

@@ -153,7 +153,7 @@ def test_mariadb_is_told_by_its_version(loop: StepLoop, fake: FakeServer) -> Non
     fake.version = b"5.5.5-10.11.19-MariaDB"
     opening = Opening(loop, fake).runs()
     assert opening.facts.is_mariadb
-    assert opening.backend.setup.endswith(b"session_track_system_variables='*'")
+    assert opening.backend.setup.endswith(b"session_track_system_variables=_latin1'*'")
 
 
 def test_another_version_is_measured_anew(loop: StepLoop, fake: FakeServer) -> None:

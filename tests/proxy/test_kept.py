@@ -87,7 +87,7 @@ def test_all_tracking_is_placed_but_gtids() -> None:
 
     assert place_command(kept, TRACKING) == (
         b"\x03SET SESSION session_track_schema=DEFAULT,SESSION session_track_state_change=DEFAULT,"
-        b"SESSION session_track_transaction_info=DEFAULT,SESSION session_track_system_variables='it''s'"
+        b"SESSION session_track_transaction_info=DEFAULT,SESSION session_track_system_variables=_latin1'it''s'"
     )
 
 
@@ -99,7 +99,7 @@ def test_a_backend_is_put_back() -> None:
     assert hide_commands(NOTHING_KEPT, BOTH, SETUP) == [limits, b"\x03" + SETUP]
     assert hide_commands(everything, TRACKING, SETUP) == [
         b"\x03" + SETUP,
-        b"\x03SET SESSION session_track_system_variables='*'",
+        b"\x03SET SESSION session_track_system_variables=_latin1'*'",
     ]
 
 

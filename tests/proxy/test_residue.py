@@ -9,7 +9,7 @@ from protocol.packets import Column, build_eof, build_err, build_ok, parse_ok
 from protocol.wire import lenenc_bytes
 from proxy.answers import counting
 from proxy.classify import classify
-from proxy.clearing import FORGETS, MARK, mark_commands, soil, try_failed, wants_mark
+from proxy.clearing import FORGETS, MARK, WIDE_MARK, mark_commands, soil, try_failed, wants_mark
 from proxy.conditions import (
     ADDING,
     COUNTING_ANEW,
@@ -1646,3 +1646,13 @@ def test_fetching_leaves_what_was_answered_meanwhile(story: Story) -> None:
     assert story.value("SELECT LAST_INSERT_ID()") == b"7"
     story.keeper.see_residue(COUNTING_ANEW, response(rows([b"1"], status=AUTOCOMMIT | CURSOR_EXISTS)))
     assert story.value("SELECT FOUND_ROWS()") == b"1"
+
+
+def test_where_strings_are_in_utf16_the_mark_is_no_signal() -> None:
+    session = SessionState(VECTOR, AUTOCOMMIT, b"", is_mariadb=True)
+    session.vector = session.vector.with_variables(
+        [(b"character_set_connection", b"utf16"), (b"collation_connection", b"utf16_bin")]
+    )
+    session.completed(classify(b"DO 1/0", 0), response(ok(warnings=1)))
+    session.captured_residue([wire(rows(WARNING)), wire(ok())])
+    assert mark_commands(session, classify(b"CALL p()", 0)) == [WIDE_MARK]

@@ -274,8 +274,8 @@ def test_what_decides_about_collations_comes_first() -> None:
 
 def test_mariadb_tracks_everything() -> None:
     assert setup_statement("mariadb", []) == (
-        b"SET session_track_schema=1, session_track_state_change=1, session_track_transaction_info='CHARACTERISTICS', "
-        b"session_track_system_variables='*'"
+        b"SET session_track_schema=1, session_track_state_change=1, session_track_transaction_info=_latin1'CHARACTERISTICS', "
+        b"session_track_system_variables=_latin1'*'"
     )
 
 
@@ -283,7 +283,7 @@ def test_mysql_tracks_by_name_what_may_be_set_in_a_session() -> None:
     names = [b"autocommit", b"statement_id", b"innodb_buffer_pool_size", b"innodb_lock_wait_timeout", b"gtid_next", b"gtid_mode", b"Sql_Mode"]  # fmt: skip
 
     assert setup_statement("mysql", names).endswith(
-        b"session_track_system_variables='autocommit,innodb_lock_wait_timeout,gtid_next,sql_mode'"
+        b"session_track_system_variables=_latin1'autocommit,innodb_lock_wait_timeout,gtid_next,sql_mode'"
     )
     assert NAMES_QUERY.startswith(b"SHOW ")
 
@@ -301,7 +301,7 @@ def test_gtids_are_tracked_where_somebody_wants_them_and_the_server_knows_how() 
 def test_aurora_is_told_that_read_committed_is_meant_on_readers_too() -> None:
     name = b"aurora_read_replica_read_committed"
     names = [b"autocommit", name]
-    alone = b"session_track_system_variables='autocommit," + name + b"'"
+    alone = b"session_track_system_variables=_latin1'autocommit," + name + b"'"
     assert setup_statement("mysql", names, is_watched=True).endswith(alone + b", SESSION " + name + b"=ON")
     assert setup_statement("mysql", names).endswith(alone)
     plain = Vector.fresh(None, {})
@@ -376,3 +376,11 @@ def test_a_vector_apart_is_an_equal_one() -> None:
     apart = known.apart()
     assert apart is not known
     assert restore_commands(known, apart) == restore_commands(apart, known) == []
+
+
+def test_a_backend_whose_strings_are_in_utf16_is_told_the_character_set_of_ours() -> None:
+    wide = after(("character_set_connection", "utf16"), ("collation_connection", "utf16_bin"))
+    commands = restore_commands(
+        wide, wide.with_variables([(b"time_zone", b"+01:00"), (b"sort_buffer_size", b"7")])
+    )
+    assert commands == [b"\x03SET SESSION sort_buffer_size=7,SESSION time_zone=_latin1'+01:00'"]
