@@ -259,7 +259,8 @@ class SessionState(ResidueKeeper):
             see_failed(self, statement, response.error_code)
             self._failed = statement
             # it may have ended a transaction, or have begun one before it failed
-            is_known = not self.status & _IN_TRANS and not statement.flags & (MULTI | CALLS)
+            may_begin = bool(statement.flags & (MULTI | CALLS) or statement.executes)
+            is_known = self.status & (_IN_TRANS | _AUTOCOMMIT) == _AUTOCOMMIT and not may_begin
             return HOLD if self.pinned and is_known else PROBE
         self._see_status(response.status, statement)
         self._see_text(statement, changes)

@@ -1164,3 +1164,12 @@ def test_with_a_limit_of_the_session_the_backend_is_asked_what_was_found() -> No
     story.run("SET sql_select_limit=1", ok(changes=changed(("sql_select_limit", "1"))))
     assert story.run("SELECT 1 UNION SELECT 2", rows([b"1"])) == PARK
     assert story.session.residue & FOUND_ROWS
+
+
+@pytest.mark.parametrize("text", ["EXECUTE p", "INSERT INTO t VALUES (1)"])
+def test_a_pinned_session_asks_what_an_error_has_begun(text: str) -> None:
+    story = Story()
+    story.run("PREPARE p FROM 'CALL begins()'", ok())
+    if text != "EXECUTE p":
+        story.run("SET autocommit=0", ok(status=0))
+    assert story.run(text, err(1062)) == PROBE
