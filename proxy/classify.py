@@ -36,6 +36,7 @@ from proxy.lexer import (
     FUNCTION,
     HEAD_SIZE,
     INTO,
+    LAST_INSERT_ID,
     LIMIT,
     MARK_SIZE,
     ODD_BYTES,
@@ -347,6 +348,9 @@ def _one(
             effects.flags = effects.flags & ~USES_NO_TABLE | USES_TABLE
     if marks:
         Marks(effects, word, begin, end, marks, is_first).apply()
+        if (word == b"execute" or effects.temporary) and LAST_INSERT_ID in marks[0::MARK_SIZE]:
+            # behind USING, or where SET STATEMENT sets something: it is not in the text that is executed
+            effects.flags |= SETS_INSERT_ID
     if word == b"with" and changes_rows(effects.text[:end], begin):
         effects.found_rows = UNKNOWN_FOUND_ROWS
         effects.flags |= WANTS_FOUND_ROWS

@@ -143,10 +143,8 @@ def _is_blind(statement: Statement) -> bool:
 
 
 class ResidueKeeper(ConditionsKeeper):
-    """The part of a session that is residue: what is known of it, and where the rest is.
-
-    The base of `SessionState`, which the shells talk to.
-    """
+    """The part of a session that is residue: what is known of it, and where the rest is. The base of `SessionState`, which the shells
+    talk to."""
 
     __slots__ = (
         "_texts",
@@ -167,12 +165,13 @@ class ResidueKeeper(ConditionsKeeper):
 
     def see_residue(self, statement: Statement, response: ResponseTracker) -> None:
         """A statement was answered: what it left behind."""
+        may_set = statement.flags & SETS_INSERT_ID  # what is behind USING, or set by SET STATEMENT
         statement = self.executed(statement)
         self.see_diagnostics(statement, response)
         self._see_counts(executed(statement, self._texts), response)
         if (
             response.any_insert_id
-            or statement.flags & (SETS_INSERT_ID | CALLS)
+            or (may_set | statement.flags) & (SETS_INSERT_ID | CALLS)
             or statement.executes
             # an INSERT that fails at its second row has an insert id, too
             or (
@@ -423,6 +422,7 @@ class ResidueKeeper(ConditionsKeeper):
         For statements with ``finds_residue``, on whatever backend they are about to run, held ones included. Assumes that they succeed.
         """
         commands: list[bytes] = []
+        asks_itself = statement.flags & SETS_INSERT_ID and self._needs_insert_id(statement)
         statement = self.executed(statement)
         flags = statement.flags
         if flags & GETS_DIAGNOSTICS and not flags & MULTI:
@@ -432,7 +432,7 @@ class ResidueKeeper(ConditionsKeeper):
                 self.native |= ROW_COUNT
             return commands
         is_counted = self.native & ROW_COUNT != 0
-        if self._needs_insert_id(statement):
+        if asks_itself or self._needs_insert_id(statement):
             commands.append(insert_id_command(self.insert_id, may_be_newer=self.residue & INSERT_ID != 0))
             self.residue |= INSERT_ID  # so that no session after this one finds it
             # on MySQL a SET leaves what was counted

@@ -1656,3 +1656,17 @@ def test_where_strings_are_in_utf16_the_mark_is_no_signal() -> None:
     session.completed(classify(b"DO 1/0", 0), response(ok(warnings=1)))
     session.captured_residue([wire(rows(WARNING)), wire(ok())])
     assert mark_commands(session, classify(b"CALL p()", 0)) == [WIDE_MARK]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["EXECUTE IMMEDIATE 'SELECT ?' USING LAST_INSERT_ID()", "SET STATEMENT a=LAST_INSERT_ID(5) FOR SELECT 1"],
+)
+def test_an_insert_id_that_is_asked_for_around_an_executed_text_is_restored_and_may_be_new(text: str) -> None:
+    session = SessionState(VECTOR, AUTOCOMMIT, b"", is_mariadb=True)
+    session.completed(classify(b"INSERT INTO t VALUES (1)", 0), response(ok(insert_id=7)))
+    session.captured_residue([wire(rows([b"0", b"7", b"0"])), wire(ok())])
+    statement = classify(text.encode(), 0)
+    assert session.restore_residue(statement) == [b"\x03SET last_insert_id=7"]
+    session.completed(statement, response(rows([b"7"])))
+    assert session.residue & INSERT_ID
