@@ -54,6 +54,7 @@ from proxy.statement import (
     USES,
     USES_NO_TABLE,
     USES_TABLE,
+    WANTS_FOUND_ROWS,
     Question,
 )
 from proxy.tables import of_altered, of_created, of_flush, of_query
@@ -326,6 +327,8 @@ def _xa(effects: Effects, tokens: list[Token]) -> None:
     verb = at(tokens, 1).word
     effects.flags |= USES_NO_TABLE
     if verb in (b"start", b"begin"):
+        # from its END on servers refuse what would restore these, but MySQL runs CALL and EXECUTE
+        effects.flags |= READS_INSERT_ID | WANTS_FOUND_ROWS
         effects.pin(PinReason.XA)
     elif verb in (b"commit", b"rollback"):
         effects.lift(PinReason.XA)

@@ -1028,3 +1028,10 @@ def test_a_block_outside_of_a_routine_does_what_a_routine_may(text: str) -> None
     statement = classify(text.encode(), 0)
     assert statement.flags & flags.CALLS and statement.found_rows == UNKNOWN_FOUND_ROWS
     assert "unknown-statement" in [reason.value for reason in statement.pins]
+
+
+def test_an_xa_transaction_begins_with_what_its_statements_may_ask_for() -> None:
+    statement = classify(b"XA START 'a'", 0)
+    assert statement.reads_insert_id
+    assert statement.flags & flags.WANTS_FOUND_ROWS
+    assert not classify(b"XA END 'a'", 0).finds_residue
