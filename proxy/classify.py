@@ -339,8 +339,7 @@ def _one(
                 # outside of routines, as on MariaDB
                 effects.flags |= CALLS
     if word == b"set" and effects.inner is not None:
-        is_limited = SELECT_LIMIT in effects.temporary
-        effects.found_rows = UNKNOWN_FOUND_ROWS if is_limited else effects.inner.found_rows
+        effects.found_rows = effects.inner.found_rows
     elif word in WATCHED:
         rows = effects.found_rows = found_rows_after(word, effects.text, begin, found.has_select)
         effects.flags |= flags_after(word, effects.text, begin, found.has_select, rows)
@@ -429,8 +428,14 @@ def _set_statement(effects: Effects, tokens: list[Token]) -> None:
     effects.temporary.extend(scratch.variables)
     effects.pins.extend(scratch.pins)
     effects.pin_names.extend(scratch.pin_names)
-    effects.inner = _inner(effects.text[tokens[border].end : tokens[-1].end], effects.lexing)
-    effects.flags |= effects.inner.flags
+    inner = _inner(effects.text[tokens[border].end : tokens[-1].end], effects.lexing)
+    effects.flags |= inner.flags
+    if SELECT_LIMIT in scratch.variables:
+        # which rows count then is beyond us
+        effects.unknown()
+        effects.flags |= CALLS
+    else:
+        effects.inner = inner
 
 
 def _prepare(effects: Effects, tokens: list[Token]) -> None:

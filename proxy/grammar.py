@@ -21,6 +21,7 @@ from proxy.effects import (
 from proxy.lexer import NAME, NUMBER, STRING, SYSTEM, VARIABLE, WORD, Token
 from proxy.pins import PinReason
 from proxy.statement import (
+    ADDS_DIAGNOSTICS,
     ALTERS_SCHEMA,
     BEGINS,
     BEGINS_READ_ONLY,
@@ -85,7 +86,7 @@ PLAIN: Final[dict[bytes, int]] = {
     b"clone": 0,
     b"do": USES_NO_TABLE,
     b"signal": USES_NO_TABLE | SIGNALS,
-    b"resignal": USES_NO_TABLE | SIGNALS,
+    b"resignal": USES_NO_TABLE | SIGNALS | ADDS_DIAGNOSTICS,
     b"restart": SHUTS_DOWN,
     b"shutdown": SHUTS_DOWN,
     b"grant": CHANGES_ACCOUNT,
