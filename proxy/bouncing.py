@@ -55,7 +55,8 @@ def holds_back(frontend: Frontend, placement: Placement, chunk: bytes) -> bool:
     if placement.reader is None:
         return demotion.fate(frontend, backend) != demotion.TOLD
     if _is_of_read_only_transaction(frontend, backend):
-        frontend.send(read_only_transaction().wire(chunk[3]))
+        is_mariadb = frontend.shared.facts.is_mariadb
+        frontend.send(read_only_transaction(is_mariadb).wire(chunk[3]))
         return True
     return is_refused(frontend, placement, backend)
 

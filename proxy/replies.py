@@ -128,9 +128,10 @@ def shutting_down() -> Failure:
     return Failure(ErrorCode.SERVER_SHUTDOWN, "Server shutdown in progress (Fanin is draining)")
 
 
-def read_only_transaction() -> Failure:
-    """1792 in MySQL's own words."""
-    return Failure(1792, "Cannot execute statement in a READ ONLY transaction", "25006")
+def read_only_transaction(is_mariadb: bool = False) -> Failure:
+    """1792 in the server's own words."""
+    text = "Cannot execute statement in a READ ONLY transaction"
+    return Failure(1792, text if is_mariadb else f"{text}.", "25006")
 
 
 def deadlock() -> Failure:

@@ -151,7 +151,7 @@ def test_in_a_read_only_transaction_it_is_the_transactions_error_whatever_the_re
     server.answers(ok(status))
     client.gets(ok(status))
     refused(world, client, error(1290, READ_ONLY), query("INSERT INTO t VALUES (1)"))
-    client.gets_error(1792, "Cannot execute statement in a READ ONLY transaction")
+    client.gets_error(1792, "Cannot execute statement in a READ ONLY transaction.")
 
 
 def test_half_an_answer_is_not_taken_back(world: World) -> None:

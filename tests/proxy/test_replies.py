@@ -180,3 +180,8 @@ def test_a_read_for_which_there_is_no_reader_says_why_and_what_to_set() -> None:
 def test_a_write_in_a_read_only_transaction_is_refused_as_servers_do() -> None:
     failure = replies.read_only_transaction()
     assert (failure.code, failure.sqlstate) == (1792, "25006")
+    assert failure.message == "Cannot execute statement in a READ ONLY transaction."
+    assert (
+        replies.read_only_transaction(is_mariadb=True).message
+        == "Cannot execute statement in a READ ONLY transaction"
+    )
