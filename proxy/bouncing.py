@@ -5,20 +5,28 @@ reached. Only as long as the client has seen nothing of an answer.
 
 Limits: a pin that a statement has set on a reader keeps the session there. When it then writes, its connection is closed: to be told for ever that
 the server is read-only would be worse. What sets a pin on a reader is remembered, too, and the writer runs it the next time.
+
+A read-only transaction on a reader ends with DDL and the like, which commit on their own account, and on MariaDB with a BEGIN, after which the session
+may write. Such a command waits (`Placement.after`) until the reader was told COMMIT, unseen, and is then placed anew. What a reader refuses
+(`_REFUSED`) only then, for it may be nonsense, which ends no transaction; what it does not (`_NOT_REFUSED`: it would be in its own binary log) before
+it runs there.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from protocol.framing import frame
 from proxy import demotion
 from proxy.backend import Backend
+from proxy.effects import words_of
 from proxy.keeping import lease_lost
+from proxy.lexer import tokenize
 from proxy.pins import BITS, PinReason
-from proxy.placement import Placement
+from proxy.placement import Placement, TextRecord
 from proxy.reasons import CloseReason
 from proxy.replies import Failure, lost, read_only_transaction
-from proxy.routing import BEGINS_NOTHING
+from proxy.routing import BEGINS_NOTHING, BEGINS_READ
 from proxy.statement import MULTI
 from proxy.states import READY, RELAYING
 
@@ -36,9 +44,16 @@ _OPTION_PREVENTS: Final = 1290
 _READ_ONLY_MODE: Final = 1836
 _READ_ONLY_TRANSACTION: Final = 1792
 _DISABLED_ENGINE: Final = 3161
+_COM_QUERY: Final = 0x03
 _READ_ONLY_OPTIONS: Final = (b"read-only", b"read_only")
 _DIAGNOSTICS_BIT: Final = BITS[PinReason.DIAGNOSTICS]
 _NEXT_TRANSACTION_BIT: Final = BITS[PinReason.NEXT_TRANSACTION]
+COMMIT: Final = frame(b"\x03COMMIT AND NO CHAIN NO RELEASE")
+_REFUSED: Final = frozenset(
+    [b"alter", b"create", b"drop", b"grant", b"lock", b"rename", b"revoke", b"start", b"truncate"]
+)
+_NOT_REFUSED: Final = frozenset([b"analyze", b"flush", b"optimize", b"repair"])
+_MOST_TOKENS: Final = 8
 
 
 def holds_back(frontend: Frontend, placement: Placement, chunk: bytes) -> bool:
@@ -46,6 +61,9 @@ def holds_back(frontend: Frontend, placement: Placement, chunk: bytes) -> bool:
     backend = frontend.backend
     if placement.first and backend is not None and not backend.tracker.is_error:
         # the answer to a late BEGIN
+        return True
+    if placement.after and backend is not None and not backend.tracker.is_error:
+        # the answer to our COMMIT
         return True
     if frontend.is_relayed or backend is None or not backend.tracker.is_error:
         return False
@@ -55,8 +73,9 @@ def holds_back(frontend: Frontend, placement: Placement, chunk: bytes) -> bool:
     if placement.reader is None:
         return demotion.fate(frontend, backend) != demotion.TOLD
     if _is_of_read_only_transaction(frontend, backend):
-        is_mariadb = frontend.shared.facts.is_mariadb
-        frontend.send(read_only_transaction(is_mariadb).wire(chunk[3]))
+        if not is_ended(frontend, placement, backend):
+            is_mariadb = frontend.shared.facts.is_mariadb
+            frontend.send(read_only_transaction(is_mariadb).wire(chunk[3]))
         return True
     return is_refused(frontend, placement, backend)
 
@@ -65,6 +84,46 @@ def _is_of_read_only_transaction(frontend: Frontend, backend: Backend) -> bool:
     """Whether a write was refused because the server is read-only, in a transaction that is so, too: of the two MariaDB says the former, and on the
     writer it would be the latter."""
     return frontend.session.status & _IN_TRANS_READONLY != 0 and demotion.says_read_only(backend.tracker)
+
+
+def leaves(frontend: Frontend, placement: Placement, record: TextRecord) -> bool:
+    """A command comes on a lease of a reader's: whether it ends the transaction there, and must not run there either. It waits then."""
+    if not _may_leave(frontend, placement) or frontend.statement.flags & MULTI:
+        return False
+    begins = record.facts.begins
+    if begins != BEGINS_NOTHING:
+        # MySQL's next transaction is as read-only as this one
+        is_over = frontend.shared.facts.is_mariadb and begins != BEGINS_READ
+    else:
+        is_over = _begins_with(record, frontend.session.lexing, _NOT_REFUSED)
+    if is_over:
+        placement.after = frontend.wire
+    return is_over
+
+
+def is_ended(frontend: Frontend, placement: Placement, backend: Backend) -> bool:
+    """Whether what a reader has refused would have ended the read-only transaction there."""
+    if not _may_leave(frontend, placement) or not demotion.says_read_only(backend.tracker):
+        return False
+    if frontend.statement.flags & MULTI or frontend.command != _COM_QUERY:
+        return False
+    return _begins_with(placement.record, frontend.session.lexing, _REFUSED)
+
+
+def _may_leave(frontend: Frontend, placement: Placement) -> bool:
+    session = frontend.session
+    return (
+        placement.reader is not None
+        and not placement.side.is_reader
+        and session.status & _IN_TRANS_READONLY != 0
+        and not session.pinned & ~demotion.OF_TRANSACTION
+        and not placement.after
+    )
+
+
+def _begins_with(record: TextRecord, lexing: int, verbs: frozenset[bytes]) -> bool:
+    words = words_of(tokenize(record.text, 0, len(record.text), lexing, True, _MOST_TOKENS))
+    return bool(words) and words[0] in verbs and b"temporary" not in words[:4]
 
 
 def is_refused(lessee: Lessee, placement: Placement, backend: Backend) -> bool:

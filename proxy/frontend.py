@@ -234,6 +234,10 @@ class Frontend(Lessee):
         if self.is_draining_reader:
             return
         self.is_draining_reader = True
+        placement = self.placement
+        if placement is not None and placement.after and self.state <= HOLDING:
+            after, placement.after = placement.after, b""
+            self._start(after)
         while self.reader is not None and self.state <= HOLDING and not self.is_write_paused:
             try:
                 wire = self.reader.next_command()
@@ -297,6 +301,11 @@ class Frontend(Lessee):
             self.shared.counters.queries += 1
             statement = self.shared.statements.lookup(wire, self.session.lexing)
             self.statement = statement
+            if placement is not None and placement.reader is not None and self.backend is not None:
+                self.wire = wire
+                if placing.leaves(self, placement):
+                    self.run_commit()
+                    return
             if self.session.lost and self.refuse_lost(statement):
                 return
             if statement.is_special and self.start_special(wire, statement):
@@ -451,9 +460,10 @@ class Frontend(Lessee):
             return
         else:
             self.give_back(backend, verdict == PARK)
-        if self.shared.is_draining and self.is_idle():
+        is_waiting = self.placement is not None and self.placement.after != b""
+        if self.shared.is_draining and self.is_idle() and not is_waiting:
             self.close(CloseReason.DRAINED)
-        elif self.reader is not None:
+        elif is_waiting or self.reader is not None:
             self.start_waiting_commands()
 
     def restore_refused(self, backend: Backend) -> None:
@@ -538,6 +548,10 @@ class Frontend(Lessee):
     def run_text(self, text: bytes) -> None:
         """Run a statement in the client's name, in place of what it sent."""
         self._start(frame(b"\x03" + text))
+
+    def run_commit(self) -> None:
+        """End the read-only transaction on a reader, unseen: what the client has sent comes after it."""
+        self._start(bouncing.COMMIT)
 
     def go_on(self, rest: bytes) -> None:
         """Take bytes that were read before they were due."""

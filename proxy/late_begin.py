@@ -93,4 +93,7 @@ def id_of_error(frontend: Frontend) -> int:
     if placement is not None and placement.first:
         wire = placement.first
         placement.first = b""
+    elif placement is not None and placement.after:
+        # what was to end a transaction before it is lost
+        wire, placement.after = placement.after, b""
     return answer_id(wire) if wire else 1

@@ -208,6 +208,7 @@ class Placement:
     """Of one session."""
 
     __slots__ = (
+        "after",
         "ahead_since",
         "awaited",
         "begin",
@@ -256,6 +257,8 @@ class Placement:
         # a BEGIN, in wire form, that the client was told has run; and the command that waits for it (`late_begin`)
         self.begin: bytes = b""
         self.first: bytes = b""
+        # a command, in wire form, that waits until the transaction on a reader is over which it ends (`bouncing.leaves`)
+        self.after: bytes = b""
         # its transaction was rolled back while no command ran: the next one is told
         self.owes_deadlock: bool = False
         # until when the command waits for a reader; 0: it does not yet

@@ -480,6 +480,10 @@ def answered(frontend: Frontend, placement: Placement, backend: Backend) -> bool
     if is_held:
         # on the lease that the session had
         placement.record = record_of_command(frontend, placing)
+    if is_held and not frontend.is_relayed and bouncing.is_ended(frontend, placement, backend):
+        placement.after = frontend.wire
+        frontend.run_commit()
+        return True
     if not frontend.is_relayed and bouncing.is_refused(frontend, placement, backend):
         bouncing.run_on_writer(frontend, placing, placement, backend)
         return True
@@ -501,6 +505,15 @@ def _note_answer(frontend: Frontend, placing: Placing, placement: Placement, bac
     if placement.answered(frontend.statement, backend.tracker, before, now, is_late):
         placing.wrote(now, placement.key)
         placement.key = b""
+
+
+def leaves(frontend: Frontend, placement: Placement) -> bool:
+    """Whether the text that the client has sent on a lease of a reader's has to wait for our COMMIT (`bouncing.leaves`)."""
+    placing = frontend.shared.placing
+    if placing is None:
+        return False
+    placement.record = record_of_command(frontend, placing)
+    return bouncing.leaves(frontend, placement, placement.record)
 
 
 def note_pins(lessee: Lessee, placement: Placement) -> None:

@@ -154,6 +154,75 @@ def test_in_a_read_only_transaction_it_is_the_transactions_error_whatever_the_re
     client.gets_error(1792, "Cannot execute statement in a READ ONLY transaction.")
 
 
+COMMIT = query("COMMIT AND NO CHAIN NO RELEASE")
+
+
+def begun_read_only(world: World, client: FakeClient) -> ServerEnd:
+    begin = query("START TRANSACTION READ ONLY")
+    client.sends(begin)
+    server = reader_end(world)
+    server.gets(begin)
+    server.answers(ok(IN_TRANS | 0x2000))
+    client.gets(ok(IN_TRANS | 0x2000))
+    return server
+
+
+def is_run_by_the_writer(world: World, client: FakeClient, server: ServerEnd, wire: bytes) -> None:
+    server.gets(COMMIT)
+    server.answers(ok())
+    world.server.last.gets(wire)
+    world.server.last.answers(ok())
+    client.gets(ok())
+
+
+@pytest.mark.parametrize("text", ["CREATE TABLE n (a INT)", "/* x */ TRUNCATE t", "LOCK TABLES t WRITE"])
+def test_what_ends_a_read_only_transaction_and_is_refused_runs_on_the_writer(world: World, text: str) -> None:
+    client = client_of(world)
+    begun_read_only(world, client)
+    server = refused(world, client, error(1290, READ_ONLY), query(text))
+    is_run_by_the_writer(world, client, server, query(text))
+
+
+@pytest.mark.parametrize("text", ["FLUSH TABLES", "ANALYZE TABLE t"])
+def test_what_a_reader_would_put_in_its_own_log_ends_the_transaction_there_first(
+    world: World, text: str
+) -> None:
+    client = client_of(world)
+    server = begun_read_only(world, client)
+    client.sends(query(text))
+    is_run_by_the_writer(world, client, server, query(text))
+
+
+@pytest.mark.parametrize("text", ["CREATE TEMPORARY TABLE n (a INT)", "UPDATE t SET a = 1"])
+def test_other_refusals_leave_a_read_only_transaction_where_it_is(world: World, text: str) -> None:
+    client = client_of(world)
+    begun_read_only(world, client)
+    refused(world, client, error(1290, READ_ONLY), query(text))
+    client.gets_error(1792, "Cannot execute statement in a READ ONLY transaction.")
+
+
+def test_begin_in_a_read_only_transaction_is_read_only_on_mysql_but_not_on_mariadb(world: World) -> None:
+    client = client_of(world)
+    server = begun_read_only(world, client)
+    client.sends(query("BEGIN"))
+    server.gets(query("BEGIN"))
+    server.answers(ok(IN_TRANS | 0x2000))
+    client.gets(ok(IN_TRANS | 0x2000))
+    world.shared.facts.server_version = b"10.11.0-MariaDB"
+    client.sends(query("BEGIN"))
+    is_run_by_the_writer(world, client, server, query("BEGIN"))
+
+
+def test_a_reader_that_dies_instead_of_ending_the_transaction_loses_what_waits_for_it(world: World) -> None:
+    client = client_of(world)
+    server = begun_read_only(world, client)
+    client.sends(query("FLUSH TABLES"))
+    server.gets(COMMIT)
+    server.closes()
+    client.gets_error(2013)
+    assert client.is_closed and world.server.ends == []
+
+
 def test_half_an_answer_is_not_taken_back(world: World) -> None:
     client = client_of(world)
     client.sends(HINTED)
