@@ -27,7 +27,7 @@ from proxy.placement import Placement, TextRecord
 from proxy.reasons import CloseReason
 from proxy.replies import Failure, lost, read_only_transaction
 from proxy.routing import BEGINS_NOTHING, BEGINS_READ
-from proxy.statement import MULTI
+from proxy.statement import CALLS, MULTI
 from proxy.states import READY, RELAYING
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ _READ_ONLY_MODE: Final = 1836
 _READ_ONLY_TRANSACTION: Final = 1792
 _DISABLED_ENGINE: Final = 3161
 _COM_QUERY: Final = 0x03
+_COM_STMT_EXECUTE: Final = 0x17
 _READ_ONLY_OPTIONS: Final = (b"read-only", b"read_only")
 _DIAGNOSTICS_BIT: Final = BITS[PinReason.DIAGNOSTICS]
 _NEXT_TRANSACTION_BIT: Final = BITS[PinReason.NEXT_TRANSACTION]
@@ -124,6 +125,33 @@ def _may_leave(frontend: Frontend, placement: Placement) -> bool:
 def _begins_with(record: TextRecord, lexing: int, verbs: frozenset[bytes]) -> bool:
     words = words_of(tokenize(record.text, 0, len(record.text), lexing, True, _MOST_TOKENS))
     return bool(words) and words[0] in verbs and b"temporary" not in words[:4]
+
+
+def may_write_there(lessee: Lessee, placement: Placement) -> bool:
+    """Whether a command of a session that is pinned to a reader could write there, unrefused: a procedure runs as its definer, who may be one for
+    whom `read_only` does not count, and some statements are only written to the binary log."""
+    session, placing = lessee.session, lessee.shared.placing
+    if placing is None or placement.reader is None or placement.side.is_reader or session.status & _IN_TRANS:
+        return False
+    if session.vector is not placement.vector:
+        placement.see(session.vector, lessee.identity.credential.user, placing.rules.names)
+    if placement.side.is_read_only() or session.pinned & _NEXT_TRANSACTION_BIT:
+        return False
+    statement = lessee.statement
+    if lessee.command == _COM_STMT_EXECUTE and lessee.executing is not None:
+        statement = lessee.executing.own.statement
+    if lessee.command == _COM_QUERY and _begins_with(placement.record, session.lexing, _NOT_REFUSED):
+        return True
+    return statement.flags & CALLS != 0
+
+
+def strand(lessee: Lessee) -> None:
+    """It neither may write there nor can go elsewhere with what it is pinned by."""
+    if lessee.shared.placing is not None:
+        lessee.shared.placing.stuck += 1
+    lessee.discard(CloseReason.DIRTY)
+    lessee.send_failure(lost("the session is pinned to a reader, and may write", was_held=True))
+    lessee.close(CloseReason.BACKEND_LOST)
 
 
 def is_refused(lessee: Lessee, placement: Placement, backend: Backend) -> bool:

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from proxy import catching_up, demotion, unseen, verifying
+from proxy import bouncing, catching_up, demotion, unseen, verifying
 from proxy.backend import Backend
 from proxy.blame import count_pins
-from proxy.bouncing import tries_another
 from proxy.classify import NOTHING, Statement
 from proxy.clearing import mark_commands, soil
 from proxy.conditions import INSERT_ID, SOILED
@@ -176,6 +175,9 @@ class Lessee(Holder):
             if self.shared.cluster is not None and demotion.is_stranded(self, self.shared.cluster):
                 demotion.end_stranded(self)
                 return
+            if self.placement is not None and bouncing.may_write_there(self, self.placement):
+                bouncing.strand(self)
+                return
             self.count_pinned_command()
         is_odd = session.lexing & ODD_BYTES
         if self.statement.needs_prepare or is_odd or (session.insert_id and unseen.reads(self)):
@@ -267,7 +269,7 @@ class Lessee(Holder):
         self.endpoint = None
         self.state = READY
         failure = endpoint.failure_of(ticket)
-        if self.placement is None or not tries_another(self, self.placement, failure):
+        if self.placement is None or not bouncing.tries_another(self, self.placement, failure):
             self.send_failure(failure)
 
     def _granted(self, backend: Backend) -> None:

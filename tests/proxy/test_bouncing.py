@@ -201,6 +201,27 @@ def test_other_refusals_leave_a_read_only_transaction_where_it_is(world: World, 
     client.gets_error(1792, "Cannot execute statement in a READ ONLY transaction.")
 
 
+@pytest.mark.parametrize("text", ["CALL p()", "FLUSH TABLES"])
+def test_a_session_that_is_pinned_to_a_reader_calls_nothing_there_that_may_write(
+    world: World, text: str
+) -> None:
+    client = client_of(world)
+    server = begun_read_only(world, client)
+    called = query("SELECT GET_LOCK('a', 1)")
+    client.sends(called)
+    server.gets(called)
+    server.answers(rows(b"1", status=IN_TRANS | 0x2000))
+    client.got()
+    client.sends(query("COMMIT"))
+    server.gets(query("COMMIT"))
+    server.answers(ok())
+    client.gets(ok())
+    client.sends(query(text))
+    server.gets()
+    client.gets_error(2013)
+    assert client.is_closed
+
+
 def test_begin_in_a_read_only_transaction_is_read_only_on_mysql_but_not_on_mariadb(world: World) -> None:
     client = client_of(world)
     server = begun_read_only(world, client)
