@@ -261,6 +261,9 @@ class SessionState(ResidueKeeper):
             # it may have ended a transaction, or have begun one before it failed
             may_begin = bool(statement.flags & (MULTI | CALLS) or statement.executes)
             is_known = self.status & (_IN_TRANS | _AUTOCOMMIT) == _AUTOCOMMIT and not may_begin
+            if self.next_ok is not None:
+                # and a client that tracks may have to be told with an answer of ours
+                return PROBE
             return HOLD if self.pinned and is_known else PROBE
         self._see_status(response.status, statement)
         self._see_text(statement, changes)

@@ -1036,3 +1036,16 @@ def test_an_xa_transaction_begins_with_what_its_statements_may_ask_for() -> None
     assert statement.reads_insert_id
     assert statement.flags & flags.WANTS_FOUND_ROWS
     assert not classify(b"XA END 'a'", 0).finds_residue
+
+
+@pytest.mark.parametrize(
+    ("text", "sets"),
+    [
+        ("EXECUTE p USING LAST_INSERT_ID(66)", True),
+        ("EXECUTE IMMEDIATE 'SELECT ?' USING LAST_INSERT_ID()", True),
+        ("SET STATEMENT sort_buffer_size=300000+LAST_INSERT_ID(77) FOR SELECT 1", True),
+        ("EXECUTE p USING @a", False),
+    ],
+)
+def test_an_insert_id_around_what_is_executed_may_be_set(text: str, sets: bool) -> None:
+    assert bool(classify(text.encode(), 0).flags & flags.SETS_INSERT_ID) is sets

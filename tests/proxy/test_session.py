@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from protocol.packets import Column, build_ok
-from protocol.session_track import SessionChanges
+from protocol.session_track import NextOkDebt, SessionChanges
 from proxy.classify import classify
 from proxy.conditions import DIAGNOSTICS, FOUND_ROWS, INSERT_ID, ROW_COUNT, USER_VARIABLES
 from proxy.lexer import ANSI_QUOTES, NO_BACKSLASH_ESCAPES, ODD_BYTES
@@ -1173,3 +1173,12 @@ def test_a_pinned_session_asks_what_an_error_has_begun(text: str) -> None:
     if text != "EXECUTE p":
         story.run("SET autocommit=0", ok(status=0))
     assert story.run(text, err(1062)) == PROBE
+
+
+def test_after_an_error_who_tracks_has_the_server_asked_even_if_it_is_pinned() -> None:
+    story = Story()
+    story.run("SELECT GET_LOCK('a', 0)", rows([b"1"]))
+    assert story.pins() == ["user-lock"]
+    assert story.run("INSERT INTO t VALUES ('12x')", err(1366)) == HOLD
+    story.session.next_ok = NextOkDebt()
+    assert story.run("INSERT INTO t VALUES ('12x')", err(1366)) == PROBE
