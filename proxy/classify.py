@@ -334,10 +334,11 @@ def _one(
         elif grammar is not None:
             grammar(effects, tokens)
         else:
-            effects.unknown()
             if word in _BLOCKS or is_symbol(at(tokens, 1), b":"):
                 # outside of routines, as on MariaDB
-                effects.flags |= CALLS
+                effects.unknown_run()
+            else:
+                effects.unknown()
     if word == b"set" and effects.inner is not None:
         effects.found_rows = effects.inner.found_rows
     elif word in WATCHED:
@@ -432,8 +433,7 @@ def _set_statement(effects: Effects, tokens: list[Token]) -> None:
     effects.flags |= inner.flags
     if SELECT_LIMIT in scratch.variables:
         # which rows count then is beyond us
-        effects.unknown()
-        effects.flags |= CALLS
+        effects.unknown_run()
     else:
         effects.inner = inner
 
@@ -473,8 +473,7 @@ def _execute(effects: Effects, tokens: list[Token]) -> None:
         effects.flags |= effects.inner.flags
         effects.user_variables.extend(effects.inner.user_variables)
     else:
-        effects.flags |= CALLS
-        effects.unknown()
+        effects.unknown_run()
 
 
 _RECURSIVE: Final = {b"prepare": _prepare, b"execute": _execute}

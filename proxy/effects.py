@@ -7,7 +7,7 @@ from typing import Final
 from proxy import lexer
 from proxy.lexer import NAME, NUMBER, STRING, SYMBOL, WORD, Token, tokenize, unquoted
 from proxy.pins import PinReason
-from proxy.statement import ASKS, Statement
+from proxy.statement import ASKS, CALLS, Statement
 
 
 class Effects:
@@ -77,6 +77,11 @@ class Effects:
     def unknown(self) -> None:
         """Something was not understood."""
         self.pin(PinReason.UNKNOWN_STATEMENT)
+
+    def unknown_run(self) -> None:
+        """It runs what is not understood, which may do what a routine may."""
+        self.unknown()
+        self.flags |= CALLS
 
     def plain(self, token: Token) -> bytes:
         """The string or name that a token stands for."""

@@ -203,12 +203,11 @@ def matched_rows(response: ResponseTracker) -> int:
 def found_rows_command(found_rows: int, is_mariadb: bool = False) -> bytes:
     """The payload that leaves this FOUND_ROWS(); for no more than MOST_FOUND_ROWS. On MariaDB it leaves the warnings, too, for no more than
     MOST_WITHOUT_TABLE: there, in a UNION, rows that an offset skips do not count."""
-    if is_mariadb and found_rows <= MOST_WITHOUT_TABLE:
-        source = b" UNION ALL ".join([b"SELECT 1"] * (found_rows or 1))
+    is_without_table = is_mariadb and found_rows <= MOST_WITHOUT_TABLE
+    if is_without_table or found_rows <= _SENT_ROWS:
+        rows = b" UNION ALL ".join([b"SELECT 1"] * (found_rows or 1))
+        source = rows if is_without_table else b"SELECT 1 FROM (%s) AS t" % rows
         return b"\x03%s LIMIT %d" % (source, found_rows)
-    if found_rows <= _SENT_ROWS:
-        source = b" UNION ALL ".join([b"SELECT 1"] * (found_rows or 1))
-        return b"\x03SELECT 1 FROM (%s) AS t LIMIT %d" % (source, found_rows)
     # rows that an offset skips count, too
     source = b"(" + b" UNION ALL ".join([b"SELECT 1"] * 16) + b") AS "
     sources = b",".join([source + name for name in (b"a", b"b", b"c", b"d")])

@@ -280,8 +280,7 @@ def _begin(effects: Effects, tokens: list[Token]) -> None:
     words = words_of(tokens[1:])
     if words not in ([], [b"work"]):
         # MariaDB's BEGIN NOT ATOMIC: a compound statement
-        effects.unknown()
-        effects.flags |= CALLS
+        effects.unknown_run()
         return
     effects.flags |= BEGINS | USES_NO_TABLE
     effects.lift(PinReason.TABLE_LOCK)

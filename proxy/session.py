@@ -258,13 +258,10 @@ class SessionState(ResidueKeeper):
             self._see_failure(statement, response, changes)
             see_failed(self, statement, response.error_code)
             self._failed = statement
-            # it may have ended a transaction, or have begun one before it failed
+            # it may have ended a transaction, or have begun one before it failed; and who tracks may have to be told with an answer of ours
             may_begin = bool(statement.flags & (MULTI | CALLS) or statement.executes)
             is_known = self.status & (_IN_TRANS | _AUTOCOMMIT) == _AUTOCOMMIT and not may_begin
-            if self.next_ok is not None:
-                # and a client that tracks may have to be told with an answer of ours
-                return PROBE
-            return HOLD if self.pinned and is_known else PROBE
+            return HOLD if self.pinned and is_known and self.next_ok is None else PROBE
         self._see_status(response.status, statement)
         self._see_text(statement, changes)
         return self.verdict()

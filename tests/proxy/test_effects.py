@@ -12,7 +12,7 @@ from proxy.effects import (
 )
 from proxy.lexer import NO_BACKSLASH_ESCAPES, Token, tokenize
 from proxy.pins import PinReason
-from proxy.statement import NOTHING, Question
+from proxy.statement import CALLS, NOTHING, Question
 
 
 def tokens(text: bytes) -> list[Token]:
@@ -92,3 +92,11 @@ def test_the_verb_of_a_statement_stands_outside_of_parentheses() -> None:
     assert found[next_verb(found, 0)].word == b"update"
     found = tokens(b"a AS (SELECT 1) (SELECT 2)")
     assert next_verb(found, 0) == len(found)
+
+
+def test_what_runs_something_unknown_may_do_what_a_routine_may() -> None:
+    found = effects()
+    found.unknown_run()
+    statement = found.statement()
+    assert statement.pins == (PinReason.UNKNOWN_STATEMENT,)
+    assert statement.flags & CALLS
