@@ -177,7 +177,7 @@ class Frontend(Lessee):
                 and (chunk[0] | chunk[1] << 8 | chunk[2] << 16) + 4 == size < 0xFFFFFF
                 and size - 4 <= self.shared.max_packet
             ):
-                self._start(chunk)
+                self.start(chunk)
                 return
         elif state == RELAYING and self.backend is not None and self.backend.tracker.is_infile:
             special.relay_file(self, chunk)
@@ -237,7 +237,7 @@ class Frontend(Lessee):
         placement = self.placement
         if placement is not None and placement.after and self.state <= HOLDING:
             after, placement.after = placement.after, b""
-            self._start(after)
+            self.start(after)
         while self.reader is not None and self.state <= HOLDING and not self.is_write_paused:
             try:
                 wire = self.reader.next_command()
@@ -249,7 +249,7 @@ class Frontend(Lessee):
                     self.reader = None
                 self._resume_reading(PAUSED_BY_BACKLOG)
                 break
-            self._start(wire)
+            self.start(wire)
         self.is_draining_reader = False
 
     def bad_input(self, error: ProtocolError) -> None:
@@ -279,7 +279,8 @@ class Frontend(Lessee):
 
     # Starting commands
 
-    def _start(self, wire: bytes) -> None:
+    def start(self, wire: bytes) -> None:
+        """Begin a command of the client, in wire form."""
         if len(wire) == 4:  # an empty packet is no command: MySQL answers so, too
             self.send(unknown_command().wire(1))
             return
@@ -532,7 +533,7 @@ class Frontend(Lessee):
 
     def restart_command(self) -> None:
         if self.command == UNSTARTED:
-            self._start(self.wire)
+            self.start(self.wire)
             return
         if self.session.lost and self.refuse_lost(self.statement):
             return
@@ -547,11 +548,11 @@ class Frontend(Lessee):
 
     def run_text(self, text: bytes) -> None:
         """Run a statement in the client's name, in place of what it sent."""
-        self._start(frame(b"\x03" + text))
+        self.start(frame(b"\x03" + text))
 
     def run_commit(self) -> None:
         """End the read-only transaction on a reader, unseen: what the client has sent comes after it."""
-        self._start(bouncing.COMMIT)
+        self.start(bouncing.COMMIT)
 
     def go_on(self, rest: bytes) -> None:
         """Take bytes that were read before they were due."""

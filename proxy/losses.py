@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from proxy import bouncing, idling, placing
+from proxy import bouncing, idling, placing, renewing
 from proxy.demotion import OF_TRANSACTION, forget_transaction
 from proxy.effects import words_of
 from proxy.lexer import tokenize
@@ -12,29 +12,12 @@ from proxy.reads import PROVED
 from proxy.reasons import CloseReason
 from proxy.replies import deadlock, lost
 from proxy.statement import MULTI
-from proxy.states import (
-    BEGINNING,
-    CAPTURING,
-    CATCHING_UP,
-    CLEANING,
-    HOLDING,
-    PREPARING,
-    PREPARING_STATEMENT,
-    PROBING,
-    RELAYING,
-    RESETTING,
-    SURVEYING,
-    VERIFYING,
-)
+from proxy.states import BEFORE_COMMAND, BEGINNING, BETWEEN_COMMANDS, HOLDING, RELAYING, RESETTING
 
 if TYPE_CHECKING:
     from proxy.frontend import Frontend
 
-_BEFORE_COMMAND: Final = frozenset(
-    {CAPTURING, CATCHING_UP, CLEANING, PREPARING, PREPARING_STATEMENT, SURVEYING, VERIFYING}
-)
-_BETWEEN_COMMANDS: Final = (HOLDING, PROBING)
-_UNANSWERED: Final = _BEFORE_COMMAND | {BEGINNING, RELAYING, RESETTING}
+_UNANSWERED: Final = BEFORE_COMMAND | {BEGINNING, RELAYING, RESETTING}
 COM_QUERY: Final = 0x03
 COM_PING: Final = 0x0E
 COM_STMT_PREPARE: Final = 0x16
@@ -52,11 +35,13 @@ def backend_lost(frontend: Frontend, cause: str) -> None:
     """The connection is gone, or what came was not the protocol."""
     state = frontend.state
     was_held = frontend.is_held()
+    if was_held and renewing.begins_anew(frontend, state):
+        return
     if was_held and _is_rolled_back(frontend, state):
         _roll_back(frontend, state)
         return
     frontend.discard(CloseReason.LOST)
-    if (state in _BEFORE_COMMAND and not was_held and frontend.tries < OPEN_TRIES) or bouncing.runs_again(
+    if (state in BEFORE_COMMAND and not was_held and frontend.tries < OPEN_TRIES) or bouncing.runs_again(
         frontend, state, was_held
     ):
         # the command itself was not sent, or is a read: another backend can run it
@@ -78,7 +63,9 @@ def told_unasked(frontend: Frontend, chunk: bytes) -> None:
     """4031, 1053 and the like, before the server closes."""
     if frontend.state != HOLDING or chunk[4:5] != b"\xff":
         return
-    if chunk[5:7] == _SHUTDOWN and _is_rolled_back(frontend, HOLDING):
+    if chunk[5:7] == _SHUTDOWN and (
+        renewing.begins_anew(frontend, HOLDING) or _is_rolled_back(frontend, HOLDING)
+    ):
         return
     frontend.send(chunk)
     frontend.discard(CloseReason.LOST)
@@ -101,7 +88,7 @@ def _is_rolled_back(frontend: Frontend, state: int) -> bool:
         return False
     if not session.status & _IN_TRANS or session.pinned & ~OF_TRANSACTION:
         return False
-    if state in _BETWEEN_COMMANDS or state in _BEFORE_COMMAND:
+    if state in BETWEEN_COMMANDS or state in BEFORE_COMMAND:
         return True
     return state == RELAYING and not frontend.is_relayed and _commits_nothing(frontend)
 
@@ -123,11 +110,14 @@ def _commits_nothing(frontend: Frontend) -> bool:
 
 def _roll_back(frontend: Frontend, state: int) -> None:
     """The client is told at once, or with its next command when none runs."""
+    placement = frontend.placement
+    assert placement is not None
+    is_for_reads = renewing.is_for_reads(frontend, placement)
     frontend.discard(CloseReason.LOST)
     forget_transaction(frontend)
-    if state in _BETWEEN_COMMANDS:
-        assert frontend.placement is not None
-        frontend.placement.owes_deadlock = True
+    if state in BETWEEN_COMMANDS:
+        placement.owes_deadlock = True
+        placement.has_read_only = is_for_reads
     else:
         frontend.send_failure(deadlock())
     frontend.start_waiting_commands()

@@ -214,14 +214,17 @@ class Placement:
         "begin",
         "epoch",
         "first",
+        "has_read_only",
         "is_bounced",
         "is_dirty",
         "is_late",
+        "is_renewed",
         "key",
         "owes_deadlock",
         "reader",
         "reason",
         "record",
+        "renewable",
         "session_key",
         "side",
         "until",
@@ -261,6 +264,11 @@ class Placement:
         self.after: bytes = b""
         # its transaction was rolled back while no command ran: the next one is told
         self.owes_deadlock: bool = False
+        # unless it commits: nothing could be written in it
+        self.has_read_only: bool = False
+        # the BEGIN, in wire form, of a transaction on a reader in which nothing was seen yet; and whether it runs there for the second time (`renewing`)
+        self.renewable: bytes = b""
+        self.is_renewed: bool = False
         # until when the command waits for a reader; 0: it does not yet
         self.until: float = 0.0
         # since when the session reads on the writer because of what it has written or read there; 0: it does not
@@ -287,6 +295,7 @@ class Placement:
         self.key = b""
         self.owes_deadlock = False
         self.begin = b""
+        self.renewable = b""
 
     def leads_to(self, reader: Reader | None) -> None:
         """The lease will be from there."""
@@ -323,6 +332,13 @@ class Placement:
         else:
             self.is_dirty = bool(tracker.status & _IN_TRANS) and not flags & (BEGINS | ENDS)
         return True
+
+    def note_begin(self, wire: bytes) -> None:
+        """A command was answered. ``wire``: the COM_QUERY that this placement is of; b"": any other."""
+        facts, was_renewed = self.record.facts, self.is_renewed
+        self.is_renewed = False
+        is_begin = facts.begins != BEGINS_NOTHING and facts.can_wait
+        self.renewable = wire if is_begin and self.reader is not None and not was_renewed else b""
 
     def lost(self, now: float) -> bool:
         """The backend was lost while the command ran: whether it may have written, and that may have been committed."""

@@ -61,6 +61,8 @@ CAUSAL_ATTRIBUTE: Final = b"fanin_causal"
 TEXT_AT: Final = 5
 """Where the text is in a COM_QUERY or COM_STMT_PREPARE in wire form."""
 _TO_SAVEPOINT: Final = re.compile(rb"\bto\b", re.IGNORECASE)
+_COMMIT: Final = re.compile(rb"\s*commit(\s+work)?\s*;?\s*", re.IGNORECASE)
+_LONGEST_COMMIT: Final = 64
 _SPLIT: Final = b"\xff\xff\xff"
 COM_QUERY: Final = 0x03
 COM_STMT_PREPARE: Final = 0x16
@@ -253,7 +255,7 @@ def place(lessee: Lessee, placing: Placing) -> Endpoint | None:
     placement.awaited = None
     if placement.owes_deadlock:
         placement.owes_deadlock = False
-        if not is_rollback(placement.record.text):
+        if not gives_up(placement, placement.record.text):
             lessee.state = READY
             lessee.send_failure(deadlock())
             return None
@@ -273,9 +275,16 @@ def place(lessee: Lessee, placing: Placing) -> Endpoint | None:
     return endpoint
 
 
-def is_rollback(text: bytes) -> bool:
-    """Whether the client gives its transaction up: it need not hear that it was."""
-    return text[:8].lower() == b"rollback" and not _TO_SAVEPOINT.search(text)
+def gives_up(placement: Placement, text: bytes) -> bool:
+    """Whether the client ends its transaction with nothing lost: it need not hear that it was over."""
+    if text[:8].lower() == b"rollback":
+        return not _TO_SAVEPOINT.search(text)
+    return placement.has_read_only and only_commits(text)
+
+
+def only_commits(text: bytes) -> bool:
+    """Whether a text does nothing but end a transaction, which is of no consequence where nothing was written."""
+    return len(text) <= _LONGEST_COMMIT and _COMMIT.fullmatch(text) is not None
 
 
 def _chosen(lessee: Lessee, placing: Placing, placement: Placement) -> Endpoint | None:
@@ -492,6 +501,7 @@ def answered(frontend: Frontend, placement: Placement, backend: Backend) -> bool
     if is_held:
         counts = placing.to_writer if placement.reader is None else placing.to_readers
         counts[IN_HELD_SESSION] += 1
+    placement.note_begin(b"" if is_held or frontend.command != COM_QUERY else frontend.wire)
     if frontend.command != COM_STMT_PREPARE:
         _note_answer(frontend, placing, placement, backend)
     return False

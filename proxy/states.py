@@ -52,6 +52,11 @@ CLOSED: Final = 19
 PLACING: Final = 20
 CATCHING_UP: Final = 21
 VERIFYING: Final = 22
+BEFORE_COMMAND: Final = frozenset(
+    {CAPTURING, CATCHING_UP, CLEANING, PREPARING, PREPARING_STATEMENT, SURVEYING, VERIFYING}
+)
+"""The command has not been sent."""
+BETWEEN_COMMANDS: Final = (HOLDING, PROBING)
 UNSTARTED: Final = -1  # as the command
 STATE_NAMES: Final = (
     "ready",

@@ -1,0 +1,212 @@
+"""A reader is lost in a read-only transaction: nobody need know who has seen nothing of it. (What else becomes of transactions: `test_losses`.)"""
+
+from __future__ import annotations
+
+import pytest
+
+from protocol.constants import ServerStatus
+from tests.fakes.client import FakeClient
+from tests.fakes.cluster import Lab
+from tests.fakes.placing import place_among, reader_end
+from tests.fakes.scenes import client_of
+from tests.fakes.server import ServerEnd
+from tests.fakes.wire import IN_TRANS, error, execute, ok, prepare, prepared, query, rows
+from tests.fakes.world import World
+from tests.proxy.conftest import MakeWorld
+
+IN_READ_ONLY = IN_TRANS | int(ServerStatus.IN_TRANS_READONLY)
+BEGIN = query("START TRANSACTION READ ONLY")
+READ = query("SELECT a FROM t")
+COMMIT = query("COMMIT")
+ANSWER = rows(b"1", status=IN_READ_ONLY)
+
+
+@pytest.fixture
+def world(make_world: MakeWorld) -> World:
+    """With servers that are watched."""
+    made = make_world(readers=1)
+    Lab(made).stable()
+    place_among(made)
+    return made
+
+
+def begun(world: World, client: FakeClient, wire: bytes = BEGIN, status: int = IN_READ_ONLY) -> ServerEnd:
+    client.sends(wire)
+    server = reader_end(world)
+    server.gets(wire)
+    server.answers(ok(status))
+    client.gets(ok(status))
+    return server
+
+
+def has_read(world: World, client: FakeClient) -> ServerEnd:
+    server = begun(world, client)
+    client.sends(READ)
+    server.gets(READ)
+    server.answers(ANSWER)
+    client.gets(ANSWER)
+    return server
+
+
+def begins_anew(world: World) -> ServerEnd:
+    """On a new connection, unseen."""
+    server = reader_end(world)
+    server.gets(BEGIN)
+    server.answers(ok(IN_READ_ONLY))
+    return server
+
+
+def test_what_has_read_nothing_begins_anew_with_the_next_command(world: World) -> None:
+    client = client_of(world)
+    begun(world, client).closes()
+    client.gets_nothing()
+    client.sends(READ)
+    server = begins_anew(world)
+    server.gets(READ)
+    server.answers(ANSWER)
+    client.gets(ANSWER)
+
+
+def test_a_shutdown_is_no_matter_either(world: World) -> None:
+    client = client_of(world)
+    begun(world, client).answers(error(1053, "Server shutdown in progress", sequence_id=0))
+    client.gets_nothing()
+    client.sends(READ)
+    begins_anew(world).gets(READ)
+
+
+def test_the_first_read_runs_once_more(world: World) -> None:
+    client = client_of(world)
+    server = begun(world, client)
+    client.sends(READ)
+    server.gets(READ)
+    server.closes()
+    server = begins_anew(world)
+    server.gets(READ)
+    server.answers(ANSWER)
+    client.gets(ANSWER)
+
+
+def test_also_a_prepared_one(world: World) -> None:
+    client = client_of(world)
+    client.sends(prepare("SELECT a FROM t"))
+    server = reader_end(world)
+    server.gets(prepare("SELECT a FROM t"))
+    server.answers(prepared(41))
+    client.got()
+    assert begun(world, client) is server
+    client.sends(execute(1))
+    server.gets(execute(41))
+    server.closes()
+    server = begins_anew(world)
+    server.gets(prepare("SELECT a FROM t"))
+    server.answers(prepared(7))
+    server.gets(execute(7))
+
+
+def test_and_its_preparation(world: World) -> None:
+    client = client_of(world)
+    server = begun(world, client)
+    client.sends(prepare("SELECT a FROM t"))
+    server.gets(prepare("SELECT a FROM t"))
+    server.closes()
+    server = begins_anew(world)
+    server.gets(prepare("SELECT a FROM t"))
+    server.answers(prepared(7))
+    client.gets(prepared(1))
+
+
+def test_but_not_for_ever(world: World) -> None:
+    client = client_of(world)
+    server = begun(world, client)
+    client.sends(READ)
+    server.gets(READ)
+    server.closes()
+    server = begins_anew(world)
+    server.gets(READ)
+    server.closes()
+    client.gets_error(1213)
+
+
+def test_half_an_answer_cannot_be_taken_back(world: World) -> None:
+    client = client_of(world)
+    server = begun(world, client)
+    client.sends(READ)
+    server.gets(READ)
+    server.answers(ANSWER[:5])
+    server.closes()
+    assert client.is_closed
+
+
+@pytest.mark.parametrize("text", ["SELECT a FROM t FOR SHARE", "SELECT a FROM t FOR UPDATE"])
+def test_what_is_no_read_does_not_run_twice(world: World, text: str) -> None:
+    client = client_of(world)
+    server = begun(world, client)
+    client.sends(query(text))
+    server.gets(query(text))
+    server.closes()
+    client.gets_error(1213)
+
+
+def test_who_has_read_would_see_another_moment(world: World) -> None:
+    client = client_of(world)
+    has_read(world, client).closes()
+    client.gets_nothing()
+    client.sends(READ)
+    client.gets_error(1213)
+
+
+def test_so_would_who_wanted_this_moment(world: World) -> None:
+    client = client_of(world)
+    wire = query("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+    begun(world, client, wire).closes()
+    client.sends(READ)
+    client.gets_error(1213)
+
+
+def test_a_transaction_that_may_write_is_another_matter(world: World) -> None:
+    client = client_of(world)
+    wire = query("/* fanin: reader */ BEGIN")
+    begun(world, client, wire, IN_TRANS).closes()
+    client.sends(READ)
+    client.gets_error(1213)
+
+
+def committed(world: World, client: FakeClient) -> None:
+    """By a server that knows of no transaction."""
+    server = world.server.last
+    server.gets(COMMIT)
+    server.answers(ok())
+    client.gets(ok())
+
+
+def test_its_end_needs_no_transaction(world: World) -> None:
+    client = client_of(world)
+    has_read(world, client).closes()
+    client.gets_nothing()
+    client.sends(COMMIT)
+    committed(world, client)
+
+
+def test_nor_when_it_was_under_way(world: World) -> None:
+    client = client_of(world)
+    server = has_read(world, client)
+    client.sends(COMMIT)
+    server.gets(COMMIT)
+    server.closes()
+    committed(world, client)
+
+
+@pytest.mark.parametrize("text", ["COMMIT AND CHAIN", "COMMIT RELEASE"])
+def test_unless_more_than_its_end_is_wanted(world: World, text: str) -> None:
+    client = client_of(world)
+    has_read(world, client).closes()
+    client.sends(query(text))
+    client.gets_error(1213)
+
+
+def test_a_change_of_user_needs_no_transaction(world: World) -> None:
+    client = client_of(world)
+    begun(world, client).closes()
+    client.sends(query("ROLLBACK"))
+    begins_anew(world).gets(query("ROLLBACK"))
