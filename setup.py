@@ -66,6 +66,7 @@ HOT_PROXY = (
     "verifying",
     "bouncing",
     "demotion",
+    "stranding",
     "routing",
     "fences",
     "frontend",

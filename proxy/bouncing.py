@@ -4,7 +4,7 @@ A reader that refuses a write (the writer runs it, and the text is remembered), 
 reached. Only as long as the client has seen nothing of an answer.
 
 Limits: a pin that a statement has set on a reader keeps the session there. When it then writes, its connection is closed: to be told for ever that
-the server is read-only would be worse. What sets a pin on a reader is remembered, too, and the writer runs it the next time.
+the server is read-only would be worse. What sets a pin on a reader is remembered, too, and the writer runs it the next time (`stranding`).
 
 A read-only transaction on a reader ends with DDL and the like, which commit on their own account, and on MariaDB with a BEGIN, after which the session
 may write. Such a command waits (`Placement.after`) until the reader was told COMMIT, unseen, and is then placed anew. What a reader refuses
@@ -25,10 +25,11 @@ from proxy.lexer import tokenize
 from proxy.pins import BITS, PinReason
 from proxy.placement import Placement, TextRecord
 from proxy.reasons import CloseReason
-from proxy.replies import Failure, lost, read_only_transaction
-from proxy.routing import BEGINS_NOTHING, BEGINS_READ
+from proxy.replies import Failure, read_only_transaction
+from proxy.routing import BEGINS_NOTHING, BEGINS_READ, IN_READ_ONLY
 from proxy.statement import CALLS, MULTI
 from proxy.states import READY, RELAYING
+from proxy.stranding import strand
 
 if TYPE_CHECKING:
     from proxy.frontend import Frontend
@@ -131,7 +132,9 @@ def may_write_there(lessee: Lessee, placement: Placement) -> bool:
     """Whether a command of a session that is pinned to a reader could write there, unrefused: a procedure runs as its definer, who may be one for
     whom `read_only` does not count, and some statements are only written to the binary log."""
     session, placing = lessee.session, lessee.shared.placing
-    if placing is None or placement.reader is None or placement.side.is_reader or session.status & _IN_TRANS:
+    if placing is None or placement.reader is None or placement.side.is_reader:
+        return False
+    if session.status & _IN_TRANS and not _is_stuck(lessee, placement):
         return False
     if session.vector is not placement.vector:
         placement.see(session.vector, lessee.identity.credential.user, placing.rules.names)
@@ -145,13 +148,11 @@ def may_write_there(lessee: Lessee, placement: Placement) -> bool:
     return statement.flags & CALLS != 0
 
 
-def strand(lessee: Lessee) -> None:
-    """It neither may write there nor can go elsewhere with what it is pinned by."""
-    if lessee.shared.placing is not None:
-        lessee.shared.placing.stuck += 1
-    lessee.discard(CloseReason.DIRTY)
-    lessee.send_failure(lost("the session is pinned to a reader, and may write", was_held=True))
-    lessee.close(CloseReason.BACKEND_LOST)
+def _is_stuck(lessee: Lessee, placement: Placement) -> bool:
+    """Whether a transaction that may write is on a reader because an earlier one, which was read-only, has pinned the session there."""
+    session = lessee.session
+    may_write = session.status & _IN_TRANS_READONLY == 0 and placement.reason in IN_READ_ONLY
+    return may_write and session.pinned & ~demotion.OF_TRANSACTION != 0
 
 
 def is_refused(lessee: Lessee, placement: Placement, backend: Backend) -> bool:
@@ -170,8 +171,10 @@ def is_refused(lessee: Lessee, placement: Placement, backend: Backend) -> bool:
     elif code != _READ_ONLY_MODE and code != _DISABLED_ENGINE:
         return False
     session = lessee.session
-    # in a transaction it is the client's own, or it has asked for a reader by a hint
-    return not session.status & _IN_TRANS and not session.pinned & _NEXT_TRANSACTION_BIT
+    if session.status & _IN_TRANS:
+        # the client's own, or it has asked for a reader by a hint
+        return _is_stuck(lessee, placement)
+    return not session.pinned & _NEXT_TRANSACTION_BIT
 
 
 def run_on_writer(frontend: Frontend, placing: Placing, placement: Placement, backend: Backend) -> None:
@@ -180,10 +183,7 @@ def run_on_writer(frontend: Frontend, placing: Placing, placement: Placement, ba
     assert endpoint is not None
     placing.remember(placement.record)
     if session.pinned & ~_DIAGNOSTICS_BIT:
-        placing.stuck += 1
-        frontend.discard(CloseReason.DIRTY)
-        frontend.send_failure(lost("the session is pinned to a reader, and writes", was_held=True))
-        frontend.close(CloseReason.BACKEND_LOST)
+        strand(frontend, placing, placement)
         return
     placing.bounces += 1
     session.lift(PinReason.DIAGNOSTICS)

@@ -48,6 +48,7 @@ from proxy.states import (
     UNSTARTED,
     WAITING,
 )
+from proxy.stranding import strand
 from proxy.variables import CAPTURED, KEEPS_VARIABLES, KEEPS_WARNINGS, overwrites, restore_command
 from proxy.vector import restore_commands
 
@@ -175,8 +176,9 @@ class Lessee(Holder):
             if self.shared.cluster is not None and demotion.is_stranded(self, self.shared.cluster):
                 demotion.end_stranded(self)
                 return
-            if self.placement is not None and bouncing.may_write_there(self, self.placement):
-                bouncing.strand(self)
+            placing, placement = self.shared.placing, self.placement
+            if placing is not None and placement is not None and bouncing.may_write_there(self, placement):
+                strand(self, placing, placement)
                 return
             self.count_pinned_command()
         is_odd = session.lexing & ODD_BYTES

@@ -225,6 +225,7 @@ class Placement:
         "reason",
         "record",
         "renewable",
+        "schema",
         "session_key",
         "side",
         "until",
@@ -243,6 +244,8 @@ class Placement:
         # what is known of the command that runs, and why it is there
         self.record: TextRecord = NO_RECORD
         self.reason: int = IN_HELD_SESSION
+        # the session's when it was placed on a reader
+        self.schema: bytes | None = None
         # the command that was placed last, in wire form, until it is answered: any other runs on the lease that there is
         self.wire: bytes = b""
         # the reader that the lease is from, as it was then; None: the writer

@@ -41,9 +41,8 @@ from proxy.routing import (
     BEGINS_NOTHING,
     BOUNCED,
     IN_HELD_SESSION,
+    IN_READ_ONLY,
     NO_TEXT,
-    READ_ONLY_SESSION,
-    READ_ONLY_TRANSACTION,
     READER,
     READER_LISTENER,
     REASON_NAMES,
@@ -51,6 +50,7 @@ from proxy.routing import (
     route,
 )
 from proxy.states import AWAITING_CAPTURE, PLACING, READY
+from proxy.stranding import StrandedAccounts
 
 if TYPE_CHECKING:
     from proxy.frontend import Frontend
@@ -97,11 +97,13 @@ class Placing:
         "fences",
         "hurry",
         "is_hurried",
+        "learned",
         "missed",
         "patience",
         "random",
         "refused",
         "rules",
+        "stranded",
         "stuck",
         "table",
         "texts",
@@ -123,6 +125,7 @@ class Placing:
         self.bucket: TokenBucket = TokenBucket(rate, rate)
         # of what a reader has refused, the oldest first
         self.bounced: dict[str, None] = {}
+        self.stranded: StrandedAccounts = StrandedAccounts()
         # commands that wait for a reader, the oldest first
         self.waiting: dict[Lessee, None] = {}
         # the last write that some session must see
@@ -147,6 +150,8 @@ class Placing:
         # commands that a reader refused and the writer ran; sessions that were closed because they were pinned to a reader and wrote
         self.bounces: int = 0
         self.stuck: int = 0
+        # accounts of those
+        self.learned: int = 0
         # reads for which a reader waited until it had what the session has written, and those for which it waited in vain
         self.caught_up: int = 0
         self.missed: int = 0
@@ -206,10 +211,19 @@ class Placing:
             "writer": _named(REASON_NAMES, self.to_writer),
             "reader": _named(REASON_NAMES, self.to_readers),
             "without_reader": _named(REFUSAL_NAMES, self.fallbacks),
-            "events": _named(
-                _EVENTS, [self.waits, self.refused, self.bounces, self.stuck, self.caught_up, self.missed]
-            ),
+            "events": _named(_EVENTS, self._events()),
         }
+
+    def _events(self) -> list[int]:
+        return [
+            self.waits,
+            self.refused,
+            self.bounces,
+            self.stuck,
+            self.learned,
+            self.caught_up,
+            self.missed,
+        ]
 
 
 _EVENTS: Final = (
@@ -217,6 +231,7 @@ _EVENTS: Final = (
     "refused",
     "bounced",
     "pinned-to-reader",
+    "stranded-accounts",
     "reader-caught-up",
     "reader-late",
 )
@@ -288,26 +303,24 @@ def only_commits(text: bytes) -> bool:
 
 
 def _chosen(lessee: Lessee, placing: Placing, placement: Placement) -> Endpoint | None:
-    session, record = lessee.session, placement.record
+    session, record, side = lessee.session, placement.record, placement.side
     if session.vector is not placement.vector:
         placement.see(session.vector, lessee.identity.credential.user, placing.rules.names)
-    placement.side.is_autocommit = is_autocommit(session.status)
+    side.is_autocommit = is_autocommit(session.status)
+    side.is_stranded = placing.stranded.has(lessee.identity.credential.user, session.vector.schema)
     rules = placing.rules
     if placement.is_bounced:
         placement.is_bounced = False
         reason = BOUNCED
     else:
-        reason = route(placement.side, record.facts, rules.autocommit_reads, placing.is_bounced(record))
+        reason = route(side, record.facts, rules.autocommit_reads, placing.is_bounced(record))
     placement.reason = reason
     if session.pinned and reason != READER_LISTENER:
         # it will keep the lease that it gets, and may write
         placement.reason = IN_HELD_SESSION
-    elif SIDES[reason] == READER and (rules.read_only_transactions or reason not in _READ_ONLY):
+    elif SIDES[reason] == READER and (rules.read_only_transactions or reason not in IN_READ_ONLY):
         return _reader(lessee, placing, placement)
     return _writer(lessee, placement)
-
-
-_READ_ONLY: Final = (READ_ONLY_TRANSACTION, READ_ONLY_SESSION)
 
 
 def _writer(lessee: Lessee, placement: Placement) -> Endpoint:
@@ -317,6 +330,7 @@ def _writer(lessee: Lessee, placement: Placement) -> Endpoint:
 
 def _reader(lessee: Lessee, placing: Placing, placement: Placement) -> Endpoint | None:
     table, view = placing.table, placement.view
+    placement.schema = lessee.session.vector.schema
     now = placing.clock()
     if is_fenced(view):
         view.passed(table.passed())

@@ -7,6 +7,7 @@ two together and returns a reason, and :data:`SIDES` has the side of each. In th
 2. A session that uses write forwarding (`aurora_replica_read_consistency`) decided for itself: its reads and writes stay together.
 3. The hint in the text, then the setting of the user or schema.
 4. Transactions: READ ONLY to a reader, others to the writer. With autocommit off a statement begins one, and may be followed by a write.
+   The writer has them, too, once a session of the same account was pinned by one and then wrote (`stranding`).
 5. Single statements: in a read-only session, and elsewhere when `autocommit_reads` says so, what is proved to be a read goes to a reader.
 
 Everything else goes to the writer. A hint cannot send to a reader what would do something else there than it does on the writer: locking reads, user
@@ -56,6 +57,9 @@ NOT_PROVED: Final = 12  # `TextFacts.proof` has the details
 IN_LOCAL_SCHEMA: Final = 13
 BOUNCED: Final = 14  # a reader has refused this text, or one like it
 SPLIT_OFF: Final = 15  # reads outside transactions are not configured to leave the writer
+STRANDED_BEFORE: Final = (
+    16  # a session of its account was pinned to a reader by such a transaction, and wrote
+)
 
 SIDES: Final = (
     HELD,
@@ -70,6 +74,7 @@ SIDES: Final = (
     WRITER,
     READER,
     READER,
+    WRITER,
     WRITER,
     WRITER,
     WRITER,
@@ -92,7 +97,9 @@ REASON_NAMES: Final = (
     "local-schema",
     "bounced",
     "autocommit-reads-off",
+    "stranded-before",
 )
+IN_READ_ONLY: Final = (READ_ONLY_TRANSACTION, READ_ONLY_SESSION)
 
 # TextFacts.begins
 BEGINS_NOTHING: Final = 0
@@ -163,6 +170,7 @@ class SessionSide:
         "is_held",
         "is_in_local_schema",
         "is_reader",
+        "is_stranded",
         "is_undivided",
         "next_access",
         "setting",
@@ -182,12 +190,18 @@ class SessionSide:
         self.access: int = READ_WRITE
         # SET TRANSACTION READ ONLY, for the next transaction: or UNSET
         self.next_access: int = UNSET
+        # one of its account was pinned to a reader, and wrote (`stranding`)
+        self.is_stranded: bool = False
         # its current schema is each server's own
         self.is_in_local_schema: bool = False
 
     def is_read_only(self) -> bool:
         """Whether its next transaction is, unless it says otherwise."""
         return (self.access if self.next_access == UNSET else self.next_access) == READ_ONLY
+
+    def read_only_reason(self) -> int:
+        """Of its read-only transactions."""
+        return STRANDED_BEFORE if self.is_stranded and self.setting != TO_READER else READ_ONLY_TRANSACTION
 
 
 def route(session: SessionSide, text: TextFacts, autocommit_reads: bool, is_bounced: bool = False) -> int:
@@ -207,7 +221,7 @@ def route(session: SessionSide, text: TextFacts, autocommit_reads: bool, is_boun
         return _transaction(session, text, hint)
     if not session.is_autocommit:
         if session.is_read_only():
-            return READ_ONLY_TRANSACTION
+            return session.read_only_reason()
         return IMPLICIT_TRANSACTION
     if is_bounced:
         return BOUNCED
@@ -217,10 +231,8 @@ def route(session: SessionSide, text: TextFacts, autocommit_reads: bool, is_boun
 def _transaction(session: SessionSide, text: TextFacts, hint: int) -> int:
     if hint == TO_READER and text.begins != BEGINS_WRITE:
         return HINT_READER
-    if text.begins == BEGINS_READ:
-        return READ_ONLY_TRANSACTION
-    if text.begins == BEGINS_AS_SESSION and session.is_read_only():
-        return READ_ONLY_TRANSACTION
+    if text.begins == BEGINS_READ or (text.begins == BEGINS_AS_SESSION and session.is_read_only()):
+        return session.read_only_reason()
     return READ_WRITE_TRANSACTION
 
 
@@ -231,6 +243,8 @@ def _single(session: SessionSide, text: TextFacts, hint: int, autocommit_reads: 
         return HINT_READER if proof in _HINTABLE else NOT_PROVED
     if proof == ROUTINE and session.is_read_only():
         # what it calls cannot write
+        if session.read_only_reason() == STRANDED_BEFORE:
+            return STRANDED_BEFORE
         proof = PROVED
     if proof != PROVED:
         return NOT_PROVED
@@ -248,7 +262,7 @@ def in_words(text: TextFacts) -> str:
     if text.hints.side == TO_WRITER:
         return "the writer, by its hint"
     if text.begins == BEGINS_READ:
-        return "a reader: read-only transaction"
+        return "a reader: read-only transaction (the writer, once one has stranded a session of the account)"
     if text.hints.side == TO_READER and (text.begins == BEGINS_AS_SESSION or text.proof in _HINTABLE):
         return "a reader, by its hint"
     if text.begins == BEGINS_AS_SESSION:

@@ -98,6 +98,7 @@ class Snapshot:
             "pinned": self.pinned_sessions(),
             "topology": self.topology(),
             "routes": self.routes(),
+            "stranded_accounts": [] if shared.placing is None else shared.placing.stranded.names(),
             "endpoints": self.endpoint_snapshots(),
             "sessions": [self._session(frontend) for frontend in attached[:LONGEST_LIST]],
         }

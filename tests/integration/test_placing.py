@@ -36,6 +36,7 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
             "CREATE FUNCTION app.writes() RETURNS INT DETERMINISTIC MODIFIES SQL DATA"
             " BEGIN INSERT INTO app.t (v) VALUES (99); RETURN 99; END"
         )
+        writer.sql("CREATE FUNCTION app.says() RETURNS INT DETERMINISTIC NO SQL RETURN 1")
         writer.sql("GRANT EXECUTE ON app.* TO app@'%'")
         started.catch_up()
         for server in started.servers:
@@ -362,3 +363,39 @@ def test_when_a_reader_dies_no_client_sees_it(cluster: Cluster, fanin: Fanin) ->
         cluster.catch_up()
     assert faults == []
     assert port in seen and len(set(seen)) > 1
+
+
+def test_who_calls_functions_in_read_only_transactions_and_writes_is_stranded_once(cluster: Cluster) -> None:
+    """Its connections begin such transactions on the writer from then on."""
+    with placing(cluster) as fanin:
+        with contextlib.closing(fanin.connect()) as client:
+            assert _reads_with_a_function(client) in ports(cluster)
+            with pytest.raises(pymysql.err.MySQLError) as stranded:
+                run(client, "INSERT INTO t (v) VALUES (7)")
+            assert stranded.value.args[0] == 2013
+            assert "was not executed" in stranded.value.args[1] and "routine" in stranded.value.args[1]
+        for _ in range(2):
+            with contextlib.closing(fanin.connect()) as client:
+                assert _reads_with_a_function(client) == cluster.writer.port
+                run(client, "INSERT INTO t (v) VALUES (7)", "BEGIN", "INSERT INTO t (v) VALUES (8)", "COMMIT")
+        state = fanin.state()
+        assert state["stranded_accounts"] == ["app/app"]
+        assert state["routes"]["writer"]["stranded-before"] == 2
+        assert fanin.log.read_text().count("stranded on a reader") == 1
+
+
+def test_a_transaction_that_may_write_ends_where_its_session_is_stranded(cluster: Cluster) -> None:
+    with placing(cluster) as fanin, contextlib.closing(fanin.connect()) as client:
+        assert _reads_with_a_function(client) in ports(cluster)
+        run(client, "BEGIN")
+        with pytest.raises(pymysql.err.MySQLError) as stranded:
+            run(client, "INSERT INTO t (v) VALUES (9)")
+        assert stranded.value.args[0] == 2013
+
+
+def _reads_with_a_function(client: Any) -> int:
+    """Where it was."""
+    run(client, "START TRANSACTION READ ONLY")
+    port = value(client, "SELECT @@port + 0 * says()")
+    run(client, "COMMIT")
+    return int(port)

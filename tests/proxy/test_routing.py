@@ -39,7 +39,7 @@ def routed(text: str, *, autocommit_reads: bool = True, is_bounced: bool = False
 
 
 def test_each_reason_has_a_side_and_a_name() -> None:
-    assert len(SIDES) == len(REASON_NAMES) == routing.SPLIT_OFF + 1
+    assert len(SIDES) == len(REASON_NAMES) == routing.STRANDED_BEFORE + 1
     sides = dict(zip(REASON_NAMES, SIDES, strict=True))
     assert {name for name, side in sides.items() if side == READER} == {
         "reader-listener",
@@ -211,14 +211,54 @@ def test_what_makes_the_next_transaction_read_only_runs_where_that_will(text: st
 
 
 @pytest.mark.parametrize(
+    ("text", "session"),
+    [
+        ("START TRANSACTION READ ONLY", {}),
+        ("SET TRANSACTION READ ONLY", {}),
+        ("BEGIN", {"access": READ_ONLY}),
+        ("SELECT a FROM t", {"access": READ_ONLY, "is_autocommit": False}),
+        ("SELECT f()", {"access": READ_ONLY}),
+    ],
+)
+def test_who_was_stranded_before_has_read_only_transactions_and_routines_on_the_writer(
+    text: str, session: dict[str, Any]
+) -> None:
+    assert routed(text, **session) in ("read-only-transaction", "read-only-session")
+    assert routed(text, is_stranded=True, **session) == "stranded-before"
+
+
+@pytest.mark.parametrize(
+    ("text", "session", "reason"),
+    [
+        ("/* fanin: reader */ START TRANSACTION READ ONLY", {}, "hint-reader"),
+        ("/* fanin: reader */ SELECT f()", {"access": READ_ONLY}, "hint-reader"),
+        ("START TRANSACTION READ ONLY", {"setting": TO_READER}, "read-only-transaction"),
+        ("SELECT f()", {"setting": TO_READER, "access": READ_ONLY}, "setting-reader"),
+        ("SELECT a FROM t", {"access": READ_ONLY}, "read-only-session"),
+        ("SELECT a FROM t", {}, "proved-read"),
+        ("START TRANSACTION READ ONLY", {"is_reader": True}, "reader-listener"),
+    ],
+)
+def test_but_what_was_asked_for_and_reads_that_pin_nothing_stay_on_readers(
+    text: str, session: dict[str, Any], reason: str
+) -> None:
+    assert routed(text, is_stranded=True, **session) == reason
+
+
+READ_ONLY_IN_WORDS = (
+    "a reader: read-only transaction (the writer, once one has stranded a session of the account)"
+)
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("/* fanin: writer */ SELECT a FROM t", "the writer, by its hint"),
         ("/* fanin: reader */ SELECT @@port", "a reader, by its hint"),
         ("/* fanin: reader */ BEGIN", "a reader, by its hint"),
         ("/* fanin: reader */ DELETE FROM t", "the writer: not proved to be a read (no-query)"),
-        ("START TRANSACTION READ ONLY", "a reader: read-only transaction"),
-        ("SET TRANSACTION READ ONLY", "a reader: read-only transaction"),
+        ("START TRANSACTION READ ONLY", READ_ONLY_IN_WORDS),
+        ("SET TRANSACTION READ ONLY", READ_ONLY_IN_WORDS),
         ("BEGIN", "the writer; a reader if the session is READ ONLY"),
         ("START TRANSACTION READ WRITE", "the writer: transaction that may write"),
         ("SELECT a FROM t FOR UPDATE", "the writer: not proved to be a read (locking-read)"),
