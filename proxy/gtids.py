@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from proxy.kept import TEXT
+
 _INTERVAL: Final = re.compile(r"(\d{1,19})(?:-(\d{1,19}))?")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TAG: Final = re.compile(r"[a-z_][a-z0-9_]{0,31}")
@@ -65,12 +67,12 @@ class Gtids:
 
     def wait_command(self, seconds: float) -> bytes:
         """The payload that lets a replica wait until it has them: 0 is the answer when it has. MySQL's replicas that do not commit in the writer's
-        order say 2. ``seconds``: more than 0, which to MySQL means for ever."""
+        order say 2. ``seconds``: more than 0, which to MySQL means for ever. Whatever character set the connection has."""
         if self.is_mariadb:
-            return b"\x03SELECT MASTER_GTID_WAIT('%s',%.3f) LIMIT 1" % (str(self).encode(), seconds)
+            return b"\x03SELECT MASTER_GTID_WAIT(%s%s',%.3f) LIMIT 1" % (TEXT, str(self).encode(), seconds)
         return (
             b"\x03SELECT IF(@@GLOBAL.replica_preserve_commit_order OR @@GLOBAL.replica_parallel_workers<2,"
-            b"WAIT_FOR_EXECUTED_GTID_SET('%s',%.3f),2) LIMIT 1" % (str(self).encode(), seconds)
+            b"WAIT_FOR_EXECUTED_GTID_SET(%s%s',%.3f),2) LIMIT 1" % (TEXT, str(self).encode(), seconds)
         )
 
     def __str__(self) -> str:

@@ -178,6 +178,19 @@ def test_a_reader_is_asked_to_wait_for_what_was_written(cluster: Cluster) -> Non
         assert fanin.state()["routes"]["events"]["reader-caught-up"] >= 31
 
 
+@pytest.mark.parametrize("charset", ["ucs2", "utf16", "utf16le", "utf32"])
+def test_a_reader_is_asked_in_whatever_character_set_a_session_has_left(
+    cluster: Cluster, charset: str
+) -> None:
+    with placing(cluster, pool_size=1, interval=60.0, lag_interval=60.0, gtid_wait=5.0) as fanin:
+        with contextlib.closing(fanin.connect()) as client:
+            number = _wait_for_the_monitor(cluster, client)
+            run(client, f"SET collation_connection = {charset}_general_ci")
+            assert {_written_and_read(client, number + more) for more in range(10)} <= ports(cluster)
+        events = fanin.state()["routes"]["events"]
+        assert events["reader-caught-up"] > 0 and "reader-late" not in events
+
+
 def test_a_reader_that_does_not_catch_up_in_time_loses_the_read_to_the_writer(cluster: Cluster) -> None:
     stop, start = applier(cluster)
     with placing(cluster, interval=60.0, lag_interval=60.0, gtid_wait=0.2) as fanin:

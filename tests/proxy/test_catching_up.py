@@ -25,7 +25,7 @@ WRITE = query("INSERT INTO t VALUES (1)")
 ANSWER = rows(b"1")
 WAIT = frame(
     b"\x03SELECT IF(@@GLOBAL.replica_preserve_commit_order OR @@GLOBAL.replica_parallel_workers<2,"
-    b"WAIT_FOR_EXECUTED_GTID_SET('97734610-e62a-11f1-8c87-02fc00000001:6',0.100),2) LIMIT 1"
+    b"WAIT_FOR_EXECUTED_GTID_SET(_latin1'97734610-e62a-11f1-8c87-02fc00000001:6',0.100),2) LIMIT 1"
 )
 
 

@@ -119,9 +119,10 @@ def test_sets_compare_by_what_they_hold() -> None:
 
 def test_a_replica_is_asked_to_wait_in_its_own_words() -> None:
     assert (
-        parse_gtids("0-1-7", True).wait_command(0.25) == b"\x03SELECT MASTER_GTID_WAIT('0-1-7',0.250) LIMIT 1"
+        parse_gtids("0-1-7", True).wait_command(0.25)
+        == b"\x03SELECT MASTER_GTID_WAIT(_latin1'0-1-7',0.250) LIMIT 1"
     )
     assert parse_gtids(f"{A}:1-3", False).wait_command(0.1) == (
         b"\x03SELECT IF(@@GLOBAL.replica_preserve_commit_order OR @@GLOBAL.replica_parallel_workers<2,"
-        b"WAIT_FOR_EXECUTED_GTID_SET('" + A.encode() + b":1-3',0.100),2) LIMIT 1"
+        b"WAIT_FOR_EXECUTED_GTID_SET(_latin1'" + A.encode() + b":1-3',0.100),2) LIMIT 1"
     )
