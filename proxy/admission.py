@@ -241,7 +241,7 @@ class Admission:
         values = self.shared.charsets_at_login(login.user, login.collation)
         assert values is not None, "measured by a visit"
         charsets = dict(zip(CHARSET_VARIABLES, values, strict=True))
-        vector = Vector.fresh(login.database or None, charsets)
+        vector = self.shared.facts.fresh(Vector.fresh(login.database or None, charsets))
         if login.capabilities & Capability.IGNORE_SPACE:
             vector = vector.with_ignore_space(self.shared.facts.sql_mode)
         return vector.with_multi_statements(bool(login.capabilities & Capability.MULTI_STATEMENTS))

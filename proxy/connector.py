@@ -25,7 +25,7 @@ from proxy.credentials import Credential
 from proxy.identity import IGNORE_SPACE, MULTI_RESULTS, PoolKey
 from proxy.replies import SCHEMA_CODES, Failure, unreachable
 from proxy.results import text_rows
-from proxy.vector import CHARSET_VARIABLES, NAMES_QUERY, SPOILT_SCHEMA, Vector, setup_statement
+from proxy.vector import CHARSET_VARIABLES, NAMES_QUERY, SPOILT_SCHEMA, Vector, set_by_setup, setup_statement
 
 COM_QUERY: Final = b"\x03"
 MEASURE: Final = (
@@ -106,6 +106,8 @@ class Facts:
     interactive_timeout: int = 0
     setups: dict[bytes, bytes] = field(default_factory=dict)
     """server version -> the statement that sets the trackers there"""
+    set_up: list[tuple[bytes, bytes]] = field(default_factory=list)
+    """variables that it sets, too, on the version seen last"""
     is_watched: bool = False
     """set by the process: sessions may read on readers"""
     tracks_gtids: bool = False
@@ -127,6 +129,10 @@ class Facts:
         """Values of CHARSET_VARIABLES after a login with this collation; None if that is not known."""
         known = self.charsets.get(collation)
         return self.initialised_charsets.get(collation, known) if is_initialised else known
+
+    def fresh(self, vector: Vector) -> Vector:
+        """The vector of a fresh connection, after its setup."""
+        return vector.with_variables(self.set_up) if self.set_up else vector
 
     def forget_logins(self) -> None:
         """What a new connection is like has to be measured anew."""
@@ -277,7 +283,7 @@ async def _set_up(
         schema = None if schema is None else SPOILT_SCHEMA
     await _ask(backend, backend.setup)
     backend.collation = collation
-    fresh = Vector.fresh(schema, dict(zip(CHARSET_VARIABLES, charsets, strict=True)))
+    fresh = facts.fresh(Vector.fresh(schema, dict(zip(CHARSET_VARIABLES, charsets, strict=True))))
     if key.capabilities & IGNORE_SPACE:
         fresh = fresh.with_ignore_space(facts.sql_mode)
     backend.vector = fresh.with_multi_statements(vector is not None and vector.multi_statements)
@@ -300,6 +306,7 @@ async def _setup_of(backend: Backend, connected: Connected, facts: Facts) -> byt
             names = [row[0] or b"" for row in await _ask(backend, NAMES_QUERY)]
         kind = "mariadb" if is_mariadb else "mysql"
         setup = facts.setups[version] = setup_statement(kind, names, facts.is_watched, facts.tracks_gtids)
+        facts.set_up = set_by_setup(names, facts.is_watched)
         facts.server_version = version
         facts.charset = connected.collation
         facts.forget_logins()

@@ -385,7 +385,7 @@ class Endpoint(LossListener):
         """What a session has after a reset is known (measured.md, section 2)."""
         vector = backend.vector
         schema = None if vector is None or vector.schema is None else SPOILT_SCHEMA
-        fresh = Vector.fresh(schema, self.facts.charsets_after_reset(backend.collation))
+        fresh = self.facts.fresh(Vector.fresh(schema, self.facts.charsets_after_reset(backend.collation)))
         multi = vector is not None and vector.multi_statements
         backend.vector = fresh.with_multi_statements(multi)
         backend.variables = None

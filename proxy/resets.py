@@ -79,8 +79,7 @@ def _become_fresh(frontend: Frontend) -> None:
     facts, shared = frontend.shared.facts, frontend.shared
     charsets = facts.charsets_after_reset(frontend.identity.collation)
     frontend.session.was_reset(tuple(charsets.values()), facts.status)
-    vector = frontend.session.vector
-    vector = vector.without_collation_of_schema()
+    vector = facts.fresh(frontend.session.vector).without_collation_of_schema()
     if not facts.is_mariadb:
         vector = ignoring_space(vector, frontend.identity.key.capabilities, facts.sql_mode)
     frontend.session.vector = vector

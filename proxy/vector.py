@@ -348,8 +348,6 @@ def _assignment(name: bytes, value: bytes | None, quote: bytes = b"'") -> bytes:
 
 
 def _default(name: bytes) -> bytes:
-    if name == _READ_COMMITTED_ON_READERS:
-        return b"ON"
     return b"@@GLOBAL." + name if name in _WITHOUT_DEFAULT else b"DEFAULT"
 
 
@@ -379,14 +377,20 @@ def setup_statement(
     last = b""
     if kind == "mysql":
         variables = b",".join([name.lower() for name in names if _GLOBAL_ONLY.match(name.lower()) is None])
-        if is_watched and _READ_COMMITTED_ON_READERS in names:
-            last = b", " + _assignment(_READ_COMMITTED_ON_READERS, None)
+        for name, value in set_by_setup(names, is_watched):
+            last += b", SESSION " + name + b"=" + value
         if tracks_gtids and TRACKED_GTIDS in names:
             last += TRACKS_GTIDS
     return (
         b"SET session_track_schema=1, session_track_state_change=1, session_track_transaction_info=_latin1'CHARACTERISTICS', "
         b"session_track_system_variables=" + TEXT + variables + b"'" + last
     )
+
+
+def set_by_setup(names: list[bytes], is_watched: bool) -> list[tuple[bytes, bytes]]:
+    """Variables of sessions that `setup_statement` sets on MySQL: they are part of what a fresh connection has."""
+    is_aurora = _READ_COMMITTED_ON_READERS in names
+    return [(_READ_COMMITTED_ON_READERS, b"ON")] if is_watched and is_aurora else []
 
 
 def ignoring_space(vector: Vector, capabilities: int, sql_mode: bytes) -> Vector:

@@ -23,6 +23,7 @@ from tests.fakes.wire import AUTOCOMMIT, error, ok
 from tests.fakes.world import World
 
 KEYS = KeyTable()
+READ_COMMITTED = b"aurora_read_replica_read_committed"
 CREDENTIAL = Credential(b"app", b"secret", Verifier.of_password(b"secret"))
 
 
@@ -120,6 +121,20 @@ def test_what_is_the_same_for_all_connections_is_asked_once(loop: StepLoop, fake
     assert [payload[1:] for payload in fake.ends[1].questions] == [globals_query(False), first.backend.setup]
     assert first.facts.sql_mode == b"STRICT_TRANS_TABLES"
     assert first.facts.max_allowed_packet == 67108864
+
+
+@pytest.mark.parametrize("is_watched", [False, True])
+def test_what_the_setup_sets_is_part_of_what_a_backend_has(
+    loop: StepLoop, fake: FakeServer, is_watched: bool
+) -> None:
+    fake.variables = [*fake.variables, READ_COMMITTED]
+    opening = Opening(loop, fake)
+    opening.facts.is_watched = is_watched
+    opening.runs()
+    vector = opening.backend.vector
+    assert vector is not None and (vector.variables.get(READ_COMMITTED) == b"ON") is is_watched
+    assert opening.backend.setup.endswith(READ_COMMITTED + b"=ON") is is_watched
+    assert opening.facts.fresh(vector) is vector
 
 
 def test_a_session_that_is_in_a_schema_is_logged_in_there(loop: StepLoop, fake: FakeServer) -> None:

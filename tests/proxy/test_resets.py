@@ -6,6 +6,7 @@ import pytest
 
 from protocol.framing import frame
 from tests.fakes.client import FakeClient
+from tests.fakes.responses import changed
 from tests.fakes.scenes import in_transaction
 from tests.fakes.server import ServerEnd
 from tests.fakes.wire import RESET, error, ok, query, rows
@@ -20,6 +21,43 @@ def test_a_reset_without_a_lease_is_answered_at_once(world: World) -> None:
     client.sends(RESET)
     client.gets(ok())
     assert world.server.ends == []
+
+
+READ_COMMITTED = "aurora_read_replica_read_committed"
+
+
+@pytest.mark.parametrize(("is_set_up", "default"), [(False, "DEFAULT"), (True, "'ON'")])
+def test_what_one_session_has_set_of_auroras_the_next_finds_as_the_setup_leaves_it(
+    world: World, is_set_up: bool, default: str
+) -> None:
+    if is_set_up:
+        world.facts.set_up = [(READ_COMMITTED.encode(), b"ON")]
+    client, other = world.client(), world.client()
+    setting = query(f"SET SESSION {READ_COMMITTED} = OFF")
+    told = ok(changes=changed((READ_COMMITTED, "OFF")))
+    client.sends(setting)
+    server = world.server.last
+    server.gets(setting)
+    server.answers(told)
+    client.gets(ok())
+    restore = query(f"SET SESSION {READ_COMMITTED}={default}")
+    other.sends(SELECT)
+    server.gets(restore)
+    server.answers(ok())
+    server.gets(SELECT)
+    server.answers(rows(b"1"))
+    other.got()
+    # so does the same session when it is as new
+    client.sends(SELECT)
+    server.gets(query(f"SET SESSION {READ_COMMITTED}='OFF'"))
+    server.answers(told)
+    server.gets(SELECT)
+    server.answers(rows(b"1"))
+    client.got()
+    client.sends(RESET)
+    client.gets(ok())
+    client.sends(SELECT)
+    server.gets(restore)
 
 
 def test_a_reset_with_a_lease_resets_the_backend_and_releases_it(world: World) -> None:

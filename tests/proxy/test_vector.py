@@ -14,6 +14,7 @@ from proxy.vector import (
     ignoring_space,
     is_restorable,
     restore_commands,
+    set_by_setup,
     setup_statement,
 )
 
@@ -304,10 +305,15 @@ def test_aurora_is_told_that_read_committed_is_meant_on_readers_too() -> None:
     alone = b"session_track_system_variables=_latin1'autocommit," + name + b"'"
     assert setup_statement("mysql", names, is_watched=True).endswith(alone + b", SESSION " + name + b"=ON")
     assert setup_statement("mysql", names).endswith(alone)
+    assert set_by_setup(names, True) == [(name, b"ON")]
+    assert set_by_setup(names, False) == set_by_setup(names[:1], True) == []
+    # where nobody is told, the server's own holds
     plain = Vector.fresh(None, {})
     off = plain.with_variables([(name, b"OFF")])
     assert restore_commands(plain, off) == [b"\x03SET SESSION " + name + b"='OFF'"]
-    assert restore_commands(off, plain) == [b"\x03SET SESSION " + name + b"=ON"]
+    assert restore_commands(off, plain) == [b"\x03SET SESSION " + name + b"=DEFAULT"]
+    told = plain.with_variables(set_by_setup(names, True))
+    assert restore_commands(off, told) == [b"\x03SET SESSION " + name + b"='ON'"]
 
 
 def test_a_schema_whose_collation_a_reset_has_forgotten_is_chosen_again() -> None:
