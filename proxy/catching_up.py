@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from proxy.backend import Backend
+from proxy.fences import Fence
 from proxy.placement import Placement
 from proxy.reasons import CloseReason
 from proxy.replies import refused_by_server
@@ -35,14 +36,16 @@ _INTERRUPTIONS: Final = (_KILLED, 1969, 3024)
 
 
 def chosen(
-    lessee: Lessee, placing: Placing, placement: Placement, now: float, fence: float
+    lessee: Lessee, placing: Placing, placement: Placement, now: float, fence: Fence
 ) -> Endpoint | None:
     """Where the read that is being placed may wait; None: nowhere."""
     table, wait = placing.table, placing.rules.gtid_wait
     if placement.is_late:
         placement.is_late = False
         return None
-    if wait <= 0 or placement.view.gtids is None or lessee.command == COM_STMT_PREPARE:
+    if wait <= 0 or lessee.command == COM_STMT_PREPARE:
+        return None
+    if placement.view.gtids is None and fence.gtids is None:
         return None
     max_lag = placement.record.facts.hints.max_lag
     reader = table.choose_to_wait(placement.view, now, placing.random, max_lag, fence)
@@ -52,7 +55,7 @@ def chosen(
     if endpoint is lessee.parked_endpoint and lessee.session.residue:
         return None
     placement.leads_to(reader)
-    placement.awaited = table.awaited(reader, placement.view)
+    placement.awaited = table.awaited(reader, placement.view, fence)
     placement.until = 0.0
     return endpoint
 

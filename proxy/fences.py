@@ -38,6 +38,8 @@ MARGIN: Final = 0.001
 MOST_POSITIONS: Final = 32
 MOST_GTIDS: Final = 64
 """Intervals of a session's own transactions; of more only the time counts."""
+MOST_SHARED_GTIDS: Final = 16
+"""The same of those that sessions share by one key."""
 
 
 def of_row(asked_at: float, age: float, lag: float | None) -> float:
@@ -217,6 +219,21 @@ class SessionView:
         return watermark.epoch == epoch and watermark.covers(self.written_at, self.gtids)
 
 
+class Fence:
+    """What a reader must have for a read with some key. Never changed once made."""
+
+    __slots__ = ("at", "gtids")
+
+    def __init__(self, at: float, gtids: Gtids | None = None) -> None:
+        # when the last commit was answered
+        self.at: float = at
+        # or else these transactions, which are all of them; None: not known
+        self.gtids: Gtids | None = gtids
+
+
+NO_FENCE: Final = Fence(NEVER)
+
+
 class KeyedFences:
     """Fences that several sessions share by a key, so that what one has written another one sees. Bounded: when there are too many the oldest
     is forgotten, and from then on every key counts as fenced at its time."""
@@ -224,32 +241,45 @@ class KeyedFences:
     __slots__ = ("_fences", "_floor", "_most")
 
     def __init__(self, most: int) -> None:
-        self._fences: dict[bytes, float] = {}
-        self._floor: float = NEVER
+        # oldest first
+        self._fences: dict[bytes, Fence] = {}
+        # of those that are forgotten; never after one that is not
+        self._floor: Fence = NO_FENCE
         self._most: int = most
 
     def __len__(self) -> int:
         return len(self._fences)
 
-    def wrote(self, key: bytes, at: float) -> None:
-        """A write under this key was committed."""
-        self._fences.pop(key, None)
-        self._fences[key] = at
+    def wrote(self, key: bytes, at: float, gtids: Gtids | None = None) -> None:
+        """A write under this key was committed. ``gtids``: that transaction's, where the server told it."""
+        # what is forgotten may have been of this key
+        former = self._fences.pop(key, self._floor)
+        self._fences[key] = Fence(at, _of_both(former, gtids))
         if len(self._fences) > self._most:
             oldest = next(iter(self._fences))
-            self._floor = max(self._floor, self._fences.pop(oldest))
+            self._floor = Fence(self._fences.pop(oldest).at)
 
-    def fence(self, key: bytes) -> float:
-        """What a reader must have passed for this key."""
-        return max(self._fences.get(key, NEVER), self._floor)
+    def fence(self, key: bytes) -> Fence:
+        """What a reader must have passed, or have, for this key."""
+        return self._fences.get(key, self._floor)
 
     def passed(self, at: float) -> None:
         """Every reader is past this time: what is older is no fence any more."""
+        if self._floor.at <= at:
+            self._floor = NO_FENCE
         while self._fences:
             oldest = next(iter(self._fences))
-            if self._fences[oldest] > at:
+            if self._fences[oldest].at > at:
                 return
             del self._fences[oldest]
+
+
+def _of_both(former: Fence, gtids: Gtids | None) -> Gtids | None:
+    if not gtids or (former.gtids is None and former.at != NEVER):
+        # of one transaction at least they are not known
+        return None
+    both = gtids if former.gtids is None else former.gtids.union(gtids)
+    return both if len(both) <= MOST_SHARED_GTIDS else None
 
 
 class ClockEstimate:

@@ -219,7 +219,7 @@ class Placement:
         "is_dirty",
         "is_late",
         "is_renewed",
-        "key",
+        "keys",
         "owes_deadlock",
         "reader",
         "reason",
@@ -228,6 +228,7 @@ class Placement:
         "schema",
         "session_key",
         "side",
+        "told",
         "until",
         "vector",
         "view",
@@ -258,8 +259,9 @@ class Placement:
         self.is_late: bool = False
         # something was written since the last fence that is not committed yet
         self.is_dirty: bool = False
-        # the causal key of what was written
-        self.key: bytes = b""
+        # the causal keys of what was written; and the transactions of it that the server has told
+        self.keys: tuple[bytes, ...] = ()
+        self.told: Gtids | None = None
         # a BEGIN, in wire form, that the client was told has run; and the command that waits for it (`late_begin`)
         self.begin: bytes = b""
         self.first: bytes = b""
@@ -295,7 +297,7 @@ class Placement:
         """COM_CHANGE_USER: it is another user's. What was seen on the connection was seen."""
         self.vector = None
         self.is_dirty = False
-        self.key = b""
+        self.keys = ()
         self.owes_deadlock = False
         self.begin = b""
         self.renewable = b""
@@ -321,7 +323,7 @@ class Placement:
             self.view.read_on_writer(now)
         if record.writes:
             self.is_dirty = True
-            self.key = record.facts.hints.causal or self.key or self.session_key
+            self._writes_under(record.facts.hints.causal)
         if not self.is_dirty:
             return False
         # an error has no status: whether it has ended the transaction is not known
@@ -329,7 +331,8 @@ class Placement:
         flags = statement.flags
         if in_transaction and not flags & (_BORDERS | MULTI | _ROUTINES):
             return False
-        self.view.wrote(now, gtids_of(tracker), is_late)
+        self.told = gtids_of(tracker)
+        self.view.wrote(now, self.told, is_late)
         if is_failed:
             self.is_dirty = before & _IN_TRANS != 0
         else:
@@ -347,9 +350,17 @@ class Placement:
         """The backend was lost while the command ran: whether it may have written, and that may have been committed."""
         may_have = self.record.writes or self.is_dirty
         if may_have:
+            self.told = None
             self.view.wrote(now)
             self.is_dirty = False
         return may_have
+
+    def _writes_under(self, key: bytes) -> None:
+        """Of the hint. Without one it is what the transaction has had before, or the session's."""
+        if not key and not self.keys:
+            key = self.session_key
+        if key and key not in self.keys:
+            self.keys = (*self.keys, key)
 
 
 def gtids_of(tracker: ResponseTracker) -> Gtids | None:

@@ -28,7 +28,7 @@ from proxy.backend import Backend
 from proxy.balance import Contender, TokenBucket
 from proxy.blame import BEGINS_SESSION
 from proxy.endpoint import Endpoint
-from proxy.fences import NEVER, KeyedFences
+from proxy.fences import NEVER, NO_FENCE, KeyedFences
 from proxy.hints import LONGEST_KEY
 from proxy.lexer import lexing_of
 from proxy.pins import BITS, PinReason
@@ -156,11 +156,12 @@ class Placing:
         self.caught_up: int = 0
         self.missed: int = 0
 
-    def wrote(self, now: float, key: bytes) -> None:
-        """A session has committed a write that it must see from now on, and so must who uses that key."""
+    def wrote(self, now: float, placement: Placement) -> None:
+        """A session has committed a write that it must see from now on, and so must who uses its keys."""
         self.unfenced_at = now
-        if key:
-            self.fences.wrote(key, now)
+        for key in placement.keys:
+            self.fences.wrote(key, now, placement.told)
+        placement.keys = ()
         if not self.is_hurried and self.table.consistency == SESSION:
             self._hurry()
 
@@ -342,7 +343,7 @@ def _reader(lessee: Lessee, placing: Placing, placement: Placement) -> Endpoint 
         table.writer.leases = lessee.shared.choose(False).leases()
     hints = placement.record.facts.hints
     key = placement.read_key()
-    fence = placing.fences.fence(key) if key else NEVER
+    fence = placing.fences.fence(key) if key else NO_FENCE
     parked = lessee.parked_endpoint
     if parked is not None and table.may_have(parked.name, view, now, hints.max_lag, fence):
         # nothing has to be captured
@@ -527,8 +528,7 @@ def _note_answer(frontend: Frontend, placing: Placing, placement: Placement, bac
     before = frontend.session.status
     is_late, backend.owes_gtids = backend.owes_gtids, backend.tracker.is_error
     if placement.answered(frontend.statement, backend.tracker, before, now, is_late):
-        placing.wrote(now, placement.key)
-        placement.key = b""
+        placing.wrote(now, placement)
 
 
 def leaves(frontend: Frontend, placement: Placement) -> bool:
@@ -556,7 +556,7 @@ def note_loss(lessee: Lessee, placement: Placement) -> None:
         now = placing.clock()
         placement.record = record_of_command(lessee, placing)
         if placement.lost(now):
-            placing.wrote(now, placement.key)
+            placing.wrote(now, placement)
 
 
 def interrupt(frontend: Frontend, failure: Failure) -> None:

@@ -11,7 +11,16 @@ from collections.abc import Callable
 from typing import Final
 
 from proxy.balance import Contender, choose
-from proxy.fences import NEVER, NOTHING_APPLIED, SessionView, Watermark, WriterPositions, of_row
+from proxy.fences import (
+    NEVER,
+    NO_FENCE,
+    NOTHING_APPLIED,
+    Fence,
+    SessionView,
+    Watermark,
+    WriterPositions,
+    of_row,
+)
 from proxy.gtids import Gtids, parse_gtids
 from proxy.lag import LagGate
 from proxy.observation import Observation
@@ -230,7 +239,7 @@ class ReaderTable:
         now: float,
         random: Callable[[], float],
         max_lag: float = -1.0,
-        fence: float = NEVER,
+        fence: Fence = NO_FENCE,
     ) -> Contender | None:
         """The reader, or the writer where it has a weight, for one read of a session; None when there is none. ``max_lag``: by a hint, negative
         without. ``fence``: by a key."""
@@ -259,7 +268,7 @@ class ReaderTable:
         now: float,
         random: Callable[[], float],
         max_lag: float = -1.0,
-        fence: float = NEVER,
+        fence: Fence = NO_FENCE,
     ) -> Reader | None:
         """After `choose` has found none: the reader that is only to be waited for (`awaited`). As `choose` otherwise."""
         found = self._contenders = []
@@ -270,21 +279,28 @@ class ReaderTable:
                 continue
             if not reader.can_wait_at(now) or not self._is_near(reader, now, max_lag):
                 continue
-            # its own write is what a session shares by its key
-            is_past = fence == view.written_at or reader.watermark.covers(fence)
-            if is_past and self.awaited(reader, view) is not None:
+            if self.awaited(reader, view, fence) is not None:
                 found.append(reader.contender)
         chosen = choose(found, now, random)
         return None if chosen is None else self.readers.get(chosen.name)
 
-    def awaited(self, reader: Reader, view: SessionView) -> Gtids | None:
+    def awaited(self, reader: Reader, view: SessionView, fence: Fence = NO_FENCE) -> Gtids | None:
         """What the reader must have for this session to read there; None when that cannot be said by GTIDs."""
         if reader.watermark.epoch != reader.epoch:
             return None
-        return view.awaited(reader.name, reader.epoch, self._positions.has_one_order())
+        own: Gtids | None = None
+        if not self._is_safe(reader, view, NO_FENCE):
+            own = view.awaited(reader.name, reader.epoch, self._positions.has_one_order())
+            if own is None:
+                return None
+        if reader.watermark.covers(fence.at, fence.gtids):
+            return own
+        if fence.gtids is None:
+            return None
+        return fence.gtids if own is None else own.union(fence.gtids)
 
     def may_have(
-        self, name: str, view: SessionView | None, now: float, max_lag: float = -1.0, fence: float = NEVER
+        self, name: str, view: SessionView | None, now: float, max_lag: float = -1.0, fence: Fence = NO_FENCE
     ) -> bool:
         """Whether this one could be the choice."""
         reader = self.readers.get(name)
@@ -300,15 +316,15 @@ class ReaderTable:
             return gate.is_within(gate.max_lag, now)
         return gate.is_eligible(now)
 
-    def _is_safe(self, reader: Reader, view: SessionView | None, fence: float) -> bool:
-        if fence != NEVER and not reader.watermark.covers(fence):
+    def _is_safe(self, reader: Reader, view: SessionView | None, fence: Fence) -> bool:
+        if fence.at != NEVER and not reader.watermark.covers(fence.at, fence.gtids):
             return False
         if self.consistency != SESSION or view is None:
             return True
         is_ordered = reader.is_ordered and self._positions.has_one_order()
         return view.is_safe(reader.name, reader.epoch, reader.watermark, is_ordered)
 
-    def _why_not_safe(self, reader: Reader, view: SessionView | None, fence: float) -> int:
-        if view is None or not reader.watermark.covers(fence):
+    def _why_not_safe(self, reader: Reader, view: SessionView | None, fence: Fence) -> int:
+        if view is None or not reader.watermark.covers(fence.at, fence.gtids):
             return NOT_SAFE
         return READ_AHEAD if view.has_written(reader.name, reader.epoch, reader.watermark) else NOT_SAFE

@@ -178,6 +178,21 @@ def test_a_reader_is_asked_to_wait_for_what_was_written(cluster: Cluster) -> Non
         assert fanin.state()["routes"]["events"]["reader-caught-up"] >= 31
 
 
+def test_a_reader_is_asked_to_wait_for_what_another_session_has_written_with_the_same_key(
+    cluster: Cluster,
+) -> None:
+    with (
+        placing(cluster, interval=60.0, lag_interval=60.0, gtid_wait=5.0) as fanin,
+        contextlib.closing(fanin.connect()) as client,
+    ):
+        number = _wait_for_the_monitor(cluster, client)
+        for more in range(20):
+            run(client, f"/* fanin: causal=one */ REPLACE INTO t VALUES (1, {number + more})")
+            with contextlib.closing(fanin.connect()) as other:
+                found, port = row(other, f"/* fanin: causal=one */ {COUNTED}")
+            assert found == number + more and port in ports(cluster)
+
+
 @pytest.mark.parametrize("charset", ["ucs2", "utf16", "utf16le", "utf32"])
 def test_a_reader_is_asked_in_whatever_character_set_a_session_has_left(
     cluster: Cluster, charset: str

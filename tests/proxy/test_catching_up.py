@@ -7,7 +7,7 @@ import pytest
 from protocol.framing import frame
 from protocol.session_track import SessionChanges
 from proxy import catching_up
-from proxy.fences import NEVER
+from proxy.fences import NO_FENCE
 from proxy.gtids import parse_gtids
 from proxy.placing import CAUSAL_ATTRIBUTE, Placing, begin
 from proxy.readers import RESPITE
@@ -100,6 +100,31 @@ def test_a_read_waits_on_its_reader_until_that_has_what_was_written(world: World
     on_reader(world, client)
     found = placing_of(world).routes()
     assert found["reader"] == {"proved-read": 2} and found["events"] == {"reader-caught-up": 1}
+
+
+KEYED = query("/* fanin: causal=k */ SELECT a FROM t")
+WRITE_KEYED = query("/* fanin: causal=k */ INSERT INTO t VALUES (1)")
+
+
+def test_who_shares_a_key_with_the_writer_waits_for_its_transaction(world: World) -> None:
+    client, other = client_of(world), client_of(world)
+    writes(world, client, wire=WRITE_KEYED)
+    waits(world, other, KEYED)
+    reader_end(world).answers(rows(b"0"))
+    on_reader(world, other, KEYED)
+    # and whoever comes then finds it there
+    third = client_of(world)
+    third.sends(KEYED)
+    on_reader(world, third, KEYED)
+    found = placing_of(world).routes()
+    assert found["reader"] == {"proved-read": 2} and found["events"] == {"reader-caught-up": 1}
+
+
+def test_of_a_write_whose_transaction_was_not_told_nobody_waits_for_a_key(world: World) -> None:
+    client, other = client_of(world), client_of(world)
+    writes(world, client, wire=WRITE_KEYED, answer=ok())
+    other.sends(KEYED)
+    on_writer(world, other, KEYED)
 
 
 def test_nobody_waits_for_what_the_monitor_has_seen(world: World) -> None:
@@ -197,7 +222,7 @@ def test_where_the_session_has_parked_something_it_does_not_wait(world: World) -
     placement, placing = frontend.placement, placing_of(world)
     assert placement is not None
     placement.view.wrote(world.loop.time(), parse_gtids(f"{SOURCE}:8", False))
-    assert catching_up.chosen(frontend, placing, placement, world.loop.time(), NEVER) is None
+    assert catching_up.chosen(frontend, placing, placement, world.loop.time(), NO_FENCE) is None
 
 
 def test_what_was_to_be_waited_for_elsewhere_is_forgotten(world: World) -> None:
@@ -325,7 +350,7 @@ def test_a_preparation_does_not_wait(world: World) -> None:
     world.server.last.answers(prepared(1))
 
 
-def test_what_shares_a_key_waits_for_its_own_write_only(world: World) -> None:
+def test_of_two_that_share_a_key_the_second_finds_what_the_first_has_waited_for(world: World) -> None:
     client, other = client_of(world), client_of(world)
     for each in (client, other):
         begin(world.frontend(each), {CAUSAL_ATTRIBUTE: b"user:7"})
@@ -333,7 +358,6 @@ def test_what_shares_a_key_waits_for_its_own_write_only(world: World) -> None:
     world.tick(0.01)
     waits(world, client)
     reader_end(world).answers(rows(b"0"))
-    # of the key only the time is known
     on_reader(world, client)
     other.sends(READ)
-    on_writer(world, other)
+    on_reader(world, other)

@@ -8,7 +8,9 @@ from proxy.fences import (
     MARGIN,
     MOST_GTIDS,
     MOST_POSITIONS,
+    MOST_SHARED_GTIDS,
     NEVER,
+    NO_FENCE,
     NOTHING_APPLIED,
     ClockEstimate,
     KeyedFences,
@@ -230,9 +232,9 @@ def test_what_every_reader_is_past_is_forgotten() -> None:
 def test_a_key_carries_a_fence_from_one_session_to_another() -> None:
     fences = KeyedFences(8)
     fences.wrote(b"user:42", 10.0)
-    assert fences.fence(b"user:42") == 10.0 and fences.fence(b"user:7") == NEVER
+    assert fences.fence(b"user:42").at == 10.0 and fences.fence(b"user:7") is NO_FENCE
     fences.wrote(b"user:42", 12.0)
-    assert fences.fence(b"user:42") == 12.0 and len(fences) == 1
+    assert fences.fence(b"user:42").at == 12.0 and len(fences) == 1
 
 
 def test_fences_end_when_every_reader_is_past_them() -> None:
@@ -240,7 +242,7 @@ def test_fences_end_when_every_reader_is_past_them() -> None:
     for at in (1.0, 2.0, 3.0):
         fences.wrote(b"%d" % at, at)
     fences.passed(2.0)
-    assert len(fences) == 1 and fences.fence(b"1") == NEVER and fences.fence(b"3") == 3.0
+    assert len(fences) == 1 and fences.fence(b"1") is NO_FENCE and fences.fence(b"3").at == 3.0
     fences.passed(5.0)
     assert len(fences) == 0
 
@@ -250,7 +252,46 @@ def test_of_too_many_the_oldest_counts_for_all() -> None:
     for at in (1.0, 2.0, 3.0):
         fences.wrote(b"%d" % at, at)
     assert len(fences) == 2
-    assert [fences.fence(key) for key in (b"1", b"2", b"3", b"other")] == [1.0, 2.0, 3.0, 1.0]
+    assert [fences.fence(key).at for key in (b"1", b"2", b"3", b"other")] == [1.0, 2.0, 3.0, 1.0]
+
+
+def test_a_key_carries_the_transactions_as_long_as_all_of_them_are_known() -> None:
+    fences = KeyedFences(8)
+    fences.wrote(b"k", 10.0, gtids(f"{A}:6"))
+    assert fences.fence(b"k").gtids == gtids(f"{A}:6")
+    fences.wrote(b"k", 11.0, gtids(f"{A}:8"))
+    assert fences.fence(b"k").gtids == gtids(f"{A}:6:8")
+    fences.wrote(b"k", 12.0)
+    fences.wrote(b"k", 13.0, gtids(f"{A}:9"))
+    assert fences.fence(b"k").gtids is None
+    fences.passed(13.0)
+    fences.wrote(b"k", 14.0, gtids(f"{A}:10"))
+    assert fences.fence(b"k").gtids == gtids(f"{A}:10")
+    fences.wrote(b"k", 15.0, gtids(""))
+    assert fences.fence(b"k").gtids is None
+
+
+def test_of_very_many_transactions_only_the_time_counts() -> None:
+    fences = KeyedFences(8)
+    for number in range(MOST_SHARED_GTIDS):
+        fences.wrote(b"k", float(number), gtids(f"{A}:{2 * number + 1}"))
+    assert fences.fence(b"k").gtids is not None
+    fences.wrote(b"k", 100.0, gtids(f"{A}:1000"))
+    assert fences.fence(b"k").gtids is None and fences.fence(b"k").at == 100.0
+
+
+def test_what_was_forgotten_of_a_key_is_not_among_its_transactions() -> None:
+    fences = KeyedFences(1)
+    fences.wrote(b"1", 1.0, gtids(f"{A}:1"))
+    fences.wrote(b"2", 2.0, gtids(f"{A}:2"))
+    fences.wrote(b"1", 3.0, gtids(f"{A}:3"))
+    assert (fences.fence(b"1").at, fences.fence(b"1").gtids, fences.fence(b"2").at) == (3.0, None, 2.0)
+    fences.passed(1.5)
+    assert fences.fence(b"2").at == 2.0
+    fences.passed(2.5)
+    assert fences.fence(b"2") is NO_FENCE
+    fences.wrote(b"2", 4.0, gtids(f"{A}:4"))
+    assert fences.fence(b"2").gtids == gtids(f"{A}:4") and fences.fence(b"1").at == 3.0
 
 
 # Clocks

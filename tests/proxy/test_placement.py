@@ -159,9 +159,9 @@ def test_another_user_has_other_sides_and_nothing_to_commit() -> None:
     placement = Placement(False)
     vector = Vector.fresh(None, {})
     placement.see(vector, b"u", Names(("u",)))
-    placement.is_dirty, placement.key = True, b"k"
+    placement.is_dirty, placement.keys = True, (b"k",)
     placement.begin_anew()
-    assert (placement.vector, placement.is_dirty, placement.key) == (None, False, b"")
+    assert (placement.vector, placement.is_dirty, len(placement.keys)) == (None, False, 0)
 
 
 # Fences
@@ -225,14 +225,27 @@ def test_a_causal_key_is_that_of_the_write() -> None:
     placement = Placement(False)
     answered(placement, "/* fanin: causal=k */ INSERT INTO t VALUES (1)", ok(status=IN_TRANS), IN_TRANS)
     answered(placement, "/* fanin: causal=other */ SELECT 1", ok(status=IN_TRANS), IN_TRANS)
-    assert placement.key == b"k"
+    assert placement.keys == (b"k",)
+
+
+def test_a_transaction_may_write_under_several_keys() -> None:
+    placement = Placement(False, b"session")
+    for text in (
+        "/* fanin: causal=k */ INSERT INTO t VALUES (1)",
+        "/* fanin: causal=l */ INSERT INTO t VALUES (2)",
+        "/* fanin: causal=k */ INSERT INTO t VALUES (3)",
+        "INSERT INTO t VALUES (4)",
+    ):
+        assert not answered(placement, text, ok(status=IN_TRANS), IN_TRANS)
+    assert answered(placement, "COMMIT", ok(), IN_TRANS)
+    assert placement.keys == (b"k", b"l")
 
 
 def test_a_session_may_have_a_key_which_hints_replace() -> None:
     placement = Placement(False, b"session")
     assert placement.read_key() == b"session"
     answered(placement, "INSERT INTO t VALUES (1)", ok())
-    assert placement.key == b"session"
+    assert placement.keys == (b"session",)
     answered(placement, "/* fanin: causal=k */ SELECT a FROM t", rows([b"1"]))
     assert placement.read_key() == b"k"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from proxy.fences import MARGIN, NEVER, NOTHING_APPLIED, SessionView
+from proxy.fences import MARGIN, NEVER, NOTHING_APPLIED, Fence, SessionView
 from proxy.gtids import parse_gtids
 from proxy.observation import Observation, ReplicaRow, ReplicationStatus
 from proxy.readers import (
@@ -67,7 +67,7 @@ def aurora(readers: ReaderTable, now: float, *rows: ReplicaRow) -> None:
     readers.observed("w", look("db-0", now, is_writer=True, rows=rows), True)
 
 
-def chosen(readers: ReaderTable, view: SessionView | None = None, now: float = 10.0, **wishes: float) -> str:
+def chosen(readers: ReaderTable, view: SessionView | None = None, now: float = 10.0, **wishes: Any) -> str:
     found = readers.choose(view, now, zero, **wishes)
     return REFUSAL_NAMES[readers.refusal] if found is None else found.name
 
@@ -220,7 +220,7 @@ def test_a_session_that_has_read_on_the_writer_is_ahead_of_readers_until_the_nex
     aurora(readers, 10.0, row("db-1", 0.02), row("db-2", 5.0))
     session.read_on_writer(10.1)
     assert chosen(readers, session) == "read-ahead"
-    assert chosen(readers, session, fence=9.99) == "not-safe"
+    assert chosen(readers, session, fence=Fence(9.99)) == "not-safe"
     aurora(readers, 10.3, row("db-1", 0.02), row("db-2", 5.0))
     assert chosen(readers, session, 10.3) == "r1"
 
@@ -252,8 +252,8 @@ def test_a_hint_may_ask_for_less_lag_or_allow_more() -> None:
 def test_a_key_carries_a_fence_whatever_the_consistency() -> None:
     readers = table(consistency=EVENTUAL)
     aurora(readers, 10.0, row("db-1", 0.02), row("db-2", 5.0))
-    assert chosen(readers, fence=9.9) == "not-safe"
-    assert chosen(readers, fence=9.8) == "r1" and chosen(readers, fence=NEVER) == "r1"
+    assert chosen(readers, fence=Fence(9.9)) == "not-safe"
+    assert chosen(readers, fence=Fence(9.8)) == "r1" and chosen(readers, fence=Fence(NEVER)) == "r1"
 
 
 def test_the_writer_is_among_them_when_it_has_a_weight() -> None:
@@ -283,7 +283,7 @@ def writing(gtid: str, at: float, is_mariadb: bool = False) -> SessionView:
     return view
 
 
-def waits_on(made: ReaderTable, view: SessionView, now: float = 10.3, **wishes: float) -> str | None:
+def waits_on(made: ReaderTable, view: SessionView, now: float = 10.3, **wishes: Any) -> str | None:
     assert made.choose(view, now, zero, **wishes) is None
     found = made.choose_to_wait(view, now, zero, **wishes)
     return None if found is None else found.name
@@ -343,12 +343,32 @@ def test_other_consistencies_wait_for_nobody() -> None:
     assert made.choose_to_wait(writing(f"{A}:6", 10.2), 10.3, zero) is None
 
 
-def test_the_write_of_somebody_else_is_not_waited_for() -> None:
+def test_the_write_of_somebody_else_is_waited_for_where_it_is_known() -> None:
     made = with_positions(f"{A}:1-5", f"{A}:1-5")
     view = writing(f"{A}:6", 10.2)
-    assert waits_on(made, view, fence=10.1) is None
-    assert waits_on(made, view, fence=10.0) == "r1"
-    assert waits_on(made, view, fence=10.2) == "r1"
+    assert waits_on(made, view, fence=Fence(10.1)) is None
+    assert waits_on(made, view, fence=Fence(10.0)) == "r1"
+    assert waits_on(made, view, fence=Fence(10.2)) is None
+    own, both = parse_gtids(f"{A}:6", False), parse_gtids(f"{A}:6-7", False)
+    for name, fence, needed in (("r1", Fence(10.2, own), own), ("r2", Fence(10.2, both), both)):
+        assert waits_on(made, view, fence=fence) == "r1"
+        assert made.awaited(made.readers[name], view, fence) == needed
+    # of a session that has written nothing itself
+    assert waits_on(made, SessionView(), fence=Fence(10.2, own)) == "r1"
+    assert made.awaited(made.readers["r1"], SessionView(), Fence(10.2, own)) == own
+    # and one that has read something newer since
+    reading = SessionView()
+    reading.read_on_writer(10.2)
+    assert waits_on(made, reading, fence=Fence(10.2, own)) is None
+
+
+def test_a_reader_that_has_what_was_written_with_a_key_is_safe_for_it_at_once() -> None:
+    made = with_positions(f"{A}:1-5", f"{A}:1-5")
+    fence = Fence(10.2, parse_gtids(f"{A}:6", False))
+    assert made.choose(None, 10.3, zero, fence=fence) is None
+    made.readers["r2"].caught_up(parse_gtids(f"{A}:6", False), 0)
+    assert chosen(made, SessionView(), 10.3, fence=fence) == "r2"
+    assert made.may_have("r2", None, 10.3, fence=fence) and not made.may_have("r1", None, 10.3, fence=fence)
 
 
 def test_in_several_domains_nothing_is_said_of_what_was_read() -> None:
@@ -375,7 +395,7 @@ def test_one_that_is_asked_for_may_have_a_read_on_the_same_conditions() -> None:
     made.observed("r2", look("2", 10.0, replication=replicates(5.0)), False)
     assert made.may_have("r1", None, 10.1)
     assert not made.may_have("r2", None, 10.1)
-    assert not made.may_have("r1", None, 10.1, fence=11.0)
+    assert not made.may_have("r1", None, 10.1, fence=Fence(11.0))
     assert not made.may_have("r1", None, 10.1, max_lag=0.01)
     assert not made.may_have("r3", None, 10.1)
     made.readers["r1"].contender.weight = 0.0
