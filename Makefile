@@ -25,7 +25,7 @@ test-pure:
 test-suite:
 	@$(BIN)/python -m pytest -n $${FANIN_TEST_PROCESSES:-2} --dist loadfile $(PYTEST_ARGS)
 
-twin: setup ## hunt for answers that differ from a direct connection: MINUTES=n [SERVER=mysql|mariadb] [SEED=n]
+twin: setup ## hunt for answers that differ from a direct connection: MINUTES=n [SERVER=mysql|mariadb] [SEED=n] [READERS=1]
 	@$(BIN)/python -m tests.twin.hunt $${MINUTES:-1} "$(SERVER)" $(SEED)
 
 lint: setup ## ruff, ruff format, mypy --strict, import contracts

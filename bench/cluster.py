@@ -64,16 +64,23 @@ REPLICATION: Final[Mapping[str, Replication]] = {
 class Cluster(Startable):
     """A writer with readers that follow it. A context manager; blocks like bench.servers."""
 
-    def __init__(self, kind: str = "mariadb", *, readers: int = 2, max_connections: int = 2000) -> None:
-        """Raises ServerError where this kind of server is not installed."""
+    def __init__(
+        self,
+        kind: str = "mariadb",
+        *,
+        readers: int = 2,
+        max_connections: int = 2000,
+        options: Mapping[str, str | int] | None = None,
+    ) -> None:
+        """`options` as for a server, of them all. Raises ServerError where this kind of server is not installed."""
         self.kind = kind
         self.replication = REPLICATION[kind]
         make = KINDS[kind]
-        self.writer: Server = make(max_connections=max_connections)
+        self.writer: Server = make(max_connections=max_connections, options=options)
         self.readers: list[Server] = [
             make(
                 max_connections=max_connections,
-                options={**self.replication.reader_options, "server-id": 2 + number},
+                options={**(options or {}), **self.replication.reader_options, "server-id": 2 + number},
             )
             for number in range(readers)
         ]

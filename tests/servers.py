@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from bench.cluster import Cluster
 from bench.servers import KINDS, Server
 
 STEADY: Final[Mapping[str, str | int]] = {
@@ -21,3 +22,8 @@ STEADY: Final[Mapping[str, str | int]] = {
 def steady(kind: str) -> Server:
     """A server of a kind, whose plans do not depend on the moment or on the connection."""
     return KINDS[kind](options=STEADY)
+
+
+def steady_cluster(kind: str) -> Cluster:
+    """The same with two readers that follow it."""
+    return Cluster(kind, options=STEADY)

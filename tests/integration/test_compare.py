@@ -58,6 +58,18 @@ class Rival:
         client.query("SELECT * FROM nothing")
         self.is_fit = True
 
+    def read(self) -> None:
+        """Use a reader's backend, too: it has what this client has written."""
+        client, self.is_fit = self.client, False
+        client.ok("START TRANSACTION READ ONLY")
+        assert client.value("SELECT MAX(id) >= LAST_INSERT_ID() FROM r") == b"1"
+        assert client.value("SELECT CONCAT_WS('|', @@sql_mode, DATABASE(), LAST_INSERT_ID())") == (
+            b"PIPES_AS_CONCAT,ANSI_QUOTES|rival|" + self.insert_id
+        )
+        client.ok("COMMIT")
+        client.query("SELECT * FROM nothing")
+        self.is_fit = True
+
 
 @pytest.fixture(scope="module")
 def rivals(shared_fanins: Shared) -> Iterator[dict[int, Rival]]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from tests.integration.answers import comparable, told
 from tests.twin.exceptions import KNOWN, is_only_planned_otherwise, neutral
 from tests.twin.programs import Program
+from tests.twin.reader_exceptions import KNOWN_FOR_NOW, KNOWN_WITH_READERS
 from tests.twin.stage import Played
+
+ALL_KNOWN: Final = (*KNOWN, *KNOWN_WITH_READERS, *KNOWN_FOR_NOW)
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,9 @@ def difference(program: Program, direct: Played, proxied: Played) -> Difference 
         if plain[0] == plain[1] or is_only_planned_otherwise(program, position, *plain):
             continue
         known = [
-            each for each in KNOWN if each.is_all(*plain) and each.holds(program, position, proxied.answers)
+            each
+            for each in ALL_KNOWN
+            if each.is_all(*plain) and each.holds(program, position, proxied.answers)
         ]
         if not known:
             return Difference(position, *[[told(each, capabilities) for each in answer] for answer in plain])
@@ -54,7 +60,7 @@ def difference(program: Program, direct: Played, proxied: Played) -> Difference 
 
 
 def _has_known_content(program: Program, proxied: Played) -> bool:
-    known = [each for each in KNOWN if each.is_in_content]
+    known = [each for each in ALL_KNOWN if each.is_in_content]
     return any(each.holds(program, at, proxied.answers) for at in range(len(program.lines)) for each in known)
 
 

@@ -9,9 +9,10 @@ import pytest
 from bench.servers import Server
 from tests.integration.fixtures import shared_fanins
 from tests.integration.running import Shared
+from tests.twin.hunt import among_readers
 from tests.twin.stage import POOL, Stage
 
-__all__ = ["shared_fanins", "stage", "stages"]
+__all__ = ["reader_stage", "shared_fanins", "stage", "stages"]
 
 
 @pytest.fixture(scope="module")
@@ -27,5 +28,12 @@ def stages() -> Iterator[dict[int, Stage]]:
 def stage(server: Server, stages: dict[int, Stage], shared_fanins: Shared) -> Stage:
     """One for each of the run's servers."""
     if server.port not in stages:
-        stages[server.port] = Stage(server, shared_fanins.fanin(server, pool=POOL))
+        stages[server.port] = Stage(server, {"": shared_fanins.fanin(server, pool=POOL)})
     return stages[server.port]
+
+
+@pytest.fixture(scope="module")
+def reader_stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    """A cluster of a kind, with a Fanin for each thing that it does with readers."""
+    with among_readers(request.param) as stage:
+        yield stage

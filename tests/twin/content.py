@@ -10,9 +10,13 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+from bench.servers import USER
 from tests.integration.running import run
 from tests.integration.scripts import CLEAN, CONTENT
 
+_AUTHORED: Final = re.compile(r"\ACREATE (?=PROCEDURE|FUNCTION|TRIGGER|VIEW)")
+# root's would write on a reader (README, Limits)
+_AUTHOR: Final = f"CREATE DEFINER = {USER}@'%' "
 _RENAMED: Final = {"compared": "twin", "other": "twin2"}
 
 
@@ -73,7 +77,8 @@ class Content:
         self._root = root
         # MyISAM on MySQL: see exceptions.NOT_GENERATED
         engine = "InnoDB" if kind == "mysql" else "MyISAM"
-        self._made = [statement.replace("ENGINE=MyISAM", f"ENGINE={engine}") for statement in MADE]
+        made = [statement.replace("ENGINE=MyISAM", f"ENGINE={engine}") for statement in MADE]
+        self._made = [_AUTHORED.sub(_AUTHOR, statement) for statement in made]
         self._pristine: Dump | None = None
         self._last: Dump = {}
 

@@ -31,6 +31,9 @@ SHAPES: Final = {"tvs": ("v", "s"), "u": ("n", "s"), "w": ("v", "v"), "old": ("v
 NUMBERS: Final = (0, 1, 2, 3, 7, 10, 20, 30, 41, 255, -1, -128, 100000, 2147483647)
 TEXTS: Final = ("", "a", "one", "two words", "it''s", "%_", "grün", "日本", "x", "NULL", "0", "12abc")
 
+LEVELS: Final = ("READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
+"""Of isolation."""
+
 
 @dataclass
 class Draft:
@@ -185,19 +188,20 @@ class Rule:
     write: Kind
     weight: int
     server: str
+    is_for_readers: bool
 
 
 RULES: Final[dict[str, Rule]] = {}
 """All kinds by name."""
 
 
-def kind(weight: int = 10, server: str = "both") -> Callable[[Kind], Kind]:
-    """Make a function a kind of the grammar."""
+def kind(weight: int = 10, server: str = "both", is_for_readers: bool = False) -> Callable[[Kind], Kind]:
+    """Make a function a kind of the grammar, maybe only of that for a Fanin with readers."""
 
     def register(write: Kind) -> Kind:
         name = write.__name__
         assert name not in RULES
-        RULES[name] = Rule(name, write, weight, server)
+        RULES[name] = Rule(name, write, weight, server, is_for_readers)
         return write
 
     return register

@@ -45,7 +45,7 @@ def is_only_planned_otherwise(program: Program, position: int, wanted: list[byte
     """Whether all that differs is SERVER_QUERY_NO_INDEX_USED after rows that a condition has chosen. What the server estimates of an index,
     and so whether it takes it, depends on what purge has left there by then: on one direct connection and the next, too."""
     steps = [line.step for line in program.lines[: position + 1]]
-    if not _CHOOSES_ROWS.search(_run_text(steps, position)):
+    if not _CHOOSES_ROWS.search(run_text(steps, position)):
         return False
     return [_without_plan(each) for each in wanted] == [_without_plan(each) for each in got]
 
@@ -121,17 +121,17 @@ def _differ_in_told_schema(wanted: list[bytes], got: list[bytes]) -> bool:
 def _without_schema(payload: bytes) -> bytes:
     """An OK (as `comparable` leaves it) that tells a schema and nothing else as one that tells nothing, anything else as it is."""
     plain, begin, told = payload.partition(b"[(")
-    return _untold(plain, (b"\0", b"\xfe")) if _ONLY_SCHEMA.match(begin + told) else payload
+    return untold(plain, (b"\0", b"\xfe")) if _ONLY_SCHEMA.match(begin + told) else payload
 
 
 _ONLY_SCHEMA: Final = re.compile(rb"\[\(1, [^()]*\)\]\Z")
 
 
 def _differ_in_what_is_told(wanted: list[bytes], got: list[bytes]) -> bool:
-    return [_untold(payload) for payload in wanted] == [_untold(payload) for payload in got]
+    return [untold(payload) for payload in wanted] == [untold(payload) for payload in got]
 
 
-def _untold(payload: bytes, headers: tuple[bytes, ...] = (b"\0",)) -> bytes:
+def untold(payload: bytes, headers: tuple[bytes, ...] = (b"\0",)) -> bytes:
     """An OK (as `comparable` leaves it) without its session trackers, anything else as it is."""
     if payload[:1] not in headers:
         return payload
@@ -158,7 +158,7 @@ def _tells_of_set_statement_again(program: Program, position: int, got: Answers)
 
 def _has_changed_in_front_of_eof(program: Program, position: int, got: Answers) -> bool:
     tracks = program.capabilities & (Capability.SESSION_TRACK | Capability.DEPRECATE_EOF)
-    is_call = _CALL.search(_run_text([line.step for line in program.lines], position)) is not None
+    is_call = _CALL.search(run_text([line.step for line in program.lines], position)) is not None
     has_rows = len(got[position]) > 1
     return program.server == "mariadb" and tracks == Capability.SESSION_TRACK and is_call and has_rows
 
@@ -168,7 +168,7 @@ _SET_STATEMENT: Final = re.compile(r"\s*SET\s+STATEMENT\b", re.IGNORECASE)
 _CALLING: Final = re.compile(r"\bCALL\b|\bSELECT\b.*\b(counter|note_of|last_id)\(", re.IGNORECASE)
 
 
-def _run_text(steps: Sequence[Step], at: int) -> str:
+def run_text(steps: Sequence[Step], at: int) -> str:
     """The statement that a step runs, be it prepared."""
     step = steps[at]
     if not isinstance(step, Execute):
@@ -251,7 +251,7 @@ _CHOOSING: Final = re.compile(
 
 def _finds_inserted_row_elsewhere(program: Program, position: int, got: Answers) -> bool:
     steps = [line.step for line in program.lines[: position + 1]]
-    texts = [_run_text(steps, at) for at in range(len(steps))]
+    texts = [run_text(steps, at) for at in range(len(steps))]
     if not re.search(r"\bid IS NULL\b", texts[-1]):
         return False
     begins = [at for at in range(position) if _IS_NULL_SET.search(texts[at])]

@@ -15,6 +15,7 @@ from tests.twin import (
     forms,
     logins,
     prepared,
+    read_only,
     settings,
     streams,
     tables,
@@ -23,7 +24,18 @@ from tests.twin import (
 from tests.twin.draft import RULES, Draft, Rule
 from tests.twin.programs import CLIENTS, SCHEMA, Program
 
-GRAMMAR: Final = (charsets, conversation, forms, logins, prepared, settings, streams, tables, transactions)
+GRAMMAR: Final = (
+    charsets,
+    conversation,
+    forms,
+    logins,
+    prepared,
+    read_only,
+    settings,
+    streams,
+    tables,
+    transactions,
+)
 """Modules whose kinds are known because they were imported."""
 
 SHORTEST: Final = 2
@@ -47,6 +59,8 @@ NEEDS: Final = {
 """Kinds that make no sense without another."""
 LAST: Final = ("release", "kill_self", "change_user_refused", "completion_releases")
 """Kinds that end the session."""
+READING: Final = ("begin_read_only", "end_read_only", "read_only_session", "reads")
+"""Kinds of every program for a Fanin with readers."""
 QUESTIONS: Final = (
     "insert_id",
     "row_count",
@@ -58,23 +72,27 @@ QUESTIONS: Final = (
 )
 
 
-def kinds_for(server: str) -> list[Rule]:
+def kinds_for(server: str, has_readers: bool = False) -> list[Rule]:
     """The kinds that every server of this kind ("both": of either) has."""
-    return [rule for rule in RULES.values() if rule.server in ("both", server)]
+    return [
+        rule
+        for rule in RULES.values()
+        if rule.server in ("both", server) and (has_readers or not rule.is_for_readers)
+    ]
 
 
-def program(numbers: random.Random, name: str, server: str) -> Program:
-    """One program for "mysql", "mariadb" or "both"."""
+def program(numbers: random.Random, name: str, server: str, readers: str = "") -> Program:
+    """One program for "mysql", "mariadb" or "both", maybe for a Fanin with readers."""
     client = numbers.choice(list(CLIENTS))
     schema = None if numbers.random() < 0.1 else SCHEMA
     draft = Draft(numbers, server, client, schema)
-    rules = _swarm(numbers, server)
+    rules = _swarm_of_readers(numbers, server) if readers else _swarm(numbers, server)
     wanted = numbers.randint(SHORTEST, numbers.choice((8, 15, 25, LONGEST)))
     while len(draft.lines) < wanted and not draft.is_over:
         rule = numbers.choices(rules, [_weight(each) for each in rules])[0]
         draft.kind = rule.name
         rule.write(draft)
-    return Program(name, server, client, schema, tuple(draft.lines[:LONGEST]))
+    return Program(name, server, client, schema, tuple(draft.lines[:LONGEST]), readers)
 
 
 def _weight(rule: Rule) -> int:
@@ -85,15 +103,34 @@ def _weight(rule: Rule) -> int:
 def _swarm(numbers: random.Random, server: str) -> list[Rule]:
     """The kinds of one program: some at random, and some questions."""
     rules = kinds_for(server)
-    if numbers.random() < 0.15:
+    return rules if numbers.random() < 0.15 else _chosen(numbers, rules, numbers.randint(3, 12))
+
+
+def _swarm_of_readers(numbers: random.Random, server: str) -> list[Rule]:
+    """The same, and read-only transactions around all of that."""
+    rules = kinds_for(server, has_readers=True)
+    if numbers.random() < 0.1:
         return rules
-    chosen = numbers.sample(rules, numbers.randint(3, 12))
+    own = [rule for rule in rules if rule.is_for_readers]
+    others = [rule for rule in rules if not rule.is_for_readers]
+    always = [RULES[name] for name in READING]
+    return [
+        *always,
+        *numbers.sample(own, numbers.randint(1, 4)),
+        *_chosen(numbers, others, numbers.randint(1, 8)),
+    ]
+
+
+def _chosen(numbers: random.Random, rules: list[Rule], count: int) -> list[Rule]:
+    chosen = numbers.sample(rules, count)
     questions = [RULES[name] for name in numbers.sample(QUESTIONS, numbers.randint(1, 4))]
     chosen += [RULES[NEEDS[rule.name]] for rule in chosen if rule.name in NEEDS]
     # some command that can always be written
     return [*chosen, *questions, RULES["select"]]
 
 
-def seeded(seed: int, server: str) -> Program:
+def seeded(seed: int, server: str, readers: str = "") -> Program:
     """The program of a number."""
-    return program(random.Random(f"{server} {seed}"), f"seed {seed}", server)
+    name = f"{readers or 'seed'} {seed}"
+    numbers = random.Random(" ".join(filter(None, (server, readers, str(seed)))))
+    return program(numbers, name, server, readers)

@@ -76,13 +76,15 @@ class Line:
 
 @dataclass(frozen=True)
 class Program:
-    """What a client does. `server`: the kind of server it is for, or "both"."""
+    """What a client does. `server`: the kind of server it is for, or "both". `readers`: what Fanin does with those that it has (a key of
+    `readers.VARIANTS`), if any."""
 
     name: str
     server: str
     client: str
     schema: str | None
     lines: tuple[Line, ...]
+    readers: str = ""
 
     @property
     def capabilities(self) -> int:
@@ -110,6 +112,7 @@ def written(program: Program) -> str:
         "server": program.server,
         "client": program.client,
         "schema": program.schema,
+        **({"readers": program.readers} if program.readers else {}),
     }
     lines = ",\n  ".join(json.dumps(_plain_line(line), ensure_ascii=False) for line in program.lines)
     return json.dumps(head)[:-1] + ', "lines": [\n  ' + lines + "\n]}"
@@ -138,7 +141,9 @@ def _program(found: dict[str, Any]) -> Program:
         Line(kind, STEP_CLASSES[name](*[_value(field) for field in fields]))
         for kind, name, *fields in found["lines"]
     )
-    return Program(found["name"], found["server"], found["client"], found["schema"], lines)
+    return Program(
+        found["name"], found["server"], found["client"], found["schema"], lines, found.get("readers", "")
+    )
 
 
 def _value(value: Any) -> Any:
@@ -162,9 +167,13 @@ def regressions() -> list[Program]:
     return [program for path in sorted(REGRESSIONS.glob("*.json")) for program in read(path.read_text())]
 
 
-def playable(server_kind: str) -> list[Program]:
-    """All that this kind of server can hold."""
-    return [program for program in [*regressions(), *corpus()] if program.is_for(server_kind)]
+def playable(server_kind: str, has_readers: bool = False) -> list[Program]:
+    """All that this kind of server can hold, by itself or with readers."""
+    return [
+        program
+        for program in [*regressions(), *corpus()]
+        if program.is_for(server_kind) and bool(program.readers) is has_readers
+    ]
 
 
 def write(path: Path, programs: Iterable[Program]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,9 +21,11 @@ from tests.integration.test_compare import Rival
 from tests.integration.wire import TRACKING, WireClient
 from tests.twin.content import Content, Dump
 from tests.twin.programs import CLOSED, LAST_STATEMENT, UNKNOWN_STATEMENT, Program
+from tests.twin.readers import Replicas, await_readers, has_learned
 
 POOL: Final = {"size": 2, "paranoid": True}
 NEIGHBOURS: Final = 2
+TURNS_FOR_A_READ: Final = 4
 OTHER_USER: Final = "twin_other"
 MADE_USER: Final = "twin_made"
 ACCOUNTS: Final = (
@@ -47,8 +50,9 @@ class Played:
 class Neighbour:
     """A client of the same user that does stateful work of its own, a turn for each of ours, and looks whether all is right."""
 
-    def __init__(self, fanin: Fanin, server: Server) -> None:
+    def __init__(self, fanin: Fanin, server: Server, has_readers: bool) -> None:
         self._rival = Rival(fanin, server)
+        self._has_readers = has_readers
         self._wanted = threading.Semaphore(0)
         self._is_over = False
         self.failure: BaseException | None = None
@@ -63,6 +67,8 @@ class Neighbour:
                 return
             try:
                 self._rival.turn()
+                if self._has_readers and self.turns % TURNS_FOR_A_READ == 0:
+                    self._rival.read()
                 self.turns += 1
             except BaseException as failure:
                 self.failure = failure
@@ -80,11 +86,12 @@ class Neighbour:
 
 
 class Stage:
-    """A server, the Fanin in front of it and everybody else who is there. A context manager."""
+    """A server, what of Fanin stands in front of it and everybody else who is there. A context manager."""
 
-    def __init__(self, server: Server, fanin: Fanin) -> None:
+    def __init__(self, server: Server, fanins: Mapping[str, Fanin], replicas: Replicas | None = None) -> None:
+        """`fanins` by what they do with readers, "" where there are none; `replicas` are those, and follow the server."""
         self.server = server
-        self.fanin = fanin
+        self.fanins = fanins
         self.root: Any = server.connect()
         run(
             self.root,
@@ -95,31 +102,49 @@ class Stage:
             # FOUND_ROWS() of a new connection is what the last one has left in its thread
             run(self.root, "SET GLOBAL thread_cache_size = 0")
         run(self.root, *ACCOUNTS)
-        with WireClient(fanin.port, capabilities=TRACKING) as tracking:
-            # once somebody tracks, others leave nothing to be told
-            tracking.query("DO 1")
+        for fanin in fanins.values():
+            self._begin(fanin)
         self._content = Content(self.root, server.kind)
-        self._neighbours: list[Neighbour] = []
+        self._replicas = replicas
+        self._neighbours: dict[str, list[Neighbour]] = {}
 
     def __enter__(self) -> Stage:
         return self
 
     def __exit__(self, *error: object) -> None:
-        for neighbour in self._neighbours:
-            neighbour.leave()
+        for variant in list(self._neighbours):
+            self._dismiss(variant)
         self.root.close()
+
+    def _begin(self, fanin: Fanin) -> None:
+        with WireClient(fanin.port, capabilities=TRACKING) as tracking:
+            # once somebody tracks, others leave nothing to be told
+            tracking.query("DO 1")
+
+    def _dismiss(self, variant: str) -> None:
+        for neighbour in self._neighbours.pop(variant):
+            neighbour.leave()
 
     def play(self, program: Program) -> tuple[Played, Played]:
         """What a direct connection answers, and what Fanin does."""
         direct = self.play_directly(program)
-        if not self._neighbours:
-            self._neighbours = [Neighbour(self.fanin, self.server) for _ in range(NEIGHBOURS)]
-        proxied = self._played(program, self.fanin.port, self._neighbours)
-        for neighbour in self._neighbours:
+        fanin = self.fanins[program.readers]
+        if program.readers not in self._neighbours:
+            self._neighbours[program.readers] = [
+                Neighbour(fanin, self.server, bool(program.readers)) for _ in range(NEIGHBOURS)
+            ]
+        neighbours = self._neighbours[program.readers]
+        proxied = self._played(program, fanin.port, neighbours)
+        for neighbour in neighbours:
             if neighbour.failure is not None:
                 failure = neighbour.failure
-                self._neighbours = []
+                self._dismiss(program.readers)
                 raise NeighbourError(f"a neighbour of {program.name} was served wrongly") from failure
+        if program.readers and has_learned(fanin):
+            self._dismiss(program.readers)
+            fanin.stop()
+            self._begin(fanin.start())
+            await_readers(fanin)
         return direct, proxied
 
     def play_directly(self, program: Program) -> Played:
@@ -128,6 +153,8 @@ class Stage:
 
     def _played(self, program: Program, port: int, neighbours: list[Neighbour]) -> Played:
         self._content.renew()
+        if self._replicas is not None:
+            self._replicas.catch_up()
         client = WireClient(
             port,
             capabilities=program.capabilities,
@@ -153,6 +180,8 @@ class Stage:
         if any(MADE_USER in str(line.step) for line in program.lines):
             # the program may have been cut off in front of its DROP USER
             run(self.root, f"DROP USER IF EXISTS {MADE_USER}@'%'")
+        if self._replicas is not None:
+            self._replicas.catch_up()
         return Played(answers, self._content.dump())
 
     def _ends_xa(self) -> bool:

@@ -12,6 +12,7 @@ from tests.twin import comparison
 from tests.twin.generator import kinds_for, seeded
 from tests.twin.hunt import found_difference, shrunk
 from tests.twin.programs import CLIENTS, Line, Program, corpus, read, regressions, written
+from tests.twin.readers import VARIANTS
 from tests.twin.stage import Played, Stage
 
 CORPUS = corpus()
@@ -198,3 +199,21 @@ def test_most_commands_succeed(server: Server, stage: Stage) -> None:
     ]
     failed = [answer for answer in answers if answer[-1][:1] == b"\xff"]
     assert len(failed) < len(answers) * 0.2
+
+
+@pytest.mark.parametrize("server", ["mysql", "mariadb"])
+def test_programs_for_readers_are_full_of_read_only_transactions(server: str) -> None:
+    programs = [seeded(seed, server, variant) for variant in VARIANTS for seed in range(50)]
+    beginning = [
+        program
+        for program in programs
+        if any("READ ONLY" in str(line.step).upper() for line in program.lines)
+    ]
+    assert len(beginning) > len(programs) * 0.7
+    seen = {line.kind for program in programs for line in program.lines}
+    assert {rule.name for rule in kinds_for(server, has_readers=True) if rule.is_for_readers} - seen == set()
+
+
+def test_what_readers_do_is_written_down_too() -> None:
+    programs = [seeded(seed, "both", variant) for variant in VARIANTS for seed in range(10)]
+    assert read("[" + ",".join(written(program) for program in programs) + "]") == programs

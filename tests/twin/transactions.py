@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from tests.integration.steps import Close, Execute, Prepare
-from tests.twin.draft import Draft, kind
-
-LEVELS: Final = ("READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
+from tests.twin.draft import LEVELS, Draft, kind
 
 
 def _begun(d: Draft) -> None:

@@ -1,0 +1,136 @@
+"""What may differ in addition when readers stand behind Fanin, each with its reason (README, "Reads on readers")."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from protocol.constants import Capability
+from protocol.packets import parse_err
+from tests.integration.steps import Execute, Prepare, Step
+from tests.twin.exceptions import Answers, KnownDifference, run_text, text_of, untold
+from tests.twin.programs import Program
+
+_STRANDED: Final = "the session is pinned to a reader"
+_READ_ONLY_OPTION: Final = 1290
+
+
+def _codes(answer: list[bytes]) -> set[int]:
+    return {parse_err(payload).code for payload in answer if payload[:1] == b"\xff"}
+
+
+def _texts(program: Program, position: int) -> list[str]:
+    steps: list[Step] = [line.step for line in program.lines[: position + 1]]
+    return [run_text(steps, at) for at in range(len(steps))]
+
+
+def _is_stranded(program: Program, position: int, got: Answers) -> bool:
+    messages = [parse_err(payload).message for payload in got[position] if payload[:1] == b"\xff"]
+    is_said = any(_STRANDED in message.decode() for message in messages)
+    return bool(program.readers) and is_said and any(_PINS.search(text) for text in _texts(program, position))
+
+
+_PINS: Final = re.compile(
+    r"\bCALL\b|\b(counter|note_of|last_id|GET_LOCK)\(|\bTEMPORARY\b|\bHANDLER\b|\bPREPARE\b|\bEXECUTE\b|\bXA\b|\bFOR (UPDATE|SHARE)\b|\bSHARE MODE\b",
+    re.IGNORECASE,
+)
+
+
+def _shows_error_of_reader(program: Program, position: int, got: Answers) -> bool:
+    is_asked = _ASKING.search(_texts(program, position)[-1]) is not None
+    return bool(program.readers) and is_asked and any(b"read-only option" in each for each in got[position])
+
+
+_ASKING: Final = re.compile(r"\bSHOW\s+(WARNINGS|ERRORS)\b|\bSELECT\b.*@", re.IGNORECASE)
+
+
+def _begins_late(program: Program, position: int, got: Answers) -> bool:
+    del got
+    tracks = bool(program.capabilities & Capability.SESSION_TRACK)
+    texts = _texts(program, position)
+    return program.readers == "late" and tracks and any(_BEGINNING.search(text) for text in texts)
+
+
+_BEGINNING: Final = re.compile(r"\bBEGIN\b|\bSTART\s+TRANSACTION\b", re.IGNORECASE)
+
+
+def _differ_in_what_is_told(wanted: list[bytes], got: list[bytes]) -> bool:
+    headers = (b"\0", b"\xfe")
+    return [untold(each, headers) for each in wanted] == [untold(each, headers) for each in got]
+
+
+KNOWN_WITH_READERS: Final = (
+    KnownDifference(
+        "with late_begin a client that tracks its session is not told that BEGIN has begun one (README, Reads on readers)",
+        _begins_late,
+        is_by_itself=True,
+        is_all=_differ_in_what_is_told,
+    ),
+    KnownDifference(
+        "SHOW ERRORS may have the reader's own error in place of 1792 (README, Reads on readers)",
+        _shows_error_of_reader,
+        is_by_itself=True,
+    ),
+    KnownDifference(
+        "a session that became pinned on a reader, by a routine or by what it took there, and then may write loses its connection",
+        _is_stranded,
+    ),
+)
+
+# Known, and being mended
+
+
+def _several(program: Program, position: int, got: Answers) -> bool:
+    text = _texts(program, position)[-1]
+    return bool(program.readers) and ";" in text and bool(_codes(got[position]) & {1290, 1836, 1792})
+
+
+def _one_shot(program: Program, position: int, got: Answers) -> bool:
+    texts = _texts(program, position)
+    is_set = any(
+        re.search(r"\bSET\s+TRANSACTION\b.*READ ONLY|@@(transaction|tx)_read_only\s*=", text)
+        for text in texts
+    )
+    return bool(program.readers) and is_set and bool(_codes(got[position]) & {1290, 1836})
+
+
+def _binary_definition(program: Program, position: int, got: Answers) -> bool:
+    step = program.lines[position].step
+    is_binary = isinstance(step, Execute | Prepare) or "EXECUTE" in text_of(step)
+    return bool(program.readers) and is_binary and bool(_codes(got[position]) & {1290, 1836, 1792})
+
+
+def _tracked_commit(program: Program, position: int, got: Answers) -> bool:
+    del got
+    tracks = bool(program.capabilities & Capability.SESSION_TRACK)
+    return bool(program.readers) and program.server == "mysql" and tracks and position > 0
+
+
+def _writes_after_commit(program: Program, position: int, got: Answers) -> bool:
+    text = _texts(program, position)[-1]
+    is_call = re.search(r"\bCALL\b", text, re.IGNORECASE) is not None
+    return bool(program.readers) and is_call and bool(_codes(got[position]) & {1290, 1836, 1792})
+
+
+def _leaves_while_pinned(program: Program, position: int, got: Answers) -> bool:
+    texts = _texts(program, position)
+    is_pinned = any(_PINS.search(text) or _ODD_CHARSET.search(text) for text in texts)
+    return bool(program.readers) and is_pinned and bool(_codes(got[position]) & {1290, 1836, 1792})
+
+
+_ODD_CHARSET: Final = re.compile(r"\b(gbk|sjis|big5|cp932|gb18030)\b", re.IGNORECASE)
+
+KNOWN_FOR_NOW: Final = (
+    KnownDifference(
+        "what ends the transaction of a session that is pinned on the reader", _leaves_while_pinned
+    ),
+    KnownDifference("several statements in one text that end the transaction and write", _several),
+    KnownDifference("1290 after the one-shot SET TRANSACTION READ ONLY", _one_shot),
+    KnownDifference("DDL in binary, or prepared, in a READ ONLY transaction", _binary_definition),
+    KnownDifference(
+        "what is told of our COMMIT", _tracked_commit, is_by_itself=True, is_all=_differ_in_what_is_told
+    ),
+    KnownDifference(
+        "a procedure that commits in a READ ONLY transaction and then writes", _writes_after_commit
+    ),
+)
