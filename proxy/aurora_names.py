@@ -38,6 +38,12 @@ def aurora_name(host: str) -> AuroraName | None:
     return None if found is None else AuroraName(found[1] is not None, f"{PLACE}.{found[2].lower()}")
 
 
+def is_of_readers(host: str) -> bool:
+    """Whether the name leads to another instance each time, whatever happens: that of the readers, or of a group."""
+    found = _NAME.fullmatch(host)
+    return found is not None and found[1] is not None and found[1].lower() != "cluster-"
+
+
 def instance_host(template: str, server_id: str) -> str | None:
     """Where the instance is; None for what can be no instance's name."""
     return template.replace(PLACE, server_id) if _INSTANCE.fullmatch(server_id) else None

@@ -1,8 +1,10 @@
 """Looks at the servers: one connection to each, kept, and what it says goes to the topology core.
 
-In peace a look is one statement of a reader of Aurora, two of any other server. A connection that has ended is opened anew at once, its host's name resolved again; only
+In peace a look is two statements. A connection that has ended is opened anew at once, its host's name resolved again; only
 when that fails, too, the server counts as not reachable. A look that takes too long ends its connection. Where the monitor's own account is the trouble,
 it asks less often: servers block hosts with too many failures.
+
+The names of hosts are resolved again in the same rhythm (`resolving`): when one leads elsewhere, everybody is looked at at once.
 
 Nothing here decides. `topology` does, and whoever gets the observations (lag, fences) does the rest.
 """
@@ -35,8 +37,9 @@ from proxy.observation import (
     parse_self,
     parse_table,
 )
+from proxy.resolving import HostNames
 from proxy.tasks import spawn
-from proxy.topology import TopologyCore, TopologyState
+from proxy.topology import TopologyCore
 from proxy.topology_actions import Action, ActionKind, Cause, ClusterKind, Event, Signal
 
 PATIENT: Final = 5.0
@@ -156,24 +159,29 @@ class Watch:
         self.looks = 0
         self.statements = 0
         self.connects = 0
+        # its host's name leads elsewhere than where the connection is
+        self.has_moved = False
         self._eye: Eye | None = None
         self._replication_text = ""  # "": not to be asked on this connection
         self._replication: tuple[ReplicationStatus, ...] | None = None
         self._remark = ""
 
-    async def look(self, kind: ClusterKind, account: Account, asks_table: bool) -> Observation:
+    async def look(self, kind: ClusterKind, account: Account) -> Observation:
         """Ask. Raises LookFailed, and then has no connection."""
         self.looks += 1
+        if self.has_moved:
+            self.has_moved = False
+            self.close()
         is_kept = self._eye is not None
         try:
             try:
-                return await self._try(kind, account, asks_table)
+                return await self._try(kind, account)
             except LookFailed as failure:
                 if not is_kept or failure.cause is not Cause.LOST:
                     raise
             # the connection was kept and has ended: what of the server?
             self.close()
-            return await self._try(kind, account, asks_table)
+            return await self._try(kind, account)
         except BaseException:
             self.close()
             raise
@@ -198,12 +206,12 @@ class Watch:
             self._eye.abort()
             self._eye = None
 
-    async def _try(self, kind: ClusterKind, account: Account, asks_table: bool) -> Observation:
+    async def _try(self, kind: ClusterKind, account: Account) -> Observation:
         try:
             async with asyncio.timeout(self.way.timeout):
                 await self._open(account)
                 if kind is ClusterKind.AURORA:
-                    return await self._look_at_aurora(asks_table)
+                    return await self._look_at_aurora()
                 return await self._look_at_server()
         except Exception as error:
             failure = self._failure(error)
@@ -233,10 +241,9 @@ class Watch:
         self._replication = None
         self._remark = ""
 
-    async def _look_at_aurora(self, asks_table: bool) -> Observation:
+    async def _look_at_aurora(self) -> Observation:
         observed = await self._ask_self(queries.AURORA_SELF, parse_aurora_self)
-        table = parse_table((await self._ask(queries.AURORA_TABLE))[1]) if asks_table else None
-        return replace(observed, rows=table)
+        return replace(observed, rows=parse_table((await self._ask(queries.AURORA_TABLE))[1]))
 
     async def _look_at_server(self) -> Observation:
         assert self._eye is not None
@@ -369,19 +376,24 @@ class Monitor:
         self._now: Final = monotonic
         self._log: Final = get_logger("topology")
         self._ticking: asyncio.Task[None] | None = None
+        self._resolving: asyncio.Task[None] | None = None
 
     def start(self, places: Iterable[tuple[str, Place]]) -> None:
         """Begin to look at the core's members, each with its place."""
+        names = HostNames(self._now)
         for name, place in places:
             self._watch(name, place)
+            if place.socket is None:
+                names.add(name, place.host, place.port)
         self._done(self.core.begin(self._now()))
         self._ticking = spawn(self._tick(), name="topology")
+        if names:
+            self._resolving = spawn(self._resolve(names), name="names of hosts")
 
     async def stop(self) -> None:
         """End all looks and connections."""
         tasks = [watch.task for watch in self.watches.values() if watch.task is not None]
-        if self._ticking is not None:
-            tasks.append(self._ticking)
+        tasks += [task for task in (self._ticking, self._resolving) if task is not None]
         self.watches.clear()
         for task in tasks:
             task.cancel()
@@ -428,9 +440,8 @@ class Monitor:
             return PATIENT
         member = self.core.members.get(watch.name)
         is_writer = self.core.writer is not None and member is self.core.writer
-        asks_table = is_writer or self.core.state is not TopologyState.STABLE
         try:
-            observation = await watch.look(self.core.kind, account, asks_table)
+            observation = await watch.look(self.core.kind, account)
         except LookFailed as failure:
             self._done(self.core.unreachable(watch.name, failure.cause, self._now(), str(failure)))
             is_hopeless = failure.cause in (Cause.DENIED, Cause.NOT_UNDERSTOOD)
@@ -444,6 +455,14 @@ class Monitor:
         while True:
             await asyncio.sleep(TICK)
             self._done(self.core.tick(self._now()))
+
+    async def _resolve(self, names: HostNames) -> None:
+        while True:
+            for name in await names.moved():
+                self._log.info("name leads elsewhere", server=name, host=names.host(name))
+                self.watches[name].has_moved = True
+                self.ask_all()
+            await asyncio.sleep(self.core.interval)
 
     # Actions
 

@@ -1,6 +1,6 @@
 """What the monitor asks servers: the texts, each with the page that describes what it reads. `observation` parses the answers.
 
-In peace it is one statement per look at a server, and a second one where there is replication to be asked about: the first of
+In peace it is one statement per look at a server, and a second one where there is replication or Aurora's table to be asked about: the first of
 each kind (``*_SELF``) tells who the server is, whether it says itself that it may be written, its clock and how long it has been up.
 
 Times are differences that the server computes itself, in microseconds, so that neither its time zone nor the session's matters.

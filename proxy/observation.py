@@ -20,6 +20,9 @@ MASTER_SESSION_ID: Final = "MASTER_SESSION_ID"
 NEWEST_LAG_ROW: Final = 180.0
 """Seconds after which a row of replica_host_status is no longer an instance of the cluster but one that was."""
 
+UPTIME_SLACK: Final = 2.0
+"""Seconds by which an uptime may fall behind our clock before the server counts as restarted: it is in whole seconds."""
+
 _OFF: Final = frozenset(["0", "OFF"])
 
 
@@ -98,6 +101,14 @@ class Observation:
     def master(self) -> ReplicaRow | None:
         """The writer by its table: of two, the one that was updated last; the other is the former."""
         return max((row for row in self.rows or () if row.is_master), key=_updated, default=None)
+
+
+def has_restarted(before: Observation, after: Observation) -> bool:
+    """Whether the uptime has not grown as our clock has: also after a restart so early that it is not smaller."""
+    if before.uptime is None or after.uptime is None:
+        return False
+    passed = after.asked_at - before.taken_at
+    return after.uptime < before.uptime or after.uptime - before.uptime < passed - UPTIME_SLACK
 
 
 @dataclass(frozen=True, slots=True)

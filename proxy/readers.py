@@ -105,6 +105,7 @@ class ReaderTable:
         "_contenders",
         "_interval",
         "_max_lag",
+        "_passed",
         "_positions",
         "_warm_up",
         "_writer_clock",
@@ -137,6 +138,8 @@ class ReaderTable:
         self._positions: WriterPositions = WriterPositions()
         # the most by which the writer's clock may be before ours, in seconds; not known: NEVER
         self._writer_clock: float = NEVER
+        # what `passed` has said last: of fences before nobody knows any more
+        self._passed: float = NEVER
         # of the choice that is being made
         self._contenders: list[Contender] = []
 
@@ -227,9 +230,11 @@ class ReaderTable:
             reader.watermark.raise_to(self._positions.watermark(position), reader.epoch, position)
 
     def passed(self) -> float:
-        """Every reader is known to be past this time; for fences that need not be kept longer."""
+        """Every reader is known to be past this time; for fences that need not be kept longer. One that joins later, or was restarted, has to be, too."""
         marks = [reader.watermark.at for reader in self.readers.values() if reader.has_role]
-        return min(marks) if marks else NOTHING_APPLIED
+        passed = min(marks) if marks else NOTHING_APPLIED
+        self._passed = max(self._passed, passed)
+        return passed
 
     # The choice
 
@@ -286,7 +291,7 @@ class ReaderTable:
 
     def awaited(self, reader: Reader, view: SessionView, fence: Fence = NO_FENCE) -> Gtids | None:
         """What the reader must have for this session to read there; None when that cannot be said by GTIDs."""
-        if reader.watermark.epoch != reader.epoch:
+        if reader.watermark.epoch != reader.epoch or reader.watermark.at < self._passed:
             return None
         own: Gtids | None = None
         if not self._is_safe(reader, view, NO_FENCE):
@@ -321,10 +326,13 @@ class ReaderTable:
             return False
         if self.consistency != SESSION or view is None:
             return True
+        if reader.watermark.at < self._passed:
+            return False
         is_ordered = reader.is_ordered and self._positions.has_one_order()
         return view.is_safe(reader.name, reader.epoch, reader.watermark, is_ordered)
 
     def _why_not_safe(self, reader: Reader, view: SessionView | None, fence: Fence) -> int:
-        if view is None or not reader.watermark.covers(fence.at, fence.gtids):
+        watermark = reader.watermark
+        if view is None or watermark.at < self._passed or not watermark.covers(fence.at, fence.gtids):
             return NOT_SAFE
         return READ_AHEAD if view.has_written(reader.name, reader.epoch, reader.watermark) else NOT_SAFE

@@ -24,6 +24,7 @@ Two that say they may be written:
 - Aurora: for a while after a failover. The present writer is asked again. If it insists, then of the two masters in their tables the one with
   the older LAST_UPDATE_TIMESTAMP is the former (ProxySQL does the same); where the tables do not tell, the present writer is kept. The other is
   refused, once: each may renew its own row.
+  A table in which another is the master than before is a reason to ask everybody, and no more: copies are stale for a while, and masters two.
 - Replication: the present writer is kept, the other refused and reported, until it says that it is read-only, or stops to follow a source (that
   is how replicas are promoted), or the writer itself says that it is none. At the start the one that the other replicates from is the writer;
   if neither does, there is none.
@@ -38,7 +39,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from proxy.observation import Observation, ReplicaRow
+from proxy.observation import Observation, ReplicaRow, has_restarted
 from proxy.topology_actions import (
     ALIVE,
     DEAD,
@@ -53,8 +54,6 @@ from proxy.topology_actions import (
     Timelines,
 )
 
-UPTIME_SLACK: Final = 2.0
-"""Seconds by which an uptime may fall behind our clock before the server counts as restarted: it is in whole seconds."""
 CALM: Final = 1.0
 """Seconds after a false alarm in which sessions' signals raise no other."""
 
@@ -98,6 +97,7 @@ class Member:
     trouble: str = ""  # that in words
     heard_at: float = -1.0  # when there was an answer, or none, last
     is_refused: bool = False  # it said that it may be written while another was the writer
+    named: str = ""  # whom its table has named as the writer last
 
     @property
     def claims(self) -> bool:
@@ -177,6 +177,7 @@ class TopologyCore:
         if not observation.is_writer or (was_following and not member.is_following):
             member.is_refused = False
         self._learn(member, observation, now)
+        self._heed(member, now)
         return self._settle(now)
 
     def unreachable(self, name: str, cause: Cause, now: float, trouble: str = "") -> list[Action]:
@@ -222,7 +223,7 @@ class TopologyCore:
         elif member.server_id and member.server_id != observation.server_id:
             self._log(now, Event.REPLACED, member, f"{observation.server_id} instead of {member.server_id}")
             self._raise_epoch(member)
-        elif seen is not None and _has_restarted(seen, observation):
+        elif seen is not None and has_restarted(seen, observation):
             self._raise_epoch(member)
             self._log(now, Event.RESTARTED, member, f"up for {observation.uptime} s")
         member.server_id = observation.server_id
@@ -250,6 +251,13 @@ class TopologyCore:
             self._log(now, Event.ADDED, self.members[server_id], f"known by {member.name}")
         if is_verified and observation.rows is not None:
             self._forget(fresh, now)
+
+    def _heed(self, member: Member, now: float) -> None:
+        """Its table may name another writer than before: no proof, but a reason to ask."""
+        before, member.named = member.named, _newest_master([member]) or member.named
+        is_news = before not in ("", member.named) and self.state is TopologyState.STABLE
+        if is_news and member.named != self._present().server_id and now >= self._calm_until:
+            self._suspect(now, f"{member.name} is told that {member.named} is the writer", pauses=False)
 
     def _forget(self, fresh: set[str], now: float) -> None:
         for member in list(self.members.values()):
@@ -546,14 +554,6 @@ class TopologyCore:
     def _done(self) -> list[Action]:
         actions, self._actions = self._actions, []
         return actions
-
-
-def _has_restarted(before: Observation, after: Observation) -> bool:
-    """Whether the uptime has not grown as our clock has: also after a restart so early that it is not smaller."""
-    if before.uptime is None or after.uptime is None:
-        return False
-    passed = after.asked_at - before.taken_at
-    return after.uptime < before.uptime or after.uptime - before.uptime < passed - UPTIME_SLACK
 
 
 def _follows(member: Member, source: Member) -> bool:

@@ -191,7 +191,7 @@ async def look(
     where = place or Place(server.host, server.port)  # type: ignore[union-attr]
     watch = Watch("x", where, Way(timeout=2.0, **options))
     try:
-        return await watch.look(ClusterKind.REPLICATION, account, False)
+        return await watch.look(ClusterKind.REPLICATION, account)
     finally:
         watch.close()
 
@@ -216,7 +216,7 @@ async def test_aurora_is_told_from_other_servers(server: Server) -> None:
 async def test_asking_a_server_that_is_no_aurora_for_auroras_variables(server: Server) -> None:
     watch = Watch("x", Place(HOST, server.port), Way(timeout=2.0))
     with pytest.raises(LookFailed, match="aurora_server_id") as caught:
-        await watch.look(ClusterKind.AURORA, ROOT, True)
+        await watch.look(ClusterKind.AURORA, ROOT)
     assert caught.value.cause is Cause.NOT_UNDERSTOOD
 
 
@@ -235,7 +235,7 @@ def test_the_way_to_a_server_is_that_of_backends_on_the_loop_that_fanin_uses(
 
     async def ask() -> list[Any]:
         watch = Watch("x", Place(HOST, mysql.port), way)
-        await watch.look(ClusterKind.REPLICATION, Account(USER, PASSWORD), False)
+        await watch.look(ClusterKind.REPLICATION, Account(USER, PASSWORD))
         _, rows = await watch._ask("SHOW STATUS LIKE 'Ssl_cipher'")
         watch.close()
         await asyncio.sleep(0)

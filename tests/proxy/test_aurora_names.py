@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.aurora_names import AuroraName, aurora_name, instance_host
+from proxy.aurora_names import AuroraName, aurora_name, instance_host, is_of_readers
 
 REST = "c7tj4example.us-east-1.rds.amazonaws.com"
 
@@ -22,6 +22,20 @@ REST = "c7tj4example.us-east-1.rds.amazonaws.com"
 )
 def test_each_name_knows_where_the_instances_are(host: str, is_seed: bool) -> None:
     assert aurora_name(host) == AuroraName(is_seed, f"?.{REST}")
+
+
+@pytest.mark.parametrize(
+    ("host", "is_of_readers_or_groups"),
+    [
+        (f"prod.cluster-{REST}", False),
+        (f"prod.cluster-ro-{REST}", True),
+        (f"batch.CLUSTER-custom-{REST}", True),
+        (f"db-1.{REST}", False),
+        ("db.example.com", False),
+    ],
+)
+def test_some_names_lead_elsewhere_each_time(host: str, is_of_readers_or_groups: bool) -> None:
+    assert is_of_readers(host) is is_of_readers_or_groups
 
 
 def test_so_it_is_in_china() -> None:

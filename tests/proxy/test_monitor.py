@@ -20,6 +20,7 @@ from protocol.packets import Column, build_err, build_ok, text_resultset
 from proxy import monitor_queries as queries
 from proxy.monitor import PATIENT, Account, LookFailed, Monitor, Place, Watch, Way
 from proxy.observation import Observation
+from proxy.resolving import HostNames
 from proxy.topology import TopologyCore, TopologyState
 from proxy.topology_actions import Action, ActionKind, Cause, ClusterKind, ServerRole, Signal
 
@@ -132,7 +133,7 @@ def watch_of(server: Server, **way: Any) -> Watch:
 
 async def failure_of(watch: Watch, kind: ClusterKind = REPLICATION) -> tuple[Cause, str]:
     with pytest.raises(LookFailed) as caught:
-        await watch.look(kind, ACCOUNT, True)
+        await watch.look(kind, ACCOUNT)
     return caught.value.cause, str(caught.value)
 
 
@@ -142,7 +143,7 @@ async def failure_of(watch: Watch, kind: ClusterKind = REPLICATION) -> tuple[Cau
 async def test_a_connection_is_kept(fake: Server) -> None:
     watch = watch_of(fake)
     for _ in range(3):
-        observation = await watch.look(REPLICATION, ACCOUNT, False)
+        observation = await watch.look(REPLICATION, ACCOUNT)
         assert (observation.server_id, observation.is_writer, observation.replication) == ("1", True, ())
         assert observation.round_trip >= 0
     watch.close()
@@ -151,41 +152,40 @@ async def test_a_connection_is_kept(fake: Server) -> None:
 
 async def test_a_server_without_tls_is_looked_at_in_the_clear_where_that_is_allowed(fake: Server) -> None:
     watch = watch_of(fake, tls=ssl.create_default_context())
-    assert (await watch.look(REPLICATION, ACCOUNT, False)).is_writer
+    assert (await watch.look(REPLICATION, ACCOUNT)).is_writer
     watch.close()
     assert not int.from_bytes(fake.login[:4], "little") & Capability.SSL
 
 
 async def test_one_that_has_ended_is_opened_again_within_the_look(fake: Server) -> None:
     watch = watch_of(fake)
-    await watch.look(REPLICATION, ACCOUNT, False)
+    await watch.look(REPLICATION, ACCOUNT)
     del fake.answers[queries.MYSQL_SELF]
     with pytest.raises(LookFailed):
-        await watch.look(REPLICATION, ACCOUNT, False)
+        await watch.look(REPLICATION, ACCOUNT)
     assert fake.connections == 2
     fake.says("1", uptime=1)
-    assert (await watch.look(REPLICATION, ACCOUNT, False)).uptime == 1
+    assert (await watch.look(REPLICATION, ACCOUNT)).uptime == 1
     watch.close()
 
 
-async def test_aurora_is_asked_for_its_table_only_when_that_is_wanted(fake: Server) -> None:
+async def test_an_instance_of_aurora_is_asked_for_its_table_too(fake: Server) -> None:
     fake.answers[queries.AURORA_SELF] = rows(tuple("abcd"), ("db-1", "0", "1000000", "50"))
     fake.answers[queries.AURORA_TABLE] = rows(
         tuple("abcdef"), ("db-1", "MASTER_SESSION_ID", "0", "100000", "5", "1000000")
     )
     watch = watch_of(fake)
-    assert (await watch.look(AURORA, ACCOUNT, False)).rows is None
-    seen = await watch.look(AURORA, ACCOUNT, True)
+    seen = await watch.look(AURORA, ACCOUNT)
     assert [row.server_id for row in seen.rows or ()] == ["db-1"]
     watch.close()
-    assert fake.asked == [queries.AURORA_SELF, queries.AURORA_SELF, queries.AURORA_TABLE]
+    assert fake.asked == [queries.AURORA_SELF, queries.AURORA_TABLE]
 
 
 async def test_mariadb_is_asked_in_its_own_words() -> None:
     async with serving(Server("10.11.5-MariaDB")) as server:
         server.says()
         watch = watch_of(server)
-        assert (await watch.look(REPLICATION, ACCOUNT, False)).is_mariadb
+        assert (await watch.look(REPLICATION, ACCOUNT)).is_mariadb
         watch.close()
         assert server.asked == [queries.MARIADB_SELF, queries.MARIADB_REPLICATION]
 
@@ -195,7 +195,7 @@ async def test_an_older_mysql_too(fake: Server) -> None:
     fake.answers[queries.OLD_MYSQL_REPLICATION] = NOTHING_REPLICATED
     watch = watch_of(fake)
     for _ in range(2):
-        assert (await watch.look(REPLICATION, ACCOUNT, False)).replication == ()
+        assert (await watch.look(REPLICATION, ACCOUNT)).replication == ()
     watch.close()
     assert fake.asked.count(queries.MYSQL_REPLICATION) == 1
 
@@ -204,7 +204,7 @@ async def test_what_the_account_may_not_ask_is_asked_once(fake: Server) -> None:
     fake.answers[queries.MYSQL_REPLICATION] = error(1227, "Access denied; you need more")
     watch = watch_of(fake)
     for _ in range(2):
-        seen = await watch.look(REPLICATION, ACCOUNT, False)
+        seen = await watch.look(REPLICATION, ACCOUNT)
         assert seen.replication is None
         assert seen.remarks == ("its lag is not known: Access denied; you need more",)
     watch.close()
@@ -216,10 +216,10 @@ async def test_with_a_heartbeat_replication_is_asked_for_every_other_time(fake: 
     fake.answers["SELECT lag"] = rows(("lag",), ("0.5",))
     watch = watch_of(fake, heartbeat="SELECT lag")
     for _ in range(4):
-        seen = await watch.look(REPLICATION, ACCOUNT, False)
+        seen = await watch.look(REPLICATION, ACCOUNT)
         assert (seen.heartbeat, seen.replication) == (0.5, ())
     fake.says(is_writer=True)
-    assert (await watch.look(REPLICATION, ACCOUNT, False)).heartbeat is None
+    assert (await watch.look(REPLICATION, ACCOUNT)).heartbeat is None
     watch.close()
     assert fake.asked.count(queries.MYSQL_REPLICATION) == 3
 
@@ -442,6 +442,36 @@ async def test_a_signal_asks_at_once(shell: Shell) -> None:
         assert core.paused
         await shell.until(lambda: not core.paused)
         monitor.suspected("gone", Signal.LOST_BACKENDS)
+
+
+async def test_a_name_that_leads_elsewhere_has_everybody_looked_at(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core = TopologyCore(REPLICATION, interval=3600.0, panic_interval=0.02)
+    moves: asyncio.Queue[list[str]] = asyncio.Queue()
+    monkeypatch.setattr(HostNames, "moved", lambda names: moves.get())
+    async with two() as (w, r):
+        w.place = Place("localhost", w.place.port)
+        async with monitoring(core, shell, w=w, r=r) as monitor:
+            await shell.until(lambda: core.state is TopologyState.STABLE and "r" in shell.seen)
+            watches = monitor.watches
+            before = {name: watch.looks for name, watch in watches.items()}
+            moves.put_nowait(["w"])
+            await shell.until(lambda: all(watches[name].looks > before[name] for name in watches))
+            # its connection may be to another server than the name leads to now
+            await shell.until(lambda: watches["w"].connects == 2)
+            assert watches["r"].connects == 1 and core.state is TopologyState.STABLE
+
+
+async def test_where_hosts_are_addresses_no_name_is_resolved(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(HostNames, "moved", lambda names: asked.append(""))
+    core = TopologyCore(REPLICATION, interval=0.02)
+    async with two() as (w, r), monitoring(core, shell, w=w, r=r) as monitor:
+        await shell.until(lambda: core.state is TopologyState.STABLE)
+        assert asked == [] and monitor._resolving is None
 
 
 async def test_without_an_account_nothing_is_asked(shell: Shell) -> None:

@@ -9,6 +9,7 @@ from proxy.observation import (
     Observation,
     ReplicationStatus,
     Self,
+    has_restarted,
     is_aurora,
     parse_aurora_self,
     parse_heartbeat,
@@ -243,3 +244,21 @@ def test_the_answer_of_a_heartbeat_query() -> None:
 
 def test_nothing_in_an_observation_is_older_than_the_question() -> None:
     assert look().asked_at == 9.75
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "seconds", "is_restart"),
+    [
+        (50, 60, 10.0, False),
+        (50, 59, 10.0, False),
+        (50, 49, 10.0, True),
+        (50, 51, 10.0, True),
+        (None, 51, 10.0, False),
+        (50, None, 10.0, False),
+    ],
+)
+def test_an_uptime_that_does_not_grow_as_our_clock_does_is_a_restart(
+    before: int | None, after: int | None, seconds: float, is_restart: bool
+) -> None:
+    first, second = look(uptime=before), look(uptime=after, taken_at=10.0 + seconds)
+    assert has_restarted(first, second) is is_restart

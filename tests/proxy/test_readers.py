@@ -402,3 +402,36 @@ def test_one_that_is_asked_for_may_have_a_read_on_the_same_conditions() -> None:
     assert not made.may_have("r1", None, 10.1)
     made.set_role("r1", False, 0, 10.0)
     assert not made.may_have("r1", None, 10.1)
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_a_reader_that_joins_must_have_what_every_other_was_known_to_have(is_restarted: bool) -> None:
+    made = table()
+    made.set_role("r2", is_restarted, 0, 9.0)
+    aurora(made, 10.0, row("db-1", 0.0, age=0.0), row("db-2", 0.0, age=0.0))
+    view = SessionView()
+    view.wrote(9.9)
+    view.passed(made.passed())
+    assert not view.is_fenced()
+    # behind, if not too far: what the session has written, which is forgotten, is not there
+    made.set_role("r2", True, int(is_restarted), 10.1)
+    rows = (row("db-1", 0.0, age=0.0), row("db-2", 0.5, age=0.0))
+    made.observed("w", look("db-0", 10.2, is_writer=True, rows=rows), True)
+    assert made.readers["r2"].gate.is_eligible(10.3)
+    assert chosen(made, view, 10.3) == "r1"
+    made.set_role("r1", False, 0, 10.4)
+    assert chosen(made, view, 10.4) == "not-safe"
+    assert chosen(made, None, 10.4) == "r2"
+    aurora(made, 11.0, row("db-2", 0.1))
+    assert chosen(made, view, 11.1) == "r2"
+
+
+def test_nor_is_one_waited_for_that_lacks_what_is_forgotten() -> None:
+    made = with_positions(f"{A}:1-5", f"{A}:1-5")
+    view = writing(f"{A}:6", 10.2)
+    assert waits_on(made, view) == "r1"
+    assert made.passed() > NEVER
+    made.raise_epoch("r1", 1)
+    made.observed("r1", look("r1", 10.3, replication=replicates(0.0), position=f"{A}:1-4"), False)
+    assert waits_on(made, view) == "r2"
+    assert made.awaited(made.readers["r1"], view) is None

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from proxy.observation import Observation, ReplicaRow, ReplicationStatus
-from proxy.topology import TopologyCore, TopologyState
+from proxy.topology import CALM, TopologyCore, TopologyState
 from proxy.topology_actions import (
     MOST_MOMENTS,
     MOST_TIMELINES,
@@ -556,6 +556,53 @@ def test_one_that_only_is_slow_keeps_its_role_while_its_lag_ages() -> None:
     cluster = stable(AURORA)
     assert cluster.fail("r", Cause.TIMEOUT) == []
     assert cluster.roles()["r"] is READER
+
+
+# What tables say of the writer
+
+
+def told(master: str) -> tuple[ReplicaRow, ...]:
+    return (row("id-w", is_master=master == "w"), row("id-r", is_master=master == "r"))
+
+
+def named_before() -> Cluster:
+    """Everybody's table names w."""
+    cluster = stable(AURORA)
+    cluster.look("w", True, rows=told("w"))
+    assert cluster.look("r", False, rows=told("w")) == []
+    return cluster
+
+
+def test_a_table_that_names_another_writer_is_a_reason_to_ask_and_no_more() -> None:
+    cluster = named_before()
+    assert cluster.look("r", False, rows=told("r")) == ["every 0.1 s"]
+    assert cluster.core.state is TopologyState.SUSPECT and not cluster.core.paused
+    assert "r is told that id-r is the writer" in [action.text for action in cluster.actions]
+    assert cluster.look("w", True, rows=told("w")) == ["every 1.0 s"]
+    assert cluster.core.state is STABLE and cluster.core.writer is cluster.core.members["w"]
+    # and is not heeded for ever
+    assert cluster.look("r", False, rows=told("r")) == []
+    assert cluster.look("r", False, rows=told("w")) == cluster.look("r", False, rows=told("r")) == []
+    cluster.later(CALM)
+    cluster.look("r", False, rows=told("w"))
+    assert cluster.look("r", False, rows=told("r")) == ["every 0.1 s"]
+
+
+def test_then_the_writer_may_say_that_it_is_none() -> None:
+    cluster = named_before()
+    cluster.look("r", False, rows=told("r"))
+    cluster.look("w", False, rows=told("w"))
+    assert cluster.core.state is TopologyState.SWITCHING
+    cluster.look("r", True, rows=told("r"))
+    assert cluster.core.state is STABLE and cluster.core.writer is cluster.core.members["r"]
+    # the former's copy is late
+    assert cluster.look("w", False, rows=told("w")) == cluster.look("w", False, rows=told("r")) == []
+
+
+def test_a_table_that_is_stale_from_the_beginning_says_nothing() -> None:
+    cluster = stable(AURORA)
+    assert cluster.look("r", False, rows=told("r")) == []
+    assert cluster.look("r", False, rows=()) == cluster.look("r", False, rows=told("r")) == []
 
 
 # Discovery
