@@ -52,6 +52,7 @@ HOT_PROXY = (
     "binary",
     "prepared",
     "long_data",
+    "recommitting",
     "renewing",
     "repreparing",
     "resets",

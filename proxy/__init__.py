@@ -24,7 +24,7 @@ Pure:
 
 Shells:
 - the data path: `listeners` -> `login` and `admission` (connection phase) -> `frontend` (one client; `special`, `several`, `binary`, `long_data`,
-  `repreparing`, `resets`, `tidying`, `telling`, `idling`, `beginning`, `overwriting`, `unseen`: what is rarer; `own_commands`) on top of `lessee` (its dealings with pools; `states`; `blame`: what its pins are due to; `losses`, `renewing`; `placing`: on which
+  `repreparing`, `resets`, `tidying`, `telling`, `idling`, `beginning`, `overwriting`, `unseen`: what is rarer; `own_commands`) on top of `lessee` (its dealings with pools; `states`; `blame`: what its pins are due to; `losses`, `renewing`, `recommitting`; `placing`: on which
   server a command runs; `placing_rules`; `catching_up`: waits on readers for writes; `verifying`: backends of a new writer; `bouncing`: what another server runs instead; `stranding`: sessions that a pin keeps on a reader, and write; `demotion`: what a writer refuses that is none any more; `late_begin`: BEGIN with the first statement) -> `endpoint` (one server's pool; `endpoint_rules`: its limits; `jobs`: resets and captures) -> `backend` (one connection to it)
 - the slow path: `connector` (opens backends), `aside` (side connections, for KILL and logins while all are leased), `tls`, `rsa`, `tasks`, `paranoid` (dirties backends, for debugging)
 - `monitor`: looks at the servers (`resolving`: and at what their names lead to); `cluster`: brings endpoints and pools to what the topology says

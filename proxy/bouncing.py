@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from protocol.framing import frame
-from proxy import demotion
+from proxy import demotion, recommitting
 from proxy.backend import Backend
 from proxy.effects import words_of
 from proxy.keeping import lease_lost
@@ -74,6 +74,8 @@ def holds_back(frontend: Frontend, placement: Placement, chunk: bytes) -> bool:
         return False
     if placement.reader is None:
         return demotion.fate(frontend, backend) != demotion.TOLD
+    if recommitting.is_refused(frontend, placement, backend):
+        return True
     if _is_of_read_only_transaction(frontend, backend):
         if not is_ended(frontend, placement, backend):
             is_mariadb = frontend.shared.facts.is_mariadb

@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from protocol.framing import payload_of
-from proxy import bouncing, catching_up, demotion, late_begin
+from proxy import bouncing, catching_up, demotion, late_begin, recommitting
 from proxy.backend import Backend
 from proxy.balance import Contender, TokenBucket
 from proxy.blame import BEGINS_SESSION
@@ -504,6 +504,9 @@ def answered(frontend: Frontend, placement: Placement, backend: Backend) -> bool
     if is_held:
         # on the lease that the session had
         placement.record = record_of_command(frontend, placing)
+    if backend.tracker.is_error and recommitting.is_refused(frontend, placement, backend):
+        recommitting.end(frontend)
+        return True
     if is_held and not frontend.is_relayed and bouncing.is_ended(frontend, placement, backend):
         placement.after = frontend.wire
         frontend.run_commit()
