@@ -68,6 +68,7 @@ HOT_PROXY = (
     "bouncing",
     "demotion",
     "stranding",
+    "moving",
     "routing",
     "fences",
     "frontend",

@@ -184,6 +184,10 @@ class SessionView:
         self._reader = reader
         self._reader_epoch = epoch
 
+    def home(self) -> str | None:
+        """The reader where it has read last; None after a read on the writer, or before any."""
+        return self._reader
+
     def is_fenced(self) -> bool:
         """Whether it has written something that not every reader is known to have."""
         return self.written_at != NEVER

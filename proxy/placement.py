@@ -215,11 +215,15 @@ class Placement:
         "epoch",
         "first",
         "has_read_only",
+        "home",
         "is_bounced",
         "is_dirty",
         "is_late",
         "is_renewed",
         "keys",
+        "leaves_at",
+        "moves_to",
+        "moves_until",
         "owes_deadlock",
         "reader",
         "reason",
@@ -276,6 +280,11 @@ class Placement:
         self.is_renewed: bool = False
         # until when the command waits for a reader; 0: it does not yet
         self.until: float = 0.0
+        # where it reads, until when that is not called into question, and where it moves then: `moving`
+        self.home: str | None = None
+        self.leaves_at: float = 0.0
+        self.moves_to: str = ""
+        self.moves_until: float = 0.0
         # since when the session reads on the writer because of what it has written or read there; 0: it does not
         self.ahead_since: float = 0.0
 

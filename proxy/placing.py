@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from protocol.framing import payload_of
-from proxy import bouncing, catching_up, demotion, late_begin, recommitting
+from proxy import bouncing, catching_up, demotion, late_begin, moving, recommitting
 from proxy.backend import Backend
 from proxy.balance import Contender, TokenBucket
 from proxy.blame import BEGINS_SESSION
@@ -344,6 +344,9 @@ def _reader(lessee: Lessee, placing: Placing, placement: Placement) -> Endpoint 
     hints = placement.record.facts.hints
     key = placement.read_key()
     fence = placing.fences.fence(key) if key else NO_FENCE
+    moving_to = moving.chosen(lessee, placing, placement, now, fence)
+    if moving_to is not None or lessee.state == PLACING:
+        return None if moving_to is None else _endpoint_of(lessee, placing, placement, moving_to.contender)
     parked = lessee.parked_endpoint
     if parked is not None and table.may_have(parked.name, view, now, hints.max_lag, fence):
         # nothing has to be captured

@@ -28,6 +28,7 @@ class PlacingRules:
         "fallback_wait",
         "gtid_wait",
         "late_begin",
+        "lifetime",
         "names",
         "read_only_transactions",
     )
@@ -44,6 +45,7 @@ class PlacingRules:
         gtid_wait: float = 0.1,
         acquire_timeout: float = 5.0,
         causal_keys: int = 10_000,
+        lifetime: float = 3600.0,
         names: Names | None = None,
     ) -> None:
         # whether they go to readers
@@ -60,6 +62,8 @@ class PlacingRules:
         self.fallback_rate: float = fallback_rate
         self.acquire_timeout: float = acquire_timeout
         self.causal_keys: int = causal_keys
+        # of backends: after that a session may have to leave its reader (`moving`)
+        self.lifetime: float = lifetime
         self.names: Names = names or Names()
 
 
@@ -76,6 +80,7 @@ def placing_rules(settings: Settings) -> PlacingRules:
         gtid_wait=routing.gtid_wait,
         acquire_timeout=settings.pool.acquire_timeout,
         causal_keys=routing.causal_keys,
+        lifetime=settings.pool.max_age,
         names=Names(
             routing.reader_users, routing.writer_users, routing.reader_schemas, routing.writer_schemas
         ),

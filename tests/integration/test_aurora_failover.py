@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -79,6 +80,33 @@ def test_instances_come_and_go(aurora: Aurora, fanin: Fanin) -> None:
     assert added not in [each["name"] for each in fanin.state()["endpoints"]]
     assert value(client, "SELECT 1") == 1
     client.close()
+
+
+@pytest.mark.parametrize("aurora", [PARAMS[1]], indirect=True)
+def test_sessions_that_have_left_something_on_a_reader_come_to_a_new_one(aurora: Aurora) -> None:
+    """Within the lifetimes of its backends, however often they read in between; what they have left comes with them."""
+    with NamedFanin(
+        aurora, pool={"size": 8, "max_age": "2s"}, topology=TOPOLOGY, routing={"warm_up": 0.0}
+    ) as fanin:
+        clients = [fanin.connect() for _ in range(6)]
+        eventually(lambda: roles(fanin) == wanted(aurora))
+        readers = {each.name for each in aurora.readers}
+        for number, client in enumerate(clients):
+            run(client, f"SET @x = {number}")
+            eventually(partial(is_read_on, client, readers, number))
+        added = aurora.add_instance()
+        for number, client in enumerate(clients):
+            eventually(partial(is_read_on, client, {added}, number))
+            client.close()
+
+
+def is_read_on(client: Any, names: set[str], left: int) -> bool:
+    """Whether a read-only transaction was on one of these; what the session has left is there."""
+    run(client, "START TRANSACTION READ ONLY")
+    name, found = value(client, "SELECT CONCAT_WS(' ', @@aurora_server_id, @x)").split()
+    run(client, "COMMIT")
+    assert int(found) == left
+    return name in names
 
 
 @pytest.mark.parametrize("aurora", [PARAMS[1]], indirect=True)

@@ -35,6 +35,7 @@ class PlacedConversation(Conversation):
             fallback=self.random.choice([TO_WRITER, TO_WRITER, TO_WAIT, TO_FAIL]),
             fallback_rate=self.random.choice([0.0, 2.0, 100.0]),
             acquire_timeout=5.0,
+            lifetime=self.random.choice([0.0, 5.0, 3600.0]),
         )
 
     def ends(self) -> list[ServerEnd]:

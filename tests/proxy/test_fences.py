@@ -229,6 +229,15 @@ def test_what_every_reader_is_past_is_forgotten() -> None:
 # Keys
 
 
+def test_a_session_is_at_home_where_it_has_read_last() -> None:
+    view = SessionView()
+    assert view.home() is None
+    view.read_on("r1", 0, 1.0)
+    assert view.home() == "r1"
+    view.read_on_writer(2.0)
+    assert view.home() is None
+
+
 def test_a_key_carries_a_fence_from_one_session_to_another() -> None:
     fences = KeyedFences(8)
     fences.wrote(b"user:42", 10.0)

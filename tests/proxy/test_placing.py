@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from random import Random
+
 import pytest
 
 from protocol.framing import frame
@@ -15,7 +18,7 @@ from proxy.placing_rules import TO_FAIL, TO_WAIT
 from proxy.readers import EVENTUAL
 from proxy.states import STATE_NAMES
 from tests.fakes.client import FakeClient
-from tests.fakes.placing import place_among, reader_end, readers_show
+from tests.fakes.placing import READER_1, READER_2, place_among, reader_end, readers_show
 from tests.fakes.responses import changed
 from tests.fakes.server import ServerEnd
 from tests.fakes.wire import (
@@ -477,6 +480,48 @@ def test_the_reader_where_something_is_parked_is_preferred(world: World) -> None
     placing.random = almost_one
     on_reader(world, client, READ)
     on_reader(world, client_of(world), READ, number=2)
+
+
+def test_sessions_come_to_a_reader_that_joins_when_what_they_have_parked_ends_its_life(
+    make_world: MakeWorld,
+) -> None:
+    """However often they read meanwhile, and with nothing that would make them leave."""
+    world = make_world(readers=2, pool_size=8, pool={"max_age": 100.0})
+    placing = place_among(world)
+    placing.random = Random(1).random
+    placing.table.set_role(READER_2, False, 0, world.loop.time())
+    for server in world.reader_servers:
+        server.answers_itself = _leaves_a_warning
+    clients = [client_of(world) for _ in range(6)]
+
+    def where() -> Counter[str]:
+        readers_show(world, 0.0)
+        for client in clients:
+            client.sends(READ)
+            assert client.got() == ok(warnings=1)
+        parked = [world.frontend(client).parked_endpoint for client in clients]
+        return Counter([endpoint.name for endpoint in parked if endpoint is not None])
+
+    assert where() == {READER_1: 6}
+    placing.table.set_role(READER_2, True, 0, world.loop.time())
+    # it is preferred as long as it lasts
+    assert where() == {READER_1: 6}
+    for _ in range(20):
+        world.tick(10)
+        found = where()
+    assert found[READER_1] > 0 and found[READER_2] > 0
+    assert found.total() == len(clients)
+
+
+def _leaves_a_warning(payload: bytes) -> bytes | None:
+    if payload == READ[4:]:
+        return ok(warnings=1)
+    if payload.startswith(b"\x03SHOW WARNINGS"):
+        columns = [Column(b"Level"), Column(b"Code"), Column(b"Message")]
+        return text_resultset(
+            columns, [[b"Note", b"1051", b"Unknown"]], status=AUTOCOMMIT, deprecate_eof=True
+        )
+    return ok()
 
 
 def almost_one() -> float:
