@@ -26,6 +26,8 @@ from proxy.found_rows import has_null_condition
 from proxy.keeping import WARNINGS
 from proxy.pins import PinReason
 from proxy.prepared import (
+    FLAGS_AT,
+    WANTS_CURSOR,
     OnBackend,
     Prepared,
     SessionStatements,
@@ -79,9 +81,6 @@ HELD_BACK: Final = COUNTING | {COM_STMT_PREPARE, COM_STMT_EXECUTE}
 """`holds_back` looks at their answers."""
 AGAIN: Final = -1
 """In place of a verdict: the command is not over, it runs again."""
-FLAGS_AT: Final = 9
-"""Where COM_STMT_EXECUTE, in wire form, says whether it wants a cursor (CURSOR_TYPE_READ_ONLY)."""
-WANTS_CURSOR: Final = 1
 _WITHOUT_PARAMETERS: Final = 14
 """Bytes of a COM_STMT_EXECUTE that has nothing behind the number of iterations."""
 _UNANSWERED: Final = frozenset({COM_STMT_SEND_LONG_DATA, COM_STMT_CLOSE})

@@ -26,7 +26,7 @@ from proxy.pins import BITS, PinReason
 from proxy.placement import Placement, TextRecord
 from proxy.reasons import CloseReason
 from proxy.replies import Failure, read_only_transaction
-from proxy.routing import BEGINS_NOTHING, BEGINS_READ, IN_READ_ONLY
+from proxy.routing import BEGINS_NOTHING, BEGINS_READ, UNASKED
 from proxy.statement import CALLS, MULTI
 from proxy.states import READY, RELAYING
 from proxy.stranding import strand
@@ -151,9 +151,9 @@ def may_write_there(lessee: Lessee, placement: Placement) -> bool:
 
 
 def _is_stuck(lessee: Lessee, placement: Placement) -> bool:
-    """Whether a transaction that may write is on a reader because an earlier one, which was read-only, has pinned the session there."""
+    """Whether a transaction that may write is on a reader because an earlier one, which was read-only, or a read has pinned the session there."""
     session = lessee.session
-    may_write = session.status & _IN_TRANS_READONLY == 0 and placement.reason in IN_READ_ONLY
+    may_write = session.status & _IN_TRANS_READONLY == 0 and placement.reason in UNASKED
     return may_write and session.pinned & ~demotion.OF_TRANSACTION != 0
 
 

@@ -35,6 +35,7 @@ from proxy.pins import BITS, PinReason
 from proxy.placement import NO_RECORD, Placement, TextRecord, Texts, is_autocommit, is_fenced
 from proxy.placing_rules import TO_FAIL, TO_WAIT, PlacingRules
 from proxy.pool_states import RESETTING as RESETTING_MEMBER
+from proxy.prepared import FLAGS_AT, WANTS_CURSOR
 from proxy.readers import NOT_SAFE, READ_AHEAD, REFUSAL_NAMES, SESSION, ReaderTable
 from proxy.replies import Failure, deadlock, no_reader
 from proxy.routing import (
@@ -43,6 +44,8 @@ from proxy.routing import (
     IN_HELD_SESSION,
     IN_READ_ONLY,
     NO_TEXT,
+    NOT_PROVED,
+    PROVED_READ,
     READER,
     READER_LISTENER,
     REASON_NAMES,
@@ -315,6 +318,8 @@ def _chosen(lessee: Lessee, placing: Placing, placement: Placement) -> Endpoint 
         reason = BOUNCED
     else:
         reason = route(side, record.facts, rules.autocommit_reads, placing.is_bounced(record))
+        if reason == PROVED_READ and _opens_cursor(lessee):
+            reason = NOT_PROVED
     placement.reason = reason
     if session.pinned and reason != READER_LISTENER:
         # it will keep the lease that it gets, and may write
@@ -322,6 +327,12 @@ def _chosen(lessee: Lessee, placing: Placing, placement: Placement) -> Endpoint 
     elif SIDES[reason] == READER and (rules.read_only_transactions or reason not in IN_READ_ONLY):
         return _reader(lessee, placing, placement)
     return _writer(lessee, placement)
+
+
+def _opens_cursor(lessee: Lessee) -> bool:
+    """Whether the command would keep its session where it runs, and so what comes after it, which may write."""
+    is_execution = lessee.command == COM_STMT_EXECUTE and lessee.executing is not None
+    return is_execution and lessee.wire[FLAGS_AT] & WANTS_CURSOR != 0
 
 
 def _writer(lessee: Lessee, placement: Placement) -> Endpoint:

@@ -26,6 +26,9 @@ LAST_PREPARED: Final = 0xFFFFFFFF
 """MariaDB's id -1: the statement that this connection prepared last."""
 EXECUTE_HEADER: Final = 10
 """Bytes of COM_STMT_EXECUTE before the NULL bitmap: command, statement id, flags, iteration count."""
+FLAGS_AT: Final = 9
+"""Where COM_STMT_EXECUTE, in wire form, says whether it wants a cursor (CURSOR_TYPE_READ_ONLY)."""
+WANTS_CURSOR: Final = 1
 KEPT_LONG_DATA: Final = 65536
 """Bytes of long data that are kept for one statement; with more its session gets a backend to send them to."""
 

@@ -100,6 +100,8 @@ REASON_NAMES: Final = (
     "stranded-before",
 )
 IN_READ_ONLY: Final = (READ_ONLY_TRANSACTION, READ_ONLY_SESSION)
+UNASKED: Final = (*IN_READ_ONLY, PROVED_READ)
+"""Why a reader is chosen where nobody has named one."""
 
 # TextFacts.begins
 BEGINS_NOTHING: Final = 0

@@ -216,6 +216,36 @@ def test_prepared_reads_are_prepared_and_executed_on_readers(world: World) -> No
     assert world.server.ends == []
 
 
+def with_cursor(world: World, client: FakeClient, text: str = "SELECT a FROM t") -> ServerEnd:
+    """It was prepared on a reader, and is executed with a cursor; the server that has got that."""
+    client.sends(prepare(text))
+    reader = reader_end(world)
+    reader.gets(prepare(text))
+    reader.answers(prepared(9))
+    client.gets(prepared(1))
+    client.sends(execute(1, flags=1))
+    if not world.server.ends:
+        reader.gets(execute(9, flags=1))
+        return reader
+    server = world.server.last
+    server.gets(prepare(text))
+    server.answers(prepared(4))
+    server.gets(execute(4, flags=1))
+    return server
+
+
+def test_a_cursor_which_keeps_its_session_there_is_opened_on_the_writer(world: World) -> None:
+    client = client_of(world)
+    assert with_cursor(world, client) is world.server.last
+    assert routes(world)["writer"] == {"not-proved": 1}
+
+
+def test_unless_a_reader_is_asked_for(world: World) -> None:
+    client = client_of(world)
+    with_cursor(world, client, "SELECT /* fanin: reader */ a FROM t")
+    assert world.server.ends == []
+
+
 def test_a_prepared_text_is_read_as_it_was_when_it_was_prepared(world: World) -> None:
     client = client_of(world)
     set_mode = query("SET sql_mode = 'ANSI_QUOTES'")

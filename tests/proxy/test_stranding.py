@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from proxy.pins import PinReason
 from proxy.placing import Placing
 from proxy.stranding import MOST_ACCOUNTS, StrandedAccounts
 from tests.fakes.client import FakeClient
@@ -85,6 +86,29 @@ def test_who_was_stranded_once_is_not_stranded_again(world: World) -> None:
     assert found["events"] == {"pinned-to-reader": 1, "stranded-accounts": 1}
     assert found["writer"]["stranded-before"] == 1
     assert placing_of(world).stranded.names() == ["app/"]
+
+
+def test_a_transaction_after_a_read_that_has_pinned_cannot_be_refused_for_ever(world: World) -> None:
+    client = client_of(world)
+    read = query("SELECT a FROM t")
+    client.sends(read)
+    server = reader_end(world)
+    server.gets(read)
+    # nothing explains that
+    world.frontend(client).session.pin(PinReason.OPAQUE_STATE_CHANGE)
+    server.answers(rows(b"1"))
+    client.gets(rows(b"1"))
+    stranded_by(client, server)
+
+
+def stranded_by(client: FakeClient, server: ServerEnd) -> None:
+    client.sends(query("BEGIN"))
+    runs(client, server, query("BEGIN"), ok(IN_TRANS))
+    client.sends(WRITE)
+    server.gets(WRITE)
+    server.answers(error(1290, READ_ONLY))
+    client.gets_error(2013)
+    assert client.is_closed
 
 
 def test_the_error_says_what_the_next_connection_will_find(world: World) -> None:
