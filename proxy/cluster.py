@@ -81,6 +81,7 @@ class Cluster:
         # the endpoint that has raised its epoch by itself, while the core is told
         self._raising: str = ""
         # what servers could not be asked, as it was logged last
+        self._astray: Final[set[str]] = set()
         self._remarks: Final[dict[str, tuple[str, ...]]] = {}
         self._shared: Final = shared
         self._make_endpoint: Final = make_endpoint
@@ -145,22 +146,24 @@ class Cluster:
             return None
         if wanted is not settings_of.ClusterKind.AUTO:
             return ClusterKind(wanted.value)
+        troubles: list[str] = []
         for upstream in self.settings.upstream:
             watch = Watch(upstream.name, place_of(upstream), self._way())
             try:
                 return await watch.find_kind(account)
             except LookFailed as failure:
-                self._say_trouble(f"{upstream.name}: {failure}")
+                troubles.append(f"{upstream.name}: {failure}")
                 if failure.cause in (Cause.DENIED, Cause.NOT_UNDERSTOOD):
                     self.delay = PATIENT
             finally:
                 watch.close()
+        self._say_trouble("; ".join(troubles))
         return None
 
     def _say_trouble(self, text: str) -> None:
         if text != self.trouble:
             self.trouble = text
-            self._log.info("kind of cluster not known yet: roles are as configured", reason=text)
+            self._log.warning("kind of cluster not known yet: roles are as configured", reason=text)
 
     def _way(self) -> Way:
         settings = self.settings
@@ -210,9 +213,24 @@ class Cluster:
         assert core is not None
         self._note_remarks(name, seen.remarks)
         is_writer = core.writer is not None and core.writer.name == name and seen.is_writer
-        self.table.observed(name, seen, is_writer)
+        self.table.observed(name, seen, is_writer, core.detour(name, seen))
+        self._note_way(name)
         if self._shared.placing is not None:
             self._shared.placing.look()
+
+    def _note_way(self, name: str) -> None:
+        reader = self.table.readers.get(name)
+        is_astray = reader is not None and reader.has_role and reader.is_astray
+        if is_astray == (name in self._astray):
+            return
+        if is_astray:
+            self._astray.add(name)
+            self._log.warning(
+                "reader is not seen to replicate from the writer, and gets no reads", server=name
+            )
+        else:
+            self._astray.discard(name)
+            self._log.info("reader replicates from the writer again, or is none any more", server=name)
 
     def _note_remarks(self, name: str, remarks: tuple[str, ...]) -> None:
         if remarks != self._remarks.get(name, ()):
@@ -246,6 +264,7 @@ class Cluster:
     def _remove(self, name: str) -> None:
         endpoint = self.endpoints.pop(name, None)
         self._remarks.pop(name, None)
+        self._astray.discard(name)
         self.table.remove(name)
         if endpoint is not None:
             self._take_away(endpoint)

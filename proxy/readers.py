@@ -53,6 +53,7 @@ class Reader:
         "epoch",
         "gate",
         "has_role",
+        "is_astray",
         "is_ordered",
         "name",
         "server_id",
@@ -71,6 +72,8 @@ class Reader:
         # it knows how to wait for GTIDs, and when that may be asked of it again
         self.can_wait: bool = True
         self.waits_from: float = NEVER
+        # it replicates, but not from the writer
+        self.is_astray: bool = False
         # it has said that it commits in the writer's order
         self.is_ordered: bool = False
 
@@ -95,6 +98,8 @@ class Reader:
             return "it is no reader now"
         if self.contender.weight <= 0:
             return "its weight is 0"
+        if self.is_astray:
+            return "it is not seen to replicate from the writer"
         return self.gate.why(now)
 
 
@@ -181,8 +186,9 @@ class ReaderTable:
 
     # What servers say
 
-    def observed(self, name: str, seen: Observation, is_writer: bool) -> None:
-        """A server was looked at. ``is_writer``: it is the one that the topology believes, and said again that it is."""
+    def observed(self, name: str, seen: Observation, is_writer: bool, detour: float | None = 0.0) -> None:
+        """A server was looked at. ``is_writer``: it is the one that the topology believes, and said again that it is. ``detour``: seconds by which
+        what it replicates from is behind the writer; None: it does not get what the writer writes."""
         if is_writer:
             self._writer_observed(seen)
         reader = self.readers.get(name)
@@ -195,7 +201,7 @@ class ReaderTable:
         else:
             contender.round_trip += (seen.round_trip - contender.round_trip) * ROUND_TRIP_SHARE
         if seen.replication is not None or seen.heartbeat is not None:
-            self._replica_observed(reader, seen)
+            self._replica_observed(reader, seen, detour)
 
     def _writer_observed(self, seen: Observation) -> None:
         self._positions.observed(seen.position, seen.asked_at, seen.is_mariadb)
@@ -213,9 +219,13 @@ class ReaderTable:
             reader.watermark.raise_to(of_row(seen.asked_at, row.age, row.lag), reader.epoch)
             reader.contender.cpu = -1.0 if row.cpu is None else row.cpu
 
-    def _replica_observed(self, reader: Reader, seen: Observation) -> None:
-        reader.gate.sampled(seen.lag, seen.asked_at)
-        if seen.lag is None:
+    def _replica_observed(self, reader: Reader, seen: Observation, detour: float | None) -> None:
+        lag = seen.lag
+        if seen.heartbeat is None:
+            reader.is_astray = seen.replication is not None and detour is None
+            lag = None if lag is None or detour is None else lag + detour
+        reader.gate.sampled(lag, seen.asked_at)
+        if lag is None:
             # it may be that somebody changes how it replicates
             reader.is_ordered = False
         if seen.heartbeat is not None and self._writer_clock != NEVER:

@@ -71,13 +71,18 @@ class Snapshot:
         if shared.is_draining:
             found.append("draining")
         found += [f"listener {listener.name} is closed" for listener in self._listeners if listener.is_closed]
-        for role, endpoints in (("writer", shared.writers), ("reader", shared.readers)):
+        for role, endpoints in (("writer", shared.writers), ("reader", self._needed_readers())):
             if endpoints and not any(endpoint.is_answering for endpoint in endpoints):
                 causes = "; ".join(f"{endpoint.name}: {endpoint.last_failure}" for endpoint in endpoints)
                 found.append(f"no {role} answers ({causes})")
         if shared.cluster is not None and shared.cluster.is_paused:
             found.append("no server is the writer now; see /state")
         return found
+
+    def _needed_readers(self) -> Sequence[Endpoint]:
+        """Without a listener for reads the writer takes them."""
+        is_needed = any(listener.doorway.is_reader for listener in self._listeners)
+        return self._shared.readers if is_needed else ()
 
     def state(self) -> Mapping[str, object]:
         """Everything, for people."""

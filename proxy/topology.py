@@ -39,6 +39,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from proxy.following import detour, follows
 from proxy.observation import Observation, ReplicaRow, has_restarted
 from proxy.topology_actions import (
     ALIVE,
@@ -212,6 +213,13 @@ class TopologyCore:
     def tick(self, now: float) -> list[Action]:
         """Time has passed."""
         return self._done() if self.kind is ClusterKind.STATIC else self._settle(now)
+
+    def detour(self, name: str, seen: Observation) -> float | None:
+        """Seconds by which what a replica follows, that was looked at, is behind the writer; None: that does not lead to the writer."""
+        writer = self.writer
+        if self.kind is not ClusterKind.REPLICATION or writer is None or writer.name == name:
+            return 0.0
+        return detour(seen, writer, self.members.values())
 
     # What is learned of one server
 
@@ -391,7 +399,7 @@ class TopologyCore:
         return [
             member
             for member in claimants
-            if not any(_follows(member, source) for source in sources if source is not member)
+            if not any(follows(member.seen, source) for source in sources if source is not member)
         ]
 
     def _claimants(self) -> list[Member]:
@@ -554,16 +562,6 @@ class TopologyCore:
     def _done(self) -> list[Action]:
         actions, self._actions = self._actions, []
         return actions
-
-
-def _follows(member: Member, source: Member) -> bool:
-    """Whether it replicates, or wants to, from that server."""
-    for status in (member.seen and member.seen.replication) or ():
-        is_source = status.source_id == source.server_id if source.server_id else False
-        is_there = bool(source.address[0]) and (status.source_host, status.source_port) == source.address
-        if status.is_following and (is_source or is_there):
-            return True
-    return False
 
 
 def _newest_master(members: list[Member]) -> str:

@@ -14,7 +14,7 @@ import pytest
 from bench.cluster import Cluster
 from bench.servers import HOST, KINDS, Server
 from tests.integration.running import Fanin, eventually, run, value
-from tests.integration.test_monitor import promote
+from tests.integration.test_monitor import REPLICA, promote
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -26,14 +26,22 @@ TOPOLOGY: dict[str, object] = {"interval": "200ms", "panic_interval": "50ms", "m
 
 
 @contextmanager
-def switching(kind: str, **settings: Any) -> Iterator[tuple[Cluster, Fanin]]:
-    """A writer w and its reader r, with a table, behind Fanin, which knows who is what."""
-    with Cluster(kind, readers=1) as cluster:
+def switching(kind: str, readers: int = 1, **settings: Any) -> Iterator[tuple[Cluster, Fanin]]:
+    """A writer w and its readers r, r2, .., with a table, behind Fanin, which knows who is what."""
+    with Cluster(kind, readers=readers) as cluster:
         cluster.writer.sql("CREATE TABLE app.t (id BIGINT PRIMARY KEY)")
         cluster.catch_up()
         upstream = [
             {"host": HOST, "port": cluster.writer.port, "name": "w"},
-            {"host": HOST, "port": cluster.readers[0].port, "name": "r", "role": "reader"},
+            *[
+                {
+                    "host": HOST,
+                    "port": each.port,
+                    "name": f"r{number}" if number > 1 else "r",
+                    "role": "reader",
+                }
+                for number, each in enumerate(cluster.readers, 1)
+            ],
         ]
         settings = {"pool": {"size": 4}, "topology": TOPOLOGY, **settings}
         with Fanin(upstream=upstream, has_readers=True, **settings) as fanin:
@@ -137,6 +145,43 @@ def test_a_planned_switch_is_a_pause(kind: str) -> None:
             assert found == f"{number} +03:00 {new_writer.port}"
             client.close()
         assert [event["event"] for event in topology(fanin)["switches"][-1]][-1] == "switched"
+
+
+def member(fanin: Fanin, name: str) -> dict[str, Any]:
+    (found,) = [each for each in topology(fanin)["members"] if each["name"] == name]
+    return dict(found)
+
+
+def read_only(client: Any, text: str) -> object:
+    """In a transaction that is."""
+    run(client, "START TRANSACTION READ ONLY")
+    found = value(client, text)
+    run(client, "COMMIT")
+    return found
+
+
+@both
+def test_a_replica_that_still_follows_the_former_writer_shows_nothing_old(kind: str) -> None:
+    with switching(kind, 2, routing={"autocommit_reads": "reader"}) as (cluster, fanin):
+        new_writer, left = cluster.readers
+        eventually(lambda: is_writer(fanin, "w"))
+        demote(cluster.writer)
+        cluster.catch_up()
+        promote(new_writer)
+        eventually(lambda: is_writer(fanin, "r"))
+        eventually(lambda: "is not seen to replicate from the writer" in member(fanin, "r2")["why"])
+        client, other = fanin.connect(), fanin.connect()
+        run(client, "INSERT INTO t VALUES (1)")
+        assert value(other, "SELECT COUNT(*) FROM t") == 1
+        assert read_only(other, "SELECT COUNT(*) FROM t") == 1
+        word = REPLICA[kind]
+        left.sql(f"STOP {word}")
+        left.sql(cluster.replication.follow.format(port=new_writer.port))
+        left.sql(f"START {word}")
+        eventually(lambda: member(fanin, "r2")["is_eligible"])
+        eventually(lambda: read_only(other, "SELECT @@port") == left.port)
+        client.close()
+        other.close()
 
 
 @both

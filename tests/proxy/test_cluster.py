@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from proxy.observation import ReplicaRow, ReplicationStatus
 from proxy.reasons import CloseReason
 from proxy.tasks import spawn
 from proxy.topology_actions import Cause, ClusterKind, Signal
-from tests.fakes.cluster import NOBODY, Lab
+from tests.fakes.cluster import FOLLOWS, NOBODY, Lab
 from tests.fakes.scenes import in_transaction, prepared_by
 from tests.fakes.wire import IN_TRANS, error, execute, ok, query
 from tests.fakes.world import Log, make_shared
@@ -89,6 +90,29 @@ def test_what_a_server_may_not_be_asked_is_told_and_logged_once(
     lab.look("reader-1")
     state = lab.cluster.state()
     assert state["members"][1]["trouble"] == ""
+
+
+def test_a_reader_that_does_not_lead_to_the_writer_gets_nothing(
+    make_world: MakeWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab = Lab(make_world(readers=2)).stable()
+    lab.look("writer", is_writer=False, replication=NOBODY)
+    lab.look("reader-1", is_writer=True)
+    for _ in range(2):
+        lab.look("reader-2")
+    state: Any = lab.cluster.state()
+    found = {each["name"]: each for each in state["members"]}
+    assert (state["writer"], found["reader-2"]["role"]) == ("reader-1", "reader")
+    assert found["reader-2"]["why"] == "it is not seen to replicate from the writer"
+    assert not found["reader-2"]["is_eligible"]
+    lab.look("reader-2", replication=(replace(FOLLOWS[0], source_id="reader-1"),))
+    state = lab.cluster.state()
+    assert state["members"][2]["is_eligible"]
+    logged = capsys.readouterr().out
+    assert (
+        logged.count("is not seen to replicate") == 2
+        and logged.count("replicates from the writer again") == 1
+    )
 
 
 @pytest.mark.parametrize("is_writer", [True, False])
@@ -383,11 +407,23 @@ async def test_the_kind_is_what_the_first_says_who_answers() -> None:
         await cluster.run()
         core = cluster.core
         assert core is not None and core.kind is ClusterKind.REPLICATION
-        assert cluster.trouble.startswith("0: ")
+        assert cluster.trouble == ""
         cluster.hurry(True)
         await cluster.until(lambda: cluster.is_known)
         assert core.writer is not None and core.writer.name == "1"
         await cluster.stop()
+
+
+async def test_what_keeps_the_kind_from_being_known_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    silent = Server(), Server()
+    for each in silent:
+        async with serving(each):
+            pass
+    cluster = watching(*silent)
+    for _ in range(2):
+        assert await cluster.find_kind() is None
+    assert cluster.trouble.startswith("0: ") and "; 1: " in cluster.trouble
+    assert capsys.readouterr().out.count("kind of cluster not known yet") == 1
 
 
 async def test_nobody_looks_before_somebody_has_logged_in() -> None:

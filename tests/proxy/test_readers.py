@@ -106,6 +106,18 @@ def test_replicas_speak_for_themselves() -> None:
     assert readers.readers["r1"].watermark.at == NOTHING_APPLIED
 
 
+def test_what_they_follow_may_be_behind_itself() -> None:
+    readers = table()
+    readers.observed("r1", look("2", 10.0, replication=replicates(0.5)), False, 0.75)
+    assert not readers.readers["r1"].gate.is_eligible(10.0)
+    readers.observed("r1", look("2", 11.0, replication=replicates(0.0)), False, 0.5)
+    assert chosen(readers, now=11.0) == "r1"
+    readers.observed("r1", look("2", 12.0, replication=replicates(0.0)), False, None)
+    assert readers.readers["r1"].why(12.0) == "it is not seen to replicate from the writer"
+    readers.observed("r1", look("2", 13.0, replication=replicates(9.0), heartbeat=0.5), False, None)
+    assert readers.readers["r1"].gate.is_eligible(13.0)
+
+
 def test_a_replica_that_has_what_the_writer_had_is_past_that_time() -> None:
     readers = table()
     readers.observed("w", look("1", 10.0, is_writer=True, position=f"{A}:1-5"), True)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from proxy.listeners import Listener
+from proxy.login import Doorway
 from proxy.snapshot import LONGEST_LIST, Snapshot
 from tests.fakes.cluster import Lab
 from tests.fakes.wire import IN_TRANS, ok, query, rows
@@ -16,8 +17,9 @@ from tests.proxy.conftest import MakeWorld
 class Closable:
     """As much of a listener as a snapshot looks at."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, is_reader: bool = False) -> None:
         self.name = name
+        self.doorway = Doorway(is_reader, False, None, False)
         self.is_closed = False
 
 
@@ -37,7 +39,7 @@ def test_a_ready_process_has_no_obstacles(world: World) -> None:
 
 def test_every_obstacle_is_named(make_world: MakeWorld) -> None:
     world = make_world(readers=2)
-    snapshot = snapshot_of(world, Closable("a"), Closable("b"))
+    snapshot = snapshot_of(world, Closable("a"), Closable("b", is_reader=True))
     world.writer.last_failure = "refused"
     world.shared.readers[1].is_answering = True
     assert snapshot.obstacles() == ["no writer answers (writer: refused)"]
@@ -47,6 +49,12 @@ def test_every_obstacle_is_named(make_world: MakeWorld) -> None:
     world.shared.is_draining = True
     snapshot._listeners[0].is_closed = True
     assert snapshot.obstacles()[:2] == ["draining", "listener a is closed"]
+
+
+def test_the_writer_does_without_readers(make_world: MakeWorld) -> None:
+    world = make_world(readers=2)
+    world.writer.is_answering = True
+    assert snapshot_of(world, Closable("a")).obstacles() == []
 
 
 def test_pools_are_told_by_their_counts(world: World) -> None:
