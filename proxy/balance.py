@@ -3,6 +3,7 @@
 Of two that are drawn at random the one with fewer leases for its weight is taken; where that does not tell, the nearer one by the round trip that
 the monitor measures (usually the one in the same zone), then the one with the idler processor. Two draws are enough to keep the load even, and
 unlike the least loaded of all they do not send everybody to one that is new (Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing").
+As long as one has backends left nobody is sent to queue at another: then the draw is among those.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ CPU_STEP: Final = 10.0
 
 
 class Contender:
-    """One reader in the balance. The shell keeps `leases`, `round_trip` and `cpu` as they are."""
+    """One reader in the balance. The shell keeps `leases`, `size`, `round_trip` and `cpu` as they are."""
 
-    __slots__ = ("cpu", "joined_at", "leases", "name", "round_trip", "warm_up", "weight")
+    __slots__ = ("cpu", "joined_at", "leases", "name", "round_trip", "size", "warm_up", "weight")
 
     def __init__(self, name: str, weight: float = 1.0, warm_up: float = 0.0) -> None:
         self.name: str = name
@@ -33,12 +34,22 @@ class Contender:
         # seconds in which a reader that has joined gets its full share
         self.warm_up: float = warm_up
         self.joined_at: float = -float("inf")
-        # in use now
+        # in use now, or waited for; and how many it may have, 0: not known
         self.leases: int = 0
+        self.size: int = 0
         # seconds; negative: not known
         self.round_trip: float = -1.0
         # per cent; negative: not known
         self.cpu: float = -1.0
+
+    def counted(self, leases: int, size: int) -> None:
+        """So many are in use or waited for, of so many."""
+        self.leases = leases
+        self.size = size
+
+    def has_room(self) -> bool:
+        """Whether nobody would have to wait for others there."""
+        return self.size <= 0 or self.leases < self.size
 
     def joined(self, now: float) -> None:
         """It is new, or was away: its caches are cold."""
@@ -68,7 +79,16 @@ def choose(contenders: list[Contender], now: float, random: Callable[[], float])
     other = contenders[(first + 1 + int(random() * (count - 1))) % count]
     if one.weight <= 0 or other.weight <= 0:
         return _of_weighted(contenders, now, random)
-    return other if _is_better(other, one, now) else one
+    best = other if _is_better(other, one, now) else one
+    return best if best.has_room() else _with_room(contenders, best, now, random)
+
+
+def _with_room(
+    contenders: list[Contender], full: Contender, now: float, random: Callable[[], float]
+) -> Contender:
+    """Those that were drawn are full."""
+    roomy = [contender for contender in contenders if contender.weight > 0 and contender.has_room()]
+    return choose(roomy, now, random) or full
 
 
 def _of_weighted(contenders: list[Contender], now: float, random: Callable[[], float]) -> Contender | None:
@@ -78,7 +98,14 @@ def _of_weighted(contenders: list[Contender], now: float, random: Callable[[], f
 
 
 def _is_better(one: Contender, other: Contender, now: float) -> bool:
-    mine, theirs = one.load(now), other.load(now)
+    has_room = one.has_room()
+    if has_room != other.has_room():
+        return has_room
+    if has_room:
+        mine, theirs = one.load(now), other.load(now)
+    else:
+        # what counts for those who wait is how many backends become free
+        mine, theirs = one.leases / one.size, other.leases / other.size
     if abs(mine - theirs) > LOAD_STEP * max(mine, theirs):
         return mine < theirs
     mine, theirs = one.round_trip, other.round_trip

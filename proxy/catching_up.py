@@ -50,7 +50,7 @@ def chosen(
     max_lag = placement.record.facts.hints.max_lag
     reader = table.choose_to_wait(placement.view, now, placing.random, max_lag, fence)
     endpoint = None if reader is None else placing.endpoints.get(reader.name)
-    if reader is None or endpoint is None or 2 * endpoint.leases() >= endpoint.core.max_size:
+    if reader is None or endpoint is None or 2 * endpoint.core.leased_count >= endpoint.core.max_size:
         return None
     if endpoint is lessee.parked_endpoint and lessee.session.residue:
         return None

@@ -398,7 +398,7 @@ class Cluster:
         for reader in self.table.readers.values():
             endpoint = self.endpoints.get(reader.name)
             if endpoint is not None:
-                reader.contender.leases = endpoint.leases()
+                reader.contender.counted(endpoint.demand(), endpoint.core.max_size)
         chosen = self.table.choose(None, self.now(), random.random)
         endpoint = None if chosen is None else self.endpoints.get(chosen.name)
         return endpoint or (self._shared.writers or self._shared.endpoints())[0]

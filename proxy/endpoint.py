@@ -429,9 +429,9 @@ class Endpoint(LossListener):
         """Whether all backends that there may be are leased."""
         return self.core.leased_count >= self.core.max_size
 
-    def leases(self) -> int:
-        """Backends in use."""
-        return self.core.leased_count
+    def demand(self) -> int:
+        """Backends in use, and those who wait for one."""
+        return self.core.leased_count + self.core.waiting_count
 
     def holders(self) -> str:
         """Who has the pool, in words, for error texts."""

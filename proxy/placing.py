@@ -349,9 +349,10 @@ def _reader(lessee: Lessee, placing: Placing, placement: Placement) -> Endpoint 
     for name, endpoint in placing.endpoints.items():
         known = table.readers.get(name)
         if known is not None:
-            known.contender.leases = endpoint.leases()
+            known.contender.counted(endpoint.demand(), endpoint.core.max_size)
     if table.writer.weight > 0:
-        table.writer.leases = lessee.shared.choose(False).leases()
+        writer = lessee.shared.choose(False)
+        table.writer.counted(writer.demand(), writer.core.max_size)
     hints = placement.record.facts.hints
     key = placement.read_key()
     fence = placing.fences.fence(key) if key else NO_FENCE
@@ -443,7 +444,7 @@ def _any_reader(lessee: Lessee, placing: Placing, placement: Placement) -> Endpo
         return None
     for name, endpoint in placing.endpoints.items():
         reader = placing.table.readers.get(name)
-        if reader is not None and reader.has_role and (best is None or endpoint.leases() < best.leases()):
+        if reader is not None and reader.has_role and (best is None or endpoint.demand() < best.demand()):
             best = endpoint
             placement.leads_to(reader)
     if best is None:

@@ -104,7 +104,7 @@ class Reader:
 
 
 class ReaderTable:
-    """All of them. The shell keeps `Contender.leases` of each."""
+    """All of them. The shell keeps the counts of each contender."""
 
     __slots__ = (
         "_contenders",

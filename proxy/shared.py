@@ -187,7 +187,7 @@ class Shared:
         return self.writers + self.readers + self.others
 
     def choose(self, is_reader: bool) -> Endpoint:
-        """The endpoint for a session's next lease: the writer, or the reader with the fewest leases, in turns among equals. Where the servers
+        """The endpoint for a session's next lease: the writer, or the reader with the least demand, in turns among equals. Where the servers
         themselves say who is what, a reader that is near enough."""
         if is_reader and self.cluster is not None and self.cluster.is_known:
             return self.cluster.for_reader_listener()
@@ -197,7 +197,7 @@ class Shared:
             return candidates[0]
         best = candidates[0]
         for endpoint in candidates:
-            if endpoint.leases() < best.leases():
+            if endpoint.demand() < best.demand():
                 best = endpoint
         # the next choice among equals starts with another one
         candidates.remove(best)

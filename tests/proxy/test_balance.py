@@ -12,10 +12,17 @@ from proxy.balance import COLDEST, LOAD_STEP, Contender, TokenBucket, choose
 
 
 def reader(
-    name: str, leases: int = 0, *, weight: float = 1.0, round_trip: float = -1.0, cpu: float = -1.0
+    name: str,
+    leases: int = 0,
+    *,
+    weight: float = 1.0,
+    round_trip: float = -1.0,
+    cpu: float = -1.0,
+    size: int = 0,
 ) -> Contender:
     made = Contender(name, weight)
-    made.leases, made.round_trip, made.cpu = leases, round_trip, cpu
+    made.counted(leases, size)
+    made.round_trip, made.cpu = round_trip, cpu
     return made
 
 
@@ -46,6 +53,23 @@ def test_the_one_with_fewer_leases() -> None:
 
 def test_leases_are_counted_for_the_weight() -> None:
     assert chosen(reader("large", 5, weight=4.0), reader("small", 2)) == "large"
+
+
+def test_one_with_room_before_one_that_is_full_whatever_their_weights() -> None:
+    assert chosen(reader("full", 2, size=2, weight=9.0), reader("room", 3, size=4)) == "room"
+    assert chosen(reader("full", 2, size=2), reader("waited for", 9, size=2)) == "full"
+
+
+def test_of_two_that_are_full_the_one_that_has_more_to_lease() -> None:
+    assert chosen(reader("small", 4, size=2, weight=9.0), reader("large", 8, size=8)) == "large"
+
+
+def test_when_both_that_are_drawn_are_full_it_is_one_that_is_not() -> None:
+    full = [reader("a", 4, size=4), reader("b", 4, size=4)]
+    room, off = reader("room", 3, size=4), reader("off", size=4, weight=0.0)
+    assert choose([*full, room], 0.0, draws(0.0, 0.0, 0.0)) is room
+    assert choose([*full, room, off], 0.0, draws(0.0, 0.0, 0.0)) is room
+    assert choose(full, 0.0, draws(0.0, 0.0)) is full[0]
 
 
 def test_among_equals_the_nearer_one() -> None:

@@ -159,7 +159,7 @@ def test_when_it_waits_in_vain_the_writer_runs_it(world: World) -> None:
     client.sends(READ)
     on_writer(world, client)
     assert placing_of(world).routes()["events"] == {"reader-late": 1}
-    assert world.shared.readers[0].leases() == 0
+    assert world.shared.readers[0].core.leased_count == 0
     world.tick(RESPITE)
     readers_have(world, f"{SOURCE}:1-5", f"{SOURCE}:1-5")
     world.tick(0.1)

@@ -278,7 +278,7 @@ def test_the_holders_of_a_pool_are_told_by_what_they_do(make_world: MakeWorld) -
         "pool of writer has 3 of 3 leased: 1 in transaction, 1 pinned, 1 running; "
         "the oldest lease is 2.0 s old (in transaction)"
     )
-    assert world.writer.leases() == 3
+    assert world.writer.demand() == 3
 
 
 def test_backends_that_began_with_other_global_variables_are_replaced(make_world: MakeWorld) -> None:

@@ -701,6 +701,26 @@ def test_a_single_server_is_no_cluster_that_could_be_drowned(make_world: MakeWor
         on_writer(world, client, READ)
 
 
+def test_nobody_queues_at_a_reader_while_another_has_room(world: World) -> None:
+    """Though by its weight the first should have nine times as many."""
+    placing = world.shared.placing
+    assert placing is not None
+    placing.table.readers[READER_1].contender.weight = 9.0
+    holders = [client_of(world) for _ in range(2)]
+    for holder in holders:
+        on_reader(world, holder, BEGIN_READ, ok(IN_TRANS))
+    on_reader(world, client_of(world), READ, number=2)
+
+
+def test_who_waits_counts_as_load(make_world: MakeWorld) -> None:
+    world = make_world(readers=2, pool_size=1)
+    place_among(world)
+    clients = [client_of(world) for _ in range(6)]
+    for client in clients:
+        client.sends(READ)
+    assert [endpoint.core.waiting_count for endpoint in world.shared.readers] == [2, 2]
+
+
 # The reader listener
 
 
