@@ -283,3 +283,26 @@ def test_transactions_that_the_server_tells_are_part_of_the_fence() -> None:
     assert gtids_of(response(ok())) is None
     both = gtids_of(response(ok(changes=changed(("last_gtid", "0-1-7"), ("x", "1"), ("last_gtid", "1-1-2")))))
     assert str(both) == "0-1-7,1-1-2"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_so"),
+    [
+        ("START TRANSACTION READ ONLY", True),
+        ("START TRANSACTION WITH CONSISTENT SNAPSHOT", False),
+        ("SELECT 1", False),
+    ],
+)
+def test_a_transaction_on_a_reader_may_begin_elsewhere_until_something_was_seen(
+    text: str, is_so: bool
+) -> None:
+    placement, wire = Placement(False), b"the text"
+    placement.record = record(text)
+    placement.note_begin(wire)
+    assert placement.renewable == b""
+    placement.leads_to(reader())
+    placement.note_begin(wire)
+    assert placement.renewable == (wire if is_so else b"")
+    placement.is_renewed = True
+    placement.note_begin(wire)
+    assert (placement.renewable, placement.is_renewed) == (b"", False)
