@@ -9,6 +9,7 @@ from protocol.constants import Capability
 from protocol.packets import parse_err
 from tests.integration.steps import Execute, Prepare, Step
 from tests.twin.exceptions import Answers, KnownDifference, run_text, text_of, untold
+from tests.twin.exchanges import LoadLocal
 from tests.twin.programs import Program
 
 _STRANDED: Final = "the session is pinned to a reader"
@@ -44,6 +45,12 @@ def _shows_error_of_reader(program: Program, position: int, got: Answers) -> boo
 _ASKING: Final = re.compile(r"\bSHOW\s+(WARNINGS|ERRORS)\b|\bSELECT\b.*@", re.IGNORECASE)
 
 
+def _loads_unasked(program: Program, position: int, got: Answers) -> bool:
+    may_load = bool(program.capabilities & Capability.LOCAL_FILES)
+    is_load = isinstance(program.lines[position].step, LoadLocal)
+    return bool(program.readers) and is_load and not may_load and _codes(got[position]) == {1792}
+
+
 def _begins_late(program: Program, position: int, got: Answers) -> bool:
     del got
     tracks = bool(program.capabilities & Capability.SESSION_TRACK)
@@ -60,6 +67,11 @@ def _differ_in_what_is_told(wanted: list[bytes], got: list[bytes]) -> bool:
 
 
 KNOWN_WITH_READERS: Final = (
+    KnownDifference(
+        "LOAD DATA LOCAL of a client that has not asked for it gets 1792 in a read-only transaction on a reader (README, Reads on readers)",
+        _loads_unasked,
+        is_by_itself=True,
+    ),
     KnownDifference(
         "with late_begin a client that tracks its session is not told that BEGIN has begun one (README, Reads on readers)",
         _begins_late,
