@@ -6,7 +6,7 @@ runs is decided by what the first statement's text says (`hints`). A failover in
 The client's next command waits in `Placement.first` while BEGIN itself runs as if it had just been sent; its answer is kept back. When it cannot be run, the error
 is the answer to that command, and the transaction has still to begin: whatever comes then must not run outside of it.
 
-Not delayed: WITH CONSISTENT SNAPSHOT, what says READ ONLY or READ WRITE, several statements in one text, and sessions with autocommit off, with a pin, with
+Not delayed: WITH CONSISTENT SNAPSHOT, what says READ ONLY or READ WRITE or has a causal key, several statements in one text, and sessions with autocommit off, with a pin, with
 something that must be restored or asked of a backend.
 """
 
@@ -41,7 +41,8 @@ def may_wait(lessee: Lessee, placement: Placement) -> bool:
     facts, session = placement.record.facts, lessee.session
     if placement.first or placement.reason != READ_WRITE_TRANSACTION or lessee.command != COM_QUERY:
         return False
-    if not facts.can_wait or facts.begins != BEGINS_AS_SESSION or facts.hints.side != ANY:
+    hints = facts.hints
+    if not facts.can_wait or facts.begins != BEGINS_AS_SESSION or hints.side != ANY or hints.causal:
         return False
     return not (session.residue or session.lost or session.placed or session.kept is not NOTHING_KEPT)
 

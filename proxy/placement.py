@@ -263,7 +263,7 @@ class Placement:
         self.is_late: bool = False
         # something was written since the last fence that is not committed yet
         self.is_dirty: bool = False
-        # the causal keys of what was written; and the transactions of it that the server has told
+        # the causal keys of the transaction; and the transactions of what was written that the server has told
         self.keys: tuple[bytes, ...] = ()
         self.told: Gtids | None = None
         # a BEGIN, in wire form, that the client was told has run; and the command that waits for it (`late_begin`)
@@ -330,23 +330,30 @@ class Placement:
                 return False
         elif record.reads:
             self.view.read_on_writer(now)
-        if record.writes:
-            self.is_dirty = True
-            self._writes_under(record.facts.hints.causal)
-        if not self.is_dirty:
-            return False
-        # an error has no status: whether it has ended the transaction is not known
-        in_transaction = before & _IN_TRANS and (is_failed or tracker.status & _IN_TRANS)
         flags = statement.flags
-        if in_transaction and not flags & (_BORDERS | MULTI | _ROUTINES):
+        if not self.is_dirty and (not before & _IN_TRANS or flags & (BEGINS | ENDS)):
+            self.keys = ()
+        self._note_key()
+        self.is_dirty = self.is_dirty or record.writes
+        is_opaque = flags & (MULTI | _ROUTINES) != 0 or statement.executes != ()
+        if not self.is_dirty or (_goes_on(before, tracker) and not flags & _BORDERS and not is_opaque):
             return False
         self.told = gtids_of(tracker)
         self.view.wrote(now, self.told, is_late)
         if is_failed:
-            self.is_dirty = before & _IN_TRANS != 0
+            # nor whether it has begun one before it failed
+            self.is_dirty = is_opaque or before & (_IN_TRANS | _AUTOCOMMIT) != _AUTOCOMMIT
         else:
-            self.is_dirty = bool(tracker.status & _IN_TRANS) and not flags & (BEGINS | ENDS)
+            is_new = flags & (BEGINS | ENDS) != 0 and not is_opaque
+            self.is_dirty = bool(tracker.status & _IN_TRANS) and not is_new
         return True
+
+    def fenced(self) -> None:
+        """Who reads with its keys will see what was committed. Of a new transaction they are those of the text that has begun it."""
+        if not self.is_dirty:
+            self.keys = ()
+            if self.record.facts.begins != BEGINS_NOTHING:
+                self._note_key()
 
     def note_begin(self, wire: bytes) -> None:
         """A command was answered. ``wire``: the COM_QUERY that this placement is of; b"": any other."""
@@ -359,17 +366,28 @@ class Placement:
         """The backend was lost while the command ran: whether it may have written, and that may have been committed."""
         may_have = self.record.writes or self.is_dirty
         if may_have:
+            self._note_key()
             self.told = None
             self.view.wrote(now)
             self.is_dirty = False
         return may_have
 
-    def _writes_under(self, key: bytes) -> None:
-        """Of the hint. Without one it is what the transaction has had before, or the session's."""
-        if not key and not self.keys:
+    def _note_key(self) -> None:
+        """A transaction is committed under the keys of all hints in it; what writes without one is under the session's."""
+        record = self.record
+        key = record.facts.hints.causal
+        if not key and record.writes:
             key = self.session_key
         if key and key not in self.keys:
             self.keys = (*self.keys, key)
+
+
+def _goes_on(before: int, tracker: ResponseTracker) -> bool:
+    """Whether the transaction is open that the statement was in, or has begun without autocommit."""
+    if tracker.is_error:
+        # it has no status: whether it has ended the transaction is not known
+        return before & _IN_TRANS != 0
+    return before & (_IN_TRANS | _AUTOCOMMIT) != _AUTOCOMMIT and tracker.status & _IN_TRANS != 0
 
 
 def gtids_of(tracker: ResponseTracker) -> Gtids | None:

@@ -164,7 +164,7 @@ class Placing:
         self.unfenced_at = now
         for key in placement.keys:
             self.fences.wrote(key, now, placement.told)
-        placement.keys = ()
+        placement.fenced()
         if not self.is_hurried and self.table.consistency == SESSION:
             self._hurry()
 

@@ -193,6 +193,34 @@ def test_a_reader_is_asked_to_wait_for_what_another_session_has_written_with_the
             assert found == number + more and port in ports(cluster)
 
 
+KEYED = [
+    ("SET autocommit = 0", "/* fanin: causal=two */ UPDATE t SET v = {} WHERE id = 1", "COMMIT"),
+    ("/* fanin: causal=two */ BEGIN", "UPDATE t SET v = {} WHERE id = 1", "COMMIT"),
+    ("BEGIN", "/* fanin: causal=two */ SELECT v FROM t", "UPDATE t SET v = {} WHERE id = 1", "COMMIT"),
+    ("BEGIN", "UPDATE t SET v = {} WHERE id = 1", "/* fanin: causal=two */ COMMIT"),
+]
+"""Transactions with a causal key."""
+
+
+@pytest.mark.parametrize("texts", KEYED)
+def test_a_key_counts_in_whatever_text_of_a_transaction_it_is(
+    cluster: Cluster, fanin: Fanin, client: Any, texts: tuple[str, ...]
+) -> None:
+    with contextlib.ExitStack() as exits:
+        writer, other = (exits.enter_context(contextlib.closing(fanin.connect())) for _ in range(2))
+        run(client, "REPLACE INTO t VALUES (1, 0)")
+        run(writer, *(text.format(3000) for text in texts[:-1]))
+        # readers have shown a later moment than that of the write, which is not committed yet
+        run(client, "INSERT INTO t (v) VALUES (1)")
+        eventually(lambda: value(client, WHERE) in ports(cluster))
+        for reader in cluster.readers:
+            holder = exits.enter_context(contextlib.closing(reader.connect(database="app")))
+            run(holder, "LOCK TABLES t READ")
+        run(writer, texts[-1])
+        assert value(other, "/* fanin: causal=two */ SELECT v FROM t WHERE id = 1") == 3000
+    cluster.catch_up()
+
+
 @pytest.mark.parametrize("charset", ["ucs2", "utf16", "utf16le", "utf32"])
 def test_a_reader_is_asked_in_whatever_character_set_a_session_has_left(
     cluster: Cluster, charset: str

@@ -99,6 +99,7 @@ def test_prepared_statements_have_no_hint(world: World) -> None:
         "START TRANSACTION WITH CONSISTENT SNAPSHOT",
         "START TRANSACTION READ WRITE",
         "/* fanin: writer */ BEGIN",
+        "/* fanin: causal=k */ BEGIN",
         "SELECT 1",
     ],
 )

@@ -129,6 +129,19 @@ def test_texts_are_looked_at_once_and_the_older_half_is_forgotten() -> None:
     assert find(long) is not find(long)
 
 
+def test_a_begin_on_a_reader_may_run_anew_once() -> None:
+    placement = Placement(False)
+    placement.record = record("START TRANSACTION READ ONLY")
+    placement.note_begin(b"wire")
+    assert placement.renewable == b""
+    placement.leads_to(reader())
+    placement.note_begin(b"wire")
+    assert placement.renewable == b"wire"
+    placement.is_renewed = True
+    placement.note_begin(b"wire")
+    assert placement.renewable == b"" and not placement.is_renewed
+
+
 # Sides by configuration
 
 
@@ -171,6 +184,10 @@ def answered(placement: Placement, text: str, answer: list[bytes], before: int =
     statement: Statement = classify(text.encode(), 0)
     placement.record = record(text)
     return placement.answered(statement, response(answer), before, 10.0)
+
+
+def keys(placement: Placement) -> list[bytes]:
+    return list(placement.keys)
 
 
 def test_a_write_outside_transactions_is_a_fence() -> None:
@@ -221,11 +238,92 @@ def test_several_statements_may_commit_unseen_and_the_transaction_go_on() -> Non
     assert placement.is_dirty
 
 
-def test_a_causal_key_is_that_of_the_write() -> None:
+def test_without_autocommit_a_write_begins_a_transaction_and_is_no_commit() -> None:
     placement = Placement(False)
-    answered(placement, "/* fanin: causal=k */ INSERT INTO t VALUES (1)", ok(status=IN_TRANS), IN_TRANS)
-    answered(placement, "/* fanin: causal=other */ SELECT 1", ok(status=IN_TRANS), IN_TRANS)
+    hinted = "/* fanin: causal=k */ INSERT INTO t VALUES (1)"
+    assert not answered(placement, hinted, ok(status=IN_TRANS), before=0)
+    assert placement.is_dirty and not placement.view.is_fenced()
+    assert answered(placement, "COMMIT", ok(status=0), IN_TRANS)
+    assert placement.keys == (b"k",) and not placement.is_dirty
+
+
+@pytest.mark.parametrize(
+    ("text", "before"),
+    [
+        ("CALL p()", 0),
+        ("CALL p()", AUTOCOMMIT),
+        ("INSERT INTO t VALUES (1)", 0),
+        ("BEGIN; INSERT INTO t VALUES (1); nonsense", AUTOCOMMIT),
+    ],
+)
+def test_what_fails_half_way_may_have_left_a_transaction_open(text: str, before: int) -> None:
+    placement = Placement(False)
+    assert answered(placement, text, err(1062), before)
+    assert answered(placement, "COMMIT", ok(), IN_TRANS)
+    assert not placement.is_dirty
+
+
+def test_what_is_begun_and_written_by_one_text_is_committed_later() -> None:
+    placement = Placement(False)
+    text = "BEGIN; /* fanin: causal=k */ INSERT INTO t VALUES (1)"
+    assert answered(placement, text, ok(status=IN_TRANS))
+    assert placement.is_dirty
+    assert answered(placement, "COMMIT", ok(), IN_TRANS)
+
+
+def test_what_prepared_text_does_in_a_transaction_is_not_known() -> None:
+    placement = Placement(False)
+    assert answered(placement, "EXECUTE p", ok(status=IN_TRANS), IN_TRANS)
+    assert placement.is_dirty
+
+
+@pytest.mark.parametrize("hinted", ["BEGIN", "SELECT a FROM t", "COMMIT"])
+@pytest.mark.parametrize("before", [AUTOCOMMIT, 0])
+def test_a_hint_in_any_text_of_a_transaction_is_of_all_that_it_writes(hinted: str, before: int) -> None:
+    placement = Placement(False)
+    texts = ["BEGIN", "SELECT a FROM t", "INSERT INTO t VALUES (1)", "COMMIT"]
+    for text in texts:
+        shown = f"/* fanin: causal=k */ {text}" if text == hinted else text
+        is_over = text == "COMMIT"
+        assert answered(placement, shown, ok() if is_over else ok(status=IN_TRANS), before) == is_over
+        before = IN_TRANS
     assert placement.keys == (b"k",)
+
+
+def test_without_a_begin_it_counts_from_the_read_that_opens_the_transaction() -> None:
+    placement = Placement(False)
+    answered(placement, "/* fanin: causal=k */ SELECT a FROM t", rows([b"1"], status=IN_TRANS), 0)
+    answered(placement, "INSERT INTO t VALUES (1)", ok(status=IN_TRANS), IN_TRANS)
+    assert answered(placement, "COMMIT", ok(status=0), IN_TRANS)
+    assert placement.keys == (b"k",)
+
+
+def test_hints_of_a_transaction_that_wrote_nothing_are_forgotten() -> None:
+    placement = Placement(False)
+    answered(placement, "BEGIN", ok(status=IN_TRANS))
+    answered(placement, "/* fanin: causal=k */ SELECT a FROM t", rows([b"1"], status=IN_TRANS), IN_TRANS)
+    answered(placement, "COMMIT AND CHAIN", ok(status=IN_TRANS), IN_TRANS)
+    assert keys(placement) == []
+    answered(placement, "/* fanin: causal=k */ SELECT a FROM t", rows([b"1"], status=IN_TRANS), IN_TRANS)
+    answered(placement, "COMMIT", ok(), IN_TRANS)
+    assert answered(placement, "/* fanin: causal=l */ INSERT INTO t VALUES (1)", ok())
+    assert keys(placement) == [b"l"]
+
+
+def test_keys_are_kept_until_what_was_written_is_committed() -> None:
+    placement = Placement(False)
+    text = "/* fanin: causal=k */ INSERT INTO t VALUES (1); SELECT 1"
+    assert answered(placement, text, ok(status=IN_TRANS), IN_TRANS)
+    placement.fenced()
+    assert keys(placement) == [b"k"]
+    assert answered(placement, "/* fanin: causal=l */ BEGIN", ok(status=IN_TRANS), IN_TRANS)
+    assert keys(placement) == [b"k", b"l"]
+    placement.fenced()
+    assert keys(placement) == [b"l"]
+    answered(placement, "INSERT INTO t VALUES (1)", ok(status=IN_TRANS), IN_TRANS)
+    assert answered(placement, "COMMIT", ok(), IN_TRANS)
+    placement.fenced()
+    assert keys(placement) == []
 
 
 def test_a_transaction_may_write_under_several_keys() -> None:
@@ -238,7 +336,7 @@ def test_a_transaction_may_write_under_several_keys() -> None:
     ):
         assert not answered(placement, text, ok(status=IN_TRANS), IN_TRANS)
     assert answered(placement, "COMMIT", ok(), IN_TRANS)
-    assert placement.keys == (b"k", b"l")
+    assert placement.keys == (b"k", b"l", b"session")
 
 
 def test_a_session_may_have_a_key_which_hints_replace() -> None:
@@ -268,6 +366,8 @@ def test_a_loss_may_have_committed() -> None:
     assert not placement.lost(5.0)
     placement.record = record("INSERT INTO t VALUES (1)")
     assert placement.lost(5.0) and placement.view.written_at == 5.0
+    placement.record = record("/* fanin: causal=k */ INSERT INTO t VALUES (1)")
+    assert placement.lost(5.0) and placement.keys == (b"k",)
     placement.record, placement.is_dirty = NO_RECORD, True
     assert placement.lost(6.0) and not placement.is_dirty
 
