@@ -52,11 +52,13 @@ from proxy.marks import QUERIES, Marks, is_table, offset_of
 from proxy.pins import PinReason
 from proxy.statement import (
     CALLS,
+    COMMITS_REFUSED,
     HIDES_FOUND_ROWS,
     IS_CONDITIONAL,
     IS_SELECT,
     KEEPS_DIAGNOSTICS,
     KEPT_FOUND_ROWS,
+    MAINTAINING,
     MAY_CALL,
     MAY_CALL_ON_MARIADB,
     MAY_CALL_ON_MYSQL,
@@ -70,6 +72,7 @@ from proxy.statement import (
     REDEFINES,
     SETS,
     SETS_INSERT_ID,
+    TRUNCATING,
     UNKNOWN_FOUND_ROWS,
     UNKNOWN_ON_MARIADB,
     UNKNOWN_ON_MYSQL,
@@ -95,10 +98,11 @@ _EXPLANATIONS: Final[dict[int, Statement]] = {
 _RUN_EXPLANATIONS: Final[dict[int, Statement]] = {
     flags: Statement(flags, found_rows=UNKNOWN_FOUND_ROWS) for flags in (USES_TABLE, USES_NO_TABLE, 0)
 }
+_OF_TABLE: Final = {each.flags: each for each in (ORDINARY, TRUNCATING, MAINTAINING)}
 _ORDINARY: Final[dict[bytes, Statement]] = {
     **{word: Statement(flags) for word, flags in PLAIN.items()},
     **dict.fromkeys(QUERIES, _SELECT),
-    **{word: ORDINARY for word, flags in PLAIN.items() if flags == USES_TABLE},
+    **{word: _OF_TABLE[flags] for word, flags in PLAIN.items() if flags in _OF_TABLE},
     **dict.fromkeys(EXPLAINING, _EXPLAIN),
 }
 _DOUBTFUL_UPDATE: Final = Statement(PLAIN[b"update"] | WANTS_FOUND_ROWS)
@@ -172,7 +176,7 @@ def _explanation(word: bytes, text: bytes, end: int, tables: int) -> Statement:
     if kind == DESCRIBES:
         return _DESCRIBE
     if kind == MAINTAINS:
-        return ORDINARY
+        return MAINTAINING
     flags = of_explained(second_word(text, end), tables)
     return _EXPLANATIONS[flags] if kind == EXPLAINS else _RUN_EXPLANATIONS[flags]
 
@@ -374,7 +378,7 @@ def _end_of_routine(effects: Effects, begin: int) -> int:
         i += 1
     if at(tokens, i).word not in ROUTINES:
         return 0
-    effects.flags |= of_created(tokens[i].word)
+    effects.flags |= of_created(tokens[i].word) | COMMITS_REFUSED
     open_blocks: list[bool] = []  # is it a CASE expression?
     starts = False  # may a statement begin here?
     previous = b""

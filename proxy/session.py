@@ -55,9 +55,9 @@ from proxy.statement import (
     MAY_CALL_ON_MYSQL,
     MULTI,
     NOTHING,
-    ORDINARY,
     RENAMED,
     SETS,
+    UNREMARKABLE,
     UPDATES,
     USES,
     USES_TABLE,
@@ -94,7 +94,6 @@ _IN_PASSING: Final = frozenset(
 _REPORTED_UNASKED: Final = frozenset([b"last_gtid", b"statement_id"])
 UNSAFE_CHARSETS: Final = frozenset([b"gbk", b"big5", b"sjis", b"cp932", b"gb18030", b"gb2312"])
 _OF_CONNECTION: Final = (b"character_set_connection", b"collation_connection")
-_ORDINARY: Final = (NOTHING, ORDINARY)
 _SIGNALLED: Final = b"signal"
 _DIAGNOSTICS_BIT: Final = BITS[PinReason.DIAGNOSTICS]
 _ROUTINE_BIT: Final = BITS[PinReason.ROUTINE]
@@ -366,7 +365,7 @@ class SessionState(ResidueKeeper):
         if is_multi or len(statement.variables) + len(statement.user_variables) > 1:
             self._confirm(statement, changes)
         for name in statement.executes:
-            if self._texts.get(name, NOTHING) not in _ORDINARY or name not in self._texts:
+            if self._texts.get(name, NOTHING) not in UNREMARKABLE or name not in self._texts:
                 self.pin(PinReason.OPAQUE_STATE_CHANGE)
         if statement.inner is not None:
             self._see_failure(statement.inner, response, changes)

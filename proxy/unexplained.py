@@ -23,11 +23,10 @@ from proxy.pins import BITS, PinReason
 from proxy.statement import (
     IS_SELECT,
     MULTI,
-    NOTHING,
-    ORDINARY,
     SETS,
     SETS_FOR_ITSELF,
     SETS_USER_VARIABLES,
+    UNREMARKABLE,
     USES,
     USES_NO_TABLE,
     USES_TABLE,
@@ -42,7 +41,6 @@ EXPLAINED: Final = 0
 VARIABLES_UNKNOWN: Final = 1  # there may be user variables that no text has named
 UNEXPLAINED: Final = 2
 
-_ORDINARY: Final = (NOTHING, ORDINARY)
 _USER_VARIABLE_BIT: Final = BITS[PinReason.USER_VARIABLE]
 
 
@@ -110,7 +108,7 @@ def _account_of_texts(session: SessionState, statement: Statement, changes: Sess
             return UNEXPLAINED
         account = _account(session, text, changes)
         if account == UNEXPLAINED:
-            if text not in _ORDINARY:
+            if text not in UNREMARKABLE:
                 return UNEXPLAINED
         elif found == UNEXPLAINED or found < account:
             found = account
