@@ -66,6 +66,8 @@ HOT_PROXY = (
     "own_commands",
     "verifying",
     "bouncing",
+    "leaving",
+    "endings",
     "demotion",
     "stranding",
     "moving",

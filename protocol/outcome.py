@@ -24,6 +24,7 @@ class Outcome:
         "changes",
         "cursor_open",
         "debt",
+        "drops_last",
         "ends_in_rows",
         "error_code",
         "error_message",
@@ -78,6 +79,8 @@ class Outcome:
         self.cursor_open: bool = False
         # Not of the response: what the client that gets it has yet to be told. Looked at only where that tracks.
         self.debt: Debt | None = None
+        # Not of the response, either: its last OK, which tells that nothing follows, is not for the client. To be set after begin.
+        self.drops_last: bool = False
 
     def _clear(self, status: int) -> None:
         """A new response begins."""
@@ -101,6 +104,7 @@ class Outcome:
         self.num_columns = 0
         self.num_params = 0
         self.cursor_open = False
+        self.drops_last = False
 
     def _read_error(self, payload: bytes) -> None:
         err = parse_err(payload)

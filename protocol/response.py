@@ -156,9 +156,8 @@ class ResponseTracker(Outcome):
         self._command: int = 0
         self._sequence_id: i64 = 0  # of the next packet from the server
         self._left: i64 = 0  # definitions still to come
-        self._then_columns: int = (
-            0  # COM_STMT_PREPARE: definitions of columns that follow those of parameters
-        )
+        # COM_STMT_PREPARE: definitions of columns that follow those of parameters
+        self._then_columns: int = 0
         self._is_split: bool = False  # the last packet of a row was full: the next one belongs to it
         self._sticky: int = 0  # flags of the EOF behind the definitions that hold for the one behind the rows
         # --- the translation
@@ -514,13 +513,14 @@ class ResponseTracker(Outcome):
     def _ok(self, chunk: bytes, pos: i64, end: i64) -> None:
         """An OK packet that the client gets as an OK packet."""
         ok = self._read_ok(chunk, pos, end, self._server_track)
-        if ok is not None:
+        if self.drops_last and not self.status & _MORE_RESULTS:
+            self._rewriter.remove(chunk, pos, end)
+        elif ok is not None:
             self._translate_ok(ok, chunk, pos, end)
 
     def _translate_ok(self, ok: OkPacket, chunk: bytes, pos: i64, end: i64) -> None:
         """An OK with 0x4000: the client gets of its session-track block what it asked for."""
-        block = b""
-        is_told = False
+        block, is_told = b"", False
         if ok.block is not None and self._client_track is not None:
             block, is_told = translated_changes(ok.block, ok.status, self._client_track, self.debt)
             if block == ok.block and (block or self._client_track.is_everything):

@@ -31,6 +31,7 @@ _SNAPSHOT: Final = b"WITH CONSISTENT SNAPSHOT"
 _BEGUN_STATE: Final = b"T_______"
 _SNAPSHOT_STATE: Final = b"T_R_____"
 _NO_STATE: Final = b"________"
+_ENDED: Final = ((_TRANSACTION_STATE, lenenc_bytes(_NO_STATE)), (_TRANSACTION_CHARACTERISTICS, b"\0"))
 
 
 class SessionChanges:
@@ -318,11 +319,26 @@ DEFAULT_TRACK_FILTER: Final = TrackFilter(
 class Debt:
     """What a client has yet to be told."""
 
-    __slots__ = ("is_late",)
+    __slots__ = ("ended", "is_late")
 
     def __init__(self) -> None:
         # the answer under way has something of it to tell, whatever else it tells
         self.is_late: bool = False
+        # entries about the end of a transaction that was ended unseen
+        self.ended: tuple[tuple[int, bytes], ...] = ()
+
+    def transaction_ended(self, track: TrackFilter) -> None:
+        """The client's transaction was ended by a command that it does not see: the next OK tells, as if its statement had done that."""
+        if track.transaction:
+            self.ended = _ENDED if track.characteristics else _ENDED[:1]
+
+    def with_end(self, passing: bytes, is_told: bool) -> tuple[bytes, bool]:
+        """What `told` returns, and the end of the transaction, where that says nothing of one."""
+        kinds = [kind for kind, _ in split_changes(passing)]
+        entries = [_entry(kind, content) for kind, content in self.ended if kind not in kinds]
+        is_told = is_told or self.ended != ()
+        self.ended = ()
+        return passing + b"".join(entries), is_told
 
     def note(self, block: bytes, track: TrackFilter | None) -> None:
         """A client that tracks as this says was told nothing of the block."""
@@ -418,7 +434,7 @@ class NextOkDebt(Debt):
             self.is_late = self.is_late or self.is_unseen or self.is_over or not is_in_transaction
 
     def _owes(self) -> bool:
-        return self.is_due or self.untold != ()
+        return self.is_due or self.untold != () or self.ended != ()
 
     def note(self, block: bytes, track: TrackFilter | None) -> None:
         """A client that tracks as this says was told nothing of the block."""
@@ -547,4 +563,7 @@ def translated_changes(
     """What the client is told of an OK with this block and these status flags, and whether its OK says that the session has changed."""
     passing = filter_changes(block, track)
     is_told = bool(passing) or track.tells(block)
-    return (passing, is_told) if debt is None else debt.told(block, status, passing, is_told, track)
+    if debt is None:
+        return passing, is_told
+    passing, is_told = debt.told(block, status, passing, is_told, track)
+    return debt.with_end(passing, is_told) if debt.ended else (passing, is_told)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from protocol.commands import ping, stmt_prepare, stmt_reset
 from protocol.framing import answer_id, frame, payload_of
 from protocol.response import ResponseTracker
-from proxy import long_data, repreparing, telling
+from proxy import long_data, placing, repreparing, telling
 from proxy.answers import counting
 from proxy.backend import Backend
 from proxy.classify import NOTHING
@@ -215,6 +215,8 @@ def _start_execute(frontend: Frontend, wire: bytes, prepared: Prepared) -> None:
     frontend.statement = statement = _meaning(frontend, wire, own)
     frontend.executing = prepared
     if frontend.session.lost and frontend.refuse_lost(statement):
+        return
+    if frontend.placement is not None and placing.leaves(frontend, frontend.placement, wire):
         return
     if not (statement.is_special and frontend.start_special(wire, statement)):
         frontend.execute(wire)

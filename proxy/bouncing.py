@@ -5,29 +5,21 @@ reached. Only as long as the client has seen nothing of an answer.
 
 Limits: a pin that a statement has set on a reader keeps the session there. When it then writes, its connection is closed: to be told for ever that
 the server is read-only would be worse. What sets a pin on a reader is remembered, too, and the writer runs it the next time (`stranding`).
-
-A read-only transaction on a reader ends with DDL and the like, which commit on their own account, and on MariaDB with a BEGIN, after which the session
-may write. Such a command waits (`Placement.after`) until the reader was told COMMIT, unseen, and is then placed anew. What a reader refuses
-(`_REFUSED`) only then, for it may be nonsense, which ends no transaction; what it does not (`_NOT_REFUSED`: it would be in its own binary log) before
-it runs there.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from protocol.framing import frame
-from proxy import demotion, recommitting
+from proxy import demotion, leaving, recommitting
 from proxy.backend import Backend
-from proxy.effects import words_of
 from proxy.keeping import lease_lost
-from proxy.lexer import tokenize
 from proxy.pins import BITS, PinReason
-from proxy.placement import Placement, TextRecord
+from proxy.placement import Placement
 from proxy.reasons import CloseReason
-from proxy.replies import Failure, read_only_transaction
-from proxy.routing import BEGINS_NOTHING, BEGINS_READ, UNASKED
-from proxy.statement import CALLS, MULTI
+from proxy.replies import BY_HINT, Failure, read_only_transaction, refused_by_server
+from proxy.routing import BEGINS_NOTHING, HINT_READER, UNASKED
+from proxy.statement import CALLS, COMMITS_UNREFUSED, MULTI
 from proxy.states import READY, RELAYING
 from proxy.stranding import strand
 
@@ -45,89 +37,48 @@ _OPTION_PREVENTS: Final = 1290
 _READ_ONLY_MODE: Final = 1836
 _READ_ONLY_TRANSACTION: Final = 1792
 _DISABLED_ENGINE: Final = 3161
-_COM_QUERY: Final = 0x03
-_COM_STMT_EXECUTE: Final = 0x17
 _READ_ONLY_OPTIONS: Final = (b"read-only", b"read_only")
 _DIAGNOSTICS_BIT: Final = BITS[PinReason.DIAGNOSTICS]
 _NEXT_TRANSACTION_BIT: Final = BITS[PinReason.NEXT_TRANSACTION]
-COMMIT: Final = frame(b"\x03COMMIT AND NO CHAIN NO RELEASE")
-_REFUSED: Final = frozenset(
-    [b"alter", b"create", b"drop", b"grant", b"lock", b"rename", b"revoke", b"start", b"truncate"]
-)
-_NOT_REFUSED: Final = frozenset([b"analyze", b"flush", b"optimize", b"repair"])
-_MOST_TOKENS: Final = 8
+_ERROR_SIZE: Final = 13
+"""Of an ERR packet in wire form, but for its message."""
 
 
-def holds_back(frontend: Frontend, placement: Placement, chunk: bytes) -> bool:
-    """Whether the client must not see this piece of an answer, because another server will give one."""
+def shown(frontend: Frontend, placement: Placement, chunk: bytes) -> bytes:
+    """What the client is shown of this piece of an answer: nothing, when another server will give one."""
     backend = frontend.backend
-    if placement.first and backend is not None and not backend.tracker.is_error:
+    if backend is None:
+        return chunk
+    if not backend.tracker.is_error:
         # the answer to a late BEGIN
-        return True
-    if placement.after and backend is not None and not backend.tracker.is_error:
-        # the answer to our COMMIT
-        return True
-    if frontend.is_relayed or backend is None or not backend.tracker.is_error:
-        return False
-    if chunk[4:5] != b"\xff":
+        return b"" if placement.first else chunk
+    if frontend.is_relayed or chunk[4:5] != b"\xff":
         # of several statements the first have run
-        return False
+        return _reworded(frontend, placement, backend, chunk)
     if placement.reader is None:
-        return demotion.fate(frontend, backend) != demotion.TOLD
+        return chunk if demotion.fate(frontend, backend) == demotion.TOLD else b""
     if recommitting.is_refused(frontend, placement, backend):
-        return True
-    if _is_of_read_only_transaction(frontend, backend):
-        if not is_ended(frontend, placement, backend):
-            is_mariadb = frontend.shared.facts.is_mariadb
-            frontend.send(read_only_transaction(is_mariadb).wire(chunk[3]))
-        return True
-    return is_refused(frontend, placement, backend)
+        return b""
+    if leaving.is_ended(frontend, placement, backend) or is_refused(frontend, placement, backend):
+        return b""
+    return _reworded(frontend, placement, backend, chunk)
 
 
-def _is_of_read_only_transaction(frontend: Frontend, backend: Backend) -> bool:
-    """Whether a write was refused because the server is read-only, in a transaction that is so, too: of the two MariaDB says the former, and on the
-    writer it would be the latter."""
-    return frontend.session.status & _IN_TRANS_READONLY != 0 and demotion.says_read_only(backend.tracker)
-
-
-def leaves(frontend: Frontend, placement: Placement, record: TextRecord) -> bool:
-    """A command comes on a lease of a reader's: whether it ends the transaction there, and must not run there either. It waits then."""
-    if not _may_leave(frontend, placement) or frontend.statement.flags & MULTI:
-        return False
-    begins = record.facts.begins
-    if begins != BEGINS_NOTHING:
-        # MySQL's next transaction is as read-only as this one
-        is_over = frontend.shared.facts.is_mariadb and begins != BEGINS_READ
+def _reworded(frontend: Frontend, placement: Placement, backend: Backend, chunk: bytes) -> bytes:
+    """A reader's error at the end of this piece, that it takes no writes, as it is told in a transaction: of the two refusals MariaDB says
+    that one, where on the writer it would be that the transaction is read-only."""
+    tracker = backend.tracker
+    if placement.reader is None or placement.side.is_reader or not demotion.says_read_only(tracker):
+        return chunk
+    start = len(chunk) - len(tracker.error_message) - _ERROR_SIZE
+    if tracker.status & _IN_TRANS_READONLY:
+        failure = read_only_transaction(frontend.shared.facts.is_mariadb)
+    elif tracker.status & _IN_TRANS and placement.reason == HINT_READER:
+        failure = refused_by_server(tracker)
+        failure.message += BY_HINT
     else:
-        is_over = _begins_with(record, frontend.session.lexing, _NOT_REFUSED)
-    if is_over:
-        placement.after = frontend.wire
-    return is_over
-
-
-def is_ended(frontend: Frontend, placement: Placement, backend: Backend) -> bool:
-    """Whether what a reader has refused would have ended the read-only transaction there."""
-    if not _may_leave(frontend, placement) or not demotion.says_read_only(backend.tracker):
-        return False
-    if frontend.statement.flags & MULTI or frontend.command != _COM_QUERY:
-        return False
-    return _begins_with(placement.record, frontend.session.lexing, _REFUSED)
-
-
-def _may_leave(frontend: Frontend, placement: Placement) -> bool:
-    session = frontend.session
-    return (
-        placement.reader is not None
-        and not placement.side.is_reader
-        and session.status & _IN_TRANS_READONLY != 0
-        and not session.pinned & ~demotion.OF_TRANSACTION
-        and not placement.after
-    )
-
-
-def _begins_with(record: TextRecord, lexing: int, verbs: frozenset[bytes]) -> bool:
-    words = words_of(tokenize(record.text, 0, len(record.text), lexing, True, _MOST_TOKENS))
-    return bool(words) and words[0] in verbs and b"temporary" not in words[:4]
+        return chunk
+    return chunk[:start] + failure.wire(chunk[start + 3])
 
 
 def may_write_there(lessee: Lessee, placement: Placement) -> bool:
@@ -136,18 +87,16 @@ def may_write_there(lessee: Lessee, placement: Placement) -> bool:
     session, placing = lessee.session, lessee.shared.placing
     if placing is None or placement.reader is None or placement.side.is_reader:
         return False
+    flags = leaving.flags_of(session, lessee.statement)
+    if flags & COMMITS_UNREFUSED:
+        return True
     if session.status & _IN_TRANS and not _is_stuck(lessee, placement):
         return False
     if session.vector is not placement.vector:
         placement.see(session.vector, lessee.identity.credential.user, placing.rules.names)
     if placement.side.is_read_only() or session.pinned & _NEXT_TRANSACTION_BIT:
         return False
-    statement = lessee.statement
-    if lessee.command == _COM_STMT_EXECUTE and lessee.executing is not None:
-        statement = lessee.executing.own.statement
-    if lessee.command == _COM_QUERY and _begins_with(placement.record, session.lexing, _NOT_REFUSED):
-        return True
-    return statement.flags & CALLS != 0
+    return flags & CALLS != 0
 
 
 def _is_stuck(lessee: Lessee, placement: Placement) -> bool:

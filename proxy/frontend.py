@@ -24,6 +24,7 @@ from proxy import (
     overwriting,
     own_commands,
     placing,
+    several,
     special,
     telling,
     tidying,
@@ -235,10 +236,13 @@ class Frontend(Lessee):
             return
         self.is_draining_reader = True
         placement = self.placement
-        if placement is not None and placement.after and self.state <= HOLDING:
-            after, placement.after = placement.after, b""
-            self.start(after)
-        while self.reader is not None and self.state <= HOLDING and not self.is_write_paused:
+        while self.state <= HOLDING and not self.is_write_paused:
+            if placement is not None and placement.after:
+                self.wire = placement.after.pop(0)
+                self.start(self.wire)
+                continue
+            if self.reader is None:
+                break
             try:
                 wire = self.reader.next_command()
             except ProtocolError as error:
@@ -302,11 +306,8 @@ class Frontend(Lessee):
             self.shared.counters.queries += 1
             statement = self.shared.statements.lookup(wire, self.session.lexing)
             self.statement = statement
-            if placement is not None and placement.reader is not None and self.backend is not None:
-                self.wire = wire
-                if placing.leaves(self, placement):
-                    self.run_commit()
-                    return
+            if placement is not None and placing.leaves(self, placement, wire):
+                return
             if self.session.lost and self.refuse_lost(statement):
                 return
             if statement.is_special and self.start_special(wire, statement):
@@ -330,6 +331,8 @@ class Frontend(Lessee):
 
     def start_special(self, wire: bytes, statement: Statement) -> bool:
         """KILL, questions about residue and the like: True when the statement needs nothing more."""
+        if wire[3] and self.command == COM_QUERY:
+            return several.go_on(self, wire, statement)
         return special.start_special(self, wire, statement)
 
     def refuse_lost(self, statement: Statement) -> bool:
@@ -357,6 +360,8 @@ class Frontend(Lessee):
         backend.start_relay(self, wire, self.command, self.client_deprecate_eof, track, session.status)
         if len(wire) > MAX_PAYLOAD or self.wire[3]:
             backend.tracker.count_on(answer_id(wire), answer_id(self.wire))
+        if self.placement is not None and self.placement.after:
+            backend.tracker.drops_last = True
         if self.is_write_paused:
             backend.pause_reading()
         if backend.tracker.is_complete:
@@ -366,8 +371,10 @@ class Frontend(Lessee):
     # What the backend tells its owner
 
     def relay(self, chunk: bytes) -> None:
-        if self.placement is not None and bouncing.holds_back(self, self.placement, chunk):
-            return
+        if self.placement is not None:
+            chunk = bouncing.shown(self, self.placement, chunk)
+            if not chunk:
+                return
         if self.command != COM_QUERY and self.command in HELD_BACK and binary.holds_back(self, chunk):
             return
         self.is_relayed = True
@@ -461,7 +468,7 @@ class Frontend(Lessee):
             return
         else:
             self.give_back(backend, verdict == PARK)
-        is_waiting = self.placement is not None and self.placement.after != b""
+        is_waiting = self.placement is not None and bool(self.placement.after)
         if self.shared.is_draining and self.is_idle() and not is_waiting:
             self.close(CloseReason.DRAINED)
         elif is_waiting or self.reader is not None:
@@ -546,13 +553,9 @@ class Frontend(Lessee):
 
     # Small things
 
-    def run_text(self, text: bytes) -> None:
-        """Run a statement in the client's name, in place of what it sent."""
-        self.start(frame(b"\x03" + text))
-
-    def run_commit(self) -> None:
-        """End the read-only transaction on a reader, unseen: what the client has sent comes after it."""
-        self.start(bouncing.COMMIT)
+    def run_text(self, text: bytes, sent: int = 0) -> None:
+        """Run a text in the client's name, in place of what it sent. ``sent``: packets of the answer that the client has got."""
+        self.start(frame(b"\x03" + text, sent))
 
     def go_on(self, rest: bytes) -> None:
         """Take bytes that were read before they were due."""

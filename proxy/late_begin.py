@@ -96,5 +96,6 @@ def id_of_error(frontend: Frontend) -> int:
         placement.first = b""
     elif placement is not None and placement.after:
         # what was to end a transaction before it is lost
-        wire, placement.after = placement.after, b""
+        wire = placement.after[0] if placement.is_cut else placement.after[-1]
+        placement.after.clear()
     return answer_id(wire) if wire else 1

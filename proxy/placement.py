@@ -217,7 +217,9 @@ class Placement:
         "has_read_only",
         "home",
         "is_bounced",
+        "is_cut",
         "is_dirty",
+        "is_ending",
         "is_late",
         "is_renewed",
         "keys",
@@ -231,6 +233,7 @@ class Placement:
         "renewable",
         "schema",
         "session_key",
+        "sets",
         "side",
         "told",
         "until",
@@ -269,8 +272,14 @@ class Placement:
         # a BEGIN, in wire form, that the client was told has run; and the command that waits for it (`late_begin`)
         self.begin: bytes = b""
         self.first: bytes = b""
-        # a command, in wire form, that waits until the transaction on a reader is over which it ends (`bouncing.leaves`)
-        self.after: bytes = b""
+        # commands in wire form that wait for one of ours, of which the client sees no end (`leaving`); and whether the first of them is the
+        # rest of a text, so that its answer counts on
+        self.after: list[bytes] = []
+        self.is_cut: bool = False
+        # ours ends the transaction, which the client has to be told as if the first of them had done that
+        self.is_ending: bool = False
+        # SETs for the next transaction that have run on a reader, in wire form
+        self.sets: list[bytes] = []
         # its transaction was rolled back while no command ran: the next one is told
         self.owes_deadlock: bool = False
         # unless it commits: nothing could be written in it

@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from protocol.framing import payload_of
-from proxy import bouncing, catching_up, demotion, late_begin, moving, recommitting
+from proxy import bouncing, catching_up, demotion, late_begin, leaving, moving, recommitting
 from proxy.backend import Backend
 from proxy.balance import Contender, TokenBucket
 from proxy.blame import BEGINS_SESSION
@@ -64,7 +64,9 @@ CAUSAL_ATTRIBUTE: Final = b"fanin_causal"
 TEXT_AT: Final = 5
 """Where the text is in a COM_QUERY or COM_STMT_PREPARE in wire form."""
 _TO_SAVEPOINT: Final = re.compile(rb"\bto\b", re.IGNORECASE)
-_COMMIT: Final = re.compile(rb"\s*commit(\s+work)?\s*;?\s*", re.IGNORECASE)
+_COMMIT: Final = re.compile(
+    rb"\s*commit(\s+work)?(\s+and\s+no\s+chain)?(\s+no\s+release)?\s*;?\s*", re.IGNORECASE
+)
 _LONGEST_COMMIT: Final = 64
 _SPLIT: Final = b"\xff\xff\xff"
 COM_QUERY: Final = 0x03
@@ -313,7 +315,8 @@ def _chosen(lessee: Lessee, placing: Placing, placement: Placement) -> Endpoint 
     side.is_autocommit = is_autocommit(session.status)
     side.is_stranded = placing.stranded.has(lessee.identity.credential.user, session.vector.schema)
     rules = placing.rules
-    if placement.is_bounced:
+    if placement.is_bounced or placement.after:
+        # what a reader refuses, or what is said there once more that was said on a reader (`leaving`)
         placement.is_bounced = False
         reason = BOUNCED
     else:
@@ -522,9 +525,10 @@ def answered(frontend: Frontend, placement: Placement, backend: Backend) -> bool
     if backend.tracker.is_error and recommitting.is_refused(frontend, placement, backend):
         recommitting.end(frontend)
         return True
-    if is_held and not frontend.is_relayed and bouncing.is_ended(frontend, placement, backend):
-        placement.after = frontend.wire
-        frontend.run_commit()
+    if placement.after:
+        leaving.answered(frontend, placement, backend)
+    elif is_held and not frontend.is_relayed and leaving.is_ended(frontend, placement, backend):
+        leaving.end(frontend, placement)
         return True
     if not frontend.is_relayed and bouncing.is_refused(frontend, placement, backend):
         bouncing.run_on_writer(frontend, placing, placement, backend)
@@ -544,18 +548,21 @@ def _note_answer(frontend: Frontend, placing: Placing, placement: Placement, bac
     # the answer is here, so the time must be read now
     now = placing.clock()
     before = frontend.session.status
+    if placement.reader is not None and frontend.statement.pins and not backend.tracker.is_error:
+        leaving.note_set(frontend, placement)
     is_late, backend.owes_gtids = backend.owes_gtids, backend.tracker.is_error
     if placement.answered(frontend.statement, backend.tracker, before, now, is_late):
         placing.wrote(now, placement)
 
 
-def leaves(frontend: Frontend, placement: Placement) -> bool:
-    """Whether the text that the client has sent on a lease of a reader's has to wait for our COMMIT (`bouncing.leaves`)."""
+def leaves(frontend: Frontend, placement: Placement, wire: bytes) -> bool:
+    """Whether a command that comes on a lease of a reader's has to wait for commands of ours (`leaving.waits`)."""
     placing = frontend.shared.placing
-    if placing is None:
+    if placement.reader is None or frontend.backend is None or placing is None:
         return False
+    frontend.wire = wire
     placement.record = record_of_command(frontend, placing)
-    return bouncing.leaves(frontend, placement, placement.record)
+    return leaving.waits(frontend, placement, wire)
 
 
 def note_pins(lessee: Lessee, placement: Placement) -> None:

@@ -17,6 +17,8 @@ from proxy.pool_actions import AcquireTimeout, OpenFailed, PoolClosed, PoolDrain
 PREFIX: Final = "Fanin: "
 CLIENT_INTERACTION_TIMEOUT: Final = 4031
 ABORTED: Final = 1184
+BY_HINT: Final = f" ({PREFIX}the transaction runs on a reader because of its hint)"
+"""Added to a server's message that it takes no writes."""
 GONE: Final = "GET DIAGNOSTICS is about a statement whose server connection has gone to another session; use a transaction around both, or write the condition's number as a literal"
 
 
@@ -132,6 +134,12 @@ def read_only_transaction(is_mariadb: bool = False) -> Failure:
     """1792 in the server's own words."""
     text = "Cannot execute statement in a READ ONLY transaction"
     return Failure(1792, text if is_mariadb else f"{text}.", "25006")
+
+
+def several_end() -> Failure:
+    """1235: nothing of a text has run whose statements might end a transaction on a reader, and then write."""
+    text = "the transaction is on a reader, and which of several statements ends it is not known: send them one by one"
+    return Failure(1235, f"{PREFIX}{text}", "42000")
 
 
 def deadlock() -> Failure:

@@ -55,6 +55,12 @@ def answer_first(frontend: Frontend, statement: Statement, text: bytes, sent: in
     return True
 
 
+def go_on(frontend: Frontend, wire: bytes, statement: Statement) -> bool:
+    """Answer, or run, a text that is the rest of one of which the front was answered."""
+    _run(frontend, statement, payload_of(wire)[1:], wire[3])
+    return True
+
+
 def _needs_more(statement: Statement) -> bool:
     """Whether it cannot simply be run, or answered."""
     is_dealt_with_here = statement.kill is not None or statement.executes or statement.inner is not None

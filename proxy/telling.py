@@ -83,11 +83,12 @@ def track_of(frontend: Frontend, backend: Backend, track: TrackFilter) -> TrackF
     leaves_schema = _may_leave_schema(frontend)
     debt.may_grow = leaves_schema or frontend.command == COM_QUERY
     debt.is_single = not frontend.statement.flags & MULTI
-    debt.is_late = False
+    debt.is_late = debt.ended != ()
     if leaves_schema:
         debt.is_doubtful = False
     if _leaves_no_schema(frontend):
-        debt.is_due = debt.is_late = track.schema
+        debt.is_due = track.schema
+        debt.is_late = debt.is_late or track.schema
     backend.tracker.debt = debt
     return _without_stray(frontend, track) if session.has_stray_schema else track
 
@@ -99,11 +100,18 @@ def send(frontend: Frontend, answer: bytes) -> None:
     if next_ok is not None and track is not None and last[:3] == _PLAIN_OK_SIZE and answer[4] != 0xFF:
         ok = parse_ok(last[4:], True)
         next_ok.begin(ok.status & IN_TRANS != 0, track, frontend.session.vector.schema)
-        ok.block, is_told = next_ok.told(b"", ok.status, b"", False, track)
+        ok.block, is_told = next_ok.with_end(*next_ok.told(b"", ok.status, b"", False, track))
         if is_told:
             ok.status |= STATE_CHANGED
             answer = answer[:-_PLAIN_OK] + frame(ok.build(), last[3])
     frontend.send(answer)
+
+
+def transaction_ended(frontend: Frontend) -> None:
+    """The client's transaction was ended by a command of ours."""
+    debt = frontend.session.debt if frontend.session.is_mariadb else frontend.session.next_ok
+    if debt is not None and frontend.track is not None:
+        debt.transaction_ended(frontend.track)
 
 
 def _concerns_temporary_table(session: SessionState, statement: Statement) -> bool:

@@ -9,6 +9,7 @@ from proxy.placing import Placing
 from proxy.placing_rules import PlacingRules
 from proxy.readers import ReaderTable
 from tests.fakes.server import ServerEnd
+from tests.fakes.wire import IN_TRANS, ok
 from tests.fakes.world import World
 
 READER_1, READER_2 = "reader-1", "reader-2"
@@ -82,3 +83,10 @@ def readers_have(world: World, position: str, written: str, is_mariadb: bool = F
 def reader_end(world: World, number: int = 1) -> ServerEnd:
     """The newest connection to a reader."""
     return world.reader_servers[number - 1].last
+
+
+def runs(server: ServerEnd, wire: bytes) -> None:
+    """A connection in a read-only transaction, or none, gets this, after what prepares it."""
+    while (got := server.got()) != [wire[4:]]:
+        assert got
+        server.answers(ok(IN_TRANS | 0x2000))

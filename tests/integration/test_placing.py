@@ -40,11 +40,11 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
         writer.sql("GRANT EXECUTE ON app.* TO app@'%'")
         started.catch_up()
         for server in started.servers:
-            _put_up_a_sign(server)
+            put_up_a_sign(server)
         yield started
 
 
-def _put_up_a_sign(server: Server) -> None:
+def put_up_a_sign(server: Server) -> None:
     """What nobody replicates."""
     is_mysql = server.kind == "mysql"
     with contextlib.closing(server.connect()) as root, root.cursor() as cursor:

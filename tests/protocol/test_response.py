@@ -894,3 +894,16 @@ def test_an_empty_block_tells_that_characteristics_changed_where_only_the_state_
     changes = SessionChanges(transaction_characteristics=b"SET TRANSACTION READ ONLY;")
     tracker.begin(Command.COM_QUERY, True, track, 2)
     assert tracker.feed(frame(build_ok(status=2, changes=changes), 1)) == frame(b"\0\0\0\x02\x40\0\0\0\0", 1)
+
+
+@pytest.mark.parametrize("deprecate_eof", [False, True])
+def test_the_last_ok_may_be_kept_from_the_client(deprecate_eof: bool) -> None:
+    tracker = ResponseTracker(deprecate_eof=True, session_track=True)
+    tracker.begin(3, deprecate_eof, EVERYTHING, AUTOCOMMIT)
+    tracker.drops_last = True
+    first = frame(build_ok(status=AUTOCOMMIT | 8), 1)
+    assert tracker.feed(first + frame(build_ok(affected_rows=7, status=1), 2)) == first
+    assert tracker.is_complete and tracker.status == 1 and tracker.client_sequence_id == 2
+    tracker.begin(3, deprecate_eof, EVERYTHING, AUTOCOMMIT)
+    last = frame(build_ok(status=AUTOCOMMIT), 1)
+    assert tracker.feed(last) == last

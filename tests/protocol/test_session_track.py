@@ -465,3 +465,23 @@ def test_a_client_that_tracks_nothing_or_transactions_is_told_what_it_asks_for()
     assert told_of(NextOkDebt(), b"START TRANSACTION;", 3, nothing) is None
     block = build_changes(SessionChanges(transaction_state=b"T___W___"))
     assert translated_changes(block, 3, EVERYTHING, NextOkDebt()) == (block, True)
+
+
+STATES = TrackFilter(frozenset(), False, False, True, False, characteristics=False)
+
+
+@pytest.mark.parametrize("make", [SchemaDebt, NextOkDebt])
+def test_an_end_that_the_client_did_not_see_is_told_with_the_next_ok(
+    make: type[SchemaDebt | NextOkDebt],
+) -> None:
+    ended = entry(5, lenenc_bytes(b"________"))
+    debt = make()
+    for track, expected in ((STATES, ended), (EVERYTHING, ended + entry(4, b"\0"))):
+        debt.transaction_ended(track)
+        assert translated_changes(b"", 2, track, debt) == (expected, True)
+        assert translated_changes(b"", 2, track, debt) == (b"", False)
+    locked = entry(5, lenenc_bytes(b"_______L"))
+    debt.transaction_ended(EVERYTHING)
+    assert translated_changes(locked, 2, EVERYTHING, debt) == (locked + entry(4, b"\0"), True)
+    debt.transaction_ended(DEFAULT_TRACK_FILTER)
+    assert translated_changes(b"", 2, DEFAULT_TRACK_FILTER, debt) == (b"", False)

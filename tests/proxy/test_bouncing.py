@@ -8,7 +8,7 @@ from proxy.bouncing import MOST_TRIES
 from proxy.pins import PinReason
 from proxy.placing import MOST_BOUNCED
 from tests.fakes.client import FakeClient
-from tests.fakes.placing import place_among, reader_end, readers_show
+from tests.fakes.placing import place_among, reader_end, readers_show, runs
 from tests.fakes.responses import changed
 from tests.fakes.server import ServerEnd
 from tests.fakes.wire import IN_TRANS, NEW_CLIENT, error, execute, ok, prepare, prepared, query, rows
@@ -18,6 +18,7 @@ from tests.proxy.conftest import MakeWorld
 READ_ONLY = "The MySQL server is running with the --read-only option so it cannot execute this statement"
 HINTED = query("/* fanin: reader */ SELECT a FROM v")
 """A view, say, with a function that writes."""
+BY_HINT = " (Fanin: the transaction runs on a reader because of its hint)"
 READ = query("SELECT a FROM t")
 ANSWER = rows(b"1")
 
@@ -136,7 +137,18 @@ def test_in_a_transaction_on_a_reader_the_error_is_the_clients(world: World) -> 
     client.gets(ok(IN_TRANS))
     wire = query("INSERT INTO t VALUES (1)")
     refused(world, client, error(1290, READ_ONLY), wire)
-    client.gets(error(1290, READ_ONLY))
+    client.gets(error(1290, READ_ONLY + BY_HINT))
+
+
+def test_so_it_is_for_several_statements_of_which_the_first_have_run(world: World) -> None:
+    client = client_of(world)
+    server = begun(world, client, "/* fanin: reader */ BEGIN", IN_TRANS)
+    wire = query("SELECT 1; INSERT INTO t VALUES (1)")
+    answer = rows(b"1", status=2 | 8 | IN_TRANS)
+    client.sends(wire)
+    runs(server, wire)
+    server.answers(answer + error(1290, READ_ONLY, sequence_id=5))
+    client.gets(answer + error(1290, READ_ONLY + BY_HINT, sequence_id=5))
 
 
 def test_in_a_read_only_transaction_it_is_the_transactions_error_whatever_the_reader_says(
@@ -154,51 +166,30 @@ def test_in_a_read_only_transaction_it_is_the_transactions_error_whatever_the_re
     client.gets_error(1792, "Cannot execute statement in a READ ONLY transaction.")
 
 
-COMMIT = query("COMMIT AND NO CHAIN NO RELEASE")
-
-
-def begun_read_only(world: World, client: FakeClient) -> ServerEnd:
-    begin = query("START TRANSACTION READ ONLY")
-    client.sends(begin)
+def begun(world: World, client: FakeClient, text: str, status: int) -> ServerEnd:
+    client.sends(query(text))
     server = reader_end(world)
-    server.gets(begin)
-    server.answers(ok(IN_TRANS | 0x2000))
-    client.gets(ok(IN_TRANS | 0x2000))
+    server.gets(query(text))
+    server.answers(ok(status))
+    client.gets(ok(status))
     return server
 
 
-def is_run_by_the_writer(world: World, client: FakeClient, server: ServerEnd, wire: bytes) -> None:
-    server.gets(COMMIT)
-    server.answers(ok())
-    world.server.last.gets(wire)
-    world.server.last.answers(ok())
-    client.gets(ok())
-
-
-@pytest.mark.parametrize("text", ["CREATE TABLE n (a INT)", "/* x */ TRUNCATE t", "LOCK TABLES t WRITE"])
-def test_what_ends_a_read_only_transaction_and_is_refused_runs_on_the_writer(world: World, text: str) -> None:
+@pytest.mark.parametrize("is_mariadb", [True, False])
+def test_so_it_is_when_the_first_of_several_statements_have_run(world: World, is_mariadb: bool) -> None:
+    if is_mariadb:
+        world.facts.server_version = b"10.11.0-MariaDB"
     client = client_of(world)
-    begun_read_only(world, client)
-    server = refused(world, client, error(1290, READ_ONLY), query(text))
-    is_run_by_the_writer(world, client, server, query(text))
-
-
-@pytest.mark.parametrize("text", ["FLUSH TABLES", "ANALYZE TABLE t"])
-def test_what_a_reader_would_put_in_its_own_log_ends_the_transaction_there_first(
-    world: World, text: str
-) -> None:
-    client = client_of(world)
-    server = begun_read_only(world, client)
-    client.sends(query(text))
-    is_run_by_the_writer(world, client, server, query(text))
-
-
-@pytest.mark.parametrize("text", ["CREATE TEMPORARY TABLE n (a INT)", "UPDATE t SET a = 1"])
-def test_other_refusals_leave_a_read_only_transaction_where_it_is(world: World, text: str) -> None:
-    client = client_of(world)
-    begun_read_only(world, client)
-    refused(world, client, error(1290, READ_ONLY), query(text))
-    client.gets_error(1792, "Cannot execute statement in a READ ONLY transaction.")
+    status = IN_TRANS | 0x2000
+    server = begun(world, client, "START TRANSACTION READ ONLY", status)
+    wire = query("SELECT 1; INSERT INTO t VALUES (1)")
+    client.sends(wire)
+    runs(server, wire)
+    server.answers(rows(b"1", status=2 | 8 | status))
+    client.gets(rows(b"1", status=2 | 8 | status))
+    server.answers(error(1290, READ_ONLY, sequence_id=5))
+    told = "Cannot execute statement in a READ ONLY transaction" + ("" if is_mariadb else ".")
+    client.gets_error(1792, told, sequence_id=5)
 
 
 @pytest.mark.parametrize("text", ["CALL p()", "FLUSH TABLES"])
@@ -206,7 +197,7 @@ def test_a_session_that_is_pinned_to_a_reader_calls_nothing_there_that_may_write
     world: World, text: str
 ) -> None:
     client = client_of(world)
-    server = begun_read_only(world, client)
+    server = begun(world, client, "START TRANSACTION READ ONLY", IN_TRANS | 0x2000)
     called = query("SELECT GET_LOCK('a', 1)")
     client.sends(called)
     server.gets(called)
@@ -220,28 +211,6 @@ def test_a_session_that_is_pinned_to_a_reader_calls_nothing_there_that_may_write
     server.gets()
     client.gets_error(2013)
     assert client.is_closed
-
-
-def test_begin_in_a_read_only_transaction_is_read_only_on_mysql_but_not_on_mariadb(world: World) -> None:
-    client = client_of(world)
-    server = begun_read_only(world, client)
-    client.sends(query("BEGIN"))
-    server.gets(query("BEGIN"))
-    server.answers(ok(IN_TRANS | 0x2000))
-    client.gets(ok(IN_TRANS | 0x2000))
-    world.shared.facts.server_version = b"10.11.0-MariaDB"
-    client.sends(query("BEGIN"))
-    is_run_by_the_writer(world, client, server, query("BEGIN"))
-
-
-def test_a_reader_that_dies_instead_of_ending_the_transaction_loses_what_waits_for_it(world: World) -> None:
-    client = client_of(world)
-    server = begun_read_only(world, client)
-    client.sends(query("FLUSH TABLES"))
-    server.gets(COMMIT)
-    server.closes()
-    client.gets_error(2013)
-    assert client.is_closed and world.server.ends == []
 
 
 def test_half_an_answer_is_not_taken_back(world: World) -> None:

@@ -1,0 +1,95 @@
+"""Where several statements in one text end a transaction: what of the text may still run where that is, and what comes after it. Pure.
+
+The front part runs there with a statement of ours behind it, whose OK the client does not get: so the server itself says that more follows.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from proxy.classify import classify
+from proxy.effects import is_symbol, words_of
+from proxy.lexer import HEAD_SIZE, survey, tokenize
+from proxy.pins import PinReason
+from proxy.statement import (
+    BEGINS,
+    BEGINS_READ_ONLY,
+    COMMITS_REFUSED,
+    COMMITS_UNREFUSED,
+    ENDS,
+    MULTI,
+    RELEASES,
+    SETS_AUTOCOMMIT,
+    Statement,
+)
+
+COMMIT: Final = b"COMMIT AND NO CHAIN NO RELEASE"
+
+
+class Cut:
+    """What runs where the transaction is, and what follows, which need not run there. Both are texts; the front may be empty."""
+
+    __slots__ = ("commits", "front", "rest")
+
+    def __init__(self, front: bytes, rest: bytes, commits: bool = False) -> None:
+        self.front: bytes = front
+        self.rest: bytes = rest
+        # the rest begins with what ends the transaction on its own account
+        self.commits: bool = commits
+
+
+UNCUT: Final = Cut(b"", b"")
+"""Nothing ends the transaction, or nothing comes after that."""
+UNCLEAR: Final = Cut(b"", b"")
+"""Where which statement ends is not known."""
+
+
+def commits(flags: int, may_begin: bool) -> bool:
+    """Whether a statement with these flags ends the transaction on its own account, and need not run where that is. ``may_begin``: a BEGIN
+    begins one that may write."""
+    if flags & BEGINS and not flags & COMMITS_REFUSED:
+        return may_begin and not flags & BEGINS_READ_ONLY
+    return flags & (COMMITS_REFUSED | COMMITS_UNREFUSED) != 0
+
+
+def cut(text: bytes, lexing: int, may_begin: bool) -> Cut:
+    """Cut a text of several statements at the first that ends the transaction."""
+    found = survey(text, lexing)
+    if found.is_conditional or found.is_broken or found.is_ambiguous:
+        return UNCLEAR
+    starts = [*found.heads[0::HEAD_SIZE], len(text)]
+    for i in range(len(starts) - 1):
+        begin, end = starts[i], starts[i + 1]
+        statement = classify(text[begin:end], lexing)
+        if commits(statement.flags, may_begin):
+            return _cut(text, lexing, starts[i - 1], begin, COMMIT) if i else Cut(b"", text, True)
+        if statement.flags & MULTI or PinReason.UNKNOWN_STATEMENT in statement.pins:
+            return UNCLEAR
+        if statement.flags & RELEASES:
+            return UNCUT
+        if i + 2 < len(starts) and _ends(text[begin:end], lexing, statement):
+            return _cut(text, lexing, begin, end, b"")
+    return UNCUT
+
+
+def begins_refused(text: bytes, lexing: int) -> bool:
+    """Whether the first of several statements commits on its own account, unless a read-only server refuses it."""
+    starts = [*survey(text, lexing).heads[0::HEAD_SIZE], len(text), len(text)]
+    return classify(text[starts[0] : starts[1]], lexing).flags & COMMITS_REFUSED != 0
+
+
+def _ends(text: bytes, lexing: int, statement: Statement) -> bool:
+    if not statement.flags & ENDS:
+        return statement.flags & SETS_AUTOCOMMIT != 0
+    words = words_of(tokenize(text, 0, len(text), lexing, False))
+    return b"chain" not in words or b"no" in words[: words.index(b"chain")]
+
+
+def _cut(text: bytes, lexing: int, begin: int, end: int, behind: bytes) -> Cut:
+    """Cut behind the statement that begins there; the next one begins at ``end``. What ends a transaction is run twice: the second time it is
+    nothing, or begins and ends another that is like the first."""
+    borders = [token.start for token in tokenize(text, begin, end, lexing, False) if is_symbol(token, b";")]
+    # another statement follows
+    border = borders[0]
+    front = b"%s; %s" % (text[:border], behind or text[begin:border])
+    return Cut(front, text[border + 1 :], behind != b"")

@@ -1,0 +1,185 @@
+"""What leaves a reader although it was placed there, because it may write: functions on a `Frontend`.
+
+A transaction on a reader ends with DDL and the like, which commit on their own account, and where the next may write with a BEGIN. Such a command
+waits (`Placement.after`) until the reader was told COMMIT, unseen, and is then placed anew. What a reader refuses (`COMMITS_REFUSED`) only then, for
+it may be nonsense, which ends no transaction; what it does not (`COMMITS_UNREFUSED`: it would be in its own binary log) before it runs there.
+Of several statements in one text, what comes after the one that ends the transaction is placed anew (`endings`), and its answer counts on.
+
+SET TRANSACTION READ ONLY is about the next transaction, and that is what comes next, whatever it is. What is no read, and does not only begin a
+transaction, runs on the writer, after the same SETs (`Placement.sets`): the transaction that was to be is begun on the reader and ended, both
+unseen, so that nothing is left of it there.
+
+Our own commands' answers go to nobody (`ResponseTracker.drops_last`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from protocol.framing import MAX_PAYLOAD, frame, payload_of
+from proxy import demotion, endings, telling
+from proxy.backend import Backend
+from proxy.pins import BITS, PinReason
+from proxy.placement import Placement
+from proxy.replies import several_end
+from proxy.routing import BEGINS_WRITE
+from proxy.shared import STATEMENT_POOLING
+from proxy.statement import BEGINS, COMMITS_REFUSED, COMMITS_UNREFUSED, ENDS, MULTI, Statement
+
+if TYPE_CHECKING:
+    from proxy.frontend import Frontend
+    from proxy.session import SessionState
+
+COM_QUERY: Final = 0x03
+COM_STMT_EXECUTE: Final = 0x17
+COMMIT: Final = frame(b"\x03" + endings.COMMIT)
+SET_READ_ONLY: Final = frame(b"\x03SET TRANSACTION READ ONLY")
+MOST_SETS: Final = 4
+"""SETs for the next transaction that are remembered; with the next one the session moves to the writer."""
+LONGEST_SET: Final = 512
+_IN_TRANS: Final = 1
+_IN_TRANS_READONLY: Final = 0x2000
+_NEXT_TRANSACTION_BIT: Final = BITS[PinReason.NEXT_TRANSACTION]
+_DIAGNOSTICS_BIT: Final = BITS[PinReason.DIAGNOSTICS]
+_MAY_END: Final = BEGINS | ENDS | COMMITS_REFUSED | COMMITS_UNREFUSED
+
+
+def flags_of(session: SessionState, statement: Statement) -> int:
+    """The flags of a statement, and of the texts that it executes."""
+    flags = statement.flags
+    for name in statement.executes:
+        text = session.text_of(name)
+        if text is not None:
+            flags |= text.flags
+    return flags
+
+
+def waits(frontend: Frontend, placement: Placement, wire: bytes) -> bool:
+    """A command comes on a lease of a reader's: whether it waits because commands of ours have to run first, or was refused."""
+    if placement.after or placement.side.is_reader:
+        return False
+    session, statement = frontend.session, frontend.statement
+    if not session.status & _IN_TRANS:
+        return _moves(frontend, placement, wire)
+    if statement.flags & MULTI and frontend.command == COM_QUERY:
+        return _waits_for_some(frontend, placement, wire)
+    flags = flags_of(session, statement)
+    if not may_leave(session) or flags & COMMITS_REFUSED or not endings.commits(flags, _may_begin(frontend)):
+        return False
+    _run_first(frontend, placement, wire, endings.COMMIT, wire)
+    return True
+
+
+def may_leave(session: SessionState) -> bool:
+    """Whether the session has no more on its reader than a transaction."""
+    return session.status & _IN_TRANS != 0 and not session.pinned & ~demotion.OF_TRANSACTION
+
+
+def _may_begin(frontend: Frontend) -> bool:
+    """Whether a BEGIN in the session's transaction begins one that may write. MySQL's next one is as read-only as this one."""
+    return frontend.shared.facts.is_mariadb or not frontend.session.status & _IN_TRANS_READONLY
+
+
+def _run_first(frontend: Frontend, placement: Placement, wire: bytes, front: bytes, after: bytes) -> None:
+    """Run a text of ours, or one with a statement of ours behind it, before ``after``. ``wire``: the client's command."""
+    placement.after.append(after)
+    placement.is_ending = front.endswith(endings.COMMIT)
+    frontend.run_text(front, wire[3])
+
+
+# Several statements
+
+
+def _cut(frontend: Frontend, wire: bytes) -> endings.Cut:
+    return endings.cut(payload_of(wire)[1:], frontend.session.lexing, _may_begin(frontend))
+
+
+def _waits_for_some(frontend: Frontend, placement: Placement, wire: bytes) -> bool:
+    session, statement = frontend.session, frontend.statement
+    is_switching = b"autocommit" in statement.variables
+    if not (statement.flags & _MAY_END or is_switching) or not session.vector.multi_statements:
+        return False
+    if session.vector.variables.get(b"completion_type") == b"RELEASE":
+        return False
+    found = endings.UNCLEAR if len(wire) > MAX_PAYLOAD else _cut(frontend, wire)
+    if found is endings.UNCLEAR:
+        frontend.send_failure(several_end())
+        return True
+    if found.commits and not may_leave(session):
+        return False
+    if found.front:
+        placement.is_cut = True
+        _run_first(frontend, placement, wire, found.front, frame(b"\x03" + found.rest))
+        return True
+    if not found.rest or endings.begins_refused(found.rest, session.lexing):
+        return False
+    _run_first(frontend, placement, wire, endings.COMMIT, wire)
+    return True
+
+
+def is_ended(frontend: Frontend, placement: Placement, backend: Backend) -> bool:
+    """Whether what a reader has refused would have ended the transaction there."""
+    if placement.reader is None or placement.side.is_reader or placement.after:
+        return False
+    session, statement = frontend.session, frontend.statement
+    if not may_leave(session) or not demotion.says_read_only(backend.tracker):
+        return False
+    if frontend.command != COM_QUERY and frontend.command != COM_STMT_EXECUTE:
+        return False
+    if statement.flags & MULTI and frontend.command == COM_QUERY:
+        return endings.begins_refused(payload_of(frontend.wire)[1:], session.lexing)
+    return flags_of(session, statement) & COMMITS_REFUSED != 0
+
+
+def end(frontend: Frontend, placement: Placement) -> None:
+    """Then the reader is told COMMIT, and what it has refused comes after that."""
+    wire = frontend.wire
+    _run_first(frontend, placement, wire, endings.COMMIT, wire)
+
+
+def answered(frontend: Frontend, placement: Placement, backend: Backend) -> None:
+    """A command of ours was answered, or the part of a text in front of one, while others wait for it."""
+    tracker = backend.tracker
+    if tracker.is_error:
+        # that is the client's answer
+        placement.after.clear()
+    elif placement.is_cut:
+        sent = tracker.client_sequence_id - 1
+        placement.after[0] = frame(payload_of(placement.after[0]), sent & 0xFF)
+    if placement.is_ending and not tracker.is_error:
+        telling.transaction_ended(frontend)
+    placement.is_cut = placement.is_ending = False
+
+
+# SET TRANSACTION
+
+
+def note_set(frontend: Frontend, placement: Placement) -> None:
+    """A statement has run on a reader: if it was about the next transaction, it may have to be said elsewhere, too."""
+    statement, session = frontend.statement, frontend.session
+    if PinReason.NEXT_TRANSACTION not in statement.pins or session.status & _IN_TRANS:
+        return
+    if not session.pinned & _NEXT_TRANSACTION_BIT:
+        placement.sets.clear()
+    placement.sets.append(frame(b"\x03" + placement.record.text))
+
+
+def _moves(frontend: Frontend, placement: Placement, wire: bytes) -> bool:
+    session = frontend.session
+    of_next = session.pinned & ~_DIAGNOSTICS_BIT == _NEXT_TRANSACTION_BIT
+    if not of_next or frontend.shared.pool_mode == STATEMENT_POOLING or _stays(frontend, placement):
+        return False
+    # there are none when autocommit was switched on in a transaction: the next one is as that was
+    placement.after.extend([COMMIT, *(placement.sets or [SET_READ_ONLY]), wire])
+    placement.sets.clear()
+    frontend.run_text(b"BEGIN")
+    return True
+
+
+def _stays(frontend: Frontend, placement: Placement) -> bool:
+    """Whether it does on a reader what it does on the writer after a SET TRANSACTION READ ONLY."""
+    statement, record = frontend.statement, placement.record
+    if PinReason.NEXT_TRANSACTION in statement.pins and not statement.flags & MULTI:
+        is_kept = len(placement.sets) < MOST_SETS and len(record.text) <= LONGEST_SET
+        return is_kept and b"write" not in record.text.lower()
+    return not record.writes and record.facts.begins != BEGINS_WRITE
