@@ -70,6 +70,7 @@ HOT_PROXY = (
     "endings",
     "demotion",
     "stranding",
+    "reader_listener",
     "moving",
     "routing",
     "fences",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from proxy import bouncing, catching_up, demotion, unseen, verifying
+from proxy import bouncing, catching_up, demotion, reader_listener, unseen, verifying
 from proxy.backend import Backend
 from proxy.blame import count_pins
 from proxy.classify import NOTHING, Statement
@@ -172,6 +172,9 @@ class Lessee(Holder):
             self.acquire()
             return
         session = self.session
+        knows = self.shared.placing
+        if self.is_reader_listener and knows is not None and reader_listener.refuses(self, knows):
+            return
         if session.pinned:
             if self.shared.cluster is not None and demotion.is_stranded(self, self.shared.cluster):
                 demotion.end_stranded(self)

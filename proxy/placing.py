@@ -367,7 +367,7 @@ def _reader(lessee: Lessee, placing: Placing, placement: Placement) -> Endpoint 
         # nothing has to be captured
         placement.leads_to(table.readers[parked.name])
         return parked
-    contender = table.choose(view, now, placing.random, hints.max_lag, fence)
+    contender = table.choose(view, now, placing.random, hints.max_lag, fence, _may_fall_back(placement))
     if contender is None:
         waiting = catching_up.chosen(lessee, placing, placement, now, fence)
         return waiting or _without_reader(lessee, placing, placement, now)
@@ -390,14 +390,13 @@ def _endpoint_of(lessee: Lessee, placing: Placing, placement: Placement, contend
 
 def _without_reader(lessee: Lessee, placing: Placing, placement: Placement, now: float) -> Endpoint | None:
     rules, refusal = placing.rules, placing.table.refusal
-    record = placement.record
     if not placement.until:
         placing.fallbacks[refusal] += 1
     if not _is_known(lessee):
         # as is configured
         placement.leads_to(None)
         return lessee.shared.choose(placement.side.is_reader)
-    if placement.side.is_reader and not record.is_read():
+    if not _may_fall_back(placement):
         return _any_reader(lessee, placing, placement)
     if rules.fallback == TO_FAIL:
         _refuse(lessee, placing, placement)
@@ -417,6 +416,13 @@ def _without_reader(lessee: Lessee, placing: Placing, placement: Placement, now:
     placing.waits += is_new
     placing.wait(lessee)
     return None
+
+
+def _may_fall_back(placement: Placement) -> bool:
+    """Whether it may run on the writer. Through the reader listener only what cannot write there, nor later in what it begins (`reader_listener`)."""
+    record = placement.record
+    begins = record.facts.begins != BEGINS_NOTHING and not record.writes
+    return not placement.side.is_reader or record.is_read() or begins
 
 
 def _is_known(lessee: Lessee) -> bool:
@@ -440,7 +446,7 @@ def _patience(placing: Placing, placement: Placement, refusal: int, now: float) 
 
 
 def _any_reader(lessee: Lessee, placing: Placing, placement: Placement) -> Endpoint | None:
-    """On the reader listener: what is no read must not run on the writer, and shows nothing that could be stale. Not what begins a transaction."""
+    """On the reader listener: what may not fall back shows nothing that could be stale, unless it begins a transaction."""
     best: Endpoint | None = None
     if placement.record.facts.begins != BEGINS_NOTHING:
         _refuse(lessee, placing, placement)
@@ -459,7 +465,7 @@ def _refuse(lessee: Lessee, placing: Placing, placement: Placement) -> None:
     placing.refused += 1
     placement.until = 0.0
     lessee.state = READY
-    lessee.send_failure(no_reader(_why(placing)))
+    lessee.send_failure(no_reader(_why(placing), _may_fall_back(placement)))
 
 
 def _why(placing: Placing) -> str:

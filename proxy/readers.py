@@ -255,9 +255,10 @@ class ReaderTable:
         random: Callable[[], float],
         max_lag: float = -1.0,
         fence: Fence = NO_FENCE,
+        with_writer: bool = True,
     ) -> Contender | None:
         """The reader, or the writer where it has a weight, for one read of a session; None when there is none. ``max_lag``: by a hint, negative
-        without. ``fence``: by a key."""
+        without. ``fence``: by a key. ``with_writer``: whether that may have it."""
         found = self._contenders = []
         refusal = NO_READERS
         for reader in self.readers.values():
@@ -269,7 +270,7 @@ class ReaderTable:
                 refusal = max(refusal, self._why_not_safe(reader, view, fence))
             else:
                 found.append(reader.contender)
-        if self.writer.weight > 0:
+        if with_writer and self.writer.weight > 0:
             found.append(self.writer)
         chosen = choose(found, now, random)
         if chosen is None:

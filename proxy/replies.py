@@ -183,11 +183,22 @@ def unreachable(endpoint: str, cause: str) -> Failure:
     )
 
 
-def no_reader(why: str) -> Failure:
-    """1040: no reader may have a read, and the writer must not, or not now."""
+def no_reader(why: str, is_read: bool = True) -> Failure:
+    """1040: no reader may have a read, and the writer must not, or not now. Or what is no read, which the writer must not have from who came for a
+    reader."""
+    what = "read" if is_read else "statement, which may write and came by the reader listener"
     return Failure(
         ErrorCode.CON_COUNT_ERROR,
-        f"{PREFIX}no reader for this read: {why}. See routing.fallback, fallback_rate and max_lag",
+        f"{PREFIX}no reader for this {what}: {why}. See routing.fallback, fallback_rate and max_lag",
+    )
+
+
+def not_on_writer() -> Failure:
+    """1290, as from a reader: a client of the reader listener, whose session is on the writer, may not write there."""
+    return Failure(
+        1290,
+        f"{PREFIX}this may write, and came by the reader listener, whose sessions are read-only; no reader was near enough, so that this one reads "
+        "on the writer",
     )
 
 

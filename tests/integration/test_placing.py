@@ -288,6 +288,31 @@ def test_it_does_so_although_no_reader_applies_anything(cluster: Cluster, client
     eventually(lambda: value(client, WHERE) in ports(cluster))
 
 
+def test_a_client_of_the_reader_listener_reads_on_the_writer_and_writes_nothing(
+    cluster: Cluster, fanin: Fanin
+) -> None:
+    stop, start = applier(cluster)
+    for reader in cluster.readers:
+        reader.sql(stop)
+    try:
+        with contextlib.closing(fanin.connect(port=fanin.reader_port)) as client:
+            eventually(lambda: value(client, WHERE) == cluster.writer.port)
+            for texts in (["SET autocommit = 0"], ["BEGIN"], ["START TRANSACTION READ ONLY"]):
+                run(client, *texts)
+                assert value(client, WHERE) == cluster.writer.port
+                for write in ("INSERT INTO t (v) VALUES (4711)", "CREATE TABLE u AS SELECT 4711 AS v"):
+                    with pytest.raises(pymysql.err.MySQLError, match=r"\((1290|1792)"):
+                        run(client, write)
+                assert value(client, WHERE) == cluster.writer.port
+                run(client, "COMMIT", "SET autocommit = 1")
+    finally:
+        for reader in cluster.readers:
+            reader.sql(start)
+    cluster.catch_up()
+    assert cluster.writer.value("SELECT COUNT(*) FROM app.t WHERE v = 4711") == 0
+    assert cluster.writer.value("SELECT COUNT(*) FROM information_schema.tables WHERE table_name = 'u'") == 0
+
+
 def test_what_a_session_knows_follows_it_from_side_to_side(cluster: Cluster, client: Any) -> None:
     run(client, "SET time_zone = '+04:00'", "SET @a = 17")
     run(client, "INSERT INTO t (v) VALUES (5)")

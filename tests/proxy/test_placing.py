@@ -737,12 +737,15 @@ def test_the_reader_listener_is_for_readers_that_are_near_enough(world: World) -
     assert routes(world)["reader"] == {"reader-listener": 2}
 
 
-def test_its_reads_fall_back_on_the_writer_and_nothing_else_does(world: World) -> None:
+def test_its_reads_and_transactions_fall_back_on_the_writer_and_nothing_else_does(world: World) -> None:
     readers_show(world, 5.0)
     on_writer(world, listener_client(world), READ)
     on_reader(world, listener_client(world), WRITE, error(1290, "--read-only"))
-    client = listener_client(world)
-    client.sends(BEGIN)
+    for wire in (BEGIN, BEGIN_READ, query("START TRANSACTION READ WRITE")):
+        client = listener_client(world)
+        on_writer(world, client, wire, ok(IN_TRANS))
+        on_writer(world, client, COMMIT, ok())
+    client.sends(query("BEGIN; INSERT INTO t VALUES (1)"))
     client.gets_error(1040, "too-far-behind")
 
 

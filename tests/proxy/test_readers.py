@@ -272,6 +272,7 @@ def test_the_writer_is_among_them_when_it_has_a_weight() -> None:
     readers = table(writer_weight=1.0)
     readers.writer.name = "w"
     assert chosen(readers) == "w"
+    assert readers.choose(None, 10.0, lambda: 0.0, with_writer=False) is None
     aurora(readers, 10.0, row("db-1", 0.02), row("db-2", 5.0))
     readers.writer.leases = 4
     assert chosen(readers) == "r1"

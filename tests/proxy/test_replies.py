@@ -177,6 +177,13 @@ def test_a_read_for_which_there_is_no_reader_says_why_and_what_to_set() -> None:
     assert "r1: its lag is not known" in failure.message and "routing.fallback" in failure.message
 
 
+def test_what_may_write_and_came_for_a_reader_is_refused_as_readers_do() -> None:
+    failure = replies.no_reader("no-readers", is_read=False)
+    assert failure.code == 1040 and "which may write and came by the reader listener" in failure.message
+    failure = replies.not_on_writer()
+    assert (failure.code, failure.sqlstate) == (1290, "HY000") and "read-only" in failure.message
+
+
 def test_a_write_in_a_read_only_transaction_is_refused_as_servers_do() -> None:
     failure = replies.read_only_transaction()
     assert (failure.code, failure.sqlstate) == (1792, "25006")
