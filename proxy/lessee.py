@@ -22,8 +22,8 @@ from proxy.overwriting import overwrites as overwrites_state
 from proxy.pin_records import SessionPins
 from proxy.pins import PinReason
 from proxy.placement import Placement
-from proxy.placing import note_pins, stop_waiting
 from proxy.placing import place as placed
+from proxy.placing import stop_waiting
 from proxy.pool_actions import PoolMoved
 from proxy.pool_states import RESETTING as RESETTING_MEMBER
 from proxy.prepared import Prepared
@@ -48,7 +48,7 @@ from proxy.states import (
     UNSTARTED,
     WAITING,
 )
-from proxy.stranding import strand
+from proxy.stranding import note_pins, strand
 from proxy.variables import CAPTURED, KEEPS_VARIABLES, KEEPS_WARNINGS, overwrites, restore_command
 from proxy.vector import restore_commands
 
@@ -492,9 +492,10 @@ class Lessee(Holder):
 
     def count_pins(self, by_residue: bool = False) -> None:
         """After an answer: the session is pinned, or was. ``by_residue``: for what an earlier command has left."""
+        before = self.counted_pins
         count_pins(self, by_residue)
-        if self.placement is not None:
-            note_pins(self, self.placement)
+        if self.placement is not None and not by_residue:
+            note_pins(self, self.placement, before)
 
     def end_pins(self) -> None:
         """The lease is over, and what was pinned to it."""

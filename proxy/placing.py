@@ -31,7 +31,6 @@ from proxy.endpoint import Endpoint
 from proxy.fences import NEVER, NO_FENCE, KeyedFences
 from proxy.hints import LONGEST_KEY
 from proxy.lexer import lexing_of
-from proxy.pins import BITS, PinReason
 from proxy.placement import NO_RECORD, Placement, TextRecord, Texts, is_autocommit, is_fenced
 from proxy.placing_rules import TO_FAIL, TO_WAIT, PlacingRules
 from proxy.pool_states import RESETTING as RESETTING_MEMBER
@@ -43,7 +42,6 @@ from proxy.routing import (
     BOUNCED,
     IN_HELD_SESSION,
     IN_READ_ONLY,
-    NO_TEXT,
     NOT_PROVED,
     PROVED_READ,
     READER,
@@ -83,7 +81,6 @@ longer (`Placing.patience`)."""
 READ_AHEAD_WAIT: Final = 0.5
 ASKING: Final = 0.05
 """Seconds between two extra looks at the readers, for those who wait."""
-_NEXT_TRANSACTION_BIT: Final = BITS[PinReason.NEXT_TRANSACTION]
 
 
 class Placing:
@@ -569,15 +566,6 @@ def leaves(frontend: Frontend, placement: Placement, wire: bytes) -> bool:
     frontend.wire = wire
     placement.record = record_of_command(frontend, placing)
     return leaving.waits(frontend, placement, wire)
-
-
-def note_pins(lessee: Lessee, placement: Placement) -> None:
-    """After a statement outside transactions that a reader ran: if that has pinned the session there, the next time the writer runs it."""
-    placing, session = lessee.shared.placing, lessee.session
-    if placing is None or placement.reader is None or placement.side.is_reader:
-        return
-    if session.pinned & ~_NEXT_TRANSACTION_BIT and placement.record.facts is not NO_TEXT:
-        placing.remember(placement.record)
 
 
 def note_loss(lessee: Lessee, placement: Placement) -> None:

@@ -3,7 +3,7 @@
 A read-only transaction begins on a reader before anybody knows that it will call a function, and a function may leave what cannot be moved. So it
 would happen to the next connection of the same program again. It is learned instead: read-only transactions and reads that call routines of that
 account, in the schema in which it began, go to the writer from then on. Only where routing had chosen the reader by itself: a hint is obeyed,
-and of what a text outside of transactions has pinned the text is remembered (`placing.note_pins`).
+and of what a text outside of transactions has pinned the text is remembered (`note_pins`).
 """
 
 from __future__ import annotations
@@ -11,16 +11,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from proxy.logs import get_logger
+from proxy.pins import BITS, PinReason
 from proxy.placement import Placement
 from proxy.reasons import CloseReason
 from proxy.replies import lost_before
-from proxy.routing import IN_READ_ONLY
+from proxy.routing import IN_READ_ONLY, NO_TEXT
 
 if TYPE_CHECKING:
     from proxy.lessee import Lessee
     from proxy.placing import Placing
 
 MOST_ACCOUNTS: Final = 1000
+_PASSING: Final = (
+    BITS[PinReason.CURSOR]
+    | BITS[PinReason.LONG_DATA]
+    | BITS[PinReason.SAVEPOINT]
+    | BITS[PinReason.NEXT_TRANSACTION]
+    | BITS[PinReason.DIAGNOSTICS]
+    | BITS[PinReason.FOUND_ROWS]
+)
+"""Pins that end with what the client does next anyway: its text would be kept from readers, for everybody, for nothing."""
 _ADVICE: Final = (
     "its read-only transactions and reads that call routines run on the writer from now on; /* fanin: reader */, "
     "routing.reader_users and the reader listener still lead to readers: for connections that never write"
@@ -60,6 +70,15 @@ class StrandedAccounts:
 
 def _shown(name: bytes) -> str:
     return name.decode("utf-8", "replace")
+
+
+def note_pins(lessee: Lessee, placement: Placement, before: int) -> None:
+    """A reader ran a text. ``before``: bits of the pins until then. If it has pinned the session there, the next time the writer runs it."""
+    placing, session = lessee.shared.placing, lessee.session
+    if placing is None or placement.reader is None or placement.side.is_reader:
+        return
+    if session.pinned & ~before & ~_PASSING and placement.record.facts is not NO_TEXT:
+        placing.remember(placement.record)
 
 
 def strand(lessee: Lessee, placing: Placing, placement: Placement) -> None:

@@ -222,3 +222,41 @@ def test_accounts_are_bounded() -> None:
     assert not accounts.has(b"0", None) and accounts.has(b"1", None) and not accounts.has(b"1", b"")
     assert not accounts.learn(b"1", None)
     assert accounts.names()[0] == "1/"
+
+
+# What is remembered of texts
+
+
+def ran_on_reader(world: World, client: FakeClient, text: str, *pins: PinReason) -> None:
+    wire = query(text)
+    client.sends(wire)
+    server = reader_end(world)
+    server.gets(wire)
+    for pin in pins:
+        world.frontend(client).session.pin(pin)
+    server.answers(rows(b"1"))
+    client.gets(rows(b"1"))
+
+
+@pytest.mark.parametrize(
+    "pin",
+    [
+        PinReason.CURSOR,
+        PinReason.LONG_DATA,
+        PinReason.SAVEPOINT,
+        PinReason.NEXT_TRANSACTION,
+        PinReason.DIAGNOSTICS,
+        PinReason.FOUND_ROWS,
+    ],
+)
+def test_what_pins_for_a_while_goes_on_running_on_readers(world: World, pin: PinReason) -> None:
+    ran_on_reader(world, client_of(world), "SELECT a FROM t", pin)
+    assert placing_of(world).bounced == {}
+
+
+def test_only_the_text_that_has_pinned_is_remembered(world: World) -> None:
+    client = client_of(world)
+    ran_on_reader(world, client, "SELECT a FROM t WHERE b = 1", PinReason.OPAQUE_STATE_CHANGE)
+    ran_on_reader(world, client, "SELECT b FROM t")
+    ran_on_reader(world, client, "SELECT c FROM t")
+    assert list(placing_of(world).bounced) == ["SELECT a FROM t WHERE b = ?"]
