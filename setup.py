@@ -79,6 +79,8 @@ HOT_PROXY = (
     "beginning",
     "blame",
     "endpoint",
+    "tenants",
+    "queueing",
     "overwriting",
     "telling",
     "unseen",

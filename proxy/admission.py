@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from protocol.auth import Verifier
 from protocol.commands import init_db
@@ -29,7 +29,7 @@ from proxy import idling
 from proxy.aside import run_aside
 from proxy.backend import Backend, Owner
 from proxy.credentials import Credential
-from proxy.endpoint import Endpoint, Waiter
+from proxy.endpoint import Endpoint
 from proxy.identity import Identity
 from proxy.pool_actions import PoolMoved
 from proxy.reasons import CloseReason
@@ -37,7 +37,12 @@ from proxy.replies import Failure, access_denied, lost, refused_by_server
 from proxy.session import SessionState
 from proxy.shared import Shared
 from proxy.tasks import spawn
+from proxy.tenants import Waiter
 from proxy.vector import CHARSET_VARIABLES, Vector, restore_commands
+
+if TYPE_CHECKING:
+    from proxy.placing import Placing
+    from proxy.readers import Reader
 
 PROVEN_SCHEMAS: Final = 10_000
 """Pairs of user and schema that are remembered as good."""
@@ -321,6 +326,10 @@ class VisitTicket(Waiter):
     def woken(self) -> None:
         if not self.granted.done():
             self.granted.set_result(None)
+
+    def is_misplaced(self, placing: Placing, reader: Reader, now: float) -> bool:
+        """A login needs no more than any reader, of which there may be others, or the writer."""
+        return not placing.table.may_have(reader.name, None, now)
 
 
 class Visit(Owner):

@@ -273,7 +273,7 @@ class Cluster:
         shared = self._shared
         shared.readers = [each for each in shared.readers if each is not endpoint]
         shared.others = [each for each in shared.others if each is not endpoint]
-        endpoint.leave_role()
+        endpoint.leave_role(goes_on=True)
         endpoint.drain()
         if endpoint.core.size:
             # it is looked after until the last lease is over
@@ -329,7 +329,7 @@ class Cluster:
             shared.readers, shared.others = readers, others
             for endpoint in former:
                 if endpoint in others:
-                    endpoint.leave_role()
+                    endpoint.leave_role(goes_on=True)
 
     def _is_leaving(self, endpoint: Endpoint) -> bool:
         """Whether it was removed and has leases left."""

@@ -10,11 +10,8 @@ import asyncio
 import random
 from typing import Any, Final
 
-from mypy_extensions import mypyc_attr
-
 from proxy.aside import run_aside
 from proxy.backend import CLOSED, DYING, IDLE, Backend, LossListener, Owner
-from proxy.conditions import INSERT_ID, SOILED
 from proxy.connector import Facts, Target, open_backend
 from proxy.counters import Counters
 from proxy.credentials import Credential, Credentials
@@ -28,80 +25,14 @@ from proxy.pool_states import OPENING as MEMBER_OPENING
 from proxy.pool_states import PARKED, RESETTING
 from proxy.reasons import CloseReason
 from proxy.replies import Failure, of_ticket, unreachable
-from proxy.residue import capture_commands
 from proxy.tasks import spawn
-from proxy.variables import CAPTURED
+from proxy.tenants import Holder, Leaver, LeaverOfWarnings, Waiter, in_words
 from proxy.vector import SPOILT_SCHEMA, Vector
 
 COM_QUERY: Final = b"\x03"
-IN_TRANSACTION: Final = "in transaction"
-PINNED: Final = "pinned"
-RUNNING: Final = "running"
 LOSSES: Final = 3
 LOSSES_TIME: Final = 1.0
 """So many backends lost within so many seconds of each other: it may be the server."""
-
-
-@mypyc_attr(allow_interpreted_subclasses=True)
-class Waiter(Ticket):
-    """A ticket that hears of its grant."""
-
-    __slots__ = ()
-
-    def woken(self) -> None:
-        """`member` or `error` is set now. Called once, from a callback; must not raise."""
-
-
-@mypyc_attr(allow_interpreted_subclasses=True)
-class Holder(Owner):
-    """An owner that leases: what the error texts and /state say about it."""
-
-    __slots__ = ()
-
-    def condition(self) -> str:
-        """IN_TRANSACTION, PINNED or RUNNING."""
-        return RUNNING
-
-    def capture_commands(self) -> list[bytes]:
-        """Payloads that read the residue which this session left on a parked backend, in an order that destroys none."""
-        return []
-
-    def may_be_refused(self) -> bool:
-        """Whether the server may refuse them, and there are no answers then."""
-        return False
-
-    def captured(self, backend: Backend, answers: list[bytes]) -> int:
-        """Their answers. CAPTURED: the session's claim ends. CAPTURING: there are more `capture_commands`. Anything else: it must not be
-        parted from the backend; `keeping_ticket` and `keeps` follow."""
-        return CAPTURED
-
-    def keeping_ticket(self) -> Ticket:
-        """The ticket for the lease that it gets instead."""
-        raise NotImplementedError
-
-    def keeps(self, backend: Backend) -> None:
-        """It has the lease."""
-
-    def capture_failed(self, backend: Backend) -> None:
-        """The backend was lost with the residue on it. The session's claim ends."""
-
-
-class Leaver(Holder):
-    """In place of a session that has left an insert id behind and will never ask for it."""
-
-    __slots__ = ()
-
-    def capture_commands(self) -> list[bytes]:
-        return capture_commands(INSERT_ID)
-
-
-class LeaverOfWarnings(Leaver):
-    """The same on MariaDB, where nobody else may find its warnings either."""
-
-    __slots__ = ()
-
-    def capture_commands(self) -> list[bytes]:
-        return capture_commands(INSERT_ID | SOILED)
 
 
 class Endpoint(LossListener):
@@ -313,10 +244,14 @@ class Endpoint(LossListener):
         self.core.acquire_timeout = self.normal_wait
         self._execute(self.core.resume(self.loop.time()))
 
-    def leave_role(self) -> None:
+    def move(self, ticket: Ticket) -> None:
+        """It asks elsewhere, and its time goes on."""
+        self._execute(self.core.move(ticket))
+
+    def leave_role(self, goes_on: bool = False) -> None:
         """It is no longer for those who use it: what their sessions left here is captured, no backend of before is used again, and who
-        waits asks elsewhere."""
-        moved = self.core.send_away()
+        waits asks elsewhere. ``goes_on``: so does the time of those."""
+        moved = self.core.send_away(goes_on)
         self.resume()
         self.retire_all()
         self._execute(moved)
@@ -435,24 +370,7 @@ class Endpoint(LossListener):
 
     def holders(self) -> str:
         """Who has the pool, in words, for error texts."""
-        counts = {IN_TRANSACTION: 0, PINNED: 0, RUNNING: 0}
-        oldest: Member | None = None
-        for member in self.core.leased_members():
-            if isinstance(member, Backend) and isinstance(member.owner, Holder):
-                counts[member.owner.condition()] += 1
-            if oldest is None or member.leased_since < oldest.leased_since:
-                oldest = member
-        parts = ", ".join(f"{count} {word}" for word, count in counts.items())
-        core = self.core
-        text = f"pool of {self.name} has {core.leased_count} of {core.max_size} leased: {parts}"
-        others = ((core.opening_count, "opening"), (core.resetting_count, "being reset"))
-        text += "".join([f"; {count} {word}" for count, word in others if count])
-        if oldest is not None:
-            held = self.loop.time() - oldest.leased_since
-            owner = oldest.owner if isinstance(oldest, Backend) else None
-            what = f" ({owner.condition()})" if isinstance(owner, Holder) else ""
-            text += f"; the oldest lease is {held:.1f} s old{what}"
-        return text
+        return in_words(self.core, self.name, self.loop.time())
 
     def failure_of(self, ticket: Ticket) -> Failure:
         """What the client is told about a ticket that was refused."""

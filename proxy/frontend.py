@@ -34,7 +34,6 @@ from proxy.binary import AGAIN, COM_STMT_SEND_LONG_DATA, EXECUTING, HELD_BACK, S
 from proxy.blame import BEGINS_SESSION, DECLINABLE, note_residue
 from proxy.classify import NOTHING, Statement
 from proxy.conditions import probe_command
-from proxy.endpoint import IN_TRANSACTION
 from proxy.identity import Identity
 from proxy.kept import NOTHING_KEPT
 from proxy.lessee import Lessee
@@ -57,6 +56,7 @@ from proxy.states import (
     UNSTARTED,
     WAITING,
 )
+from proxy.tenants import IN_TRANSACTION
 
 COM_QUIT: Final = 0x01
 COM_QUERY: Final = 0x03

@@ -13,7 +13,8 @@ from proxy.reasons import CloseReason
 from proxy.variables import CAPTURED, CAPTURING
 
 if TYPE_CHECKING:
-    from proxy.endpoint import Endpoint, Holder
+    from proxy.endpoint import Endpoint
+    from proxy.tenants import Holder
 
 _COM_QUERY: Final = b"\x03"
 

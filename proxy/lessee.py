@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from proxy import bouncing, catching_up, demotion, reader_listener, unseen, verifying
+from proxy import bouncing, catching_up, demotion, queueing, reader_listener, unseen, verifying
 from proxy.backend import Backend
 from proxy.blame import count_pins
 from proxy.classify import NOTHING, Statement
 from proxy.clearing import mark_commands, soil
 from proxy.conditions import INSERT_ID, SOILED
-from proxy.endpoint import IN_TRANSACTION, PINNED, RUNNING, Endpoint, Holder, Waiter
+from proxy.endpoint import Endpoint
 from proxy.identity import IGNORE_SPACE, Identity, PoolKey
 from proxy.jobs import reset_commands
 from proxy.keeping import commands_before_ours, lease_lost, ours_may_run, place, reads_kept, warnings_read
@@ -22,11 +22,12 @@ from proxy.overwriting import overwrites as overwrites_state
 from proxy.pin_records import SessionPins
 from proxy.pins import PinReason
 from proxy.placement import Placement
+from proxy.placing import Placing, stop_waiting
 from proxy.placing import place as placed
-from proxy.placing import stop_waiting
 from proxy.pool_actions import PoolMoved
 from proxy.pool_states import RESETTING as RESETTING_MEMBER
 from proxy.prepared import Prepared
+from proxy.readers import Reader
 from proxy.reasons import CloseReason
 from proxy.replies import Failure, not_movable, refused_by_server
 from proxy.session import PARK, RELEASE, SessionState
@@ -49,6 +50,7 @@ from proxy.states import (
     WAITING,
 )
 from proxy.stranding import note_pins, strand
+from proxy.tenants import IN_TRANSACTION, PINNED, RUNNING, Holder, Waiter
 from proxy.variables import CAPTURED, KEEPS_VARIABLES, KEEPS_WARNINGS, overwrites, restore_command
 from proxy.vector import restore_commands
 
@@ -66,6 +68,9 @@ class LeaseTicket(Waiter):
 
     def woken(self) -> None:
         self.lessee.woken(self)
+
+    def is_misplaced(self, placing: Placing, reader: Reader, now: float) -> bool:
+        return queueing.is_misplaced(self.lessee, placing, reader, now)
 
 
 class Lessee(Holder):

@@ -23,12 +23,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from protocol.framing import payload_of
-from proxy import bouncing, catching_up, demotion, late_begin, leaving, moving, recommitting
+from proxy import bouncing, catching_up, demotion, late_begin, leaving, moving, queueing, recommitting
 from proxy.backend import Backend
 from proxy.balance import Contender, TokenBucket
 from proxy.blame import BEGINS_SESSION
 from proxy.endpoint import Endpoint
-from proxy.fences import NEVER, NO_FENCE, KeyedFences
+from proxy.fences import NEVER, KeyedFences
 from proxy.hints import LONGEST_KEY
 from proxy.lexer import lexing_of
 from proxy.placement import NO_RECORD, Placement, TextRecord, Texts, is_autocommit, is_fenced
@@ -101,6 +101,7 @@ class Placing:
         "is_hurried",
         "learned",
         "missed",
+        "moved",
         "patience",
         "random",
         "refused",
@@ -157,6 +158,8 @@ class Placing:
         # reads for which a reader waited until it had what the session has written, and those for which it waited in vain
         self.caught_up: int = 0
         self.missed: int = 0
+        # how often one was sent away from a reader's queue (`queueing`)
+        self.moved: int = 0
 
     def wrote(self, now: float, placement: Placement) -> None:
         """A session has committed a write that it must see from now on, and so must who uses its keys."""
@@ -196,6 +199,7 @@ class Placing:
                 lessee.state = READY
                 lessee.acquire()
                 lessee.start_waiting_commands()
+        queueing.look(self)
 
     def is_bounced(self, record: TextRecord) -> bool:
         """Whether a reader has refused this text, or one like it."""
@@ -226,6 +230,7 @@ class Placing:
             self.learned,
             self.caught_up,
             self.missed,
+            self.moved,
         ]
 
 
@@ -237,6 +242,7 @@ _EVENTS: Final = (
     "stranded-accounts",
     "reader-caught-up",
     "reader-late",
+    "left-queue",
 )
 
 
@@ -346,16 +352,9 @@ def _reader(lessee: Lessee, placing: Placing, placement: Placement) -> Endpoint 
     now = placing.clock()
     if is_fenced(view):
         view.passed(table.passed())
-    for name, endpoint in placing.endpoints.items():
-        known = table.readers.get(name)
-        if known is not None:
-            known.contender.counted(endpoint.demand(), endpoint.core.max_size)
-    if table.writer.weight > 0:
-        writer = lessee.shared.choose(False)
-        table.writer.counted(writer.demand(), writer.core.max_size)
+    queueing.count(placing, lessee.shared)
     hints = placement.record.facts.hints
-    key = placement.read_key()
-    fence = placing.fences.fence(key) if key else NO_FENCE
+    fence = queueing.fence_of(placing, placement)
     moving_to = moving.chosen(lessee, placing, placement, now, fence)
     if moving_to is not None or lessee.state == PLACING:
         return None if moving_to is None else _endpoint_of(lessee, placing, placement, moving_to.contender)
@@ -407,7 +406,7 @@ def _without_reader(lessee: Lessee, placing: Placing, placement: Placement, now:
         # without other servers there is nothing that the writer could be drowned by
         if len(placing.endpoints) <= 1 or placing.bucket.take(now):
             return _writer(lessee, placement)
-        if now >= placement.until + rules.acquire_timeout:
+        if queueing.is_over(lessee, placing, placement, now):
             _refuse(lessee, placing, placement)
             return None
     placing.waits += is_new
@@ -461,6 +460,7 @@ def _any_reader(lessee: Lessee, placing: Placing, placement: Placement) -> Endpo
 def _refuse(lessee: Lessee, placing: Placing, placement: Placement) -> None:
     placing.refused += 1
     placement.until = 0.0
+    queueing.forget(lessee)
     lessee.state = READY
     lessee.send_failure(no_reader(_why(placing), _may_fall_back(placement)))
 
@@ -591,5 +591,6 @@ def stop_waiting(lessee: Lessee) -> None:
     placing, placement = lessee.shared.placing, lessee.placement
     if placing is not None:
         placing.waiting.pop(lessee, None)
+        queueing.forget(lessee)
     if placement is not None:
         placement.until = 0.0

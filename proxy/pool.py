@@ -342,11 +342,17 @@ class PoolCore(Settling):
                 self._grant(member, ticket, now)
         return self._settled(now)
 
-    def send_away(self) -> list[Action]:
-        """All who wait leave with PoolMoved, in the order in which they came."""
-        moved = PoolMoved()
-        for ticket in sorted(self._waiters.all(), key=_arrival):
+    def send_away(self, goes_on: bool = False) -> list[Action]:
+        """All who wait leave with PoolMoved, in the order in which they came. ``goes_on``: so does their time."""
+        moved = PoolMoved(goes_on)
+        for ticket in self.waiters():
             self._refuse(ticket, moved)
+        return self._taken()
+
+    def move(self, ticket: Ticket) -> list[Action]:
+        """One that waits leaves with PoolMoved, and its time goes on. Nothing if it does not wait."""
+        if ticket.queue is not None:
+            self._refuse(ticket, PoolMoved(goes_on=True))
         return self._taken()
 
     def drain(self, now: float) -> list[Action]:
@@ -413,6 +419,10 @@ class PoolCore(Settling):
         """A copy, by state."""
         return self._members.all()
 
+    def waiters(self) -> list[Ticket]:
+        """A copy, in the order in which they came."""
+        return sorted(self._waiters.all(), key=_arrival)
+
     def oldest_waiter(self) -> Ticket | None:
         """Who has been waiting for longest."""
         return self._waiters.oldest()
@@ -442,11 +452,12 @@ class PoolCore(Settling):
         if member is not None:
             self._lease(member, ticket, now)
             return NO_ACTIONS
+        began = ticket.enqueued_at if has_moved(ticket) else now
         ticket.error = self._refusal(ticket, now)
         if ticket.error is not None:
             return NO_ACTIONS
         queue = self._waiters.fresh if ticket.wants_fresh else self._members.pool_of(ticket.key, now)
-        self._waiters.enter(ticket, queue, now, min(ticket.deadline, now + self.acquire_timeout))
+        self._waiters.enter(ticket, queue, began, min(ticket.deadline, began + self.acquire_timeout))
         return self._settled(now)
 
     def _refusal(self, ticket: Ticket, now: float) -> object:
@@ -525,6 +536,12 @@ class PoolCore(Settling):
 def _expect(member: Member, state: int) -> None:
     if member.state != state:
         raise PoolStateError(f"expected a member that is {STATE_NAMES[state]}, got {member!r}")
+
+
+def has_moved(ticket: Ticket) -> bool:
+    """Whether it was sent away from another pool, and its time goes on."""
+    error = ticket.error
+    return isinstance(error, PoolMoved) and error.goes_on
 
 
 def _arrival(ticket: Ticket) -> int:

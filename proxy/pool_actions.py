@@ -155,4 +155,8 @@ class PoolClosed:
 class PoolMoved:
     """This is no longer the pool to wait for: who still wants a member asks anew, and may be sent to another."""
 
-    __slots__ = ()
+    __slots__ = ("goes_on",)
+
+    def __init__(self, goes_on: bool = False) -> None:
+        # the time for which it has waited counts for where it asks next, until it is granted or refused
+        self.goes_on: bool = goes_on

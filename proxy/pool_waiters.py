@@ -22,11 +22,11 @@ class Waiters:
         self.count: int = 0
         # arrivals so far
         self._order: int = 0
-        # a heap of (deadline, order, ticket); an entry is void when its ticket no longer waits with that order
+        # a heap of (deadline, order, ticket); an entry is void when its ticket no longer waits here with that order
         self._deadlines: list[tuple[float, int, Ticket]] = []
 
     def enter(self, ticket: Ticket, queue: Queue, now: float, deadline: float) -> None:
-        """Begin to wait."""
+        """Begin to wait, at the end of the queue. ``now``: earlier for who has waited elsewhere."""
         self._order += 1
         ticket.order = self._order
         ticket.enqueued_at = now
@@ -116,4 +116,4 @@ class Waiters:
 
     def _is_waiting(self, entry: tuple[float, int, Ticket]) -> bool:
         ticket = entry[2]
-        return ticket.queue is not None and ticket.order == entry[1]
+        return ticket.order == entry[1] and ticket.queue in self.queues

@@ -324,6 +324,22 @@ class ReaderTable:
             return False
         return self._is_near(reader, now, max_lag) and self._is_safe(reader, view, fence)
 
+    def has_room_beside(
+        self, name: str, view: SessionView | None, now: float, max_lag: float = -1.0, fence: Fence = NO_FENCE
+    ) -> bool:
+        """Whether another than this one could be the choice, and has backends left."""
+        if self.writer.weight > 0 and self.writer.has_room():
+            return True
+        for other in self.readers.values():
+            is_other = other.name != name and other.contender.has_room()
+            if is_other and self.may_have(other.name, view, now, max_lag, fence):
+                return True
+        return False
+
+    def is_near(self, reader: Reader, now: float, max_lag: float = -1.0) -> bool:
+        """Whether it may have reads of sessions for which it is safe."""
+        return reader.has_role and reader.contender.weight > 0 and self._is_near(reader, now, max_lag)
+
     def _is_near(self, reader: Reader, now: float, max_lag: float) -> bool:
         gate = reader.gate
         if max_lag >= 0:

@@ -7,12 +7,13 @@ from typing import Final
 
 from proxy.backend import Backend
 from proxy.counters import Counters
-from proxy.endpoint import IN_TRANSACTION, Endpoint, Holder
+from proxy.endpoint import Endpoint
 from proxy.frontend import Frontend
 from proxy.listeners import Listener
 from proxy.pin_report import live_pins, report
 from proxy.shared import Shared
 from proxy.states import STATE_NAMES
+from proxy.tenants import IN_TRANSACTION, Holder
 from proxy.version import version_line
 
 LONGEST_LIST: Final = 100

@@ -121,8 +121,11 @@ class Play:
     def resume(self) -> list[str]:
         return self.words(self.core.resume(self.now))
 
-    def send_away(self) -> list[str]:
-        return self.words(self.core.send_away())
+    def send_away(self, *, goes_on: bool = False) -> list[str]:
+        return self.words(self.core.send_away(goes_on))
+
+    def move(self, name: str) -> list[str]:
+        return self.words(self.core.move(self.tickets[name]))
 
     def drain(self) -> list[str]:
         return self.words(self.core.drain(self.now))

@@ -393,5 +393,7 @@ def test_other_refusals_of_a_reader_are_the_clients(make_world: MakeWorld) -> No
     reader_end(world).answers(ok(IN_TRANS))
     one.gets(ok(IN_TRANS))
     other.sends(READ)
-    world.tick(5.1)
+    world.loop.advance(5.1)
+    readers_show(world, 0.0)
+    world.tick()
     other.gets_error(1040, "no server connection became free")

@@ -667,6 +667,52 @@ def test_who_waits_can_be_sent_away_in_the_order_of_arrival_and_come_back() -> N
     assert play.release("m1") == ["carol gets m1"]
 
 
+def test_who_is_moved_waits_on_at_the_end_of_the_queue_and_no_longer_than_in_one() -> None:
+    play = Play(max_size=1, acquire_timeout=5.0)
+    play.leased("alice")
+    play.acquire("bob")
+    play.acquire("carol", "other")
+    play.now = 4.0
+    assert play.move("bob") == ["bob is refused: PoolMoved"]
+    assert play.move("bob") == [] and play.move("alice") == []
+    assert play.acquire("bob") == []
+    assert [ticket.key for ticket in play.core.waiters()] == ["other", "app"]
+    assert sorted(play.tick(5.0)) == [
+        "bob waited 5 s",
+        "carol waited 5 s",
+    ]
+    # that was its end
+    assert play.acquire("bob") == [] and play.core.next_deadline(5.0) == 10.0
+
+
+def test_a_grant_ends_the_time_of_who_was_moved() -> None:
+    play = Play(max_size=1, acquire_timeout=5.0)
+    play.leased("alice")
+    play.acquire("bob")
+    play.now = 3.0
+    assert play.send_away(goes_on=True) == ["bob is refused: PoolMoved"]
+    play.release("m1")
+    assert play.acquire("bob") == [] and play.lease_of("bob") == "m1"
+    play.now = 4.0
+    play.release("m1")
+    play.acquire("alice")
+    play.acquire("bob")
+    assert play.core.next_deadline(4.0) == 9.0
+
+
+def test_who_asks_anew_because_the_pool_is_paused_has_all_its_time_again() -> None:
+    play = Play(max_size=1, acquire_timeout=5.0)
+    play.leased("alice")
+    play.acquire("bob")
+    play.now = 3.0
+    play.move("bob")
+    play.acquire("bob")
+    assert play.core.next_deadline(3.0) == 5.0
+    play.send_away()
+    play.acquire("bob")
+    assert play.core.next_deadline(3.0) == 8.0
+
+
 def test_a_member_with_residue_is_parked_while_paused_whoever_waits() -> None:
     play = Play(max_size=1)
     play.leased("alice")

@@ -36,6 +36,16 @@ def test_a_ticket_that_waits_again_has_its_new_deadline_only() -> None:
     assert ticket.enqueued_at == 1.0
 
 
+def test_a_ticket_that_waits_elsewhere_now_has_no_deadline_here() -> None:
+    """Both count their arrivals from 1."""
+    left, found = Waiters(), Waiters()
+    ticket = entered(left, KeyPool("app", 0.0), 2.0)
+    left.leave(ticket)
+    found.enter(ticket, KeyPool("app", 0.0), 0.0, 6.0)
+    assert left.next_deadline() == NEVER and left.next_expired(9.0) is None
+    assert found.next_expired(9.0) is ticket
+
+
 def test_deadlines_of_those_who_left_do_not_pile_up() -> None:
     waiters, app = Waiters(), KeyPool("app", 0.0)
     for _ in range(1000):
