@@ -337,7 +337,8 @@ class Debt:
         kinds = [kind for kind, _ in split_changes(passing)]
         entries = [_entry(kind, content) for kind, content in self.ended if kind not in kinds]
         is_told = is_told or self.ended != ()
-        self.ended = ()
+        # another OK of the same answer has nothing of it
+        self.ended, self.is_late = (), False
         return passing + b"".join(entries), is_told
 
     def note(self, block: bytes, track: TrackFilter | None) -> None:

@@ -478,6 +478,7 @@ def test_an_end_that_the_client_did_not_see_is_told_with_the_next_ok(
     debt = make()
     for track, expected in ((STATES, ended), (EVERYTHING, ended + entry(4, b"\0"))):
         debt.transaction_ended(track)
+        debt.is_late = True
         assert translated_changes(b"", 2, track, debt) == (expected, True)
         assert translated_changes(b"", 2, track, debt) == (b"", False)
     locked = entry(5, lenenc_bytes(b"_______L"))

@@ -192,3 +192,9 @@ def test_a_write_in_a_read_only_transaction_is_refused_as_servers_do() -> None:
         replies.read_only_transaction(is_mariadb=True).message
         == "Cannot execute statement in a READ ONLY transaction"
     )
+
+
+def test_statements_of_which_nobody_knows_which_one_ends_a_transaction_are_refused() -> None:
+    failure = replies.several_end()
+    assert (failure.code, failure.sqlstate) == (1235, "42000")
+    assert "send them one by one" in failure.message

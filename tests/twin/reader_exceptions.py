@@ -7,8 +7,8 @@ from typing import Final
 
 from protocol.constants import Capability
 from protocol.packets import parse_err
-from tests.integration.steps import Execute, Prepare, Step
-from tests.twin.exceptions import Answers, KnownDifference, run_text, text_of, untold
+from tests.integration.steps import Step
+from tests.twin.exceptions import Answers, KnownDifference, run_text, untold
 from tests.twin.exchanges import LoadLocal
 from tests.twin.programs import Program
 
@@ -92,32 +92,6 @@ KNOWN_WITH_READERS: Final = (
 # Known, and being mended
 
 
-def _several(program: Program, position: int, got: Answers) -> bool:
-    text = _texts(program, position)[-1]
-    return bool(program.readers) and ";" in text and bool(_codes(got[position]) & {1290, 1836, 1792})
-
-
-def _one_shot(program: Program, position: int, got: Answers) -> bool:
-    texts = _texts(program, position)
-    is_set = any(
-        re.search(r"\bSET\s+TRANSACTION\b.*READ ONLY|@@(transaction|tx)_read_only\s*=", text)
-        for text in texts
-    )
-    return bool(program.readers) and is_set and bool(_codes(got[position]) & {1290, 1836})
-
-
-def _binary_definition(program: Program, position: int, got: Answers) -> bool:
-    step = program.lines[position].step
-    is_binary = isinstance(step, Execute | Prepare) or "EXECUTE" in text_of(step)
-    return bool(program.readers) and is_binary and bool(_codes(got[position]) & {1290, 1836, 1792})
-
-
-def _tracked_commit(program: Program, position: int, got: Answers) -> bool:
-    del got
-    tracks = bool(program.capabilities & Capability.SESSION_TRACK)
-    return bool(program.readers) and program.server == "mysql" and tracks and position > 0
-
-
 def _writes_after_commit(program: Program, position: int, got: Answers) -> bool:
     text = _texts(program, position)[-1]
     is_call = re.search(r"\bCALL\b", text, re.IGNORECASE) is not None
@@ -135,12 +109,6 @@ _ODD_CHARSET: Final = re.compile(r"\b(gbk|sjis|big5|cp932|gb18030)\b", re.IGNORE
 KNOWN_FOR_NOW: Final = (
     KnownDifference(
         "what ends the transaction of a session that is pinned on the reader", _leaves_while_pinned
-    ),
-    KnownDifference("several statements in one text that end the transaction and write", _several),
-    KnownDifference("1290 after the one-shot SET TRANSACTION READ ONLY", _one_shot),
-    KnownDifference("DDL in binary, or prepared, in a READ ONLY transaction", _binary_definition),
-    KnownDifference(
-        "what is told of our COMMIT", _tracked_commit, is_by_itself=True, is_all=_differ_in_what_is_told
     ),
     KnownDifference(
         "a procedure that commits in a READ ONLY transaction and then writes", _writes_after_commit
