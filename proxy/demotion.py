@@ -21,7 +21,7 @@ from protocol.response import ResponseTracker
 from proxy.backend import Backend
 from proxy.pins import BITS, PinReason
 from proxy.reasons import CloseReason
-from proxy.replies import deadlock, lost
+from proxy.replies import Failure, deadlock, lost, lost_before
 from proxy.statement import CALLS
 from proxy.topology_actions import Signal
 
@@ -108,8 +108,15 @@ def is_stranded(lessee: Lessee, cluster: Cluster) -> bool:
 def end_stranded(lessee: Lessee) -> None:
     """What it holds is of no use any more, and cannot be had elsewhere."""
     lessee.discard(CloseReason.STALE_EPOCH)
-    lessee.send_failure(lost("another server is the writer now", was_held=True))
+    lessee.send_failure(_lost(lessee, "another server is the writer now"))
     lessee.close(CloseReason.BACKEND_LOST)
+
+
+def _lost(lessee: Lessee, cause: str) -> Failure:
+    """The command was refused, or not even sent. But a routine may have done something before it was refused the rest."""
+    if lessee.statement.flags & CALLS:
+        return lost(cause, was_held=True)
+    return lost_before(f"{cause}; its transaction or pinned state is lost")
 
 
 def _suspect(frontend: Frontend, signal: Signal) -> None:
@@ -131,7 +138,7 @@ def _roll_back(frontend: Frontend) -> None:
     cluster = frontend.shared.cluster
     frontend.discard(CloseReason.STALE_EPOCH)
     if cluster is not None and not cluster.tells_deadlock:
-        frontend.send_failure(lost("another server is becoming the writer", was_held=True))
+        frontend.send_failure(_lost(frontend, "another server is becoming the writer"))
         frontend.close(CloseReason.BACKEND_LOST)
         return
     forget_transaction(frontend)

@@ -15,6 +15,7 @@ from proxy.classify import classify
 from proxy.digest import digest
 from proxy.effects import at, is_assignment
 from proxy.grammar import ROUTINES
+from proxy.hints import hints_of
 from proxy.kept import KEPT, is_unmovable
 from proxy.lexer import (
     ANSI_QUOTES,
@@ -125,6 +126,9 @@ _FLAGS: Final[tuple[tuple[int, str], ...]] = (
     (flags.IS_CONDITIONAL, "has /*! .. */: what is in it counts where it pins and not where it lifts"),
     (flags.SETS_FOR_ITSELF, "a hint sets variables while it runs: nothing is left"),
 )
+
+
+_UNKNOWN_HINT: Final = "a word behind `fanin:` is no hint, and ignored (hints are writer, reader, max_lag=MILLISECONDS and causal=KEY)"
 
 
 class ExplainedPin(NamedTuple):
@@ -351,6 +355,8 @@ class _Explaining:
     def _effects(self) -> list[str]:
         statement = self.statement
         found = [text for flag, text in _FLAGS if statement.flags & flag]
+        if hints_of(self.text).unknown:
+            found.append(_UNKNOWN_HINT)
         if statement.question:
             found.append("answered without a backend when the answer is known")
         if statement.flags & flags.READS_INSERT_ID:

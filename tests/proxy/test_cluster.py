@@ -77,6 +77,15 @@ def test_servers_that_cannot_be_asked_are_used_as_configured(make_world: MakeWor
     assert state["members"][0]["trouble"] == "denied: "
 
 
+def test_a_server_that_is_configured_twice_says_why_it_is_not_used(make_world: MakeWorld) -> None:
+    lab = Lab(make_world(readers=2)).stable()
+    lab.look("reader-2", is_writer=True, server_id="writer")
+    state: Any = lab.cluster.state()
+    found = [(each["role"], each["trouble"]) for each in state["members"]]
+    expected = "is the same server as writer, so it is not used: configure it once"
+    assert found == [("writer", ""), ("reader", ""), ("none", expected)]
+
+
 def test_what_a_server_may_not_be_asked_is_told_and_logged_once(
     make_world: MakeWorld, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -148,6 +148,8 @@ def test_the_mode_decides_how_text_is_read() -> None:
         ("PREPARE p FROM @text", "prepares p: text that is not known from here"),
         ("EXECUTE p", "runs what was prepared as p"),
         ("KILL 5", "ends another session"),
+        ("/* fanin: raeder */ SELECT 1", "is no hint"),
+        ("SELECT /* fanin: reader, max_lag=abc */ 1", "is no hint"),
         ("SAVEPOINT s", "autocommit=0"),
         ("RENAME TABLE t TO u", "only a session that has temporary tables"),
         ("SIGNAL SQLSTATE '45000'", "what it raises pins"),
@@ -162,6 +164,10 @@ def test_the_mode_decides_how_text_is_read() -> None:
 )  # fmt: skip
 def test_effects_are_told(text: str, expected: str) -> None:
     assert any(expected in effect for effect in one(text).effects), one(text).effects
+
+
+def test_hints_that_are_known_are_no_effect() -> None:
+    assert not any("hint" in effect for effect in one("/* fanin: reader, max_lag=5 */ SELECT 1").effects)
 
 
 def test_what_is_not_restored_is_not_told_to_be() -> None:
