@@ -25,9 +25,11 @@ from proxy.replies import several_end
 from proxy.routing import BEGINS_WRITE
 from proxy.shared import STATEMENT_POOLING
 from proxy.statement import BEGINS, COMMITS_REFUSED, COMMITS_UNREFUSED, ENDS, MULTI, Statement
+from proxy.stranding import strand
 
 if TYPE_CHECKING:
     from proxy.frontend import Frontend
+    from proxy.placing import Placing
     from proxy.session import SessionState
 
 COM_QUERY: Final = 0x03
@@ -122,7 +124,10 @@ def is_ended(frontend: Frontend, placement: Placement, backend: Backend) -> bool
     if placement.reader is None or placement.side.is_reader or placement.after:
         return False
     session, statement = frontend.session, frontend.statement
-    if not may_leave(session) or not demotion.says_read_only(backend.tracker):
+    if not session.status & _IN_TRANS or not demotion.says_read_only(backend.tracker):
+        return False
+    if not may_leave(session) and placement.side.is_read_only():
+        # nor might it after that
         return False
     if frontend.command != COM_QUERY and frontend.command != COM_STMT_EXECUTE:
         return False
@@ -131,9 +136,12 @@ def is_ended(frontend: Frontend, placement: Placement, backend: Backend) -> bool
     return flags_of(session, statement) & COMMITS_REFUSED != 0
 
 
-def end(frontend: Frontend, placement: Placement) -> None:
-    """Then the reader is told COMMIT, and what it has refused comes after that."""
+def end(frontend: Frontend, placing: Placing, placement: Placement) -> None:
+    """Then the reader is told COMMIT, and what it has refused comes after that; unless the session cannot leave it."""
     wire = frontend.wire
+    if not may_leave(frontend.session):
+        strand(frontend, placing, placement)
+        return
     _run_first(frontend, placement, wire, endings.COMMIT, wire)
 
 

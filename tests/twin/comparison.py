@@ -8,10 +8,10 @@ from typing import Final
 from tests.integration.answers import comparable, told
 from tests.twin.exceptions import KNOWN, is_only_planned_otherwise, neutral
 from tests.twin.programs import Program
-from tests.twin.reader_exceptions import KNOWN_FOR_NOW, KNOWN_WITH_READERS
+from tests.twin.reader_exceptions import KNOWN_WITH_READERS
 from tests.twin.stage import Played
 
-ALL_KNOWN: Final = (*KNOWN, *KNOWN_WITH_READERS, *KNOWN_FOR_NOW)
+ALL_KNOWN: Final = (*KNOWN, *KNOWN_WITH_READERS)
 
 
 @dataclass(frozen=True)

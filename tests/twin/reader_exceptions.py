@@ -66,6 +66,12 @@ def _differ_in_what_is_told(wanted: list[bytes], got: list[bytes]) -> bool:
     return [untold(each, headers) for each in wanted] == [untold(each, headers) for each in got]
 
 
+def _writes_after_commit(program: Program, position: int, got: Answers) -> bool:
+    text = _texts(program, position)[-1]
+    is_call = re.search(r"\bCALL\b", text, re.IGNORECASE) is not None
+    return bool(program.readers) and is_call and bool(_codes(got[position]) & {1290, 1836, 1792})
+
+
 KNOWN_WITH_READERS: Final = (
     KnownDifference(
         "LOAD DATA LOCAL of a client that has not asked for it gets 1792 in a read-only transaction on a reader (README, Reads on readers)",
@@ -87,30 +93,8 @@ KNOWN_WITH_READERS: Final = (
         "a session that became pinned on a reader, by a routine or by what it took there, and then may write loses its connection",
         _is_stranded,
     ),
-)
-
-# Known, and being mended
-
-
-def _writes_after_commit(program: Program, position: int, got: Answers) -> bool:
-    text = _texts(program, position)[-1]
-    is_call = re.search(r"\bCALL\b", text, re.IGNORECASE) is not None
-    return bool(program.readers) and is_call and bool(_codes(got[position]) & {1290, 1836, 1792})
-
-
-def _leaves_while_pinned(program: Program, position: int, got: Answers) -> bool:
-    texts = _texts(program, position)
-    is_pinned = any(_PINS.search(text) or _ODD_CHARSET.search(text) for text in texts)
-    return bool(program.readers) and is_pinned and bool(_codes(got[position]) & {1290, 1836, 1792})
-
-
-_ODD_CHARSET: Final = re.compile(r"\b(gbk|sjis|big5|cp932|gb18030)\b", re.IGNORECASE)
-
-KNOWN_FOR_NOW: Final = (
     KnownDifference(
-        "what ends the transaction of a session that is pinned on the reader", _leaves_while_pinned
-    ),
-    KnownDifference(
-        "a procedure that commits in a READ ONLY transaction and then writes", _writes_after_commit
+        "a procedure that commits in a read-only transaction and then writes is refused on the reader (README, Reads on readers)",
+        _writes_after_commit,
     ),
 )
