@@ -9,6 +9,9 @@ SET TRANSACTION READ ONLY is about the next transaction, and that is what comes 
 transaction, runs on the writer, after the same SETs (`Placement.sets`): the transaction that was to be is begun on the reader and ended, both
 unseen, so that nothing is left of it there.
 
+A transaction in which nothing was read yet begins anew where its first text has a causal key of which the reader does not show all: the BEGIN is placed
+by that key then. A text that comes later cannot be moved, and reads what the transaction shows.
+
 Our own commands' answers go to nobody (`ResponseTracker.drops_last`).
 """
 
@@ -19,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 from protocol.framing import MAX_PAYLOAD, frame, payload_of
 from proxy import demotion, endings, telling
 from proxy.backend import Backend
+from proxy.hints import hints_of
 from proxy.pins import BITS, PinReason
 from proxy.placement import Placement
 from proxy.replies import several_end
@@ -87,6 +91,22 @@ def _run_first(frontend: Frontend, placement: Placement, wire: bytes, front: byt
     placement.after.append(after)
     placement.is_ending = front.endswith(endings.COMMIT)
     frontend.run_text(front, wire[3])
+
+
+def begins_anew(frontend: Frontend, placing: Placing, placement: Placement, wire: bytes) -> bool:
+    """Whether a command that comes on a lease of a reader's waits until its transaction has begun elsewhere, for its causal key."""
+    key, begin, reader = placement.record.facts.hints.causal, placement.renewable, placement.reader
+    if not key or not begin or reader is None or placement.after or frontend.command != COM_QUERY:
+        return False
+    text = payload_of(begin)[1:]
+    if frontend.session.pinned or hints_of(text).causal:
+        return False
+    fence, now = placing.fences.fence(key), placing.clock()
+    if placing.table.may_have(reader.name, placement.view, now, fence=fence):
+        return False
+    placement.after.extend([frame(b"\x03/* fanin: causal=%b */ %b" % (key, text)), wire])
+    frontend.run_text(endings.COMMIT)
+    return True
 
 
 # Several statements

@@ -565,7 +565,7 @@ def leaves(frontend: Frontend, placement: Placement, wire: bytes) -> bool:
         return False
     frontend.wire = wire
     placement.record = record_of_command(frontend, placing)
-    return leaving.waits(frontend, placement, wire)
+    return leaving.begins_anew(frontend, placing, placement, wire) or leaving.waits(frontend, placement, wire)
 
 
 def note_loss(lessee: Lessee, placement: Placement) -> None:

@@ -207,17 +207,19 @@ def test_a_key_counts_in_whatever_text_of_a_transaction_it_is(
     cluster: Cluster, fanin: Fanin, client: Any, texts: tuple[str, ...]
 ) -> None:
     with contextlib.ExitStack() as exits:
-        writer, other = (exits.enter_context(contextlib.closing(fanin.connect())) for _ in range(2))
+        writer, *others = (exits.enter_context(contextlib.closing(fanin.connect())) for _ in range(3))
         run(client, "REPLACE INTO t VALUES (1, 0)")
         run(writer, *(text.format(3000) for text in texts[:-1]))
         # readers have shown a later moment than that of the write, which is not committed yet
         run(client, "INSERT INTO t (v) VALUES (1)")
         eventually(lambda: value(client, WHERE) in ports(cluster))
+        run(others[1], "START TRANSACTION READ ONLY")
         for reader in cluster.readers:
             holder = exits.enter_context(contextlib.closing(reader.connect(database="app")))
             run(holder, "LOCK TABLES t READ")
         run(writer, texts[-1])
-        assert value(other, "/* fanin: causal=two */ SELECT v FROM t WHERE id = 1") == 3000
+        for other in others:
+            assert value(other, "/* fanin: causal=two */ SELECT v FROM t WHERE id = 1") == 3000
     cluster.catch_up()
 
 

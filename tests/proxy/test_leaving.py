@@ -462,3 +462,68 @@ def test_a_session_that_is_pinned_otherwise_does_not_move(world: World) -> None:
     world.frontend(client).session.pin(PinReason.USER_LOCK)
     client.sends(query(INSERT))
     server.gets(query(INSERT))
+
+
+# Causal keys
+
+KEYED = query("/* fanin: causal=k */ SELECT a FROM t")
+BEGIN_BY_KEY = query("/* fanin: causal=k */ START TRANSACTION READ ONLY")
+
+
+def written_with_key(world: World) -> None:
+    """What the reader does not show yet."""
+    client = client_of(world)
+    world.tick(1)
+    wire = query("/* fanin: causal=k */ INSERT INTO t VALUES (1)")
+    client.sends(wire)
+    runs(world.server.last, wire)
+    world.server.last.answers(ok())
+    client.gets(ok())
+
+
+def test_a_transaction_begins_anew_where_its_first_read_sees_what_its_key_asks_for(world: World) -> None:
+    client = client_of(world)
+    server = begun_read_only(world, client)
+    written_with_key(world)
+    client.sends(KEYED)
+    server.gets(COMMIT)
+    server.answers(ok())
+    writer = world.server.last
+    for wire, answer in ((BEGIN_BY_KEY, ok(RO)), (KEYED, rows(b"1", status=RO))):
+        runs(writer, wire)
+        writer.answers(answer)
+    client.gets(rows(b"1", status=RO))
+    client.sends(KEYED)
+    writer.gets(KEYED)
+
+
+def test_it_stays_where_the_reader_shows_that(world: World) -> None:
+    client = client_of(world)
+    server = begun_read_only(world, client)
+    client.sends(KEYED)
+    server.gets(KEYED)
+
+
+def test_and_where_it_has_read_already(world: World) -> None:
+    client = client_of(world)
+    server = begun_read_only(world, client)
+    written_with_key(world)
+    client.sends(query("SELECT a FROM t"))
+    server.gets(query("SELECT a FROM t"))
+    server.answers(rows(b"1", status=RO))
+    client.gets(rows(b"1", status=RO))
+    client.sends(KEYED)
+    server.gets(KEYED)
+
+
+def test_and_where_its_begin_has_a_key(world: World) -> None:
+    client = client_of(world)
+    begin = query("/* fanin: causal=other */ START TRANSACTION READ ONLY")
+    client.sends(begin)
+    server = reader_end(world)
+    server.gets(begin)
+    server.answers(ok(RO))
+    client.gets(ok(RO))
+    written_with_key(world)
+    client.sends(KEYED)
+    server.gets(KEYED)
