@@ -14,7 +14,7 @@ Pure:
 - what pins cost: `digest` (a statement without its literals), `pin_records` (who is pinned, and was, for how long), `pin_report` (/pins),
   `explain` (how a statement would be treated)
 - the topology: `aurora_names` (hosts), `monitor_queries` (what servers are asked), `observation` (what they answer), `topology` (who is
-  the writer; `following`: who leads to it; `topology_actions`: its words; `topology_report`: /state)
+  the writer; `following`: who leads to it; `absence`: who has vanished; `topology_actions`: its words; `topology_report`: /state)
 - readers: `lag` (is one near enough?), `fences` (has it what a session must see?), `gtids` (positions), `balance` (which one?), `readers`
   (all of that, for one read)
 - routing: `routing` (writer or reader?), `endings` (what of several statements ends a transaction), `reads` (what is proved to be a read), `hints` (what clients ask for in comments), `placement` (what one

@@ -28,6 +28,7 @@ from proxy.endpoint import Endpoint
 from proxy.logs import get_logger
 from proxy.monitor import PATIENT, Account, LookFailed, Monitor, Place, Watch, Way
 from proxy.observation import Observation
+from proxy.pool_states import LEASED, RESETTING
 from proxy.readers import BOUNDED, EVENTUAL, SESSION, ReaderTable
 from proxy.shared import Shared
 from proxy.topology import TopologyCore, TopologyState
@@ -245,6 +246,8 @@ class Cluster:
             self._add(name, action.server_id)
         elif kind is ActionKind.REMOVE:
             self._remove(name)
+        elif kind is ActionKind.CUT_OFF and name in self.endpoints:
+            _cut_off(self.endpoints[name], f"{name} cannot be reached any more")
         elif kind is ActionKind.RAISE_EPOCH:
             self.table.raise_epoch(name, action.epoch)
             if name in self.endpoints and name != self._raising:
@@ -309,7 +312,7 @@ class Cluster:
             former.leave_role()
             member = core.members.get(former.name)
             if member is None or member.cause is not None:
-                _cut_off(former)
+                _cut_off(former, f"another server has become the writer in place of {former.name}")
 
     def _place_readers(self, core: TopologyCore) -> None:
         shared = self._shared
@@ -412,11 +415,11 @@ class Cluster:
         return report(self.core, self.table, self.is_paused, self.now())
 
 
-def _cut_off(endpoint: Endpoint) -> None:
-    """It cannot be reached, and is the writer no more: who waits for its answers, or holds something there, need not go on."""
-    for member in endpoint.core.leased_members():
-        if isinstance(member, Backend):
-            member.give_up(f"another server has become the writer in place of {endpoint.name}")
+def _cut_off(endpoint: Endpoint, why: str) -> None:
+    """It cannot be reached, and is not the writer, or not any more: who waits for its answers, or holds something there, need not go on."""
+    for member in endpoint.core.members():
+        if isinstance(member, Backend) and member.state in (LEASED, RESETTING):
+            member.give_up(why)
 
 
 def place_of(upstream: Upstream) -> Place:

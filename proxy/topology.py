@@ -35,10 +35,11 @@ or ceases to be the writer. The topology has one of its own that counts writers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
+from proxy.absence import Absence
 from proxy.following import detour, follows
 from proxy.observation import Observation, ReplicaRow, has_restarted
 from proxy.topology_actions import (
@@ -97,6 +98,7 @@ class Member:
     cause: Cause | None = None  # why the last attempt failed
     trouble: str = ""  # that in words
     heard_at: float = -1.0  # when there was an answer, or none, last
+    absence: Absence = field(default_factory=Absence)
     is_refused: bool = False  # it said that it may be written while another was the writer
     named: str = ""  # whom its table has named as the writer last
 
@@ -124,7 +126,7 @@ class TopologyCore:
         discovers: bool = False,
     ) -> None:
         """``patience``: seconds for which at the start servers are waited for that do not answer, and after which a suspicion ends for which
-        there is neither proof nor refutation. ``discovers``: the shell can find a server by its id."""
+        there is neither proof nor refutation, and a reader that is dead is given up. ``discovers``: the shell can find a server by its id."""
         self.kind: Final = kind
         self.interval: Final = interval
         self.panic_interval: Final = panic_interval
@@ -171,6 +173,7 @@ class TopologyCore:
         if member.cause is not None:
             self._log(now, Event.REACHABLE, member, "answers again")
         member.cause, member.trouble, member.heard_at = None, "", now
+        member.absence.ends()
         was_following = member.is_following
         member.seen = observation
         if self.kind is ClusterKind.STATIC:
@@ -191,6 +194,8 @@ class TopologyCore:
         member.cause, member.trouble, member.heard_at = cause, trouble, now
         if self.kind is ClusterKind.STATIC:
             return self._done()
+        if member.absence.is_over(cause, now, self.patience) and member is not self.writer:
+            self._emit(ActionKind.CUT_OFF, member)
         return self._settle(now)
 
     def suspected(self, name: str, signal: Signal, now: float) -> list[Action]:
@@ -272,6 +277,8 @@ class TopologyCore:
             is_gone = member.is_discovered and member.server_id not in fresh
             # a server that answers is there, whatever the table says
             if is_gone and (member.cause is not None or member.seen is None):
+                if member.cause in DEAD:
+                    self._emit(ActionKind.CUT_OFF, member)
                 self._remove(member, now, "no longer in the table")
 
     def _remove(self, member: Member, now: float, text: str) -> None:

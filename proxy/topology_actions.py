@@ -77,6 +77,7 @@ class ActionKind(Enum):
     SET_ROLE = "set-role"  # use `name` for `role`; backends of an older epoch are verified first
     PAUSE = "pause"  # grant nothing in pools of `role`: clients wait
     RESUME = "resume"
+    CUT_OFF = "cut-off"  # close the connections of sessions to `name`: it has vanished
     RAISE_EPOCH = "raise-epoch"  # backends of `name` opened before are verified or retired
     SET_INTERVAL = "set-interval"  # between looks, from now on; the next one at once when it becomes shorter
     ASK = "ask"  # look at `name` at once

@@ -24,13 +24,17 @@ from proxy.reasons import CloseReason
 from proxy.tasks import spawn
 from proxy.topology_actions import Cause, ClusterKind, Signal
 from tests.fakes.cluster import FOLLOWS, NOBODY, Lab
+from tests.fakes.placing import reader_end
 from tests.fakes.scenes import in_transaction, prepared_by
-from tests.fakes.wire import IN_TRANS, error, execute, ok, query
+from tests.fakes.wire import IN_TRANS, NEW_CLIENT, error, execute, ok, query
+from tests.fakes.wire import rows as result
 from tests.fakes.world import Log, make_shared
 from tests.proxy.conftest import MakeWorld
 from tests.proxy.test_monitor import Server, rows, serving
+from tests.proxy.test_renewing import IN_READ_ONLY
 
 SELECT = query("SELECT 1")
+SLOW = (ReplicationStatus("writer", "writer", 3306, True, True, 7.0, ""),)
 
 
 def test_all_is_as_configured_until_the_servers_were_heard(make_world: MakeWorld) -> None:
@@ -245,11 +249,56 @@ def test_a_reader_that_is_dead_has_no_role(make_world: MakeWorld) -> None:
     assert lab.roles() == "writer | reader-1 | reader-2"
 
 
+def test_nobody_waits_for_the_answer_of_a_reader_that_has_vanished(make_world: MakeWorld) -> None:
+    world = make_world(readers=2, pool_size=5)
+    lab = Lab(world).stable()
+    assert lab.cluster.placing is not None
+    lab.cluster.placing.rules.autocommit_reads = True
+    lab.look("reader-2", replication=SLOW)
+    reading, holder, fresh, parking = [world.client(capabilities=NEW_CLIENT) for _ in range(4)]
+    begin, read = query("START TRANSACTION READ ONLY"), query("SELECT a FROM t")
+    servers = []
+    for client in (holder, fresh):
+        client.sends(begin)
+        servers.append(reader_end(world))
+        servers[-1].answers(ok(IN_READ_ONLY))
+    holder.sends(read)
+    servers[0].answers(result(b"1", status=IN_READ_ONLY))
+    fresh.sends(read)
+    parking.sends(read)
+    reader_end(world).answers(ok(warnings=1))
+    for client in (holder, fresh, parking):
+        client.got()
+    reading.sends(read)
+    lab.fails("reader-1", Cause.LOST)
+    # what it has left there is read, before it goes on elsewhere
+    parking.sends(read)
+    world.tick(1.9)
+    lab.fails("reader-1", Cause.LOST)
+    for client in (reading, holder, fresh, parking):
+        client.gets_nothing()
+    world.tick(0.2)
+    for name in ("writer", "reader-2"):
+        lab.look(name, is_writer=name == "writer")
+    lab.fails("reader-1", Cause.LOST)
+    assert {end.is_closed for end in world.reader_servers[0].ends} == {True}
+    found = world.reader_servers[1].ends + world.server.ends
+    assert len(found) == 3
+    for end in found:
+        if end.got() == [b"\x03START TRANSACTION READ ONLY"]:
+            end.answers(ok(IN_READ_ONLY))
+            end.got()
+        end.answers(result(b"2"))
+    for client in (reading, fresh, parking):
+        client.gets(result(b"2"))
+    holder.sends(read)
+    holder.gets_error(1213)
+
+
 def test_a_reader_that_is_too_far_behind_gets_nothing(make_world: MakeWorld) -> None:
     world = make_world(readers=2)
     lab = Lab(world).stable()
-    slow = (ReplicationStatus("writer", "writer", 3306, True, True, 7.0, ""),)
-    lab.look("reader-1", replication=slow)
+    lab.look("reader-1", replication=SLOW)
     assert {world.shared.choose(True).name for _ in range(9)} == {"reader-2"}
     state: Any = lab.cluster.state()
     found = {each["name"]: each.get("is_eligible") for each in state["members"]}

@@ -115,6 +115,40 @@ def stable(kind: ClusterKind, **options: Any) -> Cluster:
 both = pytest.mark.parametrize("kind", [AURORA, REPLICATION])
 
 
+# A reader that has vanished
+
+
+@both
+def test_the_connections_of_a_reader_that_is_dead_for_long_enough_are_cut_once(kind: ClusterKind) -> None:
+    cluster = stable(kind, patience=2.0)
+    for _ in range(2):
+        assert cluster.fail("r") == ["r: none, epoch 0"]
+        cluster.later(1.9)
+        assert cluster.fail("r", Cause.LOST) == []
+        cluster.later(0.1)
+        assert cluster.fail("r", Cause.LOST) == ["cut-off r"]
+        cluster.later(5.0)
+        assert cluster.fail("r", Cause.LOST) == []
+        assert cluster.look("r", False) == ["r: reader, epoch 0"]
+
+
+@both
+@pytest.mark.parametrize("cause", [Cause.TIMEOUT, Cause.LIMIT, Cause.DENIED, Cause.UNRESOLVED])
+def test_a_reader_that_is_slow_or_full_keeps_them(kind: ClusterKind, cause: Cause) -> None:
+    cluster = stable(kind, patience=2.0)
+    for _ in range(9):
+        assert cluster.fail("r", cause) == []
+        cluster.later(1.0)
+
+
+@both
+def test_those_of_a_writer_are_not_cut_for_that(kind: ClusterKind) -> None:
+    cluster = stable(kind, patience=2.0)
+    for _ in range(9):
+        assert "cut-off w" not in cluster.fail("w")
+        cluster.later(1.0)
+
+
 # The beginning
 
 
@@ -647,7 +681,7 @@ def test_an_instance_that_is_gone_from_the_writers_table_is_removed_unless_it_an
     assert cluster.look("db-1", True, server_id="db-1", rows=rows[:1]) == []
     assert cluster.look("db-1", True, server_id="db-1") == []
     cluster.fail("db-2")
-    assert cluster.look("db-1", True, server_id="db-1", rows=rows[:1]) == ["remove db-2"]
+    assert cluster.look("db-1", True, server_id="db-1", rows=rows[:1]) == ["cut-off db-2", "remove db-2"]
     assert cluster.look("db-2", False) == [] and cluster.fail("db-2") == [] and cluster.signal("db-2") == []
 
 
