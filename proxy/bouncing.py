@@ -19,7 +19,7 @@ from proxy.placement import Placement
 from proxy.reasons import CloseReason
 from proxy.replies import BY_HINT, Failure, read_only_transaction, refused_by_server
 from proxy.routing import BEGINS_NOTHING, HINT_READER, UNASKED
-from proxy.statement import CALLS, COMMITS_UNREFUSED, MULTI
+from proxy.statement import CALLS, COMMITS_ITSELF, MULTI
 from proxy.states import READY, RELAYING
 from proxy.stranding import strand
 
@@ -59,7 +59,7 @@ def shown(frontend: Frontend, placement: Placement, chunk: bytes) -> bytes:
         return chunk if demotion.fate(frontend, backend) == demotion.TOLD else b""
     if recommitting.is_refused(frontend, placement, backend):
         return b""
-    if leaving.is_ended(frontend, placement, backend) or is_refused(frontend, placement, backend):
+    if is_refused(frontend, placement, backend):
         return b""
     return _reworded(frontend, placement, backend, chunk)
 
@@ -88,7 +88,7 @@ def may_write_there(lessee: Lessee, placement: Placement) -> bool:
     if placing is None or placement.reader is None or placement.side.is_reader:
         return False
     flags = leaving.flags_of(session, lessee.statement)
-    if flags & COMMITS_UNREFUSED:
+    if flags & COMMITS_ITSELF:
         return True
     if session.status & _IN_TRANS and not _is_stuck(lessee, placement):
         return False

@@ -52,7 +52,7 @@ from proxy.marks import QUERIES, Marks, is_table, offset_of
 from proxy.pins import PinReason
 from proxy.statement import (
     CALLS,
-    COMMITS_REFUSED,
+    COMMITS_ITSELF,
     HIDES_FOUND_ROWS,
     IS_CONDITIONAL,
     IS_SELECT,
@@ -378,7 +378,7 @@ def _end_of_routine(effects: Effects, begin: int) -> int:
         i += 1
     if at(tokens, i).word not in ROUTINES:
         return 0
-    effects.flags |= of_created(tokens[i].word) | COMMITS_REFUSED
+    effects.flags |= of_created(tokens[i].word) | COMMITS_ITSELF
     open_blocks: list[bool] = []  # is it a CASE expression?
     starts = False  # may a statement begin here?
     previous = b""

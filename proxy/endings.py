@@ -14,8 +14,7 @@ from proxy.pins import PinReason
 from proxy.statement import (
     BEGINS,
     BEGINS_READ_ONLY,
-    COMMITS_REFUSED,
-    COMMITS_UNREFUSED,
+    COMMITS_ITSELF,
     ENDS,
     MULTI,
     RELEASES,
@@ -47,9 +46,9 @@ UNCLEAR: Final = Cut(b"", b"")
 def commits(flags: int, may_begin: bool) -> bool:
     """Whether a statement with these flags ends the transaction on its own account, and need not run where that is. ``may_begin``: a BEGIN
     begins one that may write."""
-    if flags & BEGINS and not flags & COMMITS_REFUSED:
+    if flags & BEGINS and not flags & COMMITS_ITSELF:
         return may_begin and not flags & BEGINS_READ_ONLY
-    return flags & (COMMITS_REFUSED | COMMITS_UNREFUSED) != 0
+    return flags & COMMITS_ITSELF != 0
 
 
 def cut(text: bytes, lexing: int, may_begin: bool) -> Cut:
@@ -70,12 +69,6 @@ def cut(text: bytes, lexing: int, may_begin: bool) -> Cut:
         if i + 2 < len(starts) and _ends(text[begin:end], lexing, statement):
             return _cut(text, lexing, begin, end, b"")
     return UNCUT
-
-
-def begins_refused(text: bytes, lexing: int) -> bool:
-    """Whether the first of several statements commits on its own account, unless a read-only server refuses it."""
-    starts = [*survey(text, lexing).heads[0::HEAD_SIZE], len(text), len(text)]
-    return classify(text[starts[0] : starts[1]], lexing).flags & COMMITS_REFUSED != 0
 
 
 def _ends(text: bytes, lexing: int, statement: Statement) -> bool:

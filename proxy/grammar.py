@@ -27,8 +27,7 @@ from proxy.statement import (
     BEGINS_READ_ONLY,
     CALLS,
     CHANGES_ACCOUNT,
-    COMMITS_REFUSED,
-    COMMITS_UNREFUSED,
+    COMMITS_ITSELF,
     CONSISTENT_SNAPSHOT,
     DROPS_SCHEMA,
     ENDS,
@@ -67,20 +66,20 @@ PLAIN: Final[dict[bytes, int]] = {
     b"replace": USES_TABLE,
     b"update": UPDATES | USES_TABLE,
     b"delete": USES_TABLE,
-    b"truncate": USES_TABLE | COMMITS_REFUSED,
+    b"truncate": USES_TABLE | COMMITS_ITSELF,
     b"describe": 0,
     b"desc": 0,
     b"explain": 0,
     b"analyze": 0,
-    b"optimize": USES_TABLE | COMMITS_UNREFUSED,
+    b"optimize": USES_TABLE | COMMITS_ITSELF,
     b"check": USES_TABLE,
     b"checksum": USES_TABLE,
-    b"repair": USES_TABLE | COMMITS_UNREFUSED,
+    b"repair": USES_TABLE | COMMITS_ITSELF,
     b"help": USES_NO_TABLE,
     b"cache": USES_TABLE,
     b"import": 0,
-    b"install": USES_NO_TABLE | COMMITS_REFUSED,
-    b"uninstall": USES_NO_TABLE | COMMITS_REFUSED,
+    b"install": USES_NO_TABLE | COMMITS_ITSELF,
+    b"uninstall": USES_NO_TABLE | COMMITS_ITSELF,
     b"change": USES_NO_TABLE,
     b"purge": USES_NO_TABLE,
     b"stop": USES_NO_TABLE,
@@ -91,8 +90,8 @@ PLAIN: Final[dict[bytes, int]] = {
     b"resignal": USES_NO_TABLE | SIGNALS | ADDS_DIAGNOSTICS,
     b"restart": SHUTS_DOWN,
     b"shutdown": SHUTS_DOWN,
-    b"grant": CHANGES_ACCOUNT | COMMITS_REFUSED,
-    b"revoke": CHANGES_ACCOUNT | COMMITS_REFUSED,
+    b"grant": CHANGES_ACCOUNT | COMMITS_ITSELF,
+    b"revoke": CHANGES_ACCOUNT | COMMITS_ITSELF,
 }
 """First words of statements whose first word is all that matters, with their flags."""
 
@@ -131,7 +130,7 @@ def _set(effects: Effects, tokens: list[Token]) -> None:
     if is_assignment(second) or is_symbol(second, b"."):
         assignments(effects, tokens, 1)
     elif first == b"password" or (first == b"default" and second.word == b"role"):
-        effects.flags |= CHANGES_ACCOUNT | COMMITS_REFUSED
+        effects.flags |= CHANGES_ACCOUNT | COMMITS_ITSELF
     elif first == b"role":
         effects.pin(PinReason.ROLE)
     elif first == b"resource":
@@ -197,7 +196,7 @@ def _assignment(effects: Effects, tokens: list[Token], i: int, is_global: bool, 
         effects.flags |= SETS_GLOBAL
         return _value(effects, tokens, i, b"")
     if name.lower() == b"password":
-        effects.flags |= CHANGES_ACCOUNT | COMMITS_REFUSED
+        effects.flags |= CHANGES_ACCOUNT | COMMITS_ITSELF
         return _value(effects, tokens, i, b"")
     return _value(effects, tokens, i, canonical(name))
 
@@ -297,7 +296,7 @@ def _start(effects: Effects, tokens: list[Token]) -> None:
     if b"only" in words:
         effects.flags |= BEGINS_READ_ONLY
     if b"write" in words:
-        effects.flags |= COMMITS_REFUSED
+        effects.flags |= COMMITS_ITSELF
     if b"snapshot" in words:
         effects.flags |= CONSISTENT_SNAPSHOT
     effects.lift(PinReason.TABLE_LOCK)
@@ -346,7 +345,7 @@ def _xa(effects: Effects, tokens: list[Token]) -> None:
 def _lock(effects: Effects, tokens: list[Token]) -> None:
     effects.flags |= USES_TABLE
     is_instance = at(tokens, 1).word == b"instance"
-    effects.flags |= 0 if is_instance else COMMITS_UNREFUSED
+    effects.flags |= 0 if is_instance else COMMITS_ITSELF
     effects.pin(PinReason.INSTANCE_LOCK if is_instance else PinReason.TABLE_LOCK)
 
 
@@ -370,7 +369,7 @@ def _backup(effects: Effects, tokens: list[Token]) -> None:
 
 def _flush(effects: Effects, tokens: list[Token]) -> None:
     words = words_of(tokens)
-    effects.flags |= of_flush(tokens) | COMMITS_UNREFUSED
+    effects.flags |= of_flush(tokens) | COMMITS_ITSELF
     if b"privileges" in words:
         effects.flags |= CHANGES_ACCOUNT
     if b"read" in words and b"lock" in words:
@@ -410,7 +409,7 @@ def _create(effects: Effects, tokens: list[Token]) -> None:
     words = words_of(tokens)
     i = 3 if words[1:3] == [b"or", b"replace"] else 1
     kind = at(tokens, i).word
-    effects.flags |= of_created(kind) | (0 if kind == b"temporary" else COMMITS_REFUSED)
+    effects.flags |= of_created(kind) | (0 if kind == b"temporary" else COMMITS_ITSELF)
     if kind == b"temporary":
         i += 2
         if words[i : i + 1] == [b"if"]:
@@ -425,7 +424,7 @@ def _drop(effects: Effects, tokens: list[Token]) -> None:
     words = words_of(tokens)
     i = 2 if words[1:2] == [b"temporary"] else 1
     kind = at(tokens, i).word
-    effects.flags |= of_altered(kind) | (0 if i == 2 or kind == b"prepare" else COMMITS_REFUSED)
+    effects.flags |= of_altered(kind) | (0 if i == 2 or kind == b"prepare" else COMMITS_ITSELF)
     if kind == b"prepare":
         _deallocate(effects, tokens)
     elif kind in _SCHEMAS:
@@ -442,7 +441,7 @@ def _drop(effects: Effects, tokens: list[Token]) -> None:
 
 def _alter(effects: Effects, tokens: list[Token]) -> None:
     words = words_of(tokens)
-    effects.flags |= of_altered(at(tokens, 1).word) | COMMITS_REFUSED
+    effects.flags |= of_altered(at(tokens, 1).word) | COMMITS_ITSELF
     if at(tokens, 1).word in _ACCOUNTS:
         effects.flags |= CHANGES_ACCOUNT
     elif at(tokens, 1).word in _SCHEMAS:

@@ -1,8 +1,8 @@
 """What leaves a reader although it was placed there, because it may write: functions on a `Frontend`.
 
 A transaction on a reader ends with DDL and the like, which commit on their own account, and where the next may write with a BEGIN. Such a command
-waits (`Placement.after`) until the reader was told COMMIT, unseen, and is then placed anew. What a reader refuses (`COMMITS_REFUSED`) only then, for
-it may be nonsense, which ends no transaction; what it does not (`COMMITS_UNREFUSED`: it would be in its own binary log) before it runs there.
+waits (`Placement.after`) until the reader was told COMMIT, unseen, and is then placed anew. Before it has run there: not every server refuses all
+of it to everybody, and what it runs is in a binary log of its own. So nonsense ends the transaction, too.
 Of several statements in one text, what comes after the one that ends the transaction is placed anew (`endings`), and its answer counts on.
 
 SET TRANSACTION READ ONLY is about the next transaction, and that is what comes next, whatever it is. What is no read, and does not only begin a
@@ -28,12 +28,10 @@ from proxy.placement import Placement
 from proxy.replies import several_end
 from proxy.routing import BEGINS_WRITE
 from proxy.shared import STATEMENT_POOLING
-from proxy.statement import BEGINS, COMMITS_REFUSED, COMMITS_UNREFUSED, ENDS, MULTI, Statement
-from proxy.stranding import strand
+from proxy.statement import BEGINS, COMMITS_ITSELF, ENDS, MULTI, Statement
 
 if TYPE_CHECKING:
     from proxy.frontend import Frontend
-    from proxy.placing import Placing
     from proxy.session import SessionState
 
 COM_QUERY: Final = 0x03
@@ -47,7 +45,7 @@ _IN_TRANS: Final = 1
 _IN_TRANS_READONLY: Final = 0x2000
 _NEXT_TRANSACTION_BIT: Final = BITS[PinReason.NEXT_TRANSACTION]
 _DIAGNOSTICS_BIT: Final = BITS[PinReason.DIAGNOSTICS]
-_MAY_END: Final = BEGINS | ENDS | COMMITS_REFUSED | COMMITS_UNREFUSED
+_MAY_END: Final = BEGINS | ENDS | COMMITS_ITSELF
 
 
 def flags_of(session: SessionState, statement: Statement) -> int:
@@ -62,7 +60,8 @@ def flags_of(session: SessionState, statement: Statement) -> int:
 
 def waits(frontend: Frontend, placement: Placement, wire: bytes) -> bool:
     """A command comes on a lease of a reader's: whether it waits because commands of ours have to run first, or was refused."""
-    if placement.after or placement.side.is_reader:
+    if placement.after or placement.side.is_reader or wire is placement.last_left:
+        # once for each command, whatever the reader has said
         return False
     session, statement = frontend.session, frontend.statement
     if not session.status & _IN_TRANS:
@@ -70,7 +69,7 @@ def waits(frontend: Frontend, placement: Placement, wire: bytes) -> bool:
     if statement.flags & MULTI and frontend.command == COM_QUERY:
         return _waits_for_some(frontend, placement, wire)
     flags = flags_of(session, statement)
-    if not may_leave(session) or flags & COMMITS_REFUSED or not endings.commits(flags, _may_begin(frontend)):
+    if not may_leave(session) or not endings.commits(flags, _may_begin(frontend)):
         return False
     _run_first(frontend, placement, wire, endings.COMMIT, wire)
     return True
@@ -89,6 +88,7 @@ def _may_begin(frontend: Frontend) -> bool:
 def _run_first(frontend: Frontend, placement: Placement, wire: bytes, front: bytes, after: bytes) -> None:
     """Run a text of ours, or one with a statement of ours behind it, before ``after``. ``wire``: the client's command."""
     placement.after.append(after)
+    placement.last_left = after
     placement.is_ending = front.endswith(endings.COMMIT)
     frontend.run_text(front, wire[3])
 
@@ -133,36 +133,10 @@ def _waits_for_some(frontend: Frontend, placement: Placement, wire: bytes) -> bo
         placement.is_cut = True
         _run_first(frontend, placement, wire, found.front, frame(b"\x03" + found.rest))
         return True
-    if not found.rest or endings.begins_refused(found.rest, session.lexing):
+    if not found.rest:
         return False
     _run_first(frontend, placement, wire, endings.COMMIT, wire)
     return True
-
-
-def is_ended(frontend: Frontend, placement: Placement, backend: Backend) -> bool:
-    """Whether what a reader has refused would have ended the transaction there."""
-    if placement.reader is None or placement.side.is_reader or placement.after:
-        return False
-    session, statement = frontend.session, frontend.statement
-    if not session.status & _IN_TRANS or not demotion.says_read_only(backend.tracker):
-        return False
-    if not may_leave(session) and placement.side.is_read_only():
-        # nor might it after that
-        return False
-    if frontend.command != COM_QUERY and frontend.command != COM_STMT_EXECUTE:
-        return False
-    if statement.flags & MULTI and frontend.command == COM_QUERY:
-        return endings.begins_refused(payload_of(frontend.wire)[1:], session.lexing)
-    return flags_of(session, statement) & COMMITS_REFUSED != 0
-
-
-def end(frontend: Frontend, placing: Placing, placement: Placement) -> None:
-    """Then the reader is told COMMIT, and what it has refused comes after that; unless the session cannot leave it."""
-    wire = frontend.wire
-    if not may_leave(frontend.session):
-        strand(frontend, placing, placement)
-        return
-    _run_first(frontend, placement, wire, endings.COMMIT, wire)
 
 
 def answered(frontend: Frontend, placement: Placement, backend: Backend) -> None:
@@ -173,7 +147,7 @@ def answered(frontend: Frontend, placement: Placement, backend: Backend) -> None
         placement.after.clear()
     elif placement.is_cut:
         sent = tracker.client_sequence_id - 1
-        placement.after[0] = frame(payload_of(placement.after[0]), sent & 0xFF)
+        placement.after[0] = placement.last_left = frame(payload_of(placement.after[0]), sent & 0xFF)
     if placement.is_ending and not tracker.is_error:
         telling.transaction_ended(frontend)
     placement.is_cut = placement.is_ending = False

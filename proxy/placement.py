@@ -223,6 +223,7 @@ class Placement:
         "is_late",
         "is_renewed",
         "keys",
+        "last_left",
         "leaves_at",
         "moves_to",
         "moves_until",
@@ -280,6 +281,8 @@ class Placement:
         self.is_ending: bool = False
         # SETs for the next transaction that have run on a reader, in wire form
         self.sets: list[bytes] = []
+        # the last command that has left a reader (`leaving`)
+        self.last_left: bytes = b""
         # its transaction was rolled back while no command ran: the next one is told
         self.owes_deadlock: bool = False
         # unless it commits: nothing could be written in it

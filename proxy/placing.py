@@ -530,9 +530,6 @@ def answered(frontend: Frontend, placement: Placement, backend: Backend) -> bool
         return True
     if placement.after:
         leaving.answered(frontend, placement, backend)
-    elif is_held and not frontend.is_relayed and leaving.is_ended(frontend, placement, backend):
-        leaving.end(frontend, placing, placement)
-        return True
     if not frontend.is_relayed and bouncing.is_refused(frontend, placement, backend):
         bouncing.run_on_writer(frontend, placing, placement, backend)
         return True

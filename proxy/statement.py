@@ -63,12 +63,9 @@ WANTS_FOUND_ROWS: Final = (
     1 << 42
 )  # it may leave FOUND_ROWS() as it was, without a word: the backend has to have the session's. On MariaDB so may HIDES_FOUND_ROWS
 ALTERS_SCHEMA: Final = 1 << 43  # ALTER DATABASE
-COMMITS_REFUSED: Final = (
+COMMITS_ITSELF: Final = (
     1 << 44
-)  # commits on its own account, and a read-only server refuses it: DDL, START TRANSACTION READ WRITE
-COMMITS_UNREFUSED: Final = (
-    1 << 45
-)  # and such a server runs it, into a binary log of its own: FLUSH, ANALYZE TABLE; LOCK TABLES
+)  # on its own account: DDL, FLUSH, ANALYZE TABLE, LOCK TABLES, START TRANSACTION READ WRITE
 
 NOT_PLAIN: Final = (
     SETS
@@ -285,7 +282,7 @@ NOTHING: Final = Statement(USES_NO_TABLE)
 """The statement of a command that has no text, or of text without any statement."""
 ORDINARY: Final = Statement(USES_TABLE)
 """One of which nothing is remarkable, as most INSERTs are."""
-TRUNCATING: Final = Statement(USES_TABLE | COMMITS_REFUSED)
-MAINTAINING: Final = Statement(USES_TABLE | COMMITS_UNREFUSED)
+TRUNCATING: Final = Statement(USES_TABLE | COMMITS_ITSELF)
+MAINTAINING: Final = Statement(USES_TABLE | COMMITS_ITSELF)
 UNREMARKABLE: Final = (NOTHING, ORDINARY, TRUNCATING, MAINTAINING)
 """Of a session nothing changes by them, even where they fail half-way."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.endings import COMMIT, UNCLEAR, UNCUT, begins_refused, commits, cut
-from proxy.statement import BEGINS, BEGINS_READ_ONLY, COMMITS_REFUSED, COMMITS_UNREFUSED, ENDS
+from proxy.endings import COMMIT, UNCLEAR, UNCUT, commits, cut
+from proxy.statement import BEGINS, BEGINS_READ_ONLY, COMMITS_ITSELF, ENDS
 
 INSERT = "INSERT INTO t VALUES (1)"
 OURS = f"; {COMMIT.decode()}"
@@ -79,20 +79,13 @@ def test_begin_ends_a_transaction_where_the_next_one_may_write() -> None:
 @pytest.mark.parametrize(
     ("flags", "may_begin", "expected"),
     [
-        (COMMITS_REFUSED, False, True),
-        (COMMITS_UNREFUSED, False, True),
+        (COMMITS_ITSELF, False, True),
         (ENDS, True, False),
         (BEGINS, True, True),
         (BEGINS, False, False),
         (BEGINS | BEGINS_READ_ONLY, True, False),
-        (BEGINS | COMMITS_REFUSED, False, True),
+        (BEGINS | COMMITS_ITSELF, False, True),
     ],
 )
 def test_what_commits_on_its_own_account(flags: int, may_begin: bool, expected: bool) -> None:
     assert commits(flags, may_begin) == expected
-
-
-def test_what_of_several_statements_a_reader_refuses_first() -> None:
-    assert begins_refused(b"CREATE TABLE n (a INT); DO 1", 0)
-    assert not begins_refused(b"SELECT 1; DROP TABLE n", 0)
-    assert not begins_refused(b"", 0)
