@@ -32,6 +32,7 @@ from proxy.statement import BEGINS, COMMITS_ITSELF, ENDS, MULTI, Statement
 
 if TYPE_CHECKING:
     from proxy.frontend import Frontend
+    from proxy.placing import Placing
     from proxy.session import SessionState
 
 COM_QUERY: Final = 0x03

@@ -519,6 +519,8 @@ def test_sessions_come_to_a_reader_that_joins_when_what_they_have_parked_ends_it
     world = make_world(readers=2, pool_size=8, pool={"max_age": 100.0})
     placing = place_among(world)
     placing.random = Random(1).random
+    for endpoint in world.shared.readers:
+        endpoint.core._random = Random(1).random
     placing.table.set_role(READER_2, False, 0, world.loop.time())
     for server in world.reader_servers:
         server.answers_itself = _leaves_a_warning
