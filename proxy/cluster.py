@@ -32,7 +32,7 @@ from proxy.pool_states import LEASED, RESETTING
 from proxy.readers import BOUNDED, EVENTUAL, SESSION, ReaderTable
 from proxy.shared import Shared
 from proxy.topology import TopologyCore, TopologyState
-from proxy.topology_actions import Action, ActionKind, Cause, ClusterKind, ServerRole, Signal
+from proxy.topology_actions import SILENT, Action, ActionKind, Cause, ClusterKind, ServerRole, Signal
 from proxy.topology_report import report
 
 if TYPE_CHECKING:
@@ -378,6 +378,13 @@ class Cluster:
     def lost_backends(self, endpoint: Endpoint) -> None:
         """Several of its backends were lost at about the same time."""
         self.suspected(endpoint, Signal.LOST_BACKENDS)
+
+    def trouble_of(self, endpoint: Endpoint) -> str:
+        """Why it cannot be looked at, in words, if it does not answer; "" if it does, or nobody has looked."""
+        member = None if self.core is None else self.core.members.get(endpoint.name)
+        if member is None or member.cause is None or member.cause not in SILENT:
+            return ""
+        return f"{member.cause.value}: {member.trouble}"
 
     def hurry(self, is_hurried: bool) -> None:
         """A session waits for readers to show what it has written, or none does any more."""

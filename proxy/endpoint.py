@@ -374,7 +374,8 @@ class Endpoint(LossListener):
 
     def failure_of(self, ticket: Ticket) -> Failure:
         """What the client is told about a ticket that was refused."""
-        return of_ticket(ticket.error, self.name, self.holders())
+        trouble = "" if self.sentinel is None else self.sentinel.trouble_of(self)
+        return of_ticket(ticket.error, self.name, self.holders(), trouble)
 
     async def kill(
         self, credential: Credential, identity: Identity, server_id: int, is_query: bool

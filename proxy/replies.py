@@ -202,8 +202,9 @@ def not_on_writer() -> Failure:
     )
 
 
-def of_ticket(error: object, endpoint: str, holders: str) -> Failure:
-    """What a client is told when its ticket was refused. `holders`: who has the pool, as `Endpoint.holders` words it."""
+def of_ticket(error: object, endpoint: str, holders: str, trouble: str = "") -> Failure:
+    """What a client is told when its ticket was refused. `holders`: who has the pool, as `Endpoint.holders` words it. `trouble`: why the
+    monitor cannot look at the server, if it does not answer."""
     if isinstance(error, OpenFailed):
         return _of_cause(error.error, endpoint)
     if isinstance(error, AcquireTimeout):
@@ -211,14 +212,21 @@ def of_ticket(error: object, endpoint: str, holders: str) -> Failure:
             return _of_cause(error.cause, endpoint)
         if error.snapshot.state == "paused":
             return unreachable(endpoint, f"no server was the writer for {error.waited:.1f} s; see /state")
-        return Failure(
-            ErrorCode.CON_COUNT_ERROR,
-            f"{PREFIX}no server connection became free within {error.waited:.1f} s: {holders}. "
-            "Shorten transactions, raise pool.size, or see /state for who pins",
-        )
+        return _of_timeout(error, endpoint, holders, trouble)
     if isinstance(error, (PoolDraining, PoolClosed)):
         return shutting_down()
     return Failure(ErrorCode.UNKNOWN_ERROR, f"{PREFIX}{error}")
+
+
+def _of_timeout(error: AcquireTimeout, endpoint: str, holders: str, trouble: str) -> Failure:
+    text = f"{PREFIX}no server connection became free within {error.waited:.1f} s: "
+    if trouble:
+        text += f"{endpoint} does not answer ({trouble}); {holders}. See /state"
+    elif error.snapshot.leased < error.snapshot.max_size:
+        text += f"{holders}. The server is slow to open or reset connections; see /state"
+    else:
+        text += f"{holders}. Shorten transactions, raise pool.size, or see /state for who pins"
+    return Failure(ErrorCode.CON_COUNT_ERROR, text)
 
 
 def _of_cause(cause: object, endpoint: str) -> Failure:

@@ -38,6 +38,8 @@ class Cause(Enum):
 
 DEAD: Final = frozenset([Cause.REFUSED, Cause.LOST])
 """The server does not run, or what is in front of it has cut it off: clients need not try."""
+SILENT: Final = DEAD | {Cause.TIMEOUT}
+"""Nothing is heard of it."""
 ALIVE: Final = frozenset([Cause.DENIED, Cause.LIMIT])
 """It answered, if not to the monitor: no reason to suspect it."""
 

@@ -249,6 +249,23 @@ def test_a_reader_that_is_dead_has_no_role(make_world: MakeWorld) -> None:
     assert lab.roles() == "writer | reader-1 | reader-2"
 
 
+def test_who_waits_for_a_server_that_does_not_answer_is_told_so(make_world: MakeWorld) -> None:
+    world = make_world(readers=1)
+    lab = Lab(world)
+    assert lab.cluster.trouble_of(world.writer) == ""
+    lab.stable()
+    in_transaction(world, world.client())
+    client = world.client()
+    for cause, text in (
+        (Cause.LIMIT, "Shorten transactions"),
+        (Cause.TIMEOUT, "writer does not answer (timeout: )"),
+    ):
+        client.sends(query("INSERT INTO t VALUES (1)"))
+        lab.fails("writer", cause)
+        world.tick(5.1)
+        client.gets_error(1040, text)
+
+
 def test_nobody_waits_for_the_answer_of_a_reader_that_has_vanished(make_world: MakeWorld) -> None:
     world = make_world(readers=2, pool_size=5)
     lab = Lab(world).stable()

@@ -12,8 +12,8 @@ from proxy.replies import Failure
 from tests.fakes.wire import AUTOCOMMIT, packets
 
 
-def snapshot(cause: object = None, state: str = "open") -> PoolSnapshot:
-    return PoolSnapshot(state, 2, 0, 0, 0, 2, 0, 1, cause)
+def snapshot(cause: object = None, state: str = "open", leased: int = 2) -> PoolSnapshot:
+    return PoolSnapshot(state, 2, 2 - leased, 0, 0, leased, 0, 1, cause)
 
 
 def test_a_failure_is_an_err_packet() -> None:
@@ -136,6 +136,12 @@ def test_a_lost_connection_without_state() -> None:
             "or see /state for who pins",
         ),
         (
+            AcquireTimeout(5.02, snapshot(leased=1)),
+            1040,
+            "Fanin: no server connection became free within 5.0 s: HOLDERS. The server is slow to open or reset connections; "
+            "see /state",
+        ),
+        (
             AcquireTimeout(30.02, snapshot(state="paused")),
             2003,
             "Fanin: can't connect to server writer: no server was the writer for 30.0 s; see /state",
@@ -148,6 +154,16 @@ def test_a_lost_connection_without_state() -> None:
 def test_a_refused_ticket_in_words(error: object, code: int, text: str) -> None:
     failure = replies.of_ticket(error, "writer", "HOLDERS")
     assert (failure.code, failure.message) == (code, text)
+
+
+def test_a_pool_whose_server_does_not_answer_is_not_too_small() -> None:
+    failure = replies.of_ticket(
+        AcquireTimeout(5.02, snapshot()), "writer", "HOLDERS", "timeout: no answer within 1 s"
+    )
+    assert (failure.code, failure.message) == (
+        1040,
+        "Fanin: no server connection became free within 5.0 s: writer does not answer (timeout: no answer within 1 s); HOLDERS. See /state",
+    )
 
 
 def test_answers_of_our_own() -> None:
