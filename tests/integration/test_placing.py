@@ -15,6 +15,8 @@ import pytest
 
 from bench.cluster import Cluster
 from bench.servers import HOST, Server
+from tests.fakes.loop_thread import LoopThread
+from tests.fakes.toxics import BlackHole, ToxicProxy
 from tests.integration.running import Fanin, eventually, run, value
 
 BOTH = [
@@ -61,18 +63,30 @@ def put_up_a_sign(server: Server) -> None:
 
 @contextlib.contextmanager
 def placing(
-    cluster: Cluster, pool_size: int = 4, interval: float = 0.2, lag_interval: float = 0.05, **routing: Any
+    cluster: Cluster,
+    pool_size: int = 4,
+    interval: float = 0.2,
+    lag_interval: float = 0.05,
+    acquire_timeout: float = 5.0,
+    ways: dict[int, int] | None = None,
+    **routing: Any,
 ) -> Iterator[Fanin]:
-    """With reads outside transactions on readers, and the servers heard."""
+    """With reads outside transactions on readers, and the servers heard. ``ways``: the ports that lead to some servers."""
+    ways = ways or {}
     roles = ["writer", *("reader" for _ in cluster.readers)]
     upstream = [
-        {"host": HOST, "port": server.port, "role": role, "name": f"{role}-{server.port}"}
+        {
+            "host": HOST,
+            "port": ways.get(server.port, server.port),
+            "role": role,
+            "name": f"{role}-{server.port}",
+        }
         for server, role in zip(cluster.servers, roles, strict=True)
     ]
     with Fanin(
         upstream=upstream,
         has_readers=True,
-        pool={"size": pool_size},
+        pool={"size": pool_size, "acquire_timeout": acquire_timeout},
         topology={
             "kind": "replication",
             "monitor_user": "root",
@@ -474,6 +488,77 @@ def test_a_transaction_that_may_write_ends_where_its_session_is_stranded(cluster
         with pytest.raises(pymysql.err.MySQLError) as stranded:
             run(client, "INSERT INTO t (v) VALUES (9)")
         assert stranded.value.args[0] == 2013
+
+
+@pytest.mark.parametrize("is_frozen", [True, False])
+def test_nobody_stays_in_the_queue_of_a_reader_while_another_has_backends_left(
+    cluster: Cluster, is_frozen: bool
+) -> None:
+    """Transactions have all backends of both readers; only one gives its back. With time enough to wait for the other."""
+    with (
+        placing(cluster, pool_size=1, acquire_timeout=100.0, max_lag=1.0) as fanin,
+        contextlib.ExitStack() as exits,
+    ):
+
+        def connected() -> Any:
+            return exits.enter_context(contextlib.closing(fanin.connect()))
+
+        holders: dict[int, Any] = {}
+        while set(holders) != ports(cluster):
+            holder = connected()
+            run(holder, "START TRANSACTION READ ONLY")
+            holders[value(holder, WHERE)] = holder
+        busy, free = cluster.readers
+        clients = [connected() for _ in range(6)]
+        found: list[int] = []
+        threads = [
+            threading.Thread(target=lambda client=client: found.append(value(client, WHERE)))
+            for client in clients
+        ]
+        for thread in threads:
+            thread.start()
+        eventually(lambda: sum(each["waiting"] for each in fanin.state()["endpoints"]) == 6)
+        if is_frozen:
+            busy.freeze()
+        try:
+            run(holders[free.port], "COMMIT")
+            eventually(lambda: len(found) == 6)
+        finally:
+            if is_frozen:
+                busy.thaw()
+        for thread in threads:
+            thread.join()
+        assert set(found) <= ({free.port, cluster.writer.port} if is_frozen else {free.port})
+        assert fanin.state()["routes"]["events"]["left-queue"] > 0
+        run(holders[busy.port], "COMMIT")
+
+
+def test_nobody_waits_for_a_reader_that_has_vanished(cluster: Cluster) -> None:
+    """For as long as its host would be, if nothing but TCP told."""
+    gone, other = cluster.readers
+    network = ToxicProxy(HOST, gone.port)
+    with LoopThread() as loop, contextlib.ExitStack() as exits:
+        loop.run(network.accept())
+        exits.callback(lambda: loop.run(network.stop()))
+        with placing(cluster, ways={gone.port: network.port}) as fanin:
+
+            def begun_there() -> Any:
+                while True:
+                    client = exits.enter_context(contextlib.closing(fanin.connect()))
+                    run(client, "START TRANSACTION READ ONLY")
+                    # those on the other one stay, so that the next is here
+                    if value(client, WHERE) == gone.port:
+                        return client
+
+            holder, reader = begun_there(), begun_there()
+            run(reader, "COMMIT")
+            loop.call(network.refuse)
+            for direction in (network.to_client, network.to_server):
+                loop.call(direction.add, BlackHole())
+            with pytest.raises(pymysql.err.OperationalError) as ended:
+                value(holder, WHERE)
+            assert ended.value.args[0] == 1213
+            assert value(reader, WHERE) in (other.port, cluster.writer.port)
 
 
 def _reads_with_a_function(client: Any) -> int:
