@@ -11,6 +11,7 @@ from proxy.pool_actions import (
     OpenFailed,
     PoolClosed,
     PoolDraining,
+    PoolMoved,
     PoolSnapshot,
     capture_member,
     close_member,
@@ -60,3 +61,4 @@ def test_a_snapshot_says_how_many_are_where() -> None:
 def test_the_other_errors_say_no_more_than_their_name() -> None:
     assert OpenFailed("no route").error == "no route"
     assert not isinstance(PoolDraining(), PoolClosed)
+    assert not PoolMoved().goes_on and PoolMoved(True).goes_on

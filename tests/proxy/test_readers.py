@@ -448,3 +448,31 @@ def test_nor_is_one_waited_for_that_lacks_what_is_forgotten() -> None:
     made.observed("r1", look("r1", 10.3, replication=replicates(0.0), position=f"{A}:1-4"), False)
     assert waits_on(made, view) == "r2"
     assert made.awaited(made.readers["r1"], view) is None
+
+
+def test_another_reader_has_room_when_it_may_have_the_read_and_backends_are_left() -> None:
+    readers = table()
+    for name in ("r1", "r2"):
+        readers.observed(name, look(name, 10.0, replication=replicates(0.0)), False)
+    assert readers.has_room_beside("r1", None, 10.0)
+    readers.readers["r2"].contender.counted(4, 4)
+    assert not readers.has_room_beside("r1", None, 10.0)
+    readers.readers["r2"].contender.counted(3, 4)
+    assert readers.has_room_beside("r1", None, 10.0)
+    assert not readers.has_room_beside("r1", None, 10.0, 0.0001, Fence(10.0))
+    readers.set_role("r2", False, 0, 10.0)
+    assert not readers.has_room_beside("r1", None, 10.0)
+    readers.writer.weight = 1.0
+    assert readers.has_room_beside("r1", None, 10.0)
+    readers.writer.counted(2, 2)
+    assert not readers.has_room_beside("r1", None, 10.0)
+
+
+def test_a_reader_is_near_that_has_the_role_a_weight_and_little_lag() -> None:
+    readers = table()
+    reader = readers.readers["r1"]
+    assert not readers.is_near(reader, 10.0)
+    readers.observed("r1", look("r1", 10.0, replication=replicates(0.5)), False)
+    assert readers.is_near(reader, 10.0) and not readers.is_near(reader, 10.0, 0.1)
+    reader.contender.weight = 0.0
+    assert not readers.is_near(reader, 10.0)

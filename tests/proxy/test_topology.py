@@ -115,6 +115,33 @@ def stable(kind: ClusterKind, **options: Any) -> Cluster:
 both = pytest.mark.parametrize("kind", [AURORA, REPLICATION])
 
 
+# Who leads to the writer
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "source", "seconds"),
+    [
+        (REPLICATION, "r", "id-w", 0.0),
+        (REPLICATION, "r", "id-other", None),
+        (REPLICATION, "w", "id-other", 0.0),
+        (AURORA, "r", "id-other", 0.0),
+    ],
+)
+def test_what_a_replica_follows_may_not_lead_to_the_writer(
+    kind: ClusterKind, name: str, source: str, seconds: float | None
+) -> None:
+    core = stable(kind).core
+    seen = Observation(
+        server_id=f"id-{name}",
+        is_writer=False,
+        clock=0,
+        taken_at=0.0,
+        round_trip=0.0,
+        replication=follows(source),
+    )
+    assert core.detour(name, seen) == seconds
+
+
 # A reader that has vanished
 
 
@@ -683,6 +710,14 @@ def test_an_instance_that_is_gone_from_the_writers_table_is_removed_unless_it_an
     cluster.fail("db-2")
     assert cluster.look("db-1", True, server_id="db-1", rows=rows[:1]) == ["cut-off db-2", "remove db-2"]
     assert cluster.look("db-2", False) == [] and cluster.fail("db-2") == [] and cluster.signal("db-2") == []
+
+
+def test_nothing_is_cut_of_an_instance_that_nobody_has_heard() -> None:
+    cluster = discovering()
+    rows = (row("db-1", is_master=True), row("db-2"))
+    cluster.look("seed", True, server_id="db-1", rows=rows)
+    cluster.look("db-1", True, server_id="db-1", rows=rows)
+    assert cluster.look("db-1", True, server_id="db-1", rows=rows[:1]) == ["remove db-2"]
 
 
 def test_in_trouble_any_table_names_candidates() -> None:
