@@ -61,12 +61,14 @@ def flags_of(session: SessionState, statement: Statement) -> int:
 
 def waits(frontend: Frontend, placement: Placement, wire: bytes) -> bool:
     """A command comes on a lease of a reader's: whether it waits because commands of ours have to run first, or was refused."""
-    if placement.after or placement.side.is_reader or wire is placement.last_left:
-        # once for each command, whatever the reader has said
+    if placement.after or placement.side.is_reader:
         return False
     session, statement = frontend.session, frontend.statement
     if not session.status & _IN_TRANS:
         return _moves(frontend, placement, wire)
+    if wire is placement.last_left:
+        # once for each command, whatever the reader has said
+        return False
     if statement.flags & MULTI and frontend.command == COM_QUERY:
         return _waits_for_some(frontend, placement, wire)
     flags = flags_of(session, statement)

@@ -45,7 +45,6 @@ ENDING = (
     BINARY + "ANALYZE TABLE t",
     "LOCK TABLES t READ",
     "TRUNCATE nope",
-    "CREATE NONSENSE",
     "CREATE TEMPORARY TABLE n (a INT)",
     "UNINSTALL PLUGIN nope",
     "SET PASSWORD = 'app'",
