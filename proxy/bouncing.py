@@ -33,11 +33,8 @@ MOST_TRIES: Final = 3
 UNREACHABLE: Final = 2003
 _IN_TRANS: Final = 1
 _IN_TRANS_READONLY: Final = 0x2000
-_OPTION_PREVENTS: Final = 1290
-_READ_ONLY_MODE: Final = 1836
 _READ_ONLY_TRANSACTION: Final = 1792
 _DISABLED_ENGINE: Final = 3161
-_READ_ONLY_OPTIONS: Final = (b"read-only", b"read_only")
 _DIAGNOSTICS_BIT: Final = BITS[PinReason.DIAGNOSTICS]
 _NEXT_TRANSACTION_BIT: Final = BITS[PinReason.NEXT_TRANSACTION]
 _ERROR_SIZE: Final = 13
@@ -57,9 +54,7 @@ def shown(frontend: Frontend, placement: Placement, chunk: bytes) -> bytes:
         return _reworded(frontend, placement, backend, chunk)
     if placement.reader is None:
         return chunk if demotion.fate(frontend, backend) == demotion.TOLD else b""
-    if recommitting.is_refused(frontend, placement, backend):
-        return b""
-    if is_refused(frontend, placement, backend):
+    if recommitting.is_refused(frontend, placement, backend) or is_refused(frontend, placement, backend):
         return b""
     return _reworded(frontend, placement, backend, chunk)
 
@@ -111,15 +106,10 @@ def is_refused(lessee: Lessee, placement: Placement, backend: Backend) -> bool:
     tracker = backend.tracker
     if placement.reader is None or placement.side.is_reader or not tracker.is_error:
         return False
-    code = tracker.error_code
-    if code == _OPTION_PREVENTS:
-        message = tracker.error_message
-        if not any([option in message for option in _READ_ONLY_OPTIONS]):
-            return False
-    elif code == _READ_ONLY_TRANSACTION:
+    if tracker.error_code == _READ_ONLY_TRANSACTION:
         if placement.side.is_read_only():
             return False
-    elif code != _READ_ONLY_MODE and code != _DISABLED_ENGINE:
+    elif tracker.error_code != _DISABLED_ENGINE and not demotion.says_read_only(tracker):
         return False
     session = lessee.session
     if session.status & _IN_TRANS:

@@ -81,7 +81,7 @@ class Cluster:
         self.tells_deadlock: Final = settings.failover.in_transaction is settings_of.InTransaction.DEADLOCK
         # the endpoint that has raised its epoch by itself, while the core is told
         self._raising: str = ""
-        # what servers could not be asked, as it was logged last
+        # as it was logged last: who does not replicate from the writer; what servers could not be asked
         self._astray: Final[set[str]] = set()
         self._remarks: Final[dict[str, tuple[str, ...]]] = {}
         self._shared: Final = shared

@@ -141,6 +141,11 @@ def words_of(tokens: list[Token]) -> list[bytes]:
     return [token.word for token in tokens]
 
 
+def asks_for(words: list[bytes], word: bytes) -> bool:
+    """Whether the end of a transaction has this word, CHAIN or RELEASE, without a NO in front of it."""
+    return word in words and words[words.index(word) - 1] != b"no"
+
+
 def dotted(effects: Effects, tokens: list[Token], i: int) -> tuple[bytes, int]:
     """The name (its parts joined by dots) at ``i`` and the index after it; the name is empty when there is none."""
     parts: list[bytes] = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from proxy.classify import classify
-from proxy.effects import is_symbol, words_of
+from proxy.effects import asks_for, is_symbol, words_of
 from proxy.lexer import HEAD_SIZE, survey, tokenize
 from proxy.pins import PinReason
 from proxy.statement import (
@@ -74,8 +74,7 @@ def cut(text: bytes, lexing: int, may_begin: bool) -> Cut:
 def _ends(text: bytes, lexing: int, statement: Statement) -> bool:
     if not statement.flags & ENDS:
         return statement.flags & SETS_AUTOCOMMIT != 0
-    words = words_of(tokenize(text, 0, len(text), lexing, False))
-    return b"chain" not in words or b"no" in words[: words.index(b"chain")]
+    return not asks_for(words_of(tokenize(text, 0, len(text), lexing, False)), b"chain")
 
 
 def _cut(text: bytes, lexing: int, begin: int, end: int, behind: bytes) -> Cut:

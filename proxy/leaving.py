@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from proxy.session import SessionState
 
 COM_QUERY: Final = 0x03
-COM_STMT_EXECUTE: Final = 0x17
 COMMIT: Final = frame(b"\x03" + endings.COMMIT)
 SET_READ_ONLY: Final = frame(b"\x03SET TRANSACTION READ ONLY")
 MOST_SETS: Final = 4

@@ -177,14 +177,14 @@ class Lessee(Holder):
             self.acquire()
             return
         session = self.session
-        knows = self.shared.placing
-        if self.is_reader_listener and knows is not None and reader_listener.refuses(self, knows):
+        placing = self.shared.placing
+        if self.is_reader_listener and placing is not None and reader_listener.refuses(self, placing):
             return
         if session.pinned:
             if self.shared.cluster is not None and demotion.is_stranded(self, self.shared.cluster):
                 demotion.end_stranded(self)
                 return
-            placing, placement = self.shared.placing, self.placement
+            placement = self.placement
             if placing is not None and placement is not None and bouncing.may_write_there(self, placement):
                 strand(self, placing, placement)
                 return

@@ -36,11 +36,10 @@ def refuses(lessee: Lessee, placing: Placing) -> bool:
     """Whether the command, which comes on a lease, may write there and must not: it has been answered then."""
     if lessee.endpoint not in lessee.shared.writers or lessee.command not in _TEXTS:
         return False
-    statement = lessee.statement
-    if lessee.executing is not None and lessee.command != _TEXTS[0]:
-        statement = lessee.executing.own.statement
     is_read_only = lessee.session.status & _IN_TRANS_READONLY != 0
-    if _is_harmless(record_of_command(lessee, placing), statement, is_read_only, lessee.session.lexing):
+    if _is_harmless(
+        record_of_command(lessee, placing), lessee.statement, is_read_only, lessee.session.lexing
+    ):
         return False
     is_mariadb = lessee.shared.facts.is_mariadb
     lessee.send_failure(read_only_transaction(is_mariadb) if is_read_only else not_on_writer())

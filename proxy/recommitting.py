@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from protocol.framing import payload_of
 from proxy.backend import Backend
 from proxy.demotion import COM_QUERY, says_read_only
-from proxy.effects import words_of
+from proxy.effects import asks_for, words_of
 from proxy.lexer import tokenize
 from proxy.placement import Placement
 from proxy.statement import ENDS, MULTI
@@ -44,11 +44,7 @@ def end(frontend: Frontend) -> None:
     """End it otherwise."""
     text = payload_of(frontend.wire)[1:]
     words = words_of(tokenize(text, 0, len(text), frontend.session.lexing, True))
-    if _says(words, b"chain"):
+    if asks_for(words, b"chain"):
         frontend.run_text(_BEGIN)
     else:
-        frontend.run_text(_RELEASE if _says(words, b"release") else _END)
-
-
-def _says(words: list[bytes], word: bytes) -> bool:
-    return word in words and words[words.index(word) - 1] != b"no"
+        frontend.run_text(_RELEASE if asks_for(words, b"release") else _END)

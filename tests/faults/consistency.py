@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import aiomysql
 
+from bench.cluster import Cluster
 from bench.servers import HOST, PASSWORD, SCHEMA, USER
 from tests.fakes.aurora.cluster import Aurora
 from tests.fakes.aurora.named_fanin import NamedFanin
@@ -103,6 +104,14 @@ def proxy(aurora: Aurora, way: str) -> Fanin:
         for name, each in aurora.instances.items()
     ]
     return Fanin(upstream=upstream, topology={"monitor_user": "root"}, **settings)
+
+
+def upstream_of(cluster: Cluster) -> list[dict[str, Any]]:
+    """Servers that replicate, as Fanin is told of them."""
+    return [
+        {"host": HOST, "port": each.port, "role": "writer" if each is cluster.writer else "reader"}
+        for each in cluster.servers
+    ]
 
 
 def has_readers(fanin: Fanin, count: int) -> bool:

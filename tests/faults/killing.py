@@ -17,7 +17,7 @@ import pymysql
 
 from bench.cluster import Cluster
 from bench.servers import HOST, PASSWORD, SCHEMA, USER
-from tests.faults.consistency import has_readers
+from tests.faults.consistency import has_readers, upstream_of
 from tests.integration.running import Fanin, eventually, value
 
 ROWS: Final = 1000
@@ -138,16 +138,12 @@ def main(kind: str, times: str = "10") -> int:
     """How many errors clients got that read by single statements, and how many wrong rows anybody."""
     with Cluster(kind) as cluster:
         fill(cluster)
-        upstream = [
-            {"host": HOST, "port": each.port, "role": "writer" if each is cluster.writer else "reader"}
-            for each in cluster.servers
-        ]
         settings: dict[str, Any] = {
             "pool": {"size": 10},
             "routing": {"autocommit_reads": "reader"},
             "topology": {"monitor_user": "root"},
         }
-        with Fanin(upstream=upstream, **settings) as fanin:
+        with Fanin(upstream=upstream_of(cluster), **settings) as fanin:
             with contextlib.closing(fanin.connect()) as client:
                 value(client, "SELECT 1")
             eventually(lambda: has_readers(fanin, 2))

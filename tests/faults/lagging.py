@@ -14,9 +14,8 @@ from random import Random
 from typing import Final
 
 from bench.cluster import Cluster
-from bench.servers import HOST
 from tests.fakes.aurora.cluster import Aurora
-from tests.faults.consistency import has_readers, prepare, proxy
+from tests.faults.consistency import has_readers, prepare, proxy, upstream_of
 from tests.integration.running import Fanin, eventually, run, value
 
 READING: Final = 8
@@ -92,22 +91,16 @@ def changes_at_border(aurora: Aurora, fanin: Fanin, readers: Readers) -> int:
 
 def watch(kind: str) -> None:
     """What a monitor asks of a writer and two readers."""
-    with Cluster(kind) as cluster:
-        upstream = [
-            {"host": HOST, "port": each.port, "role": "writer" if each is cluster.writer else "reader"}
-            for each in cluster.servers
-        ]
-        with Fanin(upstream=upstream, topology={"monitor_user": "root"}) as fanin:
-            eventually(lambda: has_readers(fanin, 2))
-            pause = threading.Event()
-            pause.wait(3.0)
-            began, before = time.monotonic(), [each.status("Questions") for each in cluster.servers]
-            pause.wait(20.0)
-            seconds, after = time.monotonic() - began, [each.status("Questions") for each in cluster.servers]
-            # what it takes to ask
-            own = [
-                each.status("Questions") - count for each, count in zip(cluster.servers, after, strict=True)
-            ]
+    topology = {"monitor_user": "root"}
+    with Cluster(kind) as cluster, Fanin(upstream=upstream_of(cluster), topology=topology) as fanin:
+        eventually(lambda: has_readers(fanin, 2))
+        pause = threading.Event()
+        pause.wait(3.0)
+        began, before = time.monotonic(), [each.status("Questions") for each in cluster.servers]
+        pause.wait(20.0)
+        seconds, after = time.monotonic() - began, [each.status("Questions") for each in cluster.servers]
+        # what it takes to ask
+        own = [each.status("Questions") - count for each, count in zip(cluster.servers, after, strict=True)]
     counts = [last - first - ours for last, first, ours in zip(after, before, own, strict=True)]
     print(f"statements a second of the monitor: {[round(count / seconds, 2) for count in counts]}")
 

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import pytest
+
 from proxy.effects import (
     Effects,
+    asks_for,
     at,
     dotted,
     end_of_expression,
@@ -100,3 +103,16 @@ def test_what_runs_something_unknown_may_do_what_a_routine_may() -> None:
     statement = found.statement()
     assert statement.pins == (PinReason.UNKNOWN_STATEMENT,)
     assert statement.flags & CALLS
+
+
+@pytest.mark.parametrize(
+    ("text", "is_so"),
+    [
+        (b"commit and chain", True),
+        (b"commit and no chain", False),
+        (b"commit no release", False),
+        (b"commit", False),
+    ],
+)
+def test_a_word_at_the_end_of_a_transaction_may_be_denied(text: bytes, is_so: bool) -> None:
+    assert asks_for(text.split(), b"chain") == is_so

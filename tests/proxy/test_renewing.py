@@ -17,6 +17,7 @@ from tests.proxy.conftest import MakeWorld
 IN_READ_ONLY = IN_TRANS | int(ServerStatus.IN_TRANS_READONLY)
 BEGIN = query("START TRANSACTION READ ONLY")
 READ = query("SELECT a FROM t")
+PREPARE = prepare("SELECT a FROM t")
 COMMIT = query("COMMIT")
 ANSWER = rows(b"1", status=IN_READ_ONLY)
 
@@ -87,32 +88,34 @@ def test_the_first_read_runs_once_more(world: World) -> None:
     client.gets(ANSWER)
 
 
+def prepares(server: ServerEnd, number: int) -> None:
+    server.gets(PREPARE)
+    server.answers(prepared(number))
+
+
 def test_also_a_prepared_one(world: World) -> None:
     client = client_of(world)
-    client.sends(prepare("SELECT a FROM t"))
+    client.sends(PREPARE)
     server = reader_end(world)
-    server.gets(prepare("SELECT a FROM t"))
-    server.answers(prepared(41))
+    prepares(server, 41)
     client.got()
     assert begun(world, client) is server
     client.sends(execute(1))
     server.gets(execute(41))
     server.closes()
     server = begins_anew(world)
-    server.gets(prepare("SELECT a FROM t"))
-    server.answers(prepared(7))
+    prepares(server, 7)
     server.gets(execute(7))
 
 
 def test_and_its_preparation(world: World) -> None:
     client = client_of(world)
     server = begun(world, client)
-    client.sends(prepare("SELECT a FROM t"))
-    server.gets(prepare("SELECT a FROM t"))
+    client.sends(PREPARE)
+    server.gets(PREPARE)
     server.closes()
     server = begins_anew(world)
-    server.gets(prepare("SELECT a FROM t"))
-    server.answers(prepared(7))
+    prepares(server, 7)
     client.gets(prepared(1))
 
 
