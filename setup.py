@@ -54,6 +54,8 @@ HOT_PROXY = (
     "long_data",
     "recommitting",
     "renewing",
+    "replaying",
+    "past_reads",
     "repreparing",
     "resets",
     "lessee",

@@ -18,13 +18,13 @@ Pure:
 - readers: `lag` (is one near enough?), `fences` (has it what a session must see?), `gtids` (positions), `balance` (which one?), `readers`
   (all of that, for one read)
 - routing: `routing` (writer or reader?), `endings` (what of several statements ends a transaction), `reads` (what is proved to be a read), `hints` (what clients ask for in comments), `placement` (what one
-  session's statements are placed by, and its fences)
+  session's statements are placed by, and its fences), `past_reads` (what its client has got, in case a server is lost)
 - `prepared`, `sources`, `statement_errors` (binary statements on shared backends), `credentials`, `identity` (who a session is to
   servers, pool keys), `replies` (errors of our own), `reasons` (of closes), `counters`, `results`
 
 Shells:
 - the data path: `listeners` -> `login` and `admission` (connection phase) -> `frontend` (one client; `special`, `several`, `binary`, `long_data`,
-  `repreparing`, `resets`, `tidying`, `telling`, `idling`, `beginning`, `overwriting`, `unseen`: what is rarer; `own_commands`) on top of `lessee` (its dealings with pools; `states`; `blame`: what its pins are due to; `losses`, `renewing`, `recommitting`; `placing`: on which
+  `repreparing`, `resets`, `tidying`, `telling`, `idling`, `beginning`, `overwriting`, `unseen`: what is rarer; `own_commands`) on top of `lessee` (its dealings with pools; `states`; `blame`: what its pins are due to; `losses`, `renewing`, `replaying`, `recommitting`; `placing`: on which
   server a command runs; `placing_rules`; `catching_up`: waits on readers for writes; `verifying`: backends of a new writer; `bouncing`: what another server runs instead; `leaving`: what leaves a reader; `stranding`: sessions that a pin keeps on a reader, and write; `reader_listener`: keeps who came for a reader from writing on the writer; `moving`: from one reader to another; `queueing`: from a reader's queue to another server; `demotion`: what a writer refuses that is none any more; `late_begin`: BEGIN with the first statement) -> `endpoint` (one server's pool; `endpoint_rules`: its limits; `tenants`: who waits and who leases; `jobs`: resets and captures) -> `backend` (one connection to it)
 - the slow path: `connector` (opens backends), `aside` (side connections, for KILL and logins while all are leased), `tls`, `rsa`, `tasks`, `paranoid` (dirties backends, for debugging)
 - `monitor`: looks at the servers (`resolving`: and at what their names lead to); `cluster`: brings endpoints and pools to what the topology says

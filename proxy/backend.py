@@ -314,7 +314,7 @@ class Backend(Member):
                 if owner is not None:
                     if out:
                         owner.relay(out)
-                    if self.tracker.is_complete:
+                    if self.tracker.is_complete and self.owner is owner:
                         owner.answered()
             else:
                 self._received_ours(out)

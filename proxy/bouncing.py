@@ -1,7 +1,7 @@
 """Commands that a reader did not run, and that another server runs instead, unseen by the client: functions on a `Lessee`.
 
-A reader that refuses a write (the writer runs it, and the text is remembered), one that is lost in the middle of a read, and one that cannot be
-reached. Only as long as the client has seen nothing of an answer.
+A reader that refuses a write (the writer runs it, and the text is remembered), as long as the client has seen nothing of an answer; one that is lost in the
+middle of a read (`replaying`); and one that cannot be reached.
 
 Limits: a pin that a statement has set on a reader keeps the session there. When it then writes, its connection is closed: to be told for ever that
 the server is read-only would be worse. What sets a pin on a reader is remembered, too, and the writer runs it the next time (`stranding`).
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from proxy import demotion, leaving, recommitting
+from proxy import demotion, leaving, recommitting, replaying
 from proxy.backend import Backend
 from proxy.keeping import lease_lost
 from proxy.pins import BITS, PinReason
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 MOST_TRIES: Final = 3
 """Servers tried for one command."""
 UNREACHABLE: Final = 2003
+SHUTDOWN: Final = 1053
 _IN_TRANS: Final = 1
 _IN_TRANS_READONLY: Final = 0x2000
 _READ_ONLY_TRANSACTION: Final = 1792
@@ -46,9 +47,20 @@ def shown(frontend: Frontend, placement: Placement, chunk: bytes) -> bytes:
     backend = frontend.backend
     if backend is None:
         return chunk
-    if not backend.tracker.is_error:
-        # the answer to a late BEGIN
-        return b"" if placement.first else chunk
+    tracker = backend.tracker
+    if not tracker.is_error:
+        if (
+            tracker.is_complete
+            and placement.past is None
+            and not placement.first
+            and placement.side.is_autocommit
+        ):
+            return chunk
+        return replaying.shown(frontend, placement, tracker, chunk)
+    if tracker.error_code == SHUTDOWN and frontend.is_shut_down(backend):
+        return b""
+    if placement.past is not None and placement.past.again is not None:
+        return replaying.shown(frontend, placement, tracker, chunk)
     if frontend.is_relayed or chunk[4:5] != b"\xff":
         # of several statements the first have run
         return _reworded(frontend, placement, backend, chunk)
@@ -144,17 +156,22 @@ def run_on_writer(frontend: Frontend, placing: Placing, placement: Placement, ba
 
 
 def runs_again(frontend: Frontend, state: int, was_held: bool) -> bool:
-    """A server was lost in the middle of a read, or of what begins a transaction, and the client has seen nothing of an answer: whether another
-    server, or the next writer, may run it."""
+    """A server was lost in the middle of a read, or of what begins a transaction: whether another server, or the next writer, may run it."""
     placement = frontend.placement
     return (
         placement is not None
         and state == RELAYING
         and not was_held
-        and not frontend.is_relayed
         and frontend.tries < MOST_TRIES
         and (placement.first != b"" or placement.record.is_read() or _only_begins(frontend, placement))
+        and _starts_over(frontend, placement)
     )
+
+
+def _starts_over(frontend: Frontend, placement: Placement) -> bool:
+    """Whether the client can be given the answer that another server makes, of which it may have a part."""
+    past = placement.past
+    return (past is not None and past.starts_over()) or not frontend.is_relayed
 
 
 def _only_begins(frontend: Frontend, placement: Placement) -> bool:

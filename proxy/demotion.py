@@ -81,11 +81,11 @@ def answered(frontend: Frontend, backend: Backend) -> bool:
     """The writer has answered. True when its answer is not the client's."""
     if not says_read_only(backend.tracker):
         if backend.tracker.error_code in _SHUTDOWN:
-            _suspect(frontend, Signal.SHUTDOWN)
+            suspect(frontend, Signal.SHUTDOWN)
         return False
     # before anybody is told: it may change what follows
     found = TOLD if frontend.is_relayed else fate(frontend, backend)
-    _suspect(frontend, Signal.READ_ONLY_ERROR)
+    suspect(frontend, Signal.READ_ONLY_ERROR)
     if found == RUN_AGAIN:
         _run_again(frontend, backend)
     elif found == ROLLED_BACK:
@@ -119,7 +119,8 @@ def _lost(lessee: Lessee, cause: str) -> Failure:
     return lost_before(f"{cause}; its transaction or pinned state is lost")
 
 
-def _suspect(frontend: Frontend, signal: Signal) -> None:
+def suspect(frontend: Frontend, signal: Signal) -> None:
+    """The writer shows that it may be none any more."""
     cluster, endpoint = frontend.shared.cluster, frontend.endpoint
     if cluster is not None and endpoint is not None:
         cluster.suspected(endpoint, signal)

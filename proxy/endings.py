@@ -5,6 +5,7 @@ The front part runs there with a statement of ours behind it, whose OK the clien
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from proxy.classify import classify
@@ -25,6 +26,13 @@ from proxy.statement import (
 COMMIT: Final = b"COMMIT AND NO CHAIN NO RELEASE"
 
 
+_TO_SAVEPOINT: Final = re.compile(rb"\bto\b", re.IGNORECASE)
+_END: Final = re.compile(
+    rb"\s*(commit|rollback)(\s+work)?(\s+and\s+no\s+chain)?(\s+no\s+release)?\s*;?\s*", re.IGNORECASE
+)
+_LONGEST_END: Final = 64
+
+
 class Cut:
     """What runs where the transaction is, and what follows, which need not run there. Both are texts; the front may be empty."""
 
@@ -41,6 +49,21 @@ UNCUT: Final = Cut(b"", b"")
 """Nothing ends the transaction, or nothing comes after that."""
 UNCLEAR: Final = Cut(b"", b"")
 """Where which statement ends is not known."""
+
+
+def rolls_back(text: bytes) -> bool:
+    """Whether a text gives up its transaction."""
+    return text[:8].lower() == b"rollback" and not _TO_SAVEPOINT.search(text)
+
+
+def only_commits(text: bytes) -> bool:
+    """Whether a text does nothing but commit a transaction, which is of no consequence where nothing was written."""
+    return only_ends(text) and text.lstrip()[:1].lower() == b"c"
+
+
+def only_ends(text: bytes) -> bool:
+    """Whether it does that, or rolls it back, and nothing else."""
+    return len(text) <= _LONGEST_END and _END.fullmatch(text) is not None
 
 
 def commits(flags: int, may_begin: bool) -> bool:

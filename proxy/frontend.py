@@ -297,7 +297,8 @@ class Frontend(Lessee):
             return
         placement = self.placement
         if placement is not None and placement.begin and late_begin.comes_first(placement, wire):
-            wire, command = placement.begin, COM_QUERY
+            wire = placement.begin
+            command = wire[4]
         self.command = command
         self.idle_since = self.shared.now
         self.tries = 0
@@ -425,6 +426,10 @@ class Frontend(Lessee):
     def told_unasked(self, chunk: bytes) -> None:
         losses.told_unasked(self, chunk)
 
+    def is_shut_down(self, backend: Backend) -> bool:
+        """The server says that it is going down, in place of an answer: True when that is all the same as if it had gone."""
+        return losses.shut_down(self, backend)
+
     def backend_lost(self, cause: str) -> None:
         losses.backend_lost(self, cause)
 
@@ -531,7 +536,10 @@ class Frontend(Lessee):
     # What the lessee asks for
 
     def send_failure(self, failure: Failure) -> None:
-        if self.command == COM_STMT_SEND_LONG_DATA:
+        past = None if self.placement is None else self.placement.past
+        if past is not None and past.failed():
+            self.close(CloseReason.BACKEND_LOST)
+        elif self.command == COM_STMT_SEND_LONG_DATA:
             long_data.keep_failure(self, failure)
         elif self.command == BEGINS_SESSION:
             beginning.refuse(self, failure)

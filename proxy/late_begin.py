@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from protocol.framing import answer_id
+from proxy import endings, replaying
 from proxy.hints import ANY, hints_of
 from proxy.kept import NOTHING_KEPT
 from proxy.placement import Placement, TextRecord
@@ -58,11 +59,18 @@ def comes_first(placement: Placement, wire: bytes) -> bool:
     """A command comes in a transaction that has not begun: whether that has to be done before. `Placement.first` has it then."""
     if placement.first or wire[4] in _UNANSWERED:
         return False
-    if wire[4] in _ENDING:
+    if wire[4] in _ENDING or (placement.past is not None and placement.past.at and _only_ends(wire)):
         placement.begin = b""
+        if placement.past is not None:
+            placement.past.forget()
         return False
     placement.first = wire
     return True
+
+
+def _only_ends(wire: bytes) -> bool:
+    """Whether the client has done with its read-only transaction."""
+    return wire[4] == COM_QUERY and endings.only_ends(wire[_TEXT_AT:])
 
 
 def record_of_first(placement: Placement, record: TextRecord) -> TextRecord:
@@ -75,8 +83,13 @@ def record_of_first(placement: Placement, record: TextRecord) -> TextRecord:
 
 
 def goes_on(frontend: Frontend, placement: Placement, backend: Backend) -> bool:
-    """BEGIN was answered. True: now runs what the client has sent; False: it is the client's answer that it could not begin."""
-    first = placement.first
+    """BEGIN was answered. True: now runs what the client has sent, or what it has read before; False: it is the client's answer that it could not
+    begin."""
+    first, past = placement.first, placement.past
+    if past is not None and past.at:
+        placement.begin = b""
+        if replaying.goes_on(frontend, past, backend):
+            return True
     placement.first = b""
     if backend.tracker.is_error:
         return False

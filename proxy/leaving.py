@@ -97,7 +97,7 @@ def _run_first(frontend: Frontend, placement: Placement, wire: bytes, front: byt
 
 def begins_anew(frontend: Frontend, placing: Placing, placement: Placement, wire: bytes) -> bool:
     """Whether a command that comes on a lease of a reader's waits until its transaction has begun elsewhere, for its causal key."""
-    key, begin, reader = placement.record.facts.hints.causal, placement.renewable, placement.reader
+    key, begin, reader = placement.record.facts.hints.causal, placement.begun_with(), placement.reader
     if not key or not begin or reader is None or placement.after or frontend.command != COM_QUERY:
         return False
     text = payload_of(begin)[1:]

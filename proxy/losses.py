@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from proxy import bouncing, idling, placing, renewing
+from proxy import bouncing, demotion, idling, placing, renewing
 from proxy.demotion import OF_TRANSACTION, forget_transaction
 from proxy.effects import words_of
+from proxy.endings import only_commits
 from proxy.lexer import tokenize
 from proxy.reads import PROVED
 from proxy.reasons import CloseReason
 from proxy.replies import deadlock, lost
 from proxy.statement import MULTI
 from proxy.states import BEFORE_COMMAND, BEGINNING, BETWEEN_COMMANDS, HOLDING, RELAYING, RESETTING
+from proxy.topology_actions import Signal
 
 if TYPE_CHECKING:
+    from proxy.backend import Backend
     from proxy.frontend import Frontend
 
 _UNANSWERED: Final = BEFORE_COMMAND | {BEGINNING, RELAYING, RESETTING}
@@ -70,6 +73,23 @@ def told_unasked(frontend: Frontend, chunk: bytes) -> None:
     frontend.send(chunk)
     frontend.discard(CloseReason.LOST)
     _close(frontend, HOLDING)
+
+
+def shut_down(frontend: Frontend, backend: Backend) -> bool:
+    """The server answers a command with 1053, before it closes. What could run again where the connection had ended, does. True: its client is not
+    told."""
+    knows, placement = frontend.shared.placing, frontend.placement
+    if knows is None or placement is None:
+        return False
+    record = placing.record_of_command(frontend, knows)
+    if not record.is_read() and not (
+        renewing.is_for_reads(frontend, placement) and only_commits(record.text)
+    ):
+        return False
+    if placement.reader is None:
+        demotion.suspect(frontend, Signal.SHUTDOWN)
+    backend.give_up("the server shuts down")
+    return True
 
 
 def _close(frontend: Frontend, state: int) -> None:

@@ -14,6 +14,7 @@ from proxy.digest import digest
 from proxy.fences import NEVER, SessionView
 from proxy.gtids import Gtids, parse_gtids
 from proxy.hints import ANY, TO_READER, TO_WRITER, hints_of
+from proxy.past_reads import Past
 from proxy.readers import Reader
 from proxy.reads import (
     NO_QUERY,
@@ -221,17 +222,16 @@ class Placement:
         "is_dirty",
         "is_ending",
         "is_late",
-        "is_renewed",
         "keys",
         "last_left",
         "leaves_at",
         "moves_to",
         "moves_until",
         "owes_deadlock",
+        "past",
         "reader",
         "reason",
         "record",
-        "renewable",
         "schema",
         "session_key",
         "sets",
@@ -287,9 +287,8 @@ class Placement:
         self.owes_deadlock: bool = False
         # unless it commits: nothing could be written in it
         self.has_read_only: bool = False
-        # the BEGIN, in wire form, of a transaction on a reader in which nothing was seen yet; and whether it runs there for the second time (`renewing`)
-        self.renewable: bytes = b""
-        self.is_renewed: bool = False
+        # what the client has got, in case its server is lost (`replaying`)
+        self.past: Past | None = None
         # until when the command waits for a reader; 0: it does not yet
         self.until: float = 0.0
         # where it reads, until when that is not called into question, and where it moves then: `moving`
@@ -321,7 +320,7 @@ class Placement:
         self.keys = ()
         self.owes_deadlock = False
         self.begin = b""
-        self.renewable = b""
+        self.past = None
 
     def leads_to(self, reader: Reader | None) -> None:
         """The lease will be from there."""
@@ -367,12 +366,10 @@ class Placement:
             if self.record.facts.begins != BEGINS_NOTHING:
                 self._note_key()
 
-    def note_begin(self, wire: bytes) -> None:
-        """A command was answered. ``wire``: the COM_QUERY that this placement is of; b"": any other."""
-        facts, was_renewed = self.record.facts, self.is_renewed
-        self.is_renewed = False
-        is_begin = facts.begins != BEGINS_NOTHING and facts.can_wait
-        self.renewable = wire if is_begin and self.reader is not None and not was_renewed else b""
+    def begun_with(self) -> bytes:
+        """The BEGIN, in wire form, of a read-only transaction on a reader in which nothing was seen yet; b"": there is none."""
+        past = self.past
+        return past.reads[0].wire if past is not None and past.has_only_begun() else b""
 
     def lost(self, now: float) -> bool:
         """The backend was lost while the command ran: whether it may have written, and that may have been committed."""

@@ -17,13 +17,23 @@ What another server runs in the end is `bouncing`.
 from __future__ import annotations
 
 import random
-import re
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from protocol.framing import payload_of
-from proxy import bouncing, catching_up, demotion, late_begin, leaving, moving, queueing, recommitting
+from proxy import (
+    bouncing,
+    catching_up,
+    demotion,
+    endings,
+    late_begin,
+    leaving,
+    moving,
+    queueing,
+    recommitting,
+    replaying,
+)
 from proxy.backend import Backend
 from proxy.balance import Contender, TokenBucket
 from proxy.blame import BEGINS_SESSION
@@ -61,11 +71,6 @@ CAUSAL_ATTRIBUTE: Final = b"fanin_causal"
 """Connect attribute: as the hint `causal`, for all of a session."""
 TEXT_AT: Final = 5
 """Where the text is in a COM_QUERY or COM_STMT_PREPARE in wire form."""
-_TO_SAVEPOINT: Final = re.compile(rb"\bto\b", re.IGNORECASE)
-_COMMIT: Final = re.compile(
-    rb"\s*commit(\s+work)?(\s+and\s+no\s+chain)?(\s+no\s+release)?\s*;?\s*", re.IGNORECASE
-)
-_LONGEST_COMMIT: Final = 64
 _SPLIT: Final = b"\xff\xff\xff"
 COM_QUERY: Final = 0x03
 COM_STMT_PREPARE: Final = 0x16
@@ -301,14 +306,7 @@ def place(lessee: Lessee, placing: Placing) -> Endpoint | None:
 
 def gives_up(placement: Placement, text: bytes) -> bool:
     """Whether the client ends its transaction with nothing lost: it need not hear that it was over."""
-    if text[:8].lower() == b"rollback":
-        return not _TO_SAVEPOINT.search(text)
-    return placement.has_read_only and only_commits(text)
-
-
-def only_commits(text: bytes) -> bool:
-    """Whether a text does nothing but end a transaction, which is of no consequence where nothing was written."""
-    return len(text) <= _LONGEST_COMMIT and _COMMIT.fullmatch(text) is not None
+    return endings.rolls_back(text) or (placement.has_read_only and endings.only_commits(text))
 
 
 def _chosen(lessee: Lessee, placing: Placing, placement: Placement) -> Endpoint | None:
@@ -538,7 +536,7 @@ def answered(frontend: Frontend, placement: Placement, backend: Backend) -> bool
     if is_held:
         counts = placing.to_writer if placement.reader is None else placing.to_readers
         counts[IN_HELD_SESSION] += 1
-    placement.note_begin(b"" if is_held or frontend.command != COM_QUERY else frontend.wire)
+    replaying.note(frontend, placement, backend.tracker, is_held)
     if frontend.command != COM_STMT_PREPARE:
         _note_answer(frontend, placing, placement, backend)
     return False

@@ -1,8 +1,8 @@
 """A reader is lost in a read-only transaction: functions on a `Frontend`.
 
-Such a transaction writes nothing, and before its first answer it has seen nothing either: it may begin elsewhere, once, and the client need not know.
-The BEGIN runs again in front of the client's command, as one that was delayed does (`late_begin`). When something was read, another server would show
-another moment: the client is told 1213 (`losses`), unless all it wants is to end the transaction. That it has ended is true.
+Such a transaction writes nothing: it may begin elsewhere, once, and the client need not know. Its BEGIN runs again in front of the client's command, as one
+that was delayed does (`late_begin`), and then what it has read (`replaying`). When that cannot be, or shows something else, the client is told 1213
+(`losses`), unless all it wants is to end the transaction. That it has ended is true.
 
 Where a session holds more than its transaction (a pin), nothing of this.
 """
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from proxy import placing
 from proxy.demotion import OF_TRANSACTION, forget_transaction
+from proxy.endings import only_commits
+from proxy.past_reads import Past
 from proxy.placement import Placement
 from proxy.reads import PROVED
 from proxy.reasons import CloseReason
@@ -33,14 +35,14 @@ def begins_anew(frontend: Frontend, state: int) -> bool:
         _forget(frontend)
         frontend.run_elsewhere()
         return True
-    begin = placement.renewable
-    if not begin or not (state in BETWEEN_COMMANDS or _runs_again(frontend, placement, state)):
+    past = placement.past
+    if past is None or past.at or not past.reads:
+        return False
+    if not (state in BETWEEN_COMMANDS or _runs_again(frontend, past, state)):
         return False
     wire = frontend.wire
     _forget(frontend)
-    placement.renewable = b""
-    placement.is_renewed = True
-    placement.begin = begin
+    placement.begin = past.begin_again()
     if state not in BETWEEN_COMMANDS:
         frontend.start(wire)
     frontend.start_waiting_commands()
@@ -56,15 +58,15 @@ def is_for_reads(frontend: Frontend, placement: Placement) -> bool:
 
 def _only_commits(frontend: Frontend) -> bool:
     knows = frontend.shared.placing
-    return knows is not None and placing.only_commits(placing.record_of_command(frontend, knows).text)
+    return knows is not None and only_commits(placing.record_of_command(frontend, knows).text)
 
 
-def _runs_again(frontend: Frontend, placement: Placement, state: int) -> bool:
-    """Whether the command, which is the first in its transaction, may run once more."""
+def _runs_again(frontend: Frontend, past: Past, state: int) -> bool:
+    """Whether the command may run once more."""
     knows = frontend.shared.placing
     if (
         knows is None
-        or frontend.is_relayed
+        or (frontend.is_relayed and not past.got.size)
         or placing.record_of_command(frontend, knows).facts.proof != PROVED
     ):
         return False

@@ -358,15 +358,6 @@ def test_it_does_not_run_again_for_ever(world: World) -> None:
     client.gets_error(2013)
 
 
-def test_half_a_read_does_not_run_again(world: World) -> None:
-    client = client_of(world)
-    client.sends(READ)
-    reader_end(world).gets(READ)
-    reader_end(world).answers(rows(b"1", status=2 | 8))
-    reader_end(world).breaks()
-    assert client.is_closed
-
-
 def test_a_reader_that_cannot_be_reached_is_passed_over(make_world: MakeWorld) -> None:
     world = make_world(readers=2)
     placing = place_among(world)

@@ -309,6 +309,10 @@ def test_nobody_waits_for_the_answer_of_a_reader_that_has_vanished(make_world: M
     for client in (reading, fresh, parking):
         client.gets(result(b"2"))
     holder.sends(read)
+    (anew,) = [end for end in found if end.got() == [b"\x03START TRANSACTION READ ONLY"]]
+    anew.answers(ok(IN_READ_ONLY))
+    # what it read before is another moment's
+    anew.answers(result(b"2", status=IN_READ_ONLY))
     holder.gets_error(1213)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.endings import COMMIT, UNCLEAR, UNCUT, commits, cut
+from proxy.endings import COMMIT, UNCLEAR, UNCUT, commits, cut, only_commits, only_ends, rolls_back
 from proxy.statement import BEGINS, BEGINS_READ_ONLY, COMMITS_ITSELF, ENDS
 
 INSERT = "INSERT INTO t VALUES (1)"
@@ -89,3 +89,31 @@ def test_begin_ends_a_transaction_where_the_next_one_may_write() -> None:
 )
 def test_what_commits_on_its_own_account(flags: int, may_begin: bool, expected: bool) -> None:
     assert commits(flags, may_begin) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "ends", "is_commit"),
+    [
+        ("COMMIT", True, True),
+        (" commit work and no chain no release ; ", True, True),
+        ("rollback", True, False),
+        ("ROLLBACK AND CHAIN", False, False),
+        ("COMMIT AND CHAIN", False, False),
+        ("COMMIT RELEASE", False, False),
+        ("ROLLBACK TO a", False, False),
+        ("COMMIT; DO 1", False, False),
+        ("COMMIT" + " " * 64, False, False),
+        ("", False, False),
+    ],
+)
+def test_what_does_nothing_but_end_a_transaction(text: str, ends: bool, is_commit: bool) -> None:
+    assert only_ends(text.encode()) == ends
+    assert only_commits(text.encode()) == is_commit
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("rollback /* all */ and chain", True), ("ROLLBACK TO SAVEPOINT a", False), ("COMMIT", False)],
+)
+def test_what_gives_a_transaction_up(text: str, expected: bool) -> None:
+    assert rolls_back(text.encode()) == expected

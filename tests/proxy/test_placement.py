@@ -6,6 +6,7 @@ import pytest
 
 from proxy.classify import classify
 from proxy.hints import ANY, TO_READER, TO_WRITER
+from proxy.past_reads import Copy, Past, PastRead
 from proxy.placement import (
     ENTRY_OVERHEAD,
     LONGEST_KEPT,
@@ -127,19 +128,6 @@ def test_texts_are_looked_at_once_and_the_older_half_is_forgotten() -> None:
     assert len(texts) <= 4
     long = "SELECT '" + "x" * LONGEST_KEPT + "'"
     assert find(long) is not find(long)
-
-
-def test_a_begin_on_a_reader_may_run_anew_once() -> None:
-    placement = Placement(False)
-    placement.record = record("START TRANSACTION READ ONLY")
-    placement.note_begin(b"wire")
-    assert placement.renewable == b""
-    placement.leads_to(reader())
-    placement.note_begin(b"wire")
-    assert placement.renewable == b"wire"
-    placement.is_renewed = True
-    placement.note_begin(b"wire")
-    assert placement.renewable == b"" and not placement.is_renewed
 
 
 # Sides by configuration
@@ -385,24 +373,12 @@ def test_transactions_that_the_server_tells_are_part_of_the_fence() -> None:
     assert str(both) == "0-1-7,1-1-2"
 
 
-@pytest.mark.parametrize(
-    ("text", "is_so"),
-    [
-        ("START TRANSACTION READ ONLY", True),
-        ("START TRANSACTION WITH CONSISTENT SNAPSHOT", False),
-        ("SELECT 1", False),
-    ],
-)
-def test_a_transaction_on_a_reader_may_begin_elsewhere_until_something_was_seen(
-    text: str, is_so: bool
-) -> None:
-    placement, wire = Placement(False), b"the text"
-    placement.record = record(text)
-    placement.note_begin(wire)
-    assert placement.renewable == b""
-    placement.leads_to(reader())
-    placement.note_begin(wire)
-    assert placement.renewable == (wire if is_so else b"")
-    placement.is_renewed = True
-    placement.note_begin(wire)
-    assert (placement.renewable, placement.is_renewed) == (b"", False)
+def test_a_transaction_in_which_nothing_was_seen_is_known_by_its_begin() -> None:
+    placement, begin = Placement(False), b"BEGIN, in wire form"
+    assert placement.begun_with() == b""
+    placement.past = past = Past()
+    assert placement.begun_with() == b""
+    past.begins(PastRead(begin, None, None))
+    assert placement.begun_with() == begin
+    past.goes_on(PastRead(b"a read", None, Copy()))
+    assert placement.begun_with() == b""

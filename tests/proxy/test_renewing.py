@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from protocol.constants import ServerStatus
+from protocol.framing import frame
 from tests.fakes.client import FakeClient
 from tests.fakes.cluster import Lab
 from tests.fakes.placing import place_among, reader_end
@@ -17,9 +18,13 @@ from tests.proxy.conftest import MakeWorld
 IN_READ_ONLY = IN_TRANS | int(ServerStatus.IN_TRANS_READONLY)
 BEGIN = query("START TRANSACTION READ ONLY")
 READ = query("SELECT a FROM t")
+OTHER = query("SELECT b FROM t")
 PREPARE = prepare("SELECT a FROM t")
 COMMIT = query("COMMIT")
+ROLLBACK = query("ROLLBACK")
 ANSWER = rows(b"1", status=IN_READ_ONLY)
+HALF = len(ANSWER) - 12  # within its row
+GOING_DOWN = error(1053, "Server shutdown in progress")
 
 
 @pytest.fixture
@@ -131,12 +136,13 @@ def test_but_not_for_ever(world: World) -> None:
     client.gets_error(1213)
 
 
-def test_half_an_answer_cannot_be_taken_back(world: World) -> None:
+@pytest.mark.parametrize("text", ["SHOW TABLES", "SELECT @a"])
+def test_half_an_answer_to_what_is_no_proved_read_cannot_be_taken_back(world: World, text: str) -> None:
     client = client_of(world)
     server = begun(world, client)
-    client.sends(READ)
-    server.gets(READ)
-    server.answers(ANSWER[:5])
+    client.sends(query(text))
+    server.gets(query(text))
+    server.answers(ANSWER[:HALF])
     server.closes()
     assert client.is_closed
 
@@ -151,12 +157,29 @@ def test_what_is_no_read_does_not_run_twice(world: World, text: str) -> None:
     client.gets_error(1213)
 
 
-def test_who_has_read_would_see_another_moment(world: World) -> None:
+def test_what_has_read_reads_it_once_more_first(world: World) -> None:
     client = client_of(world)
     has_read(world, client).closes()
     client.gets_nothing()
-    client.sends(READ)
+    client.sends(OTHER)
+    server = begins_anew(world)
+    server.gets(READ)
+    server.answers(ANSWER)
+    client.gets_nothing()
+    server.gets(OTHER)
+    server.answers(ANSWER)
+    client.gets(ANSWER)
+
+
+def test_who_would_see_another_moment_begins_again(world: World) -> None:
+    client = client_of(world)
+    has_read(world, client).closes()
+    client.sends(OTHER)
+    server = begins_anew(world)
+    server.gets(READ)
+    server.answers(rows(b"2", status=IN_READ_ONLY))
     client.gets_error(1213)
+    assert server.is_closed
 
 
 def test_so_would_who_wanted_this_moment(world: World) -> None:
@@ -205,11 +228,100 @@ def test_unless_more_than_its_end_is_wanted(world: World, text: str) -> None:
     client = client_of(world)
     has_read(world, client).closes()
     client.sends(query(text))
-    client.gets_error(1213)
+    server = begins_anew(world)
+    server.gets(READ)
+    server.answers(ANSWER)
+    server.gets(query(text))
 
 
-def test_a_change_of_user_needs_no_transaction(world: World) -> None:
+def test_nothing_is_begun_to_be_rolled_back(world: World) -> None:
     client = client_of(world)
     begun(world, client).closes()
-    client.sends(query("ROLLBACK"))
-    begins_anew(world).gets(query("ROLLBACK"))
+    client.sends(ROLLBACK)
+    server = world.server.last
+    server.gets(ROLLBACK)
+    server.answers(ok())
+    client.gets(ok())
+    client.sends(READ)
+    reader_end(world).gets(READ)
+
+
+def test_but_to_go_back_to_a_savepoint_it_is(world: World) -> None:
+    client = client_of(world)
+    begun(world, client).closes()
+    client.sends(query("ROLLBACK TO a"))
+    begins_anew(world).gets(query("ROLLBACK TO a"))
+
+
+def test_another_user_needs_no_transaction(world: World) -> None:
+    client = client_of(world)
+    has_read(world, client).closes()
+    client.sends(frame(b"\x1f"))
+    client.gets(ok())
+    client.sends(OTHER)
+    reader_end(world).gets(OTHER)
+
+
+# It says that it goes down
+
+
+def test_a_read_that_meets_the_shutdown_runs_elsewhere(world: World) -> None:
+    client = client_of(world)
+    server = has_read(world, client)
+    client.sends(OTHER)
+    server.gets(OTHER)
+    server.answers(GOING_DOWN)
+    server = begins_anew(world)
+    server.gets(READ)
+    server.answers(ANSWER)
+    client.gets_nothing()
+    server.gets(OTHER)
+
+
+def test_also_behind_a_part_of_its_answer(world: World) -> None:
+    client = client_of(world)
+    server = begun(world, client)
+    client.sends(READ)
+    server.answers(ANSWER[:HALF])
+    client.gets(ANSWER[:HALF])
+    server.answers(error(1053, sequence_id=3))
+    server = begins_anew(world)
+    server.gets(READ)
+    server.answers(ANSWER)
+    assert client.got() == ANSWER[HALF:]
+
+
+def test_also_outside_of_transactions(world: World) -> None:
+    client = client_of(world)
+    client.sends(READ)
+    reader_end(world).answers(GOING_DOWN)
+    server = reader_end(world)
+    server.gets(READ)
+    server.answers(rows(b"1"))
+    client.gets(rows(b"1"))
+
+
+def test_also_the_end_of_a_transaction(world: World) -> None:
+    client = client_of(world)
+    server = has_read(world, client)
+    client.sends(COMMIT)
+    server.gets(COMMIT)
+    server.answers(GOING_DOWN)
+    committed(world, client)
+
+
+def test_but_not_what_is_no_read(world: World) -> None:
+    client = client_of(world)
+    server = has_read(world, client)
+    client.sends(query("SELECT a FROM t FOR SHARE"))
+    server.answers(GOING_DOWN)
+    client.gets(GOING_DOWN)
+
+
+def test_a_writer_that_goes_down_is_looked_at(world: World) -> None:
+    client = client_of(world)
+    wire = query("/* fanin: writer */ SELECT a FROM t")
+    client.sends(wire)
+    world.backend().gets(wire)
+    world.backend().answers(GOING_DOWN)
+    world.backend().gets(wire)
