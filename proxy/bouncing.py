@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from proxy.frontend import Frontend
     from proxy.lessee import Lessee
     from proxy.placing import Placing
+    from proxy.session import SessionState
 
 MOST_TRIES: Final = 3
 """Servers tried for one command."""
@@ -78,7 +79,9 @@ def _reworded(frontend: Frontend, placement: Placement, backend: Backend, chunk:
     if placement.reader is None or placement.side.is_reader or not demotion.says_read_only(tracker):
         return chunk
     start = len(chunk) - len(tracker.error_message) - _ERROR_SIZE
-    if tracker.status & _IN_TRANS_READONLY:
+    session = frontend.session
+    is_next = not session.status & _IN_TRANS and _next_is_read_only(session, placement)
+    if tracker.status & _IN_TRANS_READONLY or is_next:
         failure = read_only_transaction(frontend.shared.facts.is_mariadb)
     elif tracker.status & _IN_TRANS and placement.reason == HINT_READER:
         failure = refused_by_server(tracker)
@@ -101,7 +104,7 @@ def may_write_there(lessee: Lessee, placement: Placement) -> bool:
         return False
     if session.vector is not placement.vector:
         placement.see(session.vector, lessee.identity.credential.user, placing.rules.names)
-    if placement.side.is_read_only() or session.pinned & _NEXT_TRANSACTION_BIT:
+    if placement.side.is_read_only() or _next_is_read_only(session, placement):
         return False
     return flags & CALLS != 0
 
@@ -127,7 +130,14 @@ def is_refused(lessee: Lessee, placement: Placement, backend: Backend) -> bool:
     if session.status & _IN_TRANS:
         # the client's own, or it has asked for a reader by a hint
         return _is_stuck(lessee, placement)
-    return not session.pinned & _NEXT_TRANSACTION_BIT
+    return not _next_is_read_only(session, placement)
+
+
+def _next_is_read_only(session: SessionState, placement: Placement) -> bool:
+    """Whether a SET TRANSACTION has said that the next transaction is. Where none was sent, autocommit was switched on in one that is."""
+    if not session.pinned & _NEXT_TRANSACTION_BIT:
+        return False
+    return not placement.sets or any([b"only" in text.lower() for text in placement.sets])
 
 
 def run_on_writer(frontend: Frontend, placing: Placing, placement: Placement, backend: Backend) -> None:

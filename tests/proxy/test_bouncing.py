@@ -192,11 +192,8 @@ def test_so_it_is_when_the_first_of_several_statements_have_run(world: World, is
     client.gets_error(1792, told, sequence_id=5)
 
 
-@pytest.mark.parametrize("text", ["CALL p()", "FLUSH TABLES"])
-def test_a_session_that_is_pinned_to_a_reader_calls_nothing_there_that_may_write(
-    world: World, text: str
-) -> None:
-    client = client_of(world)
+def pinned_to_a_reader(world: World, client: FakeClient) -> ServerEnd:
+    """By what it has done in a read-only transaction."""
     server = begun(world, client, "START TRANSACTION READ ONLY", IN_TRANS | 0x2000)
     called = query("SELECT GET_LOCK('a', 1)")
     client.sends(called)
@@ -207,6 +204,37 @@ def test_a_session_that_is_pinned_to_a_reader_calls_nothing_there_that_may_write
     server.gets(query("COMMIT"))
     server.answers(ok())
     client.gets(ok())
+    return server
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("SET TRANSACTION READ ONLY, ISOLATION LEVEL SERIALIZABLE", 1792),
+        ("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", 2013),
+    ],
+)
+def test_a_write_there_is_refused_as_the_next_transaction_would_refuse_it(
+    world: World, text: str, code: int
+) -> None:
+    client = client_of(world)
+    server = pinned_to_a_reader(world, client)
+    client.sends(query(text))
+    server.gets(query(text))
+    server.answers(ok())
+    client.gets(ok())
+    client.sends(query("UPDATE t SET a = 1"))
+    server.gets(query("UPDATE t SET a = 1"))
+    server.answers(error(1290, READ_ONLY))
+    client.gets_error(code)
+
+
+@pytest.mark.parametrize("text", ["CALL p()", "FLUSH TABLES"])
+def test_a_session_that_is_pinned_to_a_reader_calls_nothing_there_that_may_write(
+    world: World, text: str
+) -> None:
+    client = client_of(world)
+    server = pinned_to_a_reader(world, client)
     client.sends(query(text))
     server.gets()
     client.gets_error(2013)
