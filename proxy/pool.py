@@ -62,7 +62,7 @@ __all__ = ["NO_ACTIONS", "Member", "PoolCore", "PoolStateError", "Ticket"]
 #             --> RESETTING   settle, tick or steal (Capture), unpark with needs_reset (Reset)
 #     RESETTING > IDLE        was_reset, captured
 #             --> LEASED      declined: what is on it cannot be captured, so that its owner has it again
-#     any ------> CLOSED      open_failed, discard, lost; or decided here: too old, idle for too long, evicted, drained
+#     any ------> CLOSED      open_failed, discard, lost; or decided here: too old, idle for too long, evicted, over the bound, drained
 #
 # Tickets. Done -> waiting (in exactly one queue) -> granted -> done, or waiting -> done with an error. A grant happens inside
 # the core, so that cancelling gives it back: there is no moment at which a member belongs to nobody. A ticket that was granted
@@ -91,6 +91,8 @@ __all__ = ["NO_ACTIONS", "Member", "PoolCore", "PoolStateError", "Ticket"]
 #     open a connection at nearly every release when two keys queue; no order at all would starve the one without members.
 #   - Waiters before idleness, residue and age: a parked member is captured as soon as its absence would make somebody wait.
 #   - Residue before age and bound: a parked member is captured before it is closed. Only drain and close drop residue.
+#   - Leases before the bound: when that is lowered (`resize`) there are more members than it for a while, but nothing is opened, and what
+#     becomes free is closed although somebody waits.
 #   - Of the newest idle members that are alike the newest is leased first, so that the oldest become superfluous and time out.
 #   - A report about a member that the core has closed is ignored: it crossed the Close. Any other report that does not fit the
 #     state raises PoolStateError and changes nothing.
@@ -340,6 +342,17 @@ class PoolCore(Settling):
             member = _claimed(ticket)
             if member is not None:
                 self._grant(member, ticket, now)
+        self._shrink()
+        return self._settled(now)
+
+    def resize(self, max_size: int, now: float) -> list[Action]:
+        """Another bound from now on, of at least 1. A lower one closes what is free; leases above it end as they would, and then their members are
+        closed."""
+        if max_size < 1:
+            raise ValueError("expected max_size of at least 1")
+        self.max_size = max_size
+        if self._members.size > max_size:
+            self._shrink()
         return self._settled(now)
 
     def send_away(self, goes_on: bool = False) -> list[Action]:

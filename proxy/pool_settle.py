@@ -131,29 +131,45 @@ class Settling:
 
     def _rest(self, member: Member, now: float) -> None:
         """A member without residue becomes idle, if it may live on."""
-        if now >= member.expires_at:
-            self._close(member, CloseReason.MAX_AGE)
-        else:
+        if not self._is_over(member, now):
             member.idle_since = now
             self._members.move(member, IDLE)
 
-    def _reset(self, member: Member, now: float) -> None:
-        if now >= member.expires_at:
+    def _is_over(self, member: Member, now: float) -> bool:
+        """Whether a member that is free is one too many, or too old: then it is closed."""
+        if self._members.size > self.max_size:
+            self._close(member, CloseReason.OVER_BOUND)
+        elif now >= member.expires_at:
             self._close(member, CloseReason.MAX_AGE)
         else:
+            return False
+        return True
+
+    def _reset(self, member: Member, now: float) -> None:
+        if not self._is_over(member, now):
             self._members.move(member, RESETTING)
             serve(member, member.pool)
             self._actions.append(Action(RESET, member))
 
     def _park(self, member: Member, now: float) -> None:
-        """A member with residue is parked, or captured if it is too old or a waiter of its key could use it at once."""
+        """A member with residue is parked, or captured if it may not live on or a waiter of its key could use it at once."""
         pool = member.pool
-        is_wanted = now >= member.expires_at or pool.count > pool.counts[RESETTING]
-        if is_wanted and self._state == POOL_OPEN:
+        is_over = now >= member.expires_at or self._members.size > self.max_size
+        if (is_over or pool.count > pool.counts[RESETTING]) and self._state == POOL_OPEN:
             self._capture(member, pool)
         else:
             member.idle_since = now
             self._members.move(member, PARKED)
+
+    def _shrink(self) -> None:
+        """The bound is lower than it was: what is free and above it goes, the coldest first. What is leased or being captured goes when it is free."""
+        members = self._members
+        while members.size > self.max_size and (idle := members.idle.oldest) is not None:
+            self._close(idle, CloseReason.OVER_BOUND)
+        excess = members.size - self.max_size - members.resetting.count
+        while excess > 0 and self._state == POOL_OPEN and (parked := members.parked.oldest) is not None:
+            self._capture(parked, parked.pool)
+            excess -= 1
 
     def _capture(self, member: Member, queue: Queue) -> None:
         self._members.move(member, RESETTING)

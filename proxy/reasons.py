@@ -12,6 +12,7 @@ class CloseReason(enum.Enum):
     IDLE_TIMEOUT = "idle-timeout"  # nobody needed it for idle_timeout
     MAX_AGE = "max-age"  # older than max_age less its jitter
     EVICTED = "evicted"  # made room at the bound for a waiter of another key
+    OVER_BOUND = "over-bound"  # the pool's bound was lowered
 
     # backends, reported by the shell
     OPEN_FAILED = "open-failed"  # connecting, TLS or the login did not succeed

@@ -115,6 +115,9 @@ class Play:
         self.now = now
         return self.words(self.core.tick(now))
 
+    def resize(self, max_size: int) -> list[str]:
+        return self.words(self.core.resize(max_size, self.now))
+
     def pause(self) -> list[str]:
         return self.words(self.core.pause(self.now))
 

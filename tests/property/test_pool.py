@@ -39,6 +39,7 @@ KEYS = ("app", "app with schema", "other")
 CREDENTIALS = ("good", "bad")
 OWNERS = ("alice", "bob", "carol")
 LIKENESSES = (None, "on", "off")
+DECIDED = (CloseReason.EVICTED, CloseReason.IDLE_TIMEOUT, CloseReason.MAX_AGE, CloseReason.OVER_BOUND)
 INDEX = st.integers(min_value=0, max_value=63)
 WISH = st.tuples(
     st.sampled_from(KEYS),
@@ -117,6 +118,7 @@ class PoolMachine(RuleBasedStateMachine):
             switch_delay=switch_delay,
         )
         self.options = (max_size, max_opening, min_idle)
+        self.bound = self.most = max_size
         for _ in range(max_size // share):
             self.acquire([("app", "good", False, NEVER, 0)])
             self.opened(self.pick(0, OPENING))
@@ -154,7 +156,7 @@ class PoolMachine(RuleBasedStateMachine):
             elif action.kind == CLOSE:
                 assert self.states[member] != CLOSED
                 assert action.reason is not None
-                if action.reason in (CloseReason.EVICTED, CloseReason.IDLE_TIMEOUT, CloseReason.MAX_AGE):
+                if action.reason in DECIDED:
                     assert member not in self.residue, "captured first"
                 self.has_closed(member)
             else:
@@ -519,6 +521,16 @@ class PoolMachine(RuleBasedStateMachine):
         elif self.releases > 4:
             self.end(PoolDraining if what == "drain" else PoolClosed)
 
+    @rule(bound=st.sampled_from([1, 1, 2, 3, 4]))
+    def resize(self, bound: int) -> None:
+        self.bound = bound
+        self.most = max(bound, self.core.size)
+        self.perform(self.core.resize(bound, self.now))
+        if not self.is_paused:
+            assert self.core.size - self.core.resetting_count - self.core.leased_count <= max(
+                bound, self.core.opening_count
+            )
+
     def end(self, error: type[object]) -> None:
         if self.ending is not PoolClosed:
             self.ending = error
@@ -570,7 +582,11 @@ class PoolMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_bounds_hold(self) -> None:
-        assert self.core.size <= self.options[0]
+        assert self.core.size <= self.most
+        self.most = max(self.bound, self.core.size)
+        if self.core.size > self.bound and self.ending is None:
+            assert not self.core.idle_count, "what is free goes"
+            assert not self.core.parked_count or self.is_paused or self.core.resetting_count
         assert self.core.opening_count <= self.options[1]
 
     @invariant()
@@ -622,7 +638,7 @@ class PoolMachine(RuleBasedStateMachine):
             return
         queues = list(core._waiters.queues)
         if core._may_open(self.now) and any(queue.is_short for queue in queues):
-            assert core.size == self.options[0] and not core.idle_count and not core.parked_count
+            assert core.size >= self.bound and not core.idle_count and not core.parked_count
         for queue in queues:
             parked = [member for member in self.states if self.is_parked_for(member, queue)]
             assert not (queue.is_short and parked)

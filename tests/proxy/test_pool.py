@@ -843,3 +843,35 @@ def test_members_may_be_of_a_subclass() -> None:
     core.acquire(Ticket("app"), 0.0)
     core.opened(made[0], 0.0)
     assert core.leased_members() == [*made] and repr(made[0]) == "<Backend leased 'app'>"
+
+
+# Another bound
+
+
+def test_a_higher_bound_lets_who_waits_in() -> None:
+    play = Play(max_size=1)
+    play.leased("alice")
+    assert play.acquire("bob") == []
+    assert play.resize(2) == ["open m2 with payload of bob"]
+
+
+def test_a_lower_bound_closes_what_is_free_the_coldest_first() -> None:
+    play = Play(max_size=4)
+    play.leased("alice", "bob", "carol", "dave")
+    for member in ("m2", "m1", "m3"):
+        play.release(member)
+    assert play.resize(2) == ["close m2: over-bound", "close m1: over-bound"]
+    assert play.states() == {"m3": "idle", "m4": "leased"}
+
+
+def test_what_is_leased_stays_until_its_lease_ends() -> None:
+    play = Play(max_size=2)
+    play.leased("alice", "bob")
+    assert play.resize(1) == []
+    assert play.release("m1") == ["close m1: over-bound"]
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_bound_is_at_least_one(size: int) -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        Play().resize(size)

@@ -440,3 +440,53 @@ def test_all_who_wait_are_refused_at_the_end() -> None:
     play.acquire("bob")
     play.acquire("carol", fresh=True)
     assert play.drain() == ["bob is refused: PoolDraining", "carol is refused: PoolDraining"]
+
+
+# A lower bound
+
+
+def test_leases_end_before_their_members() -> None:
+    play = Play(max_size=3)
+    play.leased("alice", "bob", "carol")
+    assert play.resize(1) == []
+    assert play.acquire("dave") == []
+    assert play.release("m1") == ["close m1: over-bound"]
+    assert play.release("m2", needs_reset=True) == ["close m2: over-bound"]
+    assert play.release("m3") == ["dave gets m3"]
+
+
+def test_residue_is_captured_before_its_member_goes() -> None:
+    play = Play(max_size=3)
+    play.leased("alice", "bob", "carol")
+    play.release("m1", parked_by="alice")
+    assert play.resize(1) == ["capture m1 of alice"]
+    assert play.release("m2", parked_by="bob") == ["capture m2 of bob"]
+    assert play.captured("m1") == ["close m1: over-bound"]
+    assert play.captured("m2") == ["close m2: over-bound"]
+    assert play.states() == {"m3": "leased"}
+
+
+def test_what_is_parked_in_a_pause_is_captured_after_it() -> None:
+    play = Play(max_size=2)
+    play.leased("alice", "bob")
+    play.release("m1", parked_by="alice")
+    play.pause()
+    assert play.resize(1) == []
+    assert play.resume() == ["capture m1 of alice"]
+
+
+def test_who_waits_for_another_key_gets_what_is_left_of_the_bound() -> None:
+    play = Play(max_size=2)
+    play.leased("alice", "bob")
+    play.acquire("dave", "other")
+    play.resize(1)
+    assert play.release("m1") == ["close m1: over-bound"]
+    assert play.release("m2") == ["close m2: evicted", "open m3 for m2 with payload of dave"]
+
+
+def test_what_is_free_goes_at_once() -> None:
+    play = Play(max_size=3)
+    play.leased("alice", "bob", "carol")
+    play.release("m1")
+    play.release("m2")
+    assert play.resize(2) == ["close m1: over-bound"]
