@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from protocol.commands import ping, stmt_prepare, stmt_reset
 from protocol.framing import answer_id, frame, payload_of
 from protocol.response import ResponseTracker
-from proxy import long_data, placing, repreparing, telling
+from proxy import long_data, placing, replaying, repreparing, telling
 from proxy.answers import counting
 from proxy.backend import Backend
 from proxy.classify import NOTHING
@@ -366,6 +366,8 @@ def prepared_here(frontend: Frontend, backend: Backend, is_failed: bool) -> None
     if repreparing.makes_room(frontend, backend):
         backend.vector = _vector_for(prepared, backend)
         backend.run(frontend, [ping(), stmt_prepare(prepared.source.text)])
+        return
+    if replaying.is_given_up(frontend):
         return
     failure = refused_by_server(tracker)
     if backend.vector is _vector_for(prepared, backend) or is_schema_refused:

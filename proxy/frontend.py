@@ -24,6 +24,7 @@ from proxy import (
     overwriting,
     own_commands,
     placing,
+    replaying,
     several,
     special,
     telling,
@@ -298,7 +299,9 @@ class Frontend(Lessee):
         placement = self.placement
         if placement is not None and placement.begin and late_begin.comes_first(placement, wire):
             wire = placement.begin
-            command = wire[4]
+            self.command = command = wire[4]
+            if not replaying.may_begin(self, placement):
+                return
         self.command = command
         self.idle_since = self.shared.now
         self.tries = 0
@@ -536,8 +539,9 @@ class Frontend(Lessee):
     # What the lessee asks for
 
     def send_failure(self, failure: Failure) -> None:
-        past = None if self.placement is None else self.placement.past
-        if past is not None and past.failed():
+        placement = self.placement
+        past = None if placement is None else placement.past
+        if placement is not None and past is not None and past.failed(placement.begin == b""):
             self.close(CloseReason.BACKEND_LOST)
         elif self.command == COM_STMT_SEND_LONG_DATA:
             long_data.keep_failure(self, failure)

@@ -74,11 +74,15 @@ class Past:
         self.at = 0
         self.again = None
 
-    def failed(self) -> bool:
-        """The command that ran is not answered by a server: whether the client has got a part of an answer, and cannot be told anything else."""
+    def failed(self, has_begun: bool) -> bool:
+        """The command that ran is not answered by a server: whether the client has got a part of an answer, and cannot be told anything else.
+        ``has_begun``: there is no transaction that has still to begin; else it begins once more with the next command."""
         is_cut_off = self.got.size != 0
         self.answered()
-        self.forget()
+        if has_begun or not self.at:
+            self.forget()
+        else:
+            self.again = Copy()
         return is_cut_off
 
     def starts_over(self) -> bool:

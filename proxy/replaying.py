@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from proxy.demotion import forget_transaction
+from proxy.demotion import OF_TRANSACTION, forget_transaction
 from proxy.past_reads import Past, PastRead
 from proxy.placement import Placement
 from proxy.prepared import FLAGS_AT, WANTS_CURSOR, sent_types
@@ -77,7 +77,7 @@ def _is_remembered(frontend: Frontend, placement: Placement, tracker: ResponseTr
 
 def note(frontend: Frontend, placement: Placement, tracker: ResponseTracker, is_held: bool) -> None:
     """A command of the client's was answered. ``is_held``: on the lease that the session had."""
-    if placement.first or frontend.command in _WITHOUT_EFFECT:
+    if placement.first or placement.begin or frontend.command in _WITHOUT_EFFECT:
         return
     past = placement.past
     if not _is_read_only(placement, tracker):
@@ -134,9 +134,6 @@ def goes_on(frontend: Frontend, past: Past, backend: Backend) -> bool:
     read = past.next_read()
     if read is None:
         return False
-    if not _is_known(frontend, read):
-        _give_up(frontend)
-        return True
     backend.hold()
     frontend.state = HOLDING
     frontend.wire, frontend.command = read.wire, UNSTARTED
@@ -144,22 +141,47 @@ def goes_on(frontend: Frontend, past: Past, backend: Backend) -> bool:
     return True
 
 
-def _is_known(frontend: Frontend, read: PastRead) -> bool:
-    """Whether the statement is still what it was, if the client has prepared it."""
-    if read.prepared is None:
+def may_begin(frontend: Frontend, placement: Placement) -> bool:
+    """A transaction is about to begin, in front of a command: whether it can, if it is for the second time. False: it is over, and the client
+    knows."""
+    past = placement.past
+    if past is None or not past.at or all([_is_as_it_was(frontend, read) for read in past.reads]):
+        return True
+    _give_up(frontend)
+    return False
+
+
+def is_given_up(frontend: Frontend) -> bool:
+    """A server does not prepare what is to be executed: whether that was to be made once more. The transaction is over then."""
+    placement = frontend.placement
+    if placement is None or not placement.first or placement.past is None or not placement.past.at:
+        return False
+    _give_up(frontend)
+    return True
+
+
+def _is_as_it_was(frontend: Frontend, read: PastRead) -> bool:
+    """Whether the statement is still what it was, if the client has prepared it, and the next execution would find it as the client left it."""
+    prepared = read.prepared
+    if prepared is None:
         return True
     statements, shown_id = frontend.statements, int.from_bytes(read.wire[5:9], "little")
-    if statements is None:
+    if statements is None or prepared.long_data is not None:
         return False
-    return statements.find(shown_id, frontend.shared.facts.is_mariadb) is read.prepared
+    if statements.find(shown_id, frontend.shared.facts.is_mariadb) is not prepared:
+        return False
+    return sent_types(read.wire, prepared.own.num_params) == prepared.types
 
 
 def _give_up(frontend: Frontend) -> None:
     """The transaction cannot be what it was."""
-    cluster = frontend.shared.cluster
+    cluster, placement = frontend.shared.cluster, frontend.placement
+    is_all = not frontend.session.pinned & ~OF_TRANSACTION
+    assert placement is not None
+    placement.begin = b""
     frontend.discard(CloseReason.LOST)
     forget_transaction(frontend)
-    if cluster is not None and cluster.tells_deadlock:
+    if is_all and cluster is not None and cluster.tells_deadlock:
         frontend.send_failure(deadlock())
         frontend.start_waiting_commands()
         return

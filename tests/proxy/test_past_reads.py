@@ -88,12 +88,26 @@ def test_the_next_command_has_its_own_answer() -> None:
 
 def test_who_has_got_a_part_cannot_be_told_anything_else() -> None:
     past = has_got(b"ab")
-    assert past.failed()
-    assert not past.failed()
+    assert past.failed(True)
+    assert not past.failed(True)
     assert past.again is None
 
 
 # Transactions
+
+
+def test_what_has_still_to_begin_is_not_forgotten() -> None:
+    past = Past()
+    past.begins(BEGIN)
+    past.goes_on(read(b"one", b"1"))
+    past.begin_again()
+    assert past.again is not None
+    past.again.add(b"half of an answer")
+    assert not past.failed(False)
+    assert past.at == 1
+    assert past.again.size == 0
+    assert not past.failed(True)
+    assert (past.at, past.reads) == (0, [])
 
 
 def test_a_transaction_is_read_once_more_in_order() -> None:

@@ -41,6 +41,7 @@ ROW = len(rows(*VALUES[:6])) - len(frame(b"\xfe\0\0\2\0\0\0"))
 """Where the sixth row ends."""
 IN_IT = rows(*VALUES, status=IN_READ_ONLY)
 INT = b"\xfd\x00"
+LONGLONG = b"\x08\x00"
 TEXT = "SELECT a FROM t WHERE id = ?"
 
 
@@ -364,6 +365,56 @@ def test_who_has_done_more_than_read_begins_again(world: World, text: str) -> No
     client.gets_error(1213)
 
 
+def test_who_is_interrupted_before_it_begins_anew_has_it_still_to_come(world: World) -> None:
+    client, other, third = client_of(world), client_of(world), client_of(world)
+    server = begun(world, client)
+    reads(client, server)
+    other.sends(READ)
+    server.breaks()
+    server = reader_end(world)
+    server.gets(READ)
+    client.sends(OTHER)
+    third.sends(query(f"KILL QUERY {client.connection_id}"))
+    client.gets_error(1317)
+    server.answers(ANSWER)
+    other.gets(ANSWER)
+    client.sends(OTHER)
+    server.gets(BEGIN)
+    server.answers(ok(IN_READ_ONLY))
+    read_again(server)
+    client.gets_nothing()
+    read_again(server, OTHER)
+    client.gets(IN_IT)
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+def test_long_data_may_go_to_a_server_before_it_begins_anew(world: World, is_same: bool) -> None:
+    client = client_of(world)
+    client.sends(prepare(TEXT))
+    reader_end(world).gets(prepare(TEXT))
+    reader_end(world).answers(prepared(41, num_params=1))
+    client.gets(prepared(1, num_params=1))
+    server = begun(world, client)
+    reads(client, server)
+    server.breaks()
+    client.sends(long_data(1, 0, b"x" * 70000))
+    server = world.backend()
+    server.gets(prepare(TEXT))
+    server.answers(prepared(7, num_params=1))
+    server.got()
+    client.sends(OTHER)
+    server.gets(BEGIN)
+    server.answers(ok(IN_READ_ONLY))
+    read_again(server, READ, IN_IT if is_same else rows(b"X", status=IN_READ_ONLY))
+    if is_same:
+        read_again(server, OTHER)
+        client.gets(IN_IT)
+    else:
+        # 1213 would mean that the long data is still there
+        client.gets_error(2013)
+        assert client.is_closed
+
+
 def test_what_changes_nothing_may_come_between(world: World) -> None:
     client = client_of(world)
     server = begun(world, client)
@@ -444,8 +495,8 @@ def test_prepared_reads_are_executed_once_more(world: World) -> None:
     server.gets(OTHER)
 
 
-def test_also_when_it_was_the_first_of_a_session_without_autocommit(world: World) -> None:
-    client = client_of(world)
+def has_begun_by_id(world: World, client: FakeClient) -> ServerEnd:
+    """Without autocommit, by a statement that it has prepared."""
     sets(world, client, "SET SESSION TRANSACTION READ ONLY", AUTOCOMMIT, "transaction_read_only", "ON")
     sets(world, client, "SET autocommit = 0", 0, "autocommit", "OFF")
     client.sends(prepare("SELECT a FROM t"))
@@ -457,6 +508,12 @@ def test_also_when_it_was_the_first_of_a_session_without_autocommit(world: World
     client.sends(execute(1))
     read_again(server, execute(41))
     client.gets(IN_IT)
+    return server
+
+
+def test_also_when_it_was_the_first_of_a_session_without_autocommit(world: World) -> None:
+    client = client_of(world)
+    server = has_begun_by_id(world, client)
     server.breaks()
     client.sends(OTHER)
     restored(world)
@@ -476,7 +533,92 @@ def test_not_one_that_was_closed_since(world: World) -> None:
     client.sends(close_statement(1))
     server.breaks()
     client.sends(OTHER)
-    begins_anew(world)
+    client.gets_error(1213)
+
+
+def test_nor_when_it_has_begun_the_transaction(world: World) -> None:
+    client = client_of(world)
+    has_begun_by_id(world, client)
+    client.sends(close_statement(1))
+    reader_end(world).breaks()
+    client.sends(OTHER)
+    client.gets_error(1213)
+    client.sends(OTHER)
+    restored(world)
+    server = reader_end(world)
+    server.gets(OTHER)
+    server.answers(IN_IT)
+    client.gets(IN_IT)
+
+
+def test_nor_when_its_next_execution_is_under_way(world: World) -> None:
+    client = client_of(world)
+    bound = params(b"5", types=INT)
+    server = has_read_by_id(world, client, execute(1, params=bound), execute(41, params=bound))
+    client.sends(long_data(1, 0, b"other"))
+    server.breaks()
+    client.sends(execute(1, params=b"\0\1" + INT))
+    client.gets_error(1213)
+
+
+def test_nor_when_it_has_other_types_since(world: World) -> None:
+    client = client_of(world)
+    bound = params(b"5", types=INT)
+    server = has_read_by_id(world, client, execute(1, params=bound), execute(41, params=bound))
+    client.sends(execute(1, params=b"\0\1" + LONGLONG + b"12345678"))
+    server.gets(prepare(TEXT))
+    server.answers(prepared(42, num_params=1))
+    server.got()
+    server.answers(IN_IT)
+    client.gets(IN_IT)
+    server.breaks()
+    client.sends(OTHER)
+    client.gets_error(1213)
+    # these are the types that the client means
+    client.sends(execute(1, params=b"\0\0" + b"12345678"))
+    server = reader_end(world)
+    server.gets(prepare(TEXT))
+    server.answers(prepared(7, num_params=1))
+    server.gets(execute(7, params=b"\0\1" + LONGLONG + b"12345678"))
+
+
+def test_nor_one_that_cannot_be_prepared_there(world: World) -> None:
+    client = client_of(world)
+    bound = params(b"5", types=INT)
+    has_read_by_id(world, client, execute(1, params=bound), execute(41, params=bound)).breaks()
+    client.sends(OTHER)
+    server = begins_anew(world)
+    server.gets(prepare(TEXT))
+    server.answers(error(1146))
+    client.gets_error(1213)
+    client.sends(OTHER)
+    reader_end(world).gets(OTHER)
+
+
+def test_what_is_not_made_again_is_told_as_it_is(world: World) -> None:
+    client = client_of(world)
+    bound = params(b"5", types=INT)
+    client.sends(prepare(TEXT))
+    server = reader_end(world)
+    server.gets(prepare(TEXT))
+    server.answers(prepared(41, num_params=1))
+    client.gets(prepared(1, num_params=1))
+    begun(world, client).breaks()
+    client.sends(execute(1, params=bound))
+    server = begins_anew(world)
+    server.gets(prepare(TEXT))
+    server.answers(error(1146))
+    client.gets_error(1146)
+
+
+def test_nor_when_it_has_begun_the_transaction_there(world: World) -> None:
+    client = client_of(world)
+    has_begun_by_id(world, client).breaks()
+    client.sends(OTHER)
+    restored(world)
+    server = reader_end(world)
+    server.gets(prepare("SELECT a FROM t"))
+    server.answers(error(1146))
     client.gets_error(1213)
 
 
