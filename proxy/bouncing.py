@@ -1,7 +1,8 @@
 """Commands that a reader did not run, and that another server runs instead, unseen by the client: functions on a `Lessee`.
 
 A reader that refuses a write (the writer runs it, and the text is remembered), as long as the client has seen nothing of an answer; one that is lost in the
-middle of a read (`replaying`); and one that cannot be reached.
+middle of a read (`replaying`); one that cannot be reached; and one that does not know the session's account or schema, or not yet: it uses both because the writer
+knows them, and sees nothing older than that.
 
 Limits: a pin that a statement has set on a reader keeps the session there. When it then writes, its connection is closed: to be told for ever that
 the server is read-only would be worse. What sets a pin on a reader is remembered, too, and the writer runs it the next time (`stranding`).
@@ -191,11 +192,38 @@ def _only_begins(frontend: Frontend, placement: Placement) -> bool:
 def tries_another(lessee: Lessee, placement: Placement, failure: Failure) -> bool:
     """No backend could be had from the reader: whether another server is asked."""
     reader = placement.reader
-    if reader is None or failure.code != UNREACHABLE or lessee.tries >= MOST_TRIES:
+    if failure.is_refusal:
+        if not knows_less(lessee, placement):
+            return False
+    elif reader is None or failure.code != UNREACHABLE or lessee.tries >= MOST_TRIES:
         return False
-    lessee.tries += 1
-    # it gets nothing until it is seen again
-    reader.gate.lost()
+    else:
+        lessee.tries += 1
+        # it gets nothing until it is seen again
+        reader.gate.lost()
     lessee.state = READY
     lessee.acquire()
     return True
+
+
+def knows_less(lessee: Lessee, placement: Placement) -> bool:
+    """A server refuses the session's account or schema: whether it is a reader, and another server is to be asked."""
+    placing = lessee.shared.placing
+    if placing is None or placement.reader is None or lessee.tries >= MOST_TRIES:
+        return False
+    lessee.tries += 1
+    placement.view.read_on_writer(placing.clock())
+    placement.is_bounced = not placement.side.is_reader
+    return True
+
+
+def begin_anew(lessee: Lessee, backend: Backend) -> None:
+    """The backend, without anything of the session's, has refused to be prepared and goes back as it was, but for the error: another is asked for."""
+    endpoint, vector = lessee.endpoint, backend.vector
+    assert endpoint is not None and vector is not None
+    lease_lost(lessee.session)
+    lessee.backend = lessee.endpoint = None
+    lessee.state = READY
+    endpoint.release_dirty(backend, lessee.identity.key_for(vector.schema))
+    lessee.acquire()
+    lessee.start_waiting_commands()

@@ -420,10 +420,13 @@ class Lessee(Holder):
 
     def schema_refused(self, backend: Backend) -> None:
         """The server refuses the session's schema: somebody has dropped it, or it may not be used any more. On a direct connection only
-        statements that need it would fail; so the session goes on without a schema. The backend is as it was."""
-        session, endpoint = self.session, self.endpoint
+        statements that need it would fail; so the session goes on without a schema, unless only a reader says so. The backend is as it was."""
+        session, placement = self.session, self.placement
+        if placement is not None and bouncing.knows_less(self, placement):
+            bouncing.begin_anew(self, backend)
+            return
         schema = session.vector.schema
-        assert schema is not None and backend.vector is not None and endpoint is not None
+        assert schema is not None and backend.vector is not None
         self.shared.proven_schemas.pop((self.identity.credential.user, schema), None)
         session.vector = session.vector.with_schema(None)
         lease_lost(session)
@@ -431,12 +434,7 @@ class Lessee(Holder):
             soil(session)
             self.prepare(backend)
             return
-        self.backend = self.endpoint = None
-        self.state = READY
-        # the error is still there
-        endpoint.release_dirty(backend, self.identity.key_for(backend.vector.schema))
-        self.acquire()
-        self.start_waiting_commands()
+        bouncing.begin_anew(self, backend)
 
     # Ending the lease
 

@@ -273,6 +273,28 @@ def test_a_reader_that_does_not_catch_up_in_time_loses_the_read_to_the_writer(cl
     cluster.catch_up()
 
 
+def test_a_schema_and_an_account_of_just_now_are_not_missed_on_readers(
+    cluster: Cluster, fanin: Fanin
+) -> None:
+    writer = cluster.writer
+    with held_up(cluster):
+        writer.sql("CREATE DATABASE newest")
+        writer.sql("CREATE TABLE newest.place (port INT)")
+        writer.sql(f"INSERT INTO newest.place VALUES ({writer.port})")
+        writer.sql("CREATE USER newest@'%' IDENTIFIED BY 'newest'")
+        writer.sql("GRANT ALL ON newest.* TO newest@'%', app@'%'")
+        for address in ({}, {"user": "newest", "password": "newest"}):
+            with contextlib.closing(fanin.connect(database="newest", **address)) as client:
+                assert value(client, WHERE) == writer.port
+                run(client, "START TRANSACTION READ ONLY")
+                assert value(client, WHERE) == writer.port
+                run(client, "COMMIT")
+                assert value(client, "SELECT DATABASE()") == "newest"
+    cluster.catch_up()
+    writer.sql("DROP DATABASE newest")
+    writer.sql("DROP USER newest@'%'")
+
+
 COUNTED = "SELECT t.v, place.port FROM t, place WHERE id = 1"
 
 

@@ -11,7 +11,18 @@ from tests.fakes.client import FakeClient
 from tests.fakes.placing import place_among, reader_end, readers_show, runs
 from tests.fakes.responses import changed
 from tests.fakes.server import ServerEnd
-from tests.fakes.wire import IN_TRANS, NEW_CLIENT, error, execute, ok, prepare, prepared, query, rows
+from tests.fakes.wire import (
+    IN_TRANS,
+    NEW_CLIENT,
+    error,
+    execute,
+    init_db,
+    ok,
+    prepare,
+    prepared,
+    query,
+    rows,
+)
 from tests.fakes.world import World
 from tests.proxy.conftest import MakeWorld
 
@@ -416,3 +427,81 @@ def test_other_refusals_of_a_reader_are_the_clients(make_world: MakeWorld) -> No
     readers_show(world, 0.0)
     world.tick()
     other.gets_error(1040, "no server connection became free")
+
+
+# Readers that know less than the writer
+
+
+def reads_in_test(world: World, client: FakeClient) -> ServerEnd:
+    """A reader's connection is in a schema that the reader does not know."""
+    client.sends(READ)
+    server = reader_end(world)
+    server.gets(init_db("test"))
+    server.answers(error(1049, "Unknown database 'test'"))
+    return server
+
+
+@pytest.mark.parametrize("text", ["SELECT a FROM t", "START TRANSACTION READ ONLY"])
+def test_a_schema_that_a_reader_does_not_know_yet_is_still_the_sessions(world: World, text: str) -> None:
+    client = world.client(capabilities=NEW_CLIENT, schema=b"test")
+    world.reader_servers[0].schemas.remove(b"test")
+    client.sends(query(text))
+    server = reader_end(world)
+    server.gets(init_db("test"))
+    server.answers(error(1049, "Unknown database 'test'"))
+    writer = world.server.last
+    assert writer.login is not None and writer.login.database == b"test"
+    writer.gets(query(text))
+    writer.answers(ok())
+    client.gets(ok())
+    assert world.frontend(client).session.vector.schema == b"test"
+    # nor is it asked again before it has all that the writer had then
+    client.sends(READ)
+    writer.gets(READ)
+    writer.answers(ANSWER)
+    client.gets(ANSWER)
+    assert server.got() == [b"\x1f"]
+
+
+def test_the_writer_has_the_last_word_about_a_schema(world: World) -> None:
+    client = world.client(capabilities=NEW_CLIENT, schema=b"test")
+    for server in (world.server, *world.reader_servers):
+        server.schemas.remove(b"test")
+    reads_in_test(world, client)
+    writer = world.server.last
+    writer.gets(init_db("test"))
+    writer.answers(error(1049, "Unknown database 'test'"))
+    writer.gets(READ)
+    writer.answers(error(1046, "No database selected"))
+    client.gets_error(1046)
+
+
+def test_a_client_of_the_reader_listener_has_no_other_server_for_what_may_write(world: World) -> None:
+    client = client_of(world)
+    frontend = world.frontend(client)
+    frontend.is_reader_listener = True
+    world.reader_servers[0].passwords.clear()
+    client.sends(READ)
+    world.server.last.gets(READ)
+    world.server.last.answers(ANSWER)
+    client.gets(ANSWER)
+    client.sends(query("INSERT INTO t VALUES (1)"))
+    client.gets_error(1045)
+    world.server.last.gets_nothing()
+
+
+def test_an_account_that_a_reader_does_not_know_yet_reads_on_the_writer(world: World) -> None:
+    client = client_of(world)
+    world.reader_servers[0].passwords.clear()
+    client.sends(READ)
+    world.server.last.gets(READ)
+    world.server.last.answers(ANSWER)
+    client.gets(ANSWER)
+
+
+def test_what_the_writer_refuses_is_the_clients(world: World) -> None:
+    client = client_of(world)
+    for server in (world.server, *world.reader_servers):
+        server.passwords.clear()
+    client.sends(READ)
+    client.gets_error(1045)
