@@ -185,5 +185,6 @@ def _stays(frontend: Frontend, placement: Placement) -> bool:
     statement, record = frontend.statement, placement.record
     if PinReason.NEXT_TRANSACTION in statement.pins and not statement.flags & MULTI:
         is_kept = len(placement.sets) < MOST_SETS and len(record.text) <= LONGEST_SET
-        return is_kept and b"write" not in record.text.lower()
+        # in the form SET @@.. it may undo READ ONLY, and its value may be a parameter, or change
+        return is_kept and b"write" not in record.text.lower() and b"@" not in record.text
     return not record.writes and record.facts.begins != BEGINS_WRITE

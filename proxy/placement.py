@@ -15,6 +15,7 @@ from proxy.fences import NEVER, SessionView
 from proxy.gtids import Gtids, parse_gtids
 from proxy.hints import ANY, TO_READER, TO_WRITER, hints_of
 from proxy.past_reads import Past
+from proxy.pins import PinReason
 from proxy.readers import Reader
 from proxy.reads import (
     NO_QUERY,
@@ -131,13 +132,17 @@ def _may_write(text: bytes, statement: Statement, facts: TextFacts) -> bool:
         # ANALYZE executes what it explains
         return b"analyze" in text.lower()
     if flags & _SETTINGS:
-        return statement.inner is not None
+        # NEXT VALUE FOR is no function
+        return statement.inner is not None or PinReason.SEQUENCE_VALUE in statement.pins
     return statement is not NOTHING
 
 
 def _may_read(text: bytes, statement: Statement, facts: TextFacts) -> bool:
     """Of what does not write."""
     flags = statement.flags
+    if flags & USES_NO_TABLE and flags & IS_SELECT and b"table" in text.lower():
+        # MySQL's TABLE t, also in a SELECT: that USES_NO_TABLE is only true of MariaDB
+        return True
     if flags & USES_NO_TABLE or facts.begins != BEGINS_NOTHING or flags & ENDS:
         return False
     return not flags & _SETTINGS or b"select" in text.lower()

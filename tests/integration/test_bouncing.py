@@ -87,6 +87,10 @@ SCRIPTS: tuple[Script, ...] = (
     *[(SET, text, "SELECT 1", LATER, "SELECT @a") for text in AFTER_SET],
     (SET, LEVEL, "BEGIN", "SELECT 1", INSERT, "COMMIT"),
     (SET, LEVEL, "SET TRANSACTION READ WRITE", "BEGIN", INSERT, "COMMIT"),
+    *[
+        (SET, f"SET @@{name} = 0", "BEGIN", INSERT, "COMMIT")
+        for name in ("transaction_read_only", "tx_read_only")
+    ],
     (SET, SET, SET, SET, SET, SET, INSERT, LATER),
     ("SET autocommit = 0", SET, INSERT, "COMMIT", LATER, "COMMIT"),
     ("SET autocommit = 0", SESSION, READ, INSERT, f"COMMIT; {INSERT}", "FLUSH TABLES", "ROLLBACK"),

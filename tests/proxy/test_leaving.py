@@ -377,6 +377,8 @@ LEVEL = "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE"
         "CREATE TABLE n (a INT)",
         "START TRANSACTION READ WRITE",
         "SET TRANSACTION READ WRITE",
+        "SET @@transaction_read_only = 0",
+        "SET @@transaction_isolation = @level",
     ],
 )
 def test_what_may_write_follows_the_sets_to_the_writer(world: World, text: str) -> None:

@@ -54,6 +54,7 @@ def reader() -> Reader:
         "CALL p()",
         "SELECT 1; SELECT 2",
         "SET GLOBAL max_connections = 1",
+        "SET @a = NEXT VALUE FOR s",
         "SELECT * FROM t INTO OUTFILE 'x'",
         "EXPLAIN ANALYZE UPDATE t SET a = 1",
         "ANALYZE DELETE FROM t",
@@ -72,6 +73,8 @@ def test_what_is_not_known_to_be_harmless_may_write(text: str) -> None:
     [
         ("SELECT a FROM t", True),
         ("SELECT 1", False),
+        ("TABLE t", True),
+        ("SELECT 1 UNION TABLE t", True),
         ("SELECT @@hostname", False),
         ("SHOW TABLES", True),
         ("BEGIN", False),
