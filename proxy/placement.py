@@ -21,6 +21,7 @@ from proxy.reads import (
     NO_QUERY,
     NOT_UNDERSTOOD,
     PROVED,
+    RESIDUE,
     SEVERAL,
     SHOWS,
     SYSTEM_VARIABLE,
@@ -61,7 +62,7 @@ _IN_TRANS: Final = 1
 _AUTOCOMMIT: Final = 2
 
 # proofs of texts that write nothing, though they are not for readers
-_HARMLESS: Final = frozenset([PROVED, SYSTEM_VARIABLE, USER_VARIABLE])
+_HARMLESS: Final = frozenset([PROVED, RESIDUE, SYSTEM_VARIABLE, USER_VARIABLE])
 _ROUTINES: Final = CALLS | MAY_CALL | MAY_CALL_ON_MARIADB | MAY_CALL_ON_MYSQL
 _SETTINGS: Final = SETS | USES | SETS_USER_VARIABLES
 _BORDERS: Final = BEGINS | ENDS | SETS

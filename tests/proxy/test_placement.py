@@ -62,6 +62,8 @@ def reader() -> Reader:
         "DROP TABLE t",
         "SET STATEMENT max_statement_time = 1 FOR INSERT INTO t VALUES (1)",
         "something new",
+        "SELECT ROW_COUNT(), f()",
+        "SELECT LAST_INSERT_ID(), NEXTVAL(s)",
     ],
 )
 def test_what_is_not_known_to_be_harmless_may_write(text: str) -> None:
@@ -76,6 +78,7 @@ def test_what_is_not_known_to_be_harmless_may_write(text: str) -> None:
         ("TABLE t", True),
         ("SELECT 1 UNION TABLE t", True),
         ("SELECT @@hostname", False),
+        ("SELECT LAST_INSERT_ID(), ROW_COUNT(), FOUND_ROWS()", False),
         ("SHOW TABLES", True),
         ("BEGIN", False),
         ("COMMIT", False),
