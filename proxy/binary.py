@@ -351,7 +351,8 @@ def prepared_here(frontend: Frontend, backend: Backend, is_failed: bool) -> None
     """The statement is prepared on the backend; now the session's own state again, then the execution. If it is refused the session goes on
     as after any error, but first with its own state, too, unless nothing was changed (COM_INIT_DB comes first)."""
     prepared, tracker = frontend.executing, backend.tracker
-    if prepared is None:
+    assert prepared is not None
+    if frontend.held_answer:
         _undone(frontend, backend, is_failed)
         return
     if not is_failed:
@@ -389,8 +390,11 @@ def _undo(frontend: Frontend, backend: Backend, vector: Vector, failure: Failure
     session.completed(NOTHING, backend.tracker)
     session.refused(failure.code, failure.message)
     telling.was_undone(session, vector.schema)
-    frontend.held_answer = [failure.wire(answer_id(frontend.wire))]
-    frontend.executing = None
+    if frontend.command == COM_STMT_SEND_LONG_DATA:
+        long_data.keep_failure(frontend, failure)
+        frontend.held_answer = [b""]
+    else:
+        frontend.held_answer = [failure.wire(answer_id(frontend.wire))]
     backend.run(frontend, commands)
 
 

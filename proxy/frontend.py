@@ -561,6 +561,7 @@ class Frontend(Lessee):
 
     def lease_ended(self) -> None:
         self.file = None
+        self.held_answer = []
         self._resume_reading(PAUSED_BY_SERVER)
 
     # Small things

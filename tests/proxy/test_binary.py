@@ -10,7 +10,7 @@ from protocol.packets import Column, text_resultset
 from protocol.session_track import SessionChanges
 from protocol.wire import lenenc_bytes
 from proxy.pins import PinReason
-from proxy.prepared import LAST_PREPARED, binary_answer
+from proxy.prepared import KEPT_LONG_DATA, LAST_PREPARED, binary_answer
 from proxy.repreparing import statement_limit
 from proxy.shared import STATEMENT_POOLING
 from tests.fakes.client import FakeClient
@@ -342,6 +342,43 @@ def test_a_preparation_that_is_refused_in_another_state_is_undone(make_world: Ma
     assert any([payload.startswith(b"\x05Error\x041146") for payload in answers])
     assert (second.is_closed, client.is_closed) == (False, False)
     assert world.pool() == ("2 leased" if status == IN_TRANS else "1 idle, 1 leased")
+
+
+def test_a_backend_lost_on_the_way_back_from_there_is_replaced(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=2)
+    _, second = refused_in_another_state(world, is_held=False)
+    second.gets(init_db("test"))
+    second.breaks()
+    third = world.backend()
+    third.gets(init_db("shop"))
+    third.answers(ok())
+    third.gets(prepare(TEXT))
+    third.answers(prepared(5))
+    third.gets(init_db("test"))
+    third.answers(ok())
+    third.gets(execute(5))
+
+
+def test_long_data_that_finds_no_statement_there_has_no_answer(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=2)
+    client, holder = client_of(world, b"shop"), client_of(world, b"test")
+    first = prepared_by(world, client, num_params=1)
+    client.sends(init_db("test"))
+    first.got()
+    first.answers(ok())
+    client.got()
+    begin(holder, first)
+    client.sends(long_data(1, 0, b"x" * (KEPT_LONG_DATA + 1)))
+    second = world.backend()
+    second.gets(init_db("shop"))
+    second.answers(ok())
+    second.gets(prepare(TEXT))
+    second.answers(error(1146))
+    second.gets(init_db("test"))
+    second.answers(ok())
+    client.gets_nothing()
+    client.sends(execute(1, params=b"\0\1\xfd\0"))
+    client.gets_error(1146)
 
 
 def test_the_way_back_from_where_it_was_refused_is_told_as_on_mysql(make_world: MakeWorld) -> None:

@@ -358,6 +358,19 @@ def test_a_read_whose_reader_is_lost_runs_again(make_world: MakeWorld) -> None:
     client.gets(ANSWER)
 
 
+def test_of_a_preparation_that_was_begun_twice_one_answer_is_told(world: World) -> None:
+    client = client_of(world)
+    wire = prepare("SELECT a FROM t")
+    client.sends(wire)
+    reader_end(world).gets(wire)
+    reader_end(world).answers(prepared(41, num_columns=3)[:-1])
+    reader_end(world).breaks()
+    server = reader_end(world)
+    server.gets(wire)
+    server.answers(prepared(7, num_columns=3))
+    client.gets(prepared(1, num_columns=3))
+
+
 @pytest.mark.parametrize("text", ["BEGIN", "START TRANSACTION READ ONLY", "START TRANSACTION READ WRITE"])
 def test_so_does_what_begins_a_transaction(world: World, text: str) -> None:
     client = client_of(world)
