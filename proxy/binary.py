@@ -401,6 +401,7 @@ def _undo(frontend: Frontend, backend: Backend, vector: Vector, failure: Failure
 def _undone(frontend: Frontend, backend: Backend, is_failed: bool) -> None:
     answer = b"".join(frontend.held_answer)
     frontend.held_answer = []
+    long_data.use_up(frontend, frontend.wire)
     if is_failed:
         frontend.failed_to_prepare(refused_by_server(backend.tracker))
         return

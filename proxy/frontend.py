@@ -548,7 +548,9 @@ class Frontend(Lessee):
         elif self.command == BEGINS_SESSION:
             beginning.refuse(self, failure)
         else:
-            self.send(failure.wire(late_begin.id_of_error(self)))
+            wire = late_begin.refused_command(self)
+            long_data.use_up(self, wire)
+            self.send(failure.wire(answer_id(wire) if wire else 1))
 
     def restart_command(self) -> None:
         if self.command == UNSTARTED:

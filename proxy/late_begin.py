@@ -101,8 +101,8 @@ def goes_on(frontend: Frontend, placement: Placement, backend: Backend) -> bool:
     return True
 
 
-def id_of_error(frontend: Frontend) -> int:
-    """The sequence id of an error of ours, which is the answer to what the client has sent last."""
+def refused_command(frontend: Frontend) -> bytes:
+    """What the client has sent last, in wire form, to which an error of ours is the answer. b"": there was nothing."""
     placement, wire = frontend.placement, frontend.wire
     if placement is not None and placement.first:
         wire = placement.first
@@ -111,4 +111,4 @@ def id_of_error(frontend: Frontend) -> int:
         # what was to end a transaction before it is lost
         wire = placement.after[0] if placement.is_cut else placement.after[-1]
         placement.after.clear()
-    return answer_id(wire) if wire else 1
+    return wire

@@ -23,6 +23,7 @@ from proxy.statement_errors import MALFORMED, WRONG_ARGUMENTS, wrong_parameter
 if TYPE_CHECKING:
     from proxy.frontend import Frontend
 
+_COM_STMT_EXECUTE: Final = b"\x17"
 LONG_DATA_HEADER: Final = 7
 UNKNOWN_ERROR: Final = 1105
 # errors after which the server still has the long data, or what is wrong with it
@@ -85,6 +86,17 @@ def executed(frontend: Frontend, backend: Backend, prepared: Prepared) -> None:
         backend.statements.drop(prepared.source)
     if not (is_kept and tracker.error_code == MALFORMED):
         _forget(frontend, prepared)
+
+
+def use_up(frontend: Frontend, wire: bytes) -> None:
+    """An error of ours is the answer to this: an execution has had its long data then, as on a server. The client sends it again."""
+    statements = frontend.statements
+    if statements is None or wire[4:5] != _COM_STMT_EXECUTE:
+        return
+    shown_id = int.from_bytes(wire[5:9], "little")
+    prepared = statements.find(shown_id, frontend.shared.facts.is_mariadb)
+    if prepared is not None and not prepared.is_streaming:
+        prepared.long_data = None
 
 
 def end(frontend: Frontend, prepared: Prepared) -> None:

@@ -8,9 +8,11 @@ from protocol.framing import frame
 from proxy.prepared import KEPT_LONG_DATA
 from tests.fakes import scenes
 from tests.fakes.client import FakeClient
-from tests.fakes.scenes import client_of
+from tests.fakes.cluster import Lab
+from tests.fakes.scenes import begin, client_of
 from tests.fakes.server import ServerEnd
 from tests.fakes.wire import (
+    IN_TRANS,
     PROBE,
     close_statement,
     cursor,
@@ -18,6 +20,7 @@ from tests.fakes.wire import (
     execute,
     fetch,
     fetched,
+    init_db,
     long_data,
     ok,
     params,
@@ -39,6 +42,72 @@ MARIADB = b"5.5.5-10.11.6-MariaDB"
 
 def prepared_by(world: World, client: FakeClient, *, real_id: int = 41, own_id: int = 1) -> ServerEnd:
     return scenes.prepared_by(world, client, TEXT, real_id=real_id, num_params=1, own_id=own_id)
+
+
+def sends_it_again(client: FakeClient, server: ServerEnd, real_id: int) -> None:
+    """After an error, as a client does: only this is what it means."""
+    client.sends(long_data(1, 0, b"new"), execute(1, params=EXECUTION))
+    server.gets(long_data(real_id, 0, b"new"), execute(real_id, params=EXECUTION))
+
+
+def test_an_execution_that_has_to_wait_in_vain_uses_it_up(world: World) -> None:
+    client, holder, other = client_of(world), client_of(world), client_of(world)
+    server = prepared_by(world, client)
+    begin(holder, server)
+    client.sends(long_data(1, 0, b"abc"), execute(1, params=EXECUTION))
+    other.sends(query(f"KILL QUERY {client.connection_id}"))
+    client.gets_error(1317)
+    holder.sends(query("COMMIT"))
+    server.gets(query("COMMIT"))
+    server.answers(ok())
+    sends_it_again(client, server, 41)
+
+
+def test_so_does_one_whose_transaction_is_lost_with_its_server(make_world: MakeWorld) -> None:
+    world = make_world(readers=1)
+    Lab(world).stable()
+    client = client_of(world)
+    server = prepared_by(world, client)
+    begin(client, server)
+    client.sends(long_data(1, 0, b"abc"), execute(1, params=EXECUTION))
+    server.breaks()
+    client.gets_error(1213)
+    client.sends(long_data(1, 0, b"new"), execute(1, params=EXECUTION))
+    server = world.backend()
+    server.gets(prepare(TEXT))
+    server.answers(prepared(7, num_params=1))
+    server.gets(long_data(7, 0, b"new"), execute(7, params=EXECUTION))
+
+
+def test_so_does_one_that_cannot_be_prepared_where_it_would_run(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=2)
+    client, holder = client_of(world, b"shop"), client_of(world, b"test")
+    first = prepared_by(world, client)
+    client.sends(init_db("test"))
+    first.got()
+    first.answers(ok())
+    client.got()
+    begin(holder, first)
+    client.sends(long_data(1, 0, b"abc"), execute(1, params=EXECUTION))
+    for wanted, answer in (
+        (init_db("shop"), ok()),
+        (prepare(TEXT), error(1146)),
+        (init_db("test"), ok()),
+    ):
+        world.backend().gets(wanted)
+        world.backend().answers(answer)
+    client.gets_error(1146)
+    world.backend().got()
+    begin(client, world.backend())
+    client.sends(long_data(1, 0, b"new"), execute(1, params=EXECUTION))
+    for wanted, answer in (
+        (init_db("shop"), ok(IN_TRANS)),
+        (prepare(TEXT), prepared(7, num_params=1)),
+        (init_db("test"), ok(IN_TRANS)),
+    ):
+        world.backend().gets(wanted)
+        world.backend().answers(answer)
+    world.backend().gets(long_data(7, 0, b"new"), execute(7, params=EXECUTION))
 
 
 def streaming(world: World, client: FakeClient) -> ServerEnd:
