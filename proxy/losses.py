@@ -29,7 +29,7 @@ _WITHOUT_EFFECT: Final = (COM_PING, COM_STMT_PREPARE)
 _DML: Final = (b"select", b"insert", b"update", b"delete", b"replace", b"with", b"values", b"table")
 _LONGEST_START: Final = 256
 _IN_TRANS: Final = 1
-_SHUTDOWN: Final = b"\x1d\x04"
+_SHUTDOWN: Final = bouncing.SHUTDOWN.to_bytes(2, "little")
 OPEN_TRIES: Final = 3
 """Backends tried for one command when each turns out to be dead before the command was sent."""
 
@@ -86,10 +86,22 @@ def shut_down(frontend: Frontend, backend: Backend) -> bool:
         renewing.is_for_reads(frontend, placement) and only_commits(record.text)
     ):
         return False
-    if placement.reader is None:
+    _give_up(frontend, backend)
+    return True
+
+
+def ours_shut_down(frontend: Frontend, backend: Backend) -> bool:
+    """A command of ours, in front of the client's, was refused: whether with 1053. Then it is as if the server had gone."""
+    if backend.tracker.error_code != bouncing.SHUTDOWN or frontend.state not in BEFORE_COMMAND:
+        return False
+    _give_up(frontend, backend)
+    return True
+
+
+def _give_up(frontend: Frontend, backend: Backend) -> None:
+    if frontend.placement is None or frontend.placement.reader is None:
         demotion.suspect(frontend, Signal.SHUTDOWN)
     backend.give_up("the server shuts down")
-    return True
 
 
 def _close(frontend: Frontend, state: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from proxy import beginning, binary, catching_up, resets, special, tidying, unseen, verifying
+from proxy import beginning, binary, catching_up, losses, resets, special, tidying, unseen, verifying
 from proxy.backend import Backend
 from proxy.replies import SCHEMA_CODES
 from proxy.states import (
@@ -31,6 +31,8 @@ def ran(frontend: Frontend, is_failed: bool) -> None:
     backend = frontend.backend
     assert backend is not None
     state = frontend.state
+    if is_failed and losses.ours_shut_down(frontend, backend):
+        return
     if state == PREPARING:
         if not is_failed:
             frontend.was_prepared(backend)

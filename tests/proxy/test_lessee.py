@@ -362,6 +362,21 @@ def test_a_backend_lost_while_it_is_prepared_is_replaced(make_world: MakeWorld) 
     client.gets(ok())
 
 
+def test_so_is_one_that_says_so_before(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=2)
+    idle_backends(world, 2)
+    client = world.client(schema=b"test")
+    client.sends(SELECT)
+    (first,) = [end for end in world.server.ends if end.got() == [b"\x02test"]]
+    first.answers(error(1053, "Server shutdown in progress"))
+    assert first.is_closed
+    (second,) = [end for end in world.server.ends if end.got() == [b"\x02test"]]
+    second.answers(ok())
+    second.gets(SELECT)
+    second.answers(ok())
+    client.gets(ok())
+
+
 def test_backends_that_are_lost_one_after_the_other_end_in_an_error(make_world: MakeWorld) -> None:
     world = make_world(pool_size=6)
     idle_backends(world, 5)

@@ -6,9 +6,10 @@ import pytest
 
 from config.cluster import InTransaction
 from protocol.framing import frame
+from proxy.topology_actions import Signal
 from tests.fakes.client import FakeClient
 from tests.fakes.cluster import Lab
-from tests.fakes.scenes import in_transaction, prepared_by
+from tests.fakes.scenes import client_of, in_transaction, prepared_by
 from tests.fakes.server import ServerEnd
 from tests.fakes.wire import IN_TRANS, PROBE, error, execute, ok, prepare, query
 from tests.fakes.world import World
@@ -144,6 +145,19 @@ def test_a_server_that_says_why_it_closes_is_not_quoted(world: World) -> None:
     client.gets_nothing()
     client.sends(INSERT)
     client.gets_error(1213)
+
+
+def test_nor_is_it_when_it_says_so_to_a_command_of_ours(make_world: MakeWorld) -> None:
+    world = make_world(readers=1)
+    monitor = Lab(world).stable().monitored()
+    client = client_of(world)
+    prepared_by(world, client, "INSERT INTO t VALUES (1)").closes()
+    server = in_transaction(world, client)
+    client.sends(execute(1))
+    server.gets(prepare("INSERT INTO t VALUES (1)"))
+    server.answers(error(1053, "Server shutdown in progress"))
+    client.gets_error(1213)
+    assert monitor.signals == [("writer", Signal.SHUTDOWN)]
 
 
 def test_so_it_is_while_nothing_but_our_own_probe_runs(world: World) -> None:
