@@ -111,7 +111,8 @@ _CANONICAL: Final[dict[bytes, bytes]] = {
     b"tx_read_only": b"transaction_read_only",
     b"identity": b"last_insert_id",
 }
-_NEXT_ONLY: Final = frozenset([b"transaction_isolation", b"transaction_read_only"])
+CHARACTERISTICS: Final = frozenset([b"transaction_isolation", b"transaction_read_only"])
+"""Of transactions. Without a scope they are set for the next one only."""
 _CHARSETS: Final = (b"character_set_client", b"character_set_connection", b"character_set_results")
 
 
@@ -216,7 +217,7 @@ def _system_assignment(effects: Effects, tokens: list[Token], i: int) -> int:
     if is_global:
         effects.flags |= SETS_GLOBAL
         return _value(effects, tokens, i + 1, b"")
-    if name in _NEXT_ONLY and not is_scoped:
+    if name in CHARACTERISTICS and not is_scoped:
         # "SET @@transaction_isolation = ..." without SESSION is for the next transaction only
         effects.pin(PinReason.NEXT_TRANSACTION)
         return _value(effects, tokens, i + 1, b"")

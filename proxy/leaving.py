@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 from protocol.framing import MAX_PAYLOAD, frame, payload_of
 from proxy import demotion, endings, telling
 from proxy.backend import Backend
+from proxy.grammar import CHARACTERISTICS
 from proxy.hints import hints_of
 from proxy.pins import BITS, PinReason
 from proxy.placement import Placement
@@ -160,12 +161,23 @@ def answered(frontend: Frontend, placement: Placement, backend: Backend) -> None
 
 def note_set(frontend: Frontend, placement: Placement) -> None:
     """A statement has run on a reader: if it was about the next transaction, it may have to be said elsewhere, too."""
-    statement, session = frontend.statement, frontend.session
-    if PinReason.NEXT_TRANSACTION not in statement.pins or session.status & _IN_TRANS:
+    statement, session, sets = frontend.statement, frontend.session, placement.sets
+    if session.status & _IN_TRANS or not _is_about_transactions(statement):
         return
     if not session.pinned & _NEXT_TRANSACTION_BIT:
-        placement.sets.clear()
-    placement.sets.append(frame(b"\x03" + placement.record.text))
+        if PinReason.NEXT_TRANSACTION not in statement.pins:
+            return
+        sets.clear()
+    elif not sets:
+        sets.append(SET_READ_ONLY)
+    sets.append(frame(b"\x03" + placement.record.text))
+
+
+def _is_about_transactions(statement: Statement) -> bool:
+    """Whether it may set what the next transaction is: MariaDB takes what is said of the session's for the next one, too, whatever was said of that."""
+    if PinReason.NEXT_TRANSACTION in statement.pins:
+        return True
+    return any([name in CHARACTERISTICS for name in statement.variables])
 
 
 def _moves(frontend: Frontend, placement: Placement, wire: bytes) -> bool:
@@ -183,7 +195,7 @@ def _moves(frontend: Frontend, placement: Placement, wire: bytes) -> bool:
 def _stays(frontend: Frontend, placement: Placement) -> bool:
     """Whether it does on a reader what it does on the writer after a SET TRANSACTION READ ONLY."""
     statement, record = frontend.statement, placement.record
-    if PinReason.NEXT_TRANSACTION in statement.pins and not statement.flags & MULTI:
+    if _is_about_transactions(statement) and not statement.flags & MULTI:
         is_kept = len(placement.sets) < MOST_SETS and len(record.text) <= LONGEST_SET
         # in the form SET @@.. it may undo READ ONLY, and its value may be a parameter, or change
         return is_kept and b"write" not in record.text.lower() and b"@" not in record.text

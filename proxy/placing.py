@@ -546,10 +546,12 @@ def _note_answer(frontend: Frontend, placing: Placing, placement: Placement, bac
     # the answer is here, so the time must be read now
     now = placing.clock()
     before = frontend.session.status
-    if placement.reader is not None and frontend.statement.pins and not backend.tracker.is_error:
+    statement = frontend.statement
+    is_set = statement.pins != () or statement.variables != ()
+    if placement.reader is not None and is_set and not backend.tracker.is_error:
         leaving.note_set(frontend, placement)
     is_late, backend.owes_gtids = backend.owes_gtids, backend.tracker.is_error
-    if placement.answered(frontend.statement, backend.tracker, before, now, is_late):
+    if placement.answered(statement, backend.tracker, before, now, is_late):
         placing.wrote(now, placement)
 
 

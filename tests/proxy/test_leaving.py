@@ -455,6 +455,49 @@ def test_what_is_left_of_a_transaction_by_autocommit_follows_to_the_writer(world
     world.server.last.gets(query(INSERT))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SET SESSION TRANSACTION READ WRITE",
+        "SET SESSION transaction_read_only = 0",
+        "SET @@session.tx_read_only = 0",
+    ],
+)
+@pytest.mark.parametrize("is_left", [True, False])
+def test_what_is_said_of_the_session_after_it_follows_too(world: World, text: str, is_left: bool) -> None:
+    client = client_of(world)
+    if is_left:
+        server = begun_read_only(world, client)
+        client.sends(query("SET autocommit = 1"))
+        server.got()
+        server.answers(ok(changes=changed(("autocommit", "ON"))))
+        client.got()
+    else:
+        server = set_there(world, client, SET)
+    client.sends(query(text))
+    if server.got() == [query(text)[4:]]:
+        server.answers(ok(changes=changed(("transaction_read_only", "OFF"))))
+        client.got()
+        client.sends(query(INSERT))
+        assert server.got() == [b"\x03BEGIN"]
+        server.answers(ok(RO))
+        [commit] = server.got()
+        assert commit.startswith(b"\x03COMMIT")
+        server.answers(ok())
+        others = [text, INSERT]
+    else:
+        server.answers(ok(RO))
+        server.got()
+        server.answers(ok())
+        others = [text]
+    got: list[bytes] = []
+    # its state is restored first, and asked for after each SET
+    while not got or got[-1] != query(others[-1])[4:]:
+        got += [each for each in world.server.last.got() if not each.startswith(b"\x03SHOW")]
+        world.server.last.answers(ok())
+    assert got[-1 - len(others) :] == [query(each)[4:] for each in (SET, *others)]
+
+
 def test_a_session_that_is_pinned_otherwise_does_not_move(world: World) -> None:
     client = client_of(world)
     server = set_there(world, client, SET)

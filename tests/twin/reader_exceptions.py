@@ -9,8 +9,8 @@ from protocol.constants import Capability
 from protocol.packets import parse_err
 from tests.integration.steps import Step
 from tests.twin.exceptions import Answers, KnownDifference, run_text, untold
-from tests.twin.exchanges import LoadLocal
-from tests.twin.programs import Program
+from tests.twin.exchanges import LoadLocal, Pipelined
+from tests.twin.programs import CLOSED, Program
 
 _STRANDED: Final = "the session is pinned to a reader"
 _READ_ONLY_OPTION: Final = 1290
@@ -27,12 +27,13 @@ def _texts(program: Program, position: int) -> list[str]:
 
 def _is_stranded(program: Program, position: int, got: Answers) -> bool:
     messages = [parse_err(payload).message for payload in got[position] if payload[:1] == b"\xff"]
-    is_said = any(_STRANDED in message.decode() for message in messages)
+    is_cut_off = isinstance(program.lines[position].step, Pipelined) and got[position] == [CLOSED]
+    is_said = is_cut_off or any(_STRANDED in message.decode() for message in messages)
     return bool(program.readers) and is_said and any(_PINS.search(text) for text in _texts(program, position))
 
 
 _PINS: Final = re.compile(
-    r"\bCALL\b|\b(counter|note_of|last_id|GET_LOCK)\(|\bTEMPORARY\b|\bHANDLER\b|\bPREPARE\b|\bEXECUTE\b|\bXA\b|\bFOR (UPDATE|SHARE)\b|\bSHARE MODE\b|\bSHOW CREATE VIEW\b|\brand_seed|\bPOINT\(|\bRESOURCE GROUP\b",
+    r"\bCALL\b|\b(counter|note_of|last_id|GET_LOCK)\(|\bTEMPORARY\b|\bHANDLER\b|\bPREPARE\b|\bEXECUTE\b|\bXA\b|\bFOR (UPDATE|SHARE)\b|\bSHARE MODE\b|\bSHOW CREATE VIEW\b|\brand_seed|\bPOINT\(|\bRESOURCE GROUP\b|\bCHARACTER SET\b|\bNAMES\b",
     re.IGNORECASE,
 )
 
