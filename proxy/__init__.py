@@ -5,7 +5,8 @@ pyproject.toml check it.
 
 Pure:
 - the pool core: `pool` (what one endpoint's pool does), `pool_settle`, `pool_members`, `pool_waiters`, `pool_backoff` (its parts),
-  `pool_states` (members, tickets, their lists), `pool_actions` (what it asks of its shell)
+  `pool_states` (members, tickets, their lists), `pool_actions` (what it asks of its shell); `budget` (how large may it be beside those of a
+  fleet?)
 - session state: `lexer`, `grammar`, `effects`, `classify` (what a statement's text means), `statement` (the result), `session` (the one
   predicate: may the lease end?; `unexplained`: reports that the text does not account for), `vector` (state vector and restoring it), `kept` and `keeping` (variables of the client's side), `idle`
   (wait_timeout), `residue` (insert id, warnings, counts; `conditions`,
