@@ -39,7 +39,9 @@ _PINS: Final = re.compile(
 
 
 def _shows_error_of_reader(program: Program, position: int, got: Answers) -> bool:
-    is_asked = _ASKING.search(_texts(program, position)[-1]) is not None
+    texts = _texts(program, position)
+    is_prepared = re.search(r"\bEXECUTE\b", texts[-1], re.IGNORECASE) is not None
+    is_asked = any(_ASKING.search(text) for text in (texts if is_prepared else texts[-1:]))
     return bool(program.readers) and is_asked and any(b"read-only option" in each for each in got[position])
 
 
@@ -86,7 +88,7 @@ KNOWN_WITH_READERS: Final = (
         is_all=_differ_in_what_is_told,
     ),
     KnownDifference(
-        "SHOW ERRORS may have the reader's own error in place of 1792 (README, Reads on readers)",
+        "SHOW ERRORS, and SHOW WARNINGS by EXECUTE, may have the reader's own error in place of 1792 (README, Reads on readers)",
         _shows_error_of_reader,
         is_by_itself=True,
     ),
