@@ -98,6 +98,8 @@ def goes_on(frontend: Frontend, placement: Placement, backend: Backend) -> bool:
     frontend.state = HOLDING
     frontend.wire, frontend.command = first, UNSTARTED
     frontend.restart_command()
+    # it may have been answered at once
+    frontend.start_waiting_commands()
     return True
 
 

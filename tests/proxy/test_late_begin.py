@@ -7,9 +7,9 @@ import pytest
 from protocol.framing import frame
 from tests.fakes.client import FakeClient
 from tests.fakes.cluster import Lab
-from tests.fakes.scenes import prepared_by
+from tests.fakes.scenes import client_of, prepared_by
 from tests.fakes.server import ServerEnd
-from tests.fakes.wire import IN_TRANS, close_statement, error, execute, ok, query
+from tests.fakes.wire import IN_TRANS, close_statement, error, execute, ok, query, reset_statement
 from tests.fakes.world import World
 from tests.proxy.conftest import MakeWorld
 
@@ -69,6 +69,16 @@ def test_commands_that_come_together_keep_their_order(world: World) -> None:
         server.gets(wire)
         server.answers(ok(status))
         client.gets(ok(status))
+
+
+def test_also_behind_one_that_needs_no_server(world: World) -> None:
+    client = client_of(world)
+    prepared_by(world, client, "INSERT INTO t VALUES (1)")
+    client.sends(BEGIN + reset_statement(1) + INSERT)
+    server = world.backend()
+    begins(server)
+    client.gets(ok(IN_TRANS), ok(IN_TRANS))
+    server.gets(INSERT)
 
 
 def test_its_hint_sends_all_of_it_to_a_reader(world: World) -> None:

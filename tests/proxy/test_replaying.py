@@ -25,6 +25,7 @@ from tests.fakes.wire import (
     prepare,
     prepared,
     query,
+    reset_statement,
     rows,
 )
 from tests.fakes.world import World
@@ -524,6 +525,19 @@ def test_also_when_it_was_the_first_of_a_session_without_autocommit(world: World
     client.gets_nothing()
     read_again(server, OTHER)
     client.gets(IN_IT)
+
+
+def test_what_waits_behind_a_command_that_needs_no_server_runs_after_it(world: World) -> None:
+    client = client_of(world)
+    bound = params(b"5", types=INT)
+    has_read_by_id(world, client, execute(1, params=bound), execute(41, params=bound)).breaks()
+    client.sends(reset_statement(1), OTHER)
+    server = begins_anew(world)
+    server.gets(prepare(TEXT))
+    server.answers(prepared(7, num_params=1))
+    read_again(server, execute(7, params=bound))
+    client.gets(ok(IN_READ_ONLY))
+    server.gets(OTHER)
 
 
 def test_not_one_that_was_closed_since(world: World) -> None:
