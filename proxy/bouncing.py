@@ -1,7 +1,7 @@
 """Commands that a reader did not run, and that another server runs instead, unseen by the client: functions on a `Lessee`.
 
 A reader that refuses a write (the writer runs it, and the text is remembered), as long as the client has seen nothing of an answer; one that is lost in the
-middle of a read (`replaying`); one that cannot be reached; and one that does not know the session's account or schema, or not yet: it uses both because the writer
+middle of a read (`replaying`); one that cannot be reached, or takes no more connections; and one that does not know the session's account or schema, or not yet: it uses both because the writer
 knows them, and sees nothing older than that.
 
 Limits: a pin that a statement has set on a reader keeps the session there. When it then writes, its connection is closed: to be told for ever that
@@ -18,7 +18,7 @@ from proxy.keeping import lease_lost
 from proxy.pins import BITS, PinReason
 from proxy.placement import Placement
 from proxy.reasons import CloseReason
-from proxy.replies import BY_HINT, Failure, read_only_transaction, refused_by_server
+from proxy.replies import BY_HINT, Failure, is_of_server, read_only_transaction, refused_by_server
 from proxy.routing import BEGINS_NOTHING, HINT_READER, UNASKED
 from proxy.statement import CALLS, COMMITS_ITSELF, MULTI
 from proxy.states import READY, RELAYING
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 MOST_TRIES: Final = 3
 """Servers tried for one command."""
-UNREACHABLE: Final = 2003
 SHUTDOWN: Final = 1053
 _IN_TRANS: Final = 1
 _IN_TRANS_READONLY: Final = 0x2000
@@ -191,11 +190,11 @@ def _only_begins(frontend: Frontend, placement: Placement) -> bool:
 
 def tries_another(lessee: Lessee, placement: Placement, failure: Failure) -> bool:
     """No backend could be had from the reader: whether another server is asked."""
-    reader = placement.reader
+    reader, ticket = placement.reader, lessee.ticket
     if failure.is_refusal:
         if not knows_less(lessee, placement):
             return False
-    elif reader is None or failure.code != UNREACHABLE or lessee.tries >= MOST_TRIES:
+    elif reader is None or ticket is None or not is_of_server(ticket.error) or lessee.tries >= MOST_TRIES:
         return False
     else:
         lessee.tries += 1

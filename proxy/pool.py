@@ -399,6 +399,11 @@ class PoolCore(Settling):
         return self._members.size
 
     @property
+    def capacity(self) -> int:
+        """Members that there may be; as long as none can be opened, those that there are."""
+        return self.size - self.opening_count if self._backoff.is_failing else self.max_size
+
+    @property
     def opening_count(self) -> int:
         """Members OPENING; and so on."""
         return self._members.opening.count

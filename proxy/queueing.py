@@ -3,7 +3,7 @@
 A ticket waits at one server. At each look at the readers those are sent away that need not wait there (`is_misplaced`), in the order in which they came:
 
 - all whose reads it may not have any more: it is lost, frozen, or too far behind for them;
-- who has waited for LONG because all its backends are leased, while another reader that may have the read has one left.
+- who has waited for LONG because all its backends are leased, or it takes no more connections, while another reader that may have the read has one left.
 
 Where they go is for `placing` to say, as for any read: the rules for what falls back on the writer hold, and that readers are full is no reason for it.
 There they stand at the end of the queue, so that they overtake nobody. Their time goes on: `acquire_timeout` counts from when they began to wait.
@@ -38,10 +38,10 @@ def count(placing: Placing, shared: Shared) -> None:
     for name, endpoint in placing.endpoints.items():
         known = table.readers.get(name)
         if known is not None:
-            known.contender.counted(endpoint.demand(), endpoint.core.max_size)
+            known.contender.counted(endpoint.demand(), max(1, endpoint.core.capacity))
     if table.writer.weight > 0:
         writer = shared.choose(False)
-        table.writer.counted(writer.demand(), writer.core.max_size)
+        table.writer.counted(writer.demand(), max(1, writer.core.capacity))
 
 
 def fence_of(placing: Placing, placement: Placement) -> Fence:
@@ -85,7 +85,7 @@ def is_misplaced(lessee: Lessee, placing: Placing, reader: Reader, now: float) -
         is_free = placement.record.is_read() or not placement.side.is_reader
         return is_free or _is_room_elsewhere(lessee, placing, placement, now)
     is_late = lessee.shared.loop.time() - ticket.enqueued_at >= LONG
-    is_full = endpoint.demand() > endpoint.core.max_size
+    is_full = endpoint.demand() > endpoint.core.capacity
     return is_late and is_full and _is_room_elsewhere(lessee, placing, placement, now)
 
 

@@ -218,6 +218,11 @@ def of_ticket(error: object, endpoint: str, holders: str, trouble: str = "") -> 
     return Failure(ErrorCode.UNKNOWN_ERROR, f"{PREFIX}{error}")
 
 
+def is_of_server(error: object) -> bool:
+    """Whether a ticket was refused because no connection to the server can be opened, rather than because all are in use."""
+    return isinstance(error, OpenFailed) or (isinstance(error, AcquireTimeout) and error.cause is not None)
+
+
 def _of_timeout(error: AcquireTimeout, endpoint: str, holders: str, trouble: str) -> Failure:
     text = f"{PREFIX}no server connection became free within {error.waited:.1f} s: "
     if trouble:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from protocol.packets import build_err
 from proxy.bouncing import MOST_TRIES
 from proxy.pins import PinReason
 from proxy.placing import MOST_BOUNCED
@@ -518,3 +519,16 @@ def test_what_the_writer_refuses_is_the_clients(world: World) -> None:
         server.passwords.clear()
     client.sends(READ)
     client.gets_error(1045)
+
+
+@pytest.mark.parametrize("code", [1040, 1203, 1129])
+def test_a_reader_that_takes_no_connections_is_passed_over(world: World, code: int) -> None:
+    client = client_of(world)
+    world.reader_servers[0].refusal = build_err(code, b"08004", b"Too many", before_handshake=True)
+    client.sends(READ)
+    for _ in range(6):
+        readers_show(world, 0.0)
+        world.tick(1)
+    world.server.last.gets(READ)
+    world.server.last.answers(ANSWER)
+    client.gets(ANSWER)

@@ -524,6 +524,20 @@ def test_a_failure_is_retried_after_the_back_off_and_the_waiter_waits_on() -> No
     assert play.opened("m2") == ["alice gets m2"]
 
 
+def test_as_long_as_none_can_be_opened_there_is_room_for_those_that_there_are() -> None:
+    play = Play(max_size=5)
+    play.leased("alice")
+    assert play.core.capacity == 5
+    play.acquire("bob")
+    assert play.core.capacity == 5
+    play.open_failed("m2", "full")
+    assert play.core.capacity == 1
+    assert play.tick(0.025) == ["open m3 with payload of bob"]
+    assert play.core.capacity == 1
+    play.opened("m3")
+    assert play.core.capacity == 5
+
+
 def test_the_timeout_carries_the_cause() -> None:
     play = Play()
     play.acquire("alice")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from protocol.framing import frame
+from protocol.packets import build_err
 from proxy.login import Doorway
 from proxy.placing import Placing
 from proxy.placing_rules import TO_FAIL, TO_WAIT
@@ -204,6 +205,21 @@ def test_who_has_waited_long_takes_a_backend_that_another_reader_has_left(make_w
     first.gets(ANSWER)
     world.tick()
     runs(second, READ, server, ANSWER)
+
+
+def test_so_does_who_waits_for_a_reader_that_takes_no_more_connections(make_world: MakeWorld) -> None:
+    world = make_world(readers=2, pool_size=5)
+    place_among(world)
+    readers_show(world, 0.0, reader_2=None)
+    holder, client = client_of(world), client_of(world)
+    on_reader(world, holder, BEGIN_READ, ok(IN_TRANS))
+    full = build_err(1040, b"08004", b"Too many connections", before_handshake=True)
+    world.reader_servers[0].refusal = full
+    client.sends(READ)
+    readers_show(world, 0.0)
+    assert queues(world) == [1, 0]
+    world.tick(LONG)
+    runs(client, READ, reader_end(world, 2), ANSWER)
 
 
 def test_nobody_goes_to_the_writer_because_readers_are_full(make_world: MakeWorld) -> None:

@@ -214,3 +214,17 @@ def test_statements_of_which_nobody_knows_which_one_ends_a_transaction_are_refus
     failure = replies.several_end()
     assert (failure.code, failure.sqlstate) == (1235, "42000")
     assert "send them one by one" in failure.message
+
+
+@pytest.mark.parametrize(
+    ("error", "is_it"),
+    [
+        (OpenFailed(Failure(1040, "full")), True),
+        (AcquireTimeout(5.0, snapshot(Failure(1040, "full"))), True),
+        (AcquireTimeout(5.0, snapshot()), False),
+        (PoolDraining(), False),
+        (None, False),
+    ],
+)
+def test_no_connection_is_not_the_same_as_none_that_is_free(error: object, is_it: bool) -> None:
+    assert replies.is_of_server(error) == is_it
