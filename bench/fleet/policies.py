@@ -68,15 +68,19 @@ class Budgets:
 class Fixed:
     """A number for each: an equal part of what is usable (a static split), or more than that (the defaults of others)."""
 
-    def __init__(self, name: str, bound: int) -> None:
+    def __init__(self, name: str, bound: int, idle_timeout: float = 60.0, max_age: float = 3600.0) -> None:
         self.name = name
         self._bound = bound
+        self._idle_timeout = idle_timeout
+        self._max_age = max_age
 
     def begin(self, events: Events, server: SimServer, sidecars: list[Sidecar]) -> None:
         for each in sidecars:
             self.restarted(each)
 
     def restarted(self, sidecar: Sidecar) -> None:
+        sidecar.core.idle_timeout = self._idle_timeout
+        sidecar.core.max_age = self._max_age
         sidecar.resize(self._bound)
 
 
