@@ -522,7 +522,10 @@ class Frontend(Lessee):
 
     def is_idle(self) -> bool:
         """Whether no statement and no transaction would be cut off. A pin alone is nothing that an end could be waited for."""
-        return self.state == READY or (self.state == HOLDING and self.condition() != IN_TRANSACTION)
+        if self.state == READY:
+            # a transaction that has still to begin is one to its client
+            return self.placement is None or not self.placement.begin
+        return self.state == HOLDING and self.condition() != IN_TRANSACTION
 
     def forget_statements(self) -> None:
         """The session's prepared statements and cursors are no more."""

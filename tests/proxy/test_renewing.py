@@ -124,6 +124,20 @@ def test_and_its_preparation(world: World) -> None:
     client.gets(prepared(1))
 
 
+def test_a_drain_waits_for_what_has_still_to_begin_anew(world: World) -> None:
+    client = client_of(world)
+    has_read(world, client).closes()
+    world.loop.call(world.frontend(client).drain)
+    client.gets_nothing()
+    client.sends(OTHER)
+    server = begins_anew(world)
+    server.gets(READ)
+    server.answers(ANSWER)
+    server.gets(OTHER)
+    server.answers(ANSWER)
+    client.gets(ANSWER)
+
+
 def test_but_not_for_ever(world: World) -> None:
     client = client_of(world)
     server = begun(world, client)
