@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from proxy.frontend import Frontend
     from proxy.lessee import Lessee
     from proxy.placing import Placing
-    from proxy.session import SessionState
 
 MOST_TRIES: Final = 3
 """Servers tried for one command."""
@@ -80,7 +79,7 @@ def _reworded(frontend: Frontend, placement: Placement, backend: Backend, chunk:
         return chunk
     start = len(chunk) - len(tracker.error_message) - _ERROR_SIZE
     session = frontend.session
-    is_next = not session.status & _IN_TRANS and _next_is_read_only(session, placement)
+    is_next = not session.status & _IN_TRANS and _next_is_read_only(frontend, placement)
     if tracker.status & _IN_TRANS_READONLY or is_next:
         failure = read_only_transaction(frontend.shared.facts.is_mariadb)
     elif tracker.status & _IN_TRANS and placement.reason == HINT_READER:
@@ -102,9 +101,7 @@ def may_write_there(lessee: Lessee, placement: Placement) -> bool:
         return True
     if session.status & _IN_TRANS and not _is_stuck(lessee, placement):
         return False
-    if session.vector is not placement.vector:
-        placement.see(session.vector, lessee.identity.credential.user, placing.rules.names)
-    if placement.side.is_read_only() or _next_is_read_only(session, placement):
+    if _next_is_read_only(lessee, placement):
         return False
     return flags & CALLS != 0
 
@@ -130,13 +127,16 @@ def is_refused(lessee: Lessee, placement: Placement, backend: Backend) -> bool:
     if session.status & _IN_TRANS:
         # the client's own, or it has asked for a reader by a hint
         return _is_stuck(lessee, placement)
-    return not _next_is_read_only(session, placement)
+    return not _next_is_read_only(lessee, placement)
 
 
-def _next_is_read_only(session: SessionState, placement: Placement) -> bool:
-    """Whether a SET TRANSACTION has said that the next transaction is. Where none was sent, autocommit was switched on in one that is."""
+def _next_is_read_only(lessee: Lessee, placement: Placement) -> bool:
+    """Whether the session's next transaction is, by itself or by a SET TRANSACTION. Where none was sent, autocommit was switched on in one that is."""
+    session, placing = lessee.session, lessee.shared.placing
     if not session.pinned & _NEXT_TRANSACTION_BIT:
-        return False
+        if session.vector is not placement.vector and placing is not None:
+            placement.see(session.vector, lessee.identity.credential.user, placing.rules.names)
+        return placement.side.is_read_only()
     return not placement.sets or any([b"only" in text.lower() for text in placement.sets])
 
 

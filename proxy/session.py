@@ -48,6 +48,7 @@ from proxy.residue import ResidueKeeper
 from proxy.statement import (
     ADDS_DIAGNOSTICS,
     CALLS,
+    ENDS,
     FIXED_NAME,
     IS_SELECT,
     MAY_CALL,
@@ -385,9 +386,10 @@ class SessionState(ResidueKeeper):
             self.status = status & _LASTING
 
     def _transaction_ended(self, statement: Statement) -> None:
-        """SET autocommit=1 commits, but leaves the characteristics of the transaction in force for the next one, on both servers."""
+        """SET autocommit=1 commits, but leaves the characteristics of the transaction in force for the next one, on both servers; COMMIT and ROLLBACK
+        in the same text do not."""
         is_left_over = self.pinned & _NEXT_TRANSACTION_BIT or self.status & _IN_TRANS_READONLY
-        if not statement.flags & SETS:
+        if not statement.flags & SETS or statement.flags & ENDS:
             self.lift(PinReason.NEXT_TRANSACTION)
         elif is_left_over:
             self.pin(PinReason.NEXT_TRANSACTION)

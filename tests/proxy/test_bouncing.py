@@ -241,6 +241,19 @@ def test_a_write_there_is_refused_as_the_next_transaction_would_refuse_it(
     client.gets_error(code)
 
 
+def test_so_does_a_session_that_is_read_only(world: World) -> None:
+    client = client_of(world)
+    server = pinned_to_a_reader(world, client)
+    client.sends(query("SET SESSION TRANSACTION READ ONLY"))
+    server.got()
+    server.answers(ok(changes=changed(("transaction_read_only", "ON"))))
+    client.got()
+    client.sends(query("UPDATE t SET a = 1"))
+    server.got()
+    server.answers(error(1290, READ_ONLY))
+    client.gets_error(1792)
+
+
 @pytest.mark.parametrize("text", ["CALL p()", "FLUSH TABLES"])
 def test_a_session_that_is_pinned_to_a_reader_calls_nothing_there_that_may_write(
     world: World, text: str

@@ -187,6 +187,13 @@ def test_autocommit_ends_a_transaction_but_not_its_characteristics(story: Story)
     assert story.pins() == ["next-transaction"]
 
 
+@pytest.mark.parametrize("text", ["SET SESSION TRANSACTION READ WRITE; ROLLBACK", "SET autocommit=1; COMMIT"])
+def test_a_commit_in_the_same_text_ends_them(story: Story, text: str) -> None:
+    story.run("START TRANSACTION READ ONLY", ok(status=IN_TRANSACTION | READ_ONLY))
+    story.run(text, ok(status=AUTOCOMMIT | MORE_RESULTS), ok())
+    assert "next-transaction" not in story.pins()
+
+
 def test_autocommit_ends_an_ordinary_transaction(story: Story) -> None:
     story.run("SET autocommit=0", ok(status=0, changes=changed(("autocommit", "OFF"))))
     story.run("SELECT a FROM t", rows([b"1"], status=IN_TRANS))
