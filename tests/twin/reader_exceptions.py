@@ -33,7 +33,7 @@ def _is_stranded(program: Program, position: int, got: Answers) -> bool:
 
 
 _PINS: Final = re.compile(
-    r"\bCALL\b|\b(counter|note_of|last_id|GET_LOCK)\(|\bTEMPORARY\b|\bHANDLER\b|\bPREPARE\b|\bEXECUTE\b|\bXA\b|\bFOR (UPDATE|SHARE)\b|\bSHARE MODE\b|\bSHOW CREATE VIEW\b|\brand_seed|\bPOINT\(|\bRESOURCE GROUP\b|\bCHARACTER SET\b|\bNAMES\b|\bSET STATEMENT\b",
+    r"\bCALL\b|\b(counter|note_of|last_id|GET_LOCK)\(|\bTEMPORARY\b|\bHANDLER\b|\bPREPARE\b|\bEXECUTE\b|\bXA\b|\bFOR (UPDATE|SHARE)\b|\bSHARE MODE\b|\bSHOW CREATE VIEW\b|\brand_seed|\bPOINT\(|\bRESOURCE GROUP\b|\bCHARACTER SET\b|\bNAMES\b|\bSET STATEMENT\b|\bsql_auto_is_null\b",
     re.IGNORECASE,
 )
 
