@@ -201,6 +201,11 @@ class Pool(Section):
     idle_timeout: Seconds = Field(
         default=60.0, gt=0, description="An idle backend that nobody needed for so long is closed."
     )
+    idle_transaction_timeout: Seconds = Field(
+        default=0.0,
+        description="A client that has a transaction open and does nothing for so long is disconnected (error 4031), and the transaction "
+        "rolled back; the log says who it was. 0: never.",
+    )
     max_age: Seconds = Field(
         default=3600.0, gt=0, description="A backend of this age is replaced when it is free."
     )

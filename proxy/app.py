@@ -26,7 +26,7 @@ from protocol.errors import ProtocolError
 from protocol.framing import PacketReader
 from protocol.handshake import HandshakeV10
 from protocol.packets import parse_err
-from proxy import idling, logs, tls
+from proxy import idle_transactions, idling, logs, tls
 from proxy.admin import Admin
 from proxy.classify import StatementCache
 from proxy.cluster import Cluster
@@ -264,6 +264,9 @@ class Process:
         for endpoint in shared.endpoints():
             endpoint.tick()
         idling.look(shared, now)
+        limit = self.settings.pool.idle_transaction_timeout
+        if limit:
+            idle_transactions.end_all(shared, limit, now)
         while shared.logins:
             login = next(iter(shared.logins))
             if login.deadline > now:

@@ -29,6 +29,7 @@ class CloseReason(enum.Enum):
     LOGIN_TIMEOUT = "login-timeout"
     TOO_MANY_CLIENTS = "too-many-clients"
     WAIT_TIMEOUT = "wait-timeout"  # idle for longer than its wait_timeout
+    IDLE_TRANSACTION = "idle-transaction"  # left a transaction open for idle_transaction_timeout
     KILLED = "killed"  # KILL of its connection id
 
     # either

@@ -125,6 +125,15 @@ def inactive() -> Failure:
     )
 
 
+def idle_in_transaction(seconds: float) -> Failure:
+    """4031: the client has left a transaction open, and done nothing."""
+    return Failure(
+        CLIENT_INTERACTION_TIMEOUT,
+        f"The client was disconnected because of inactivity: idle in a transaction for {seconds:.0f} s, which was rolled back (Fanin,"
+        " pool.idle_transaction_timeout)",
+    )
+
+
 def shutting_down() -> Failure:
     """1053: this proxy drains."""
     return Failure(ErrorCode.SERVER_SHUTDOWN, "Server shutdown in progress (Fanin is draining)")

@@ -8,6 +8,7 @@ import pymysql
 import pytest
 
 from bench.servers import Server
+from protocol.packets import parse_err
 from tests.integration.fixtures import Connect, MakeFanin
 from tests.integration.running import Fanin, eventually, rows, run, value
 from tests.integration.wire import WireClient
@@ -153,3 +154,18 @@ def test_session_mode_keeps_the_backend_until_the_client_goes(
     client.close()
     other.close()
     eventually(lambda: generous.endpoint()["leased"] == 0)
+
+
+def test_an_idle_transaction_is_rolled_back_and_its_client_told(
+    fanin: MakeFanin, server: Server, connect: Connect, table: str
+) -> None:
+    strict = fanin(server, pool_size=1, pool={"idle_transaction_timeout": 0.5})
+    with WireClient(strict.port) as idle:
+        idle.ok("BEGIN")
+        idle.ok(f"INSERT INTO {table} (v) VALUES (1)")
+        # it waits for the only backend
+        assert value(connect(strict), f"SELECT COUNT(*) FROM {table}") == 0
+        # a client that only speaks when it is spoken to finds it with its next command
+        told = parse_err(idle.stream.read1()[4:])
+    assert told.code == 4031 and b"idle in a transaction" in told.message
+    assert "idle in a transaction" in strict.log.read_text()
