@@ -342,7 +342,6 @@ class PoolCore(Settling):
             member = _claimed(ticket)
             if member is not None:
                 self._grant(member, ticket, now)
-        self._shrink()
         return self._settled(now)
 
     def resize(self, max_size: int, now: float) -> list[Action]:
@@ -351,8 +350,6 @@ class PoolCore(Settling):
         if max_size < 1:
             raise ValueError("expected max_size of at least 1")
         self.max_size = max_size
-        if self._members.size > max_size:
-            self._shrink()
         return self._settled(now)
 
     def send_away(self, goes_on: bool = False) -> list[Action]:

@@ -218,6 +218,8 @@ class Settling:
 
     def _settled(self, now: float) -> list[Action]:
         """How every call ends that may have changed what can be granted."""
+        if self._members.size > self.max_size:
+            self._shrink()
         if self._waiters.count:
             self._settle(now)
         return self._taken()

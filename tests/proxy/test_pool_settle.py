@@ -475,6 +475,16 @@ def test_what_is_parked_in_a_pause_is_captured_after_it() -> None:
     assert play.resume() == ["capture m1 of alice"]
 
 
+def test_when_one_cannot_be_captured_the_next_one_is() -> None:
+    play = Play(max_size=2)
+    play.leased("alice", "bob")
+    play.release("m1", parked_by="alice")
+    play.release("m2", parked_by="bob")
+    assert play.resize(1) == ["capture m1 of alice"]
+    assert play.declined("m1", "alice") == ["capture m2 of bob"]
+    assert play.captured("m2") == ["close m2: over-bound"]
+
+
 def test_who_waits_for_another_key_gets_what_is_left_of_the_bound() -> None:
     play = Play(max_size=2)
     play.leased("alice", "bob")
