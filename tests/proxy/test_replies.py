@@ -82,6 +82,13 @@ def test_codes_say_what_kind_of_refusal_it_is(code: int, kinds: set[str]) -> Non
             "08S01",
             "Aborted connection 7 to db: 'unconnected' user: 'app' host: 'h' (init_connect command failed)",
         ),
+        (
+            replies.idle_in_transaction(61.4),
+            4031,
+            "HY000",
+            "The client was disconnected because of inactivity: idle in a transaction for 61 s, which was rolled back (Fanin,"
+            " pool.idle_transaction_timeout)",
+        ),
         (replies.shutting_down(), 1053, "08S01", "Server shutdown in progress (Fanin is draining)"),
         (
             replies.lost("x closed", True),
