@@ -136,6 +136,10 @@ class Past:
         self.starts_over()
         return None
 
+    def is_skipping(self) -> bool:
+        """Whether the client has got more of the present answer than has come once more."""
+        return self.again is not None
+
     def skipped(self, chunk: bytes) -> bytes | None:
         """A piece of the present answer, which is being made once more: what of it the client has not got. None: it has got something else."""
         got, again = self.got, self.again

@@ -53,11 +53,12 @@ def shown(frontend: Frontend, placement: Placement, tracker: ResponseTracker, ch
             past = placement.past = Past()
     elif frontend.command != COM_QUERY and frontend.command != COM_STMT_EXECUTE:
         return chunk
-    if past.again is None:
+    again = past.again
+    if again is None:
         past.got.add(chunk)
         return chunk
     rest = past.skipped(chunk)
-    if rest is None or (tracker.is_complete and past.again is not None):
+    if rest is None or (tracker.is_complete and past.is_skipping()):
         frontend.close(CloseReason.BACKEND_LOST)
         return b""
     return rest

@@ -52,7 +52,9 @@ def test_of_the_same_answer_the_client_gets_what_it_lacks(pieces: list[bytes]) -
 
 def test_what_it_has_got_since_is_compared_the_next_time() -> None:
     past = has_got(b"abc")
+    assert past.is_skipping()
     assert past.skipped(b"abcde") == b"de"
+    assert not past.is_skipping()
     assert past.starts_over()
     assert past.skipped(b"abcdefg") == b"fg"
 
