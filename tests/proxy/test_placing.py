@@ -856,3 +856,21 @@ def test_eventual_reads_do_not_make_readers_be_looked_at_more_often(make_world: 
     on_writer(world, client, WRITE, ok())
     assert not placing.is_hurried
     on_reader(world, client, READ)
+
+
+@pytest.mark.parametrize("text", ["FLUSH TABLES", "CREATE TABLE n (a INT)", "ANALYZE TABLE t"])
+def test_what_commits_on_its_own_account_is_never_for_readers(make_world: MakeWorld, text: str) -> None:
+    """No server refuses all of it to everybody, and it is written to the binary log."""
+    world = make_world(readers=1)
+    place_among(world)
+    client = client_of(world)
+    for setting, status, change in (
+        ("SET SESSION TRANSACTION READ ONLY", AUTOCOMMIT, ("transaction_read_only", "ON")),
+        ("SET autocommit = 0", 0, ("autocommit", "OFF")),
+    ):
+        client.sends(query(setting))
+        world.backend().got()
+        world.backend().answers(ok(status, changes=changed(change)))
+        client.got()
+    client.sends(query(text))
+    world.backend().gets(query(text))
