@@ -50,6 +50,8 @@ KEPT: Final = 0.5
 CAUTION: Final = 3.0
 MUCH_ROOM: Final = 0.7
 """U below which who grows alone may grow faster."""
+HEADROOM: Final = 0.1
+"""The part of the server's limit that is left alone, unless told otherwise."""
 BLIND: Final = 15.0
 """Seconds without a look, after which what was seen says nothing any more."""
 LEAST_FLEET: Final = 10
@@ -83,7 +85,7 @@ class Budget:
         most: int,
         now: float,
         random: Callable[[], float],
-        headroom: float = 0.1,
+        headroom: float = HEADROOM,
         floor: int = 1,
         fleet: int = 0,
     ) -> None:

@@ -53,8 +53,7 @@ def shown(frontend: Frontend, placement: Placement, tracker: ResponseTracker, ch
             past = placement.past = Past()
     elif frontend.command != COM_QUERY and frontend.command != COM_STMT_EXECUTE:
         return chunk
-    again = past.again
-    if again is None:
+    if not past.is_skipping():
         past.got.add(chunk)
         return chunk
     rest = past.skipped(chunk)

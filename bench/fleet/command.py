@@ -11,9 +11,10 @@ from typing import Final
 
 from rich.progress import BarColumn, Progress, TextColumn
 
+from bench.fleet.model import usable
 from bench.fleet.policies import Budgets, Fixed, Ideal, Policy
 from bench.fleet.report import page, picture, print_tables, write_json
-from bench.fleet.scenarios import HEADROOM, MINTED, SCENARIOS, Course, Profile, Sample, Scenario
+from bench.fleet.scenarios import MINTED, SCENARIOS, Course, Profile, Sample, Scenario
 from bench.report import console, number
 
 PROFILES: Final = {"minted": MINTED}
@@ -25,7 +26,7 @@ PROXYSQL_DEFAULT: Final = 1000
 
 def ways(profile: Profile) -> dict[str, Callable[[], Policy]]:
     """What may be compared, by name."""
-    part = int(profile.limit * (1.0 - HEADROOM)) // profile.sidecars
+    part = int(usable(profile.limit)) // profile.sidecars
     return {
         "fanin": lambda: Budgets(profile.size),
         "ideal": Ideal,
@@ -60,13 +61,13 @@ def run(options: Namespace) -> int:
     courses: list[Course] = []
     total = len(scenarios) * len(chosen) * options.seeds
     with Progress(TextColumn("{task.description}"), BarColumn(), console=out, transient=True) as progress:
-        task = progress.add_task("", total=1.0)
+        shown = _Shown(progress, total)
         for scenario in scenarios:
             for name, make in chosen.items():
                 for seed in range(options.seed, options.seed + options.seeds):
-                    courses.append(
-                        _play(scenario, name, make(), profile, seed, progress, task, len(courses), total)
-                    )
+                    show = shown.begins(scenario, name, seed)
+                    courses.append(scenario.play(profile, make(), seed, show))
+                    shown.ends()
     print_tables(out, courses)
     png = picture(courses, profile)
     for path, content in ((options.png, png), (options.html, page(courses, profile, png).encode())):
@@ -77,31 +78,34 @@ def run(options: Namespace) -> int:
     return int(any(course.refused for course in courses if course.policy == Budgets.name))
 
 
-def _play(
-    scenario: Scenario,
-    name: str,
-    policy: Policy,
-    profile: Profile,
-    seed: int,
-    progress: Progress,
-    task: object,
-    played: int,
-    total: int,
-) -> Course:
-    began = time.monotonic()
+class _Shown:
+    """What is being played, on the screen; elsewhere a line for each course."""
 
-    def show(sample: Sample) -> None:
-        done = (played + sample.at / scenario.seconds) / total
-        progress.update(
-            task,  # type: ignore[arg-type]
-            completed=done,
-            description=f"{scenario.name}, {name}: {number(sample.connected)} connections",
-        )
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress = progress
+        self._task = progress.add_task("", total=float(total))
+        self._played = 0
+        self._began = 0.0
+        self._name = ""
 
-    course = scenario.play(profile, policy, seed, show)
-    if not progress.console.is_terminal:
-        progress.console.print(f"{scenario.name}, {name}, seed {seed}: {time.monotonic() - began:.0f} s")
-    return course
+    def begins(self, scenario: Scenario, name: str, seed: int) -> Callable[[Sample], None]:
+        """What its samples are shown by."""
+        self._began = time.monotonic()
+        self._name = f"{scenario.name}, {name}, seed {seed}"
+
+        def show(sample: Sample) -> None:
+            self._progress.update(
+                self._task,
+                completed=self._played + sample.at / scenario.seconds,
+                description=f"{scenario.name}, {name}: {number(sample.connected)} connections",
+            )
+
+        return show
+
+    def ends(self) -> None:
+        self._played += 1
+        if not self._progress.console.is_terminal:
+            self._progress.console.print(f"{self._name}: {time.monotonic() - self._began:.0f} s")
 
 
 def _profile(options: Namespace) -> Profile:

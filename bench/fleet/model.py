@@ -10,6 +10,7 @@ from typing import Final
 
 from bench.fleet.events import Events
 from bench.histogram import Histogram
+from proxy.budget import HEADROOM
 from proxy.pool import PoolCore
 from proxy.pool_actions import CLOSE, OPEN, WAKE, Action
 from proxy.pool_states import CLOSED, NEVER, Member, Ticket
@@ -17,6 +18,11 @@ from proxy.pool_states import CLOSED, NEVER, Member, Ticket
 CONNECT: Final = 0.004
 """Seconds that TCP and the login take when the server is not slow."""
 KEY: Final = "app"
+
+
+def usable(limit: int) -> float:
+    """What of a server's limit a fleet may use."""
+    return limit * (1.0 - HEADROOM)
 
 
 class SimServer:

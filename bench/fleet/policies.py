@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from bench.fleet.events import Events
-from bench.fleet.model import Sidecar, SimServer
+from bench.fleet.model import Sidecar, SimServer, usable
 from proxy.budget import Budget
 
 INTERVAL: Final = 2.0
@@ -90,9 +90,6 @@ class Ideal:
     name = "ideal"
     EVERY: Final = 0.01
 
-    def __init__(self, headroom: float = 0.1) -> None:
-        self._headroom = headroom
-
     def begin(self, events: Events, server: SimServer, sidecars: list[Sidecar]) -> None:
         self._events, self._server, self._sidecars = events, server, sidecars
         events.after(0.0, self._divide)
@@ -103,15 +100,13 @@ class Ideal:
     def _divide(self, _: object) -> None:
         """By need: what is leased, and who waits; where that is too much, alike."""
         server = self._server
-        usable = int(server.limit * (1.0 - self._headroom)) - server.foreign - server.monitors
+        left = int(usable(server.limit)) - server.foreign - server.monitors
         wanted = sorted(
             ((each.core.leased_count + each.core.waiting_count, at) for at, each in enumerate(self._sidecars))
         )
-        left = len(wanted)
-        spare = max(0, usable - sum(number for number, _ in wanted)) // max(1, left)
-        for number, at in wanted:
-            share = min(number + spare, usable // left)
+        spare = max(0, left - sum(number for number, _ in wanted)) // max(1, len(wanted))
+        for served, (number, at) in enumerate(wanted):
+            share = min(number + spare, left // (len(wanted) - served))
             self._sidecars[at].resize(max(1, share))
-            usable -= share
-            left -= 1
+            left -= share
         self._events.after(self.EVERY, self._divide)

@@ -15,7 +15,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from bench.fleet.scenarios import HEADROOM, Course, Profile
+from bench.fleet.model import usable
+from bench.fleet.scenarios import Course, Profile
 from bench.report import number
 
 HEADS: Final = (
@@ -88,7 +89,7 @@ def picture(courses: Sequence[Course], profile: Profile) -> bytes:
             times = [sample.at for sample in course.samples]
             axes.plot(times, [sample.connected for sample in course.samples], label=course.policy)
         axes.axhline(profile.limit, color="black", linewidth=1)
-        axes.axhline(profile.limit * (1 - HEADROOM), color="black", linewidth=1, linestyle=":")
+        axes.axhline(usable(profile.limit), color="black", linewidth=1, linestyle=":")
         axes.set_title(scenario)
         axes.set_xlabel("seconds")
         axes.set_ylabel("connections")

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
 from bench.fleet.events import Events
-from bench.fleet.model import Load, Sidecar, SimServer, Tally
+from bench.fleet.model import Load, Sidecar, SimServer, Tally, usable
 from bench.fleet.policies import Policy
 
 SAMPLE: Final = 0.25
 """Seconds between two samples."""
 WINDOW: Final = 5.0
 """Seconds over which shares are compared."""
-HEADROOM: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ class Scenario:
             )
             samples.append(sample)
             on_sample(sample)
-        waits, usable = world.tally.waits, profile.limit * (1.0 - HEADROOM)
+        waits = world.tally.waits
         return Course(
             self.name,
             policy.name,
@@ -144,7 +143,7 @@ class Scenario:
             waits.total,
             world.tally.errors,
             world.server.refused,
-            peak / usable,
+            peak / usable(profile.limit),
             waits.percentile(50),
             waits.percentile(99),
             waits.maximum,
@@ -170,8 +169,13 @@ class _Shares:
             for after, earlier, each in zip(busy, before, self._world.sidecars, strict=True)
             if each.demand == most and each.is_up
         ]
-        squares = sum(each * each for each in served)
-        return sum(served) ** 2 / (len(served) * squares) if squares else 1.0
+        return jain(served)
+
+
+def jain(shares: Sequence[float]) -> float:
+    """How alike these are: Jain's index, 1 when they are the same, and when there are none."""
+    squares = sum(each * each for each in shares)
+    return sum(shares) ** 2 / (len(shares) * squares) if squares else 1.0
 
 
 # The scenarios

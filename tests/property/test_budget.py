@@ -11,6 +11,8 @@ from typing import Final
 
 import pytest
 
+from bench.fleet.model import usable
+from bench.fleet.scenarios import jain
 from proxy.budget import Budget
 
 STEP: Final = 0.1
@@ -48,7 +50,7 @@ class Fleet:
             connected = sum(self.own) + len(self.own) + others(self.now)
             for each in self.random.sample(range(len(self.own)), len(self.own)):
                 connected += self._turn(each, demand(each, self.now), connected)
-            self.peak = max(self.peak, connected / (self.limit * 0.9))
+            self.peak = max(self.peak, connected / usable(self.limit))
             self.now += STEP
 
     def _turn(self, each: int, wanted: int, connected: int) -> int:
@@ -66,11 +68,6 @@ class Fleet:
         self.opened += max(0, after - before)
         return after - before
 
-    def jain(self, *, every: int = 1) -> float:
-        """How equal the shares are (Jain's index: 1 when they are)."""
-        own = self.own[::every]
-        return sum(own) ** 2 / (len(own) * sum(each * each for each in own))
-
 
 SEEDS = pytest.mark.parametrize("seed", range(4))
 
@@ -82,7 +79,7 @@ def test_a_whole_fleet_that_wants_all_at_once_shares_alike(seed: int) -> None:
     fleet.run(40.0, lambda each, now: 100)
     assert (fleet.peak <= 0.95, fleet.refused) == (True, 0)
     assert sum(fleet.own) >= 0.8 * 14400
-    assert fleet.jain() >= 0.95
+    assert jain(fleet.own) >= 0.95
 
 
 @SEEDS
@@ -92,7 +89,7 @@ def test_who_comes_later_has_the_same_in_half_a_minute(seed: int) -> None:
     assert sum(fleet.own) >= 0.7 * 14400
     fleet.run(60.0, lambda each, now: 100)
     assert (fleet.peak <= 0.95, fleet.refused) == (True, 0)
-    assert fleet.jain() >= 0.95
+    assert jain(fleet.own) >= 0.95
 
 
 @SEEDS

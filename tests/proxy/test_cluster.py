@@ -25,13 +25,13 @@ from proxy.tasks import spawn
 from proxy.topology_actions import Cause, ClusterKind, Signal
 from tests.fakes.cluster import FOLLOWS, NOBODY, Lab
 from tests.fakes.placing import reader_end
+from tests.fakes.reading import IN_READ_ONLY
 from tests.fakes.scenes import in_transaction, prepared_by
 from tests.fakes.wire import IN_TRANS, NEW_CLIENT, error, execute, ok, query
 from tests.fakes.wire import rows as result
 from tests.fakes.world import Log, make_shared
 from tests.proxy.conftest import MakeWorld
 from tests.proxy.test_monitor import Server, rows, serving
-from tests.proxy.test_renewing import IN_READ_ONLY
 
 SELECT = query("SELECT 1")
 SLOW = (ReplicationStatus("writer", "writer", 3306, True, True, 7.0, ""),)

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from protocol.constants import ServerStatus
 from protocol.framing import frame
 from tests.fakes.client import FakeClient
-from tests.fakes.cluster import Lab
-from tests.fakes.placing import place_among, reader_end
+from tests.fakes.placing import reader_end
+from tests.fakes.reading import IN_READ_ONLY, OTHER, READ, begins_anew, begun, reads, watched
 from tests.fakes.scenes import client_of
 from tests.fakes.server import ServerEnd
 from tests.fakes.wire import IN_TRANS, error, execute, ok, prepare, prepared, query, rows
 from tests.fakes.world import World
 from tests.proxy.conftest import MakeWorld
 
-IN_READ_ONLY = IN_TRANS | int(ServerStatus.IN_TRANS_READONLY)
-BEGIN = query("START TRANSACTION READ ONLY")
-READ = query("SELECT a FROM t")
-OTHER = query("SELECT b FROM t")
 PREPARE = prepare("SELECT a FROM t")
 COMMIT = query("COMMIT")
 ROLLBACK = query("ROLLBACK")
@@ -30,35 +25,12 @@ GOING_DOWN = error(1053, "Server shutdown in progress")
 @pytest.fixture
 def world(make_world: MakeWorld) -> World:
     """With servers that are watched."""
-    made = make_world(readers=1)
-    Lab(made).stable()
-    place_among(made)
-    return made
-
-
-def begun(world: World, client: FakeClient, wire: bytes = BEGIN, status: int = IN_READ_ONLY) -> ServerEnd:
-    client.sends(wire)
-    server = reader_end(world)
-    server.gets(wire)
-    server.answers(ok(status))
-    client.gets(ok(status))
-    return server
+    return watched(make_world(readers=1))
 
 
 def has_read(world: World, client: FakeClient) -> ServerEnd:
     server = begun(world, client)
-    client.sends(READ)
-    server.gets(READ)
-    server.answers(ANSWER)
-    client.gets(ANSWER)
-    return server
-
-
-def begins_anew(world: World) -> ServerEnd:
-    """On a new connection, unseen."""
-    server = reader_end(world)
-    server.gets(BEGIN)
-    server.answers(ok(IN_READ_ONLY))
+    reads(client, server, READ, ANSWER)
     return server
 
 

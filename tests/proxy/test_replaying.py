@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from protocol.constants import ServerStatus
 from protocol.framing import frame
 from proxy.bouncing import MOST_TRIES
+from tests.fakes import reading
 from tests.fakes.client import FakeClient
-from tests.fakes.cluster import Lab
 from tests.fakes.placing import place_among, reader_end
+from tests.fakes.reading import BEGIN, IN_READ_ONLY, OTHER, READ, begins_anew, begun, watched
 from tests.fakes.responses import changed
 from tests.fakes.scenes import client_of
 from tests.fakes.server import ServerEnd
 from tests.fakes.wire import (
     AUTOCOMMIT,
-    IN_TRANS,
     close_statement,
     error,
     execute,
@@ -31,10 +30,6 @@ from tests.fakes.wire import (
 from tests.fakes.world import World
 from tests.proxy.conftest import MakeWorld
 
-IN_READ_ONLY = IN_TRANS | int(ServerStatus.IN_TRANS_READONLY)
-BEGIN = query("START TRANSACTION READ ONLY")
-READ = query("SELECT a FROM t")
-OTHER = query("SELECT b FROM t")
 VALUES = [bytes([digit]) * 20 for digit in b"0123456789"]
 ANSWER = rows(*VALUES)
 PART = 150
@@ -49,10 +44,7 @@ TEXT = "SELECT a FROM t WHERE id = ?"
 @pytest.fixture
 def world(make_world: MakeWorld) -> World:
     """With servers that are watched."""
-    made = make_world(readers=1)
-    Lab(made).stable()
-    place_among(made)
-    return made
+    return watched(make_world(readers=1))
 
 
 def has_a_part(world: World, client: FakeClient, wire: bytes = READ, answer: bytes = ANSWER) -> None:
@@ -85,9 +77,7 @@ def test_an_answer_goes_on_where_it_has_stopped(world: World, size: int) -> None
 
 
 def test_also_on_the_next_writer(make_world: MakeWorld) -> None:
-    world = make_world()
-    Lab(world).stable()
-    place_among(world)
+    world = watched(make_world())
     client = client_of(world)
     client.sends(READ)
     world.backend().gets(READ)
@@ -194,28 +184,8 @@ def test_half_of_another_answer_cannot_be_taken_back(world: World, text: str) ->
 # In read-only transactions
 
 
-def begun(world: World, client: FakeClient) -> ServerEnd:
-    client.sends(BEGIN)
-    server = reader_end(world)
-    server.gets(BEGIN)
-    server.answers(ok(IN_READ_ONLY))
-    client.gets(ok(IN_READ_ONLY))
-    return server
-
-
 def reads(client: FakeClient, server: ServerEnd, wire: bytes = READ, answer: bytes = IN_IT) -> None:
-    client.sends(wire)
-    server.gets(wire)
-    server.answers(answer)
-    client.gets(answer)
-
-
-def begins_anew(world: World) -> ServerEnd:
-    """On a new connection, unseen."""
-    server = reader_end(world)
-    server.gets(BEGIN)
-    server.answers(ok(IN_READ_ONLY))
-    return server
+    reading.reads(client, server, wire, answer)
 
 
 def read_again(server: ServerEnd, wire: bytes = READ, answer: bytes = IN_IT) -> None:
@@ -484,6 +454,15 @@ def has_read_by_id(world: World, client: FakeClient, wire: bytes, sent: bytes) -
     return server
 
 
+def is_over_when_it_is_lost(client: FakeClient, server: ServerEnd) -> None:
+    """What it has just asked cannot be asked again."""
+    server.answers(IN_IT)
+    client.gets(IN_IT)
+    server.breaks()
+    client.sends(OTHER)
+    client.gets_error(1213)
+
+
 def test_prepared_reads_are_executed_once_more(world: World) -> None:
     client = client_of(world)
     bound = params(b"5", types=INT)
@@ -583,11 +562,7 @@ def test_nor_when_it_has_other_types_since(world: World) -> None:
     server.gets(prepare(TEXT))
     server.answers(prepared(42, num_params=1))
     server.got()
-    server.answers(IN_IT)
-    client.gets(IN_IT)
-    server.breaks()
-    client.sends(OTHER)
-    client.gets_error(1213)
+    is_over_when_it_is_lost(client, server)
     # these are the types that the client means
     client.sends(execute(1, params=b"\0\0" + b"12345678"))
     server = reader_end(world)
@@ -642,11 +617,7 @@ def test_nor_one_whose_command_does_not_say_all(world: World) -> None:
     server = has_read_by_id(world, client, execute(1, params=bound), execute(41, params=bound))
     client.sends(execute(1, params=params(b"5")))
     server.got()
-    server.answers(IN_IT)
-    client.gets(IN_IT)
-    server.breaks()
-    client.sends(OTHER)
-    client.gets_error(1213)
+    is_over_when_it_is_lost(client, server)
 
 
 def test_nor_one_that_wants_a_cursor(world: World) -> None:
@@ -657,11 +628,7 @@ def test_nor_one_that_wants_a_cursor(world: World) -> None:
     server.gets(prepare(TEXT))
     server.answers(prepared(42, num_params=1))
     server.gets(execute(42, params=bound, flags=1))
-    server.answers(IN_IT)
-    client.gets(IN_IT)
-    server.breaks()
-    client.sends(OTHER)
-    client.gets_error(1213)
+    is_over_when_it_is_lost(client, server)
 
 
 def test_nor_one_with_long_data(world: World) -> None:
@@ -670,8 +637,4 @@ def test_nor_one_with_long_data(world: World) -> None:
     server = has_read_by_id(world, client, execute(1, params=bound), execute(41, params=bound))
     client.sends(long_data(1, 0, b"5"), execute(1, params=b"\0\1" + INT))
     server.got()
-    server.answers(IN_IT)
-    client.gets(IN_IT)
-    server.breaks()
-    client.sends(OTHER)
-    client.gets_error(1213)
+    is_over_when_it_is_lost(client, server)

@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 
 from bench.fleet.policies import Budgets, Fixed, Ideal, Policy
-from bench.fleet.scenarios import MINTED, SCENARIOS, Course, Profile, Scenario
+from bench.fleet.scenarios import MINTED, SCENARIOS, Course, Scenario
 
 SMALL = replace(MINTED, sidecars=20, limit=400, clients=40, size=40)
 
 
-def played(name: str, policy: Policy, profile: Profile = SMALL, seed: int = 1) -> Course:
+def played(name: str, policy: Policy) -> Course:
     (scenario,) = [each for each in SCENARIOS if each.name == name]
-    return scenario.play(profile, policy, seed, lambda sample: None)
+    return scenario.play(SMALL, policy, 1, lambda sample: None)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.name)
