@@ -127,7 +127,7 @@ class Frontend(Lessee):
         self.is_secure: bool = is_secure
         # some clients answer it again in COM_CHANGE_USER
         self.greeting_nonce: bytes = greeting_nonce
-        # for logs and /state: address of the client, program_name of its connect attributes
+        # for logs, errors and /state: address of the client, program_name of its connect attributes (or application)
         self.peer: str = peer
         self.program: str = program
         self.transport: Any = None
@@ -585,6 +585,10 @@ class Frontend(Lessee):
     def user_name(self) -> str:
         """For logs and /state."""
         return self.identity.credential.user.decode("utf-8", "replace")
+
+    def who(self) -> str:
+        application = f"application {self.program}, " if self.program else ""
+        return f"{application}user {self.user_name()} from {self.peer}"
 
     def send(self, wire: bytes) -> None:
         """Send the client an answer of our own."""

@@ -529,6 +529,9 @@ class Lessee(Holder):
             return PINNED
         return RUNNING
 
+    def pin_words(self) -> list[str]:
+        return [reason.value for reason in self.session.pin_reasons()]
+
     def capture_commands(self) -> list[bytes]:
         return self.session.capture_commands(self.shared.max_captured)
 

@@ -149,7 +149,7 @@ class Login(asyncio.BufferedProtocol, Door):
             is_secure=self.doorway.is_secure or self.is_tls,
             greeting_nonce=self.nonce,
             peer=self.peer,
-            program=login.attributes.get(b"program_name", b"").decode("utf-8", "replace")[:64],
+            program=_program(login.attributes),
         )
         placing.begin(frontend, login.attributes)
         self.send(_welcome(admission, session, login.capabilities))
@@ -273,6 +273,12 @@ class Login(asyncio.BufferedProtocol, Door):
         self.transport = transport
         self.is_tls = True
         self.admission.machine.tls_started()
+
+
+def _program(attributes: dict[bytes, bytes]) -> str:
+    """What the client calls itself. Shown to others: without what could break a line."""
+    name = attributes.get(b"program_name") or attributes.get(b"application", b"")
+    return "".join([char for char in name.decode("utf-8", "replace")[:64] if char.isprintable()])
 
 
 def _welcome(admission: Admission, session: SessionState, capabilities: int) -> bytes:

@@ -8,7 +8,7 @@ from mypy_extensions import mypyc_attr
 
 from proxy.backend import Backend, Owner
 from proxy.conditions import INSERT_ID, SOILED
-from proxy.pool import Member, PoolCore, Ticket
+from proxy.pool import PoolCore, Ticket
 from proxy.residue import capture_commands
 from proxy.variables import CAPTURED
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 IN_TRANSACTION: Final = "in transaction"
 PINNED: Final = "pinned"
 RUNNING: Final = "running"
+MOST_REASONS: Final = 3
+"""Reasons of pins that an error text names, the most frequent first: clients cut off what is longer than 512 bytes."""
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -44,6 +46,14 @@ class Holder(Owner):
     def condition(self) -> str:
         """IN_TRANSACTION, PINNED or RUNNING."""
         return RUNNING
+
+    def pin_words(self) -> list[str]:
+        """What pins it."""
+        return []
+
+    def who(self) -> str:
+        """Whose session it is: application, user and address."""
+        return ""
 
     def capture_commands(self) -> list[bytes]:
         """Payloads that read the residue which this session left on a parked backend, in an order that destroys none."""
@@ -88,20 +98,34 @@ class LeaverOfWarnings(Leaver):
 
 
 def in_words(core: PoolCore, name: str, now: float) -> str:
-    """Who has the pool of this endpoint, for error texts."""
-    counts = {IN_TRANSACTION: 0, PINNED: 0, RUNNING: 0}
-    oldest: Member | None = None
-    for member in core.leased_members():
-        if isinstance(member, Backend) and isinstance(member.owner, Holder):
-            counts[member.owner.condition()] += 1
-        if oldest is None or member.leased_since < oldest.leased_since:
-            oldest = member
-    parts = ", ".join(f"{count} {word}" for word, count in counts.items())
-    text = f"pool of {name} has {core.leased_count} of {core.max_size} leased: {parts}"
+    """Who has the pool of this endpoint, for error texts. Never what they run."""
+    members = core.leased_members()
+    owners = [member.owner if isinstance(member, Backend) else None for member in members]
+    text = f"pool of {name} has {core.leased_count} of {core.max_size} leased: {_conditions(owners)}"
     others = ((core.opening_count, "opening"), (core.resetting_count, "being reset"))
     text += "".join([f"; {count} {word}" for count, word in others if count])
-    if oldest is not None:
-        owner = oldest.owner if isinstance(oldest, Backend) else None
-        what = f" ({owner.condition()})" if isinstance(owner, Holder) else ""
-        text += f"; the oldest lease is {now - oldest.leased_since:.1f} s old{what}"
-    return text
+    if not members:
+        return text
+    owner = owners[0]
+    who = [word for word in (owner.condition(), owner.who()) if word] if isinstance(owner, Holder) else []
+    what = f" ({', '.join(who)})" if who else ""
+    return f"{text}; the oldest lease is {now - members[0].leased_since:.1f} s old{what}"
+
+
+def _conditions(owners: list[Owner | None]) -> str:
+    """How many do what."""
+    counts = {IN_TRANSACTION: 0, PINNED: 0, RUNNING: 0}
+    reasons: dict[str, int] = {}
+    for owner in owners:
+        if isinstance(owner, Holder):
+            condition = owner.condition()
+            counts[condition] += 1
+            for reason in owner.pin_words() if condition == PINNED else ():
+                reasons[reason] = reasons.get(reason, 0) + 1
+    common = sorted(reasons, key=lambda reason: -reasons[reason])[:MOST_REASONS]
+    words = (
+        {PINNED: f" ({', '.join([f'{reasons[reason]} {reason}' for reason in common])})"} if common else {}
+    )
+    parts = [f"{count} {word}{words.get(word, '')}" for word, count in counts.items()]
+    rest = len(owners) - sum(counts.values())
+    return ", ".join([*parts, f"{rest} being killed"] if rest else parts)

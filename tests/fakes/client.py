@@ -37,9 +37,10 @@ class FakeClient(Peer):
         schema: bytes | None = None,
         capabilities: int = OLD_CLIENT,
         collation: int = 45,
+        attributes: dict[bytes, bytes] | None = None,
     ) -> None:
         """Exchange what there is to exchange until it is in, or refused, or waits."""
-        self.begin_login(user, password, schema, capabilities, collation)
+        self.begin_login(user, password, schema, capabilities, collation, attributes)
         self.world.loop.settle()
 
     def begin_login(
@@ -49,6 +50,7 @@ class FakeClient(Peer):
         schema: bytes | None = None,
         capabilities: int = OLD_CLIENT,
         collation: int = 45,
+        attributes: dict[bytes, bytes] | None = None,
     ) -> None:
         """The same, without letting the loop run."""
         self._login = ClientLogin(
@@ -58,7 +60,7 @@ class FakeClient(Peer):
             database=schema,
             collation=collation,
             capabilities=capabilities,
-            attributes={b"program_name": b"test"},
+            attributes={b"program_name": b"test"} if attributes is None else attributes,
             tls="disabled",
             is_secure=False,
             encrypt=rsa.encrypt,

@@ -267,18 +267,50 @@ def test_a_drain_closes_what_is_free_and_lets_the_rest_finish(make_world: MakeWo
 
 
 def test_the_holders_of_a_pool_are_told_by_what_they_do(make_world: MakeWorld) -> None:
-    world = make_world(pool_size=3)
-    transaction, pinned, running = world.client(), world.client(), world.client()
+    world = make_world(pool_size=4)
+    transaction, pinned, both, running = (world.client() for _ in range(4))
     in_transaction(world, transaction)
     world.loop.advance(2)
-    pinned.sends(query("SELECT GET_LOCK('x', 1)"))
-    world.backend().answers(rows(b"1"))
+    for client, text in ((pinned, "SELECT GET_LOCK('x', 1)"), (both, "SELECT GET_LOCK('y', 1)")):
+        client.sends(query(text))
+        world.backend().answers(rows(b"1"))
+    both.sends(query("CREATE TEMPORARY TABLE t (a INT)"))
+    world.backend().answers(ok())
     running.sends(SELECT)
     assert world.writer.holders() == (
-        "pool of writer has 3 of 3 leased: 1 in transaction, 1 pinned, 1 running; "
-        "the oldest lease is 2.0 s old (in transaction)"
+        "pool of writer has 4 of 4 leased: 1 in transaction, 2 pinned (2 user-lock, 1 temporary-table), 1 running; "
+        "the oldest lease is 2.0 s old (in transaction, application test, user app from 192.0.2.1:40000)"
     )
-    assert world.writer.demand() == 3
+    assert world.writer.demand() == 4
+
+
+def test_who_waited_in_vain_learns_who_has_the_pool_but_not_what_they_run(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=1)
+    holder, other = world.client(), world.client()
+    in_transaction(world, holder)
+    other.sends(query("SELECT 'secret'"))
+    world.tick(5.1)
+    text = other.gets_error(1040).message.decode()
+    assert len(text) < 512
+    assert text == (
+        "Fanin: no server connection became free within 5.1 s: pool of writer has 1 of 1 leased: 1 in transaction, "
+        "0 pinned, 0 running; the oldest lease is 5.1 s old (in transaction, application test, user app from 192.0.2.1:40000)."
+        " Shorten transactions, raise pool.size, or see /state for who pins"
+    )
+
+
+def test_a_killed_query_holds_its_backend_and_is_named(world: World) -> None:
+    assert world.writer.holders() == "pool of writer has 0 of 1 leased: 0 in transaction, 0 pinned, 0 running"
+    client = world.client()
+    client.sends(SELECT)
+    world.backend()
+    world.server.is_silent = True
+    client.leaves()
+    assert world.writer.holders() == (
+        "pool of writer has 1 of 1 leased: 0 in transaction, 0 pinned, 0 running, 1 being killed; "
+        "the oldest lease is 0.0 s old"
+    )
+    world.tick(6)
 
 
 def test_backends_that_began_with_other_global_variables_are_replaced(make_world: MakeWorld) -> None:

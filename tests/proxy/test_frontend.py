@@ -99,7 +99,7 @@ def test_a_wait_that_is_too_long_ends_in_an_error_that_names_the_holders(world: 
     world.tick(0.2)
     assert world.pool() == "1 leased, 1 waiting"
     error_packet = waiter.gets_error(1040, "pool of writer has 1 of 1 leased: 1 in transaction")
-    assert "the oldest lease is 5.1 s old (in transaction)" in error_packet.message.decode()
+    assert "the oldest lease is 5.1 s old (in transaction, application test" in error_packet.message.decode()
     world.tick(5.1)
     waiter.gets_error(1040, "pool of writer")
     server.gets_nothing()

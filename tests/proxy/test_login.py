@@ -101,6 +101,20 @@ def test_a_known_password_needs_no_server(world: World) -> None:
     assert world.shared.logins == {}
 
 
+@pytest.mark.parametrize(
+    ("attributes", "program"),
+    [
+        ({b"program_name": b"shop", b"application": b"other"}, "shop"),
+        ({b"application": b"billing"}, "billing"),
+        ({b"program_name": b"a\nb\x00" + b"c" * 100}, "ab" + "c" * 60),
+        ({}, ""),
+    ],
+)
+def test_what_a_client_calls_itself(world: World, attributes: dict[bytes, bytes], program: str) -> None:
+    client = world.client(attributes=attributes)
+    assert world.frontend(client).program == program
+
+
 def test_the_answer_to_the_greeting_may_come_byte_by_byte(world: World) -> None:
     client = world.connects()
     greeting = greeting_of(client)
