@@ -59,6 +59,12 @@ class Settings(Section):
         "only those in `[[users]]` do.",
         json_schema_extra=flag("--passthrough"),
     )
+    application: str = Field(
+        default="",
+        max_length=64,
+        description="Whom this Fanin serves: its connections say so to the servers (connect attribute `application`).",
+        json_schema_extra={"default": "the host's name"},
+    )
     drain_timeout: Seconds = Field(
         default=30.0,
         description="After SIGTERM, how long transactions may take to finish.",

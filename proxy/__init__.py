@@ -21,7 +21,7 @@ Pure:
 - routing: `routing` (writer or reader?), `endings` (what of several statements ends a transaction), `reads` (what is proved to be a read), `hints` (what clients ask for in comments), `placement` (what one
   session's statements are placed by, and its fences), `past_reads` (what its client has got, in case a server is lost)
 - `prepared`, `sources`, `statement_errors` (binary statements on shared backends), `credentials`, `identity` (who a session is to
-  servers, pool keys), `replies` (errors of our own), `reasons` (of closes), `counters`, `results`
+  servers, pool keys), `replies` (errors of our own), `reasons` (of closes), `counters`, `results`, `attributes` (what connections of ours are called)
 
 Shells:
 - the data path: `listeners` -> `login` and `admission` (connection phase) -> `frontend` (one client; `special`, `several`, `binary`, `long_data`,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import secrets
 import signal
 import socket
 import ssl
@@ -28,6 +29,7 @@ from protocol.handshake import HandshakeV10
 from protocol.packets import parse_err
 from proxy import idle_transactions, idling, logs, tls
 from proxy.admin import Admin
+from proxy.attributes import attributes, encoded
 from proxy.classify import StatementCache
 from proxy.cluster import Cluster
 from proxy.connector import Facts, Target
@@ -45,7 +47,7 @@ from proxy.shared import SESSION_POOLING, STATEMENT_POOLING, TRANSACTION_POOLING
 from proxy.snapshot import Snapshot
 from proxy.states import READY
 from proxy.tasks import spawn
-from proxy.version import version_line
+from proxy.version import fanin_version, version_line
 
 TICK: Final = 0.1
 """Seconds between two looks at deadlines; timeouts are exact to this."""
@@ -143,8 +145,14 @@ class Process:
             max_login_delay=settings.limits.max_login_delay,
             acquire_timeout=settings.pool.acquire_timeout,
             max_captured=settings.pool.max_captured,
+            announced=self._announced(),
             log=logs.get_logger("clients"),
         )
+
+    def _announced(self) -> dict[str, str]:
+        """Connect attributes."""
+        application = self.settings.application or socket.gethostname()
+        return attributes(secrets.token_hex(8), fanin_version(), application, os.getpid())
 
     def _client_limit(self, servers: int) -> int:
         """`limits.max_clients`, or fewer where the file descriptors do not suffice for so many and the pools of so many servers."""
@@ -193,7 +201,7 @@ class Process:
             self.facts,
             shared.credentials,
             self.counters,
-            _attributes(),
+            encoded(shared.announced),
             shared.facts_known,
             shared.loop,
         )
@@ -369,12 +377,6 @@ def credential_of(user: User) -> Credential:
     assert user.native_hash is not None
     native = user.native_hash.get_secret_value()
     return Credential(name, None, Verifier.of_native_hash(native), is_configured=True)
-
-
-def _attributes() -> dict[bytes, bytes]:
-    """Connect attributes by which backends can be told in performance_schema."""
-    fanin_id = f"{socket.gethostname()}:{os.getpid()}"
-    return {b"program_name": b"fanin", b"fanin_id": fanin_id.encode(), b"_pid": b"%d" % os.getpid()}
 
 
 def _raise_descriptor_limit() -> None:

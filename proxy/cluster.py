@@ -174,6 +174,7 @@ class Cluster:
             tls=tls.server_side(settings.server_tls) if mode != "disabled" else None,
             requires_tls=mode == "required",
             heartbeat=settings.topology.heartbeat,
+            announced=self._shared.announced,
         )
 
     def account(self) -> Account | None:

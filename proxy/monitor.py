@@ -14,15 +14,16 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any, Final
 
 import aiomysql
 
 from proxy import monitor_queries as queries
+from proxy.attributes import of_monitor
 from proxy.logs import get_logger
 from proxy.observation import (
     NotUnderstood,
@@ -45,7 +46,6 @@ from proxy.topology_actions import Action, ActionKind, Cause, ClusterKind, Event
 PATIENT: Final = 5.0
 """Seconds between attempts where the monitor's account is turned away, or what answers is no MySQL."""
 TICK: Final = 0.25
-PROGRAM: Final = "fanin-monitor"
 
 _GOOD_BYE: Final = b"\x01\0\0\0\x01"  # COM_QUIT
 _SSL_CAPABILITY: Final = 0x0800  # CLIENT_SSL
@@ -101,9 +101,11 @@ class LookFailed(Exception):
 class Eye(aiomysql.Connection):  # type: ignore[misc]
     """A connection that gives no password away."""
 
-    def __init__(self, requires_tls: bool, **arguments: Any) -> None:
+    def __init__(self, requires_tls: bool, attributes: Mapping[str, str], **arguments: Any) -> None:
         super().__init__(**arguments)
         self._requires_tls = requires_tls
+        # the library knows of program_name only, and has some of its own
+        self._connect_attrs = dict(attributes)
 
     async def open(self) -> None:
         """Connect and log in."""
@@ -144,6 +146,8 @@ class Way:
     tls: ssl.SSLContext | None = None
     requires_tls: bool = False
     heartbeat: str | None = None
+    announced: Mapping[str, str] = field(default_factory=dict)
+    """connect attributes of backends"""
 
 
 class Watch:
@@ -224,6 +228,7 @@ class Watch:
         self.connects += 1
         self._eye = Eye(
             self.way.requires_tls and self.place.socket is None,
+            of_monitor(self.way.announced),
             host=self.place.host,
             port=self.place.port,
             unix_socket=self.place.socket,
@@ -233,7 +238,6 @@ class Watch:
             conv={},
             autocommit=None,
             ssl=None if self.place.socket is not None else self.way.tls,
-            program_name=PROGRAM,
         )
         await self._eye.open()
         is_mariadb = "MariaDB" in self._eye.server_version

@@ -40,6 +40,7 @@ class Shared:
 
     __slots__ = (
         "acquire_timeout",
+        "announced",
         "cluster",
         "counters",
         "credentials",
@@ -90,6 +91,7 @@ class Shared:
         max_login_delay: float,
         acquire_timeout: float,
         max_captured: int = MAX_CAPTURED,
+        announced: dict[str, str] | None = None,
         log: Any,
     ) -> None:
         self.loop: asyncio.AbstractEventLoop = loop
@@ -106,6 +108,8 @@ class Shared:
         # limit of one command after login
         self.max_packet: int = max_packet
         self.max_clients: int = max_clients
+        # connect attributes of backends (`attributes`), by which servers tell this process from others
+        self.announced: dict[str, str] = announced or {}
         # bytes of residue that are captured of one session
         self.max_captured: int = max_captured
         # seconds

@@ -30,6 +30,7 @@ CAPABILITIES = int(
     | Capability.PLUGIN_AUTH
     | Capability.LONG_PASSWORD
     | Capability.TRANSACTIONS
+    | Capability.CONNECT_ATTRS
 )
 ACCOUNT = Account("watch", "secret")
 AURORA, REPLICATION = ClusterKind.AURORA, ClusterKind.REPLICATION
@@ -545,3 +546,12 @@ async def test_to_stop_before_the_start_is_harmless(shell: Shell) -> None:
         observe=shell.observe,
     )
     await monitor.stop()
+
+
+async def test_it_says_that_it_only_looks(fake: Server) -> None:
+    watch = watch_of(fake, announced={"program_name": "fanin", "fanin_id": "5f"})
+    await watch.look(REPLICATION, ACCOUNT)
+    watch.close()
+    for word in (b"fanin_id", b"5f", b"purpose", b"monitor"):
+        assert word in fake.login
+    assert b"aiomysql" not in fake.login
