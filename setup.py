@@ -59,6 +59,7 @@ HOT_PROXY = (
     "repreparing",
     "resets",
     "lessee",
+    "recording",
     "states",
     "losses",
     "late_begin",

@@ -12,6 +12,7 @@ Pure:
   (wait_timeout), `residue` (insert id, warnings, counts; `conditions`,
   `answers`, `rewriting`, `diagnostics`, `sqlstates`: how they are told;
   `executed`: prepared text; `found_rows`: what leaves them; `tables`, `clearing`: what MariaDB keeps), `variables` (user variables), `pins`, `holders`
+- `recording`: what sessions ask pools for, to be replayed with other sizes
 - what pins cost: `digest` (a statement without its literals), `pin_records` (who is pinned, and was, for how long), `pin_report` (/pins),
   `explain` (how a statement would be treated)
 - the topology: `aurora_names` (hosts), `monitor_queries` (what servers are asked), `observation` (what they answer), `topology` (who is
@@ -29,7 +30,7 @@ Shells:
   server a command runs; `placing_rules`; `catching_up`: waits on readers for writes; `verifying`: backends of a new writer; `bouncing`: what another server runs instead; `leaving`: what leaves a reader; `stranding`: sessions that a pin keeps on a reader, and write; `reader_listener`: keeps who came for a reader from writing on the writer; `moving`: from one reader to another; `queueing`: from a reader's queue to another server; `demotion`: what a writer refuses that is none any more; `late_begin`: BEGIN with the first statement) -> `endpoint` (one server's pool; `endpoint_rules`: its limits; `tenants`: who waits and who leases; `jobs`: resets and captures) -> `backend` (one connection to it)
 - the slow path: `connector` (opens backends), `aside` (side connections, for KILL and logins while all are leased), `tls`, `rsa`, `tasks`, `paranoid` (dirties backends, for debugging)
 - `monitor`: looks at the servers (`resolving`: and at what their names lead to); `cluster`: brings endpoints and pools to what the topology says
-- the process: `cli` -> `app`, `shared` (what all sessions use), `idle_transactions`, `snapshot`, `admin`, `metrics`, `logs`, `version`
+- the process: `cli` -> `app`, `shared` (what all sessions use), `idle_transactions`, `snapshot`, `recorder`, `admin`, `metrics`, `logs`, `version`
 
 Five words: a *session* is one client's conversation and outlives any *lease*, its exclusive right to a *backend*; a *pin* is a reason
 to keep the lease; a backend is *parked* when it carries residue that only matters if its session asks for it.

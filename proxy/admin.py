@@ -1,4 +1,4 @@
-"""The HTTP pages: /metrics, /healthz, /readyz, /state and /pins.
+"""The HTTP pages: /metrics, /healthz, /readyz, /state, /pins and /recording.
 
 aiohttp is used here and nowhere else. Read-only, without authentication, and so on loopback unless the settings say
 otherwise.
@@ -10,13 +10,17 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from aiohttp import web
 
 from config.values import Address
 from proxy.metrics import CONTENT_TYPE, MetricsSource, render
 from proxy.pin_report import as_text
+from proxy.recorder import LONGEST, RecordingError
+
+SECONDS: Final = 30.0
+"""That a recording takes unless the request says something else."""
 
 
 class AdminSource(MetricsSource, Protocol):
@@ -31,6 +35,9 @@ class AdminSource(MetricsSource, Protocol):
 
     def pin_report(self) -> Mapping[str, object]:
         """What `proxy.pin_report.report` makes."""
+
+    async def record(self, seconds: float, sample: float) -> bytes:
+        """As `proxy.recorder.record`."""
 
 
 class Admin:
@@ -52,7 +59,12 @@ class Admin:
         app.router.add_get("/readyz", admin._readyz)
         app.router.add_get("/state", admin._state)
         app.router.add_get("/pins", admin._pins)
-        runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+        # without HEAD, which would wait as long for nothing
+        app.router.add_get("/recording", admin._recording, allow_head=False)
+        # whoever does not wait for a recording any longer ends it
+        runner = web.AppRunner(
+            app, access_log=None, handle_signals=False, shutdown_timeout=1.0, handler_cancellation=True
+        )
         admin._runner = runner
         await runner.setup()
         try:
@@ -103,6 +115,31 @@ class Admin:
         if request.query.get("format") == "text":
             return web.Response(text=as_text(found))
         return _json(found)
+
+    async def _recording(self, request: web.Request) -> web.Response:
+        """Answered when the recording is over."""
+        try:
+            seconds = _within(request, "seconds", SECONDS, LONGEST)
+            sample = _within(request, "sample", 1.0, 1.0)
+        except ValueError as error:
+            return web.Response(text=f"{error}\n", status=400)
+        try:
+            content = await self._source.record(seconds, sample)
+        except RecordingError as error:
+            return web.Response(text=f"{error}\n", status=409)
+        return web.Response(body=content, content_type="application/octet-stream")
+
+
+def _within(request: web.Request, name: str, default: float, most: float) -> float:
+    """A number of the query string, above 0 and up to `most`."""
+    text = request.query.get(name)
+    if text is None:
+        return default
+    with suppress(ValueError):
+        value = float(text)
+        if 0 < value <= most:
+            return value
+    raise ValueError(f"expected {name} above 0 and up to {most:g}, got {text!r}")
 
 
 def _remove(socket_path: str) -> None:

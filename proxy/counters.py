@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from proxy.recording import Recording
+
 # Upper bounds in seconds of the buckets of the waiting time. Below 1 ms a wait does not show in a query's time; at
 # 5 s `pool.acquire_timeout` ends it by default.
 WAIT_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -33,6 +35,7 @@ class Counters:
         "pinned_commands",
         "pins",
         "queries",
+        "recording",
         "resets",
         "restores",
         "wait_buckets",
@@ -77,6 +80,8 @@ class Counters:
         # connections of clients and of servers closed, by reason
         self.frontend_closes: dict[str, int] = {}
         self.backend_closes: dict[str, int] = {}
+        # where leases are written down, one by one; None: nobody wants them now
+        self.recording: Recording | None = None
 
     def observe_wait(self, seconds: float) -> None:
         """A ticket left the queue after so long, with a lease (count it in `leases` as well) or without one."""

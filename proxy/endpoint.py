@@ -442,6 +442,7 @@ class Endpoint(LossListener):
             credential = self.credentials.find(credential.user) or credential
         key = backend.key
         assert isinstance(key, PoolKey)
+        began = self.loop.time()
         try:
             if isinstance(replaces, Backend):
                 # not even for a moment has the server more connections than pool.size
@@ -467,6 +468,9 @@ class Endpoint(LossListener):
         self.learn_init_connect(credential.user, backend)
         self.facts_known.set()
         self.counters.backends_opened += 1
+        recording = self.counters.recording
+        if recording is not None:
+            recording.opened(self.name, self.loop.time() - began)
         self._execute(self.core.opened(backend, self.loop.time()))
 
     def _open_failed(self, backend: Backend, credential: Credential, failure: Failure) -> None:

@@ -81,7 +81,6 @@ class Frontend(Lessee):
     __slots__ = (
         "capabilities",
         "client_deprecate_eof",
-        "connection_id",
         "cursors",
         "due_tick",
         "file",
@@ -117,8 +116,7 @@ class Frontend(Lessee):
         peer: str,
         program: str,
     ) -> None:
-        super().__init__(shared, identity, session, is_reader_listener)
-        self.connection_id: int = connection_id
+        super().__init__(shared, identity, session, connection_id, is_reader_listener)
         # what the client and we agreed on at its login
         self.capabilities: int = capabilities
         self.client_deprecate_eof: bool = capabilities & DEPRECATE_EOF != 0
@@ -500,8 +498,8 @@ class Frontend(Lessee):
         shared.idle.forget(self)
         shared.counters.count_close("frontend", reason.value)
         shared.counters.frontends_open -= 1
-        if state == WAITING and self.ticket is not None and self.endpoint is not None:
-            self.endpoint.cancel(self.ticket)
+        if state == WAITING:
+            self.leave_queue()
         elif state == PLACING:
             placing.stop_waiting(self)
         if self.backend is not None:

@@ -11,7 +11,7 @@ from proxy import bouncing, catching_up, demotion, queueing, reader_listener, un
 from proxy.backend import Backend
 from proxy.blame import count_pins
 from proxy.classify import NOTHING, Statement
-from proxy.clearing import mark_commands, soil
+from proxy.clearing import mark_commands
 from proxy.conditions import INSERT_ID, SOILED
 from proxy.endpoint import Endpoint
 from proxy.identity import IGNORE_SPACE, Identity, PoolKey
@@ -29,6 +29,7 @@ from proxy.pool_states import RESETTING as RESETTING_MEMBER
 from proxy.prepared import Prepared
 from proxy.readers import Reader
 from proxy.reasons import CloseReason
+from proxy.recording import DISCARDED, FREE, LEFT, PARKED, REFUSED, Recording
 from proxy.replies import Failure, not_movable, refused_by_server
 from proxy.session import PARK, RELEASE, SessionState
 from proxy.shared import Shared
@@ -79,6 +80,7 @@ class Lessee(Holder):
     __slots__ = (
         "backend",
         "command",
+        "connection_id",
         "counted_pins",
         "counts_time",
         "endpoint",
@@ -100,9 +102,15 @@ class Lessee(Holder):
     )
 
     def __init__(
-        self, shared: Shared, identity: Identity, session: SessionState, is_reader_listener: bool
+        self,
+        shared: Shared,
+        identity: Identity,
+        session: SessionState,
+        connection_id: int,
+        is_reader_listener: bool,
     ) -> None:
         self.shared: Shared = shared
+        self.connection_id: int = connection_id
         self.identity: Identity = identity
         self.session: SessionState = session
         # it leases from readers
@@ -265,18 +273,22 @@ class Lessee(Holder):
 
     def stop_waiting(self, failure: Failure) -> None:
         """Leave the queue: the command is answered with this error."""
-        ticket, endpoint = self.ticket, self.endpoint
-        assert ticket is not None and endpoint is not None
-        self.endpoint = None
+        self.leave_queue()
         self.state = READY
-        endpoint.cancel(ticket)
         self.send_failure(failure)
         self.start_waiting_commands()
+
+    def leave_queue(self) -> None:
+        """The client does not wait any longer."""
+        ticket, endpoint = self.ticket, self.endpoint
+        assert ticket is not None and endpoint is not None
+        self._end_lease(LEFT)
+        endpoint.cancel(ticket)
 
     def _refused(self, ticket: LeaseTicket) -> None:
         endpoint = self.endpoint
         assert endpoint is not None
-        self.endpoint = None
+        self._end_lease(REFUSED)
         self.state = READY
         failure = endpoint.failure_of(ticket)
         if self.placement is None or not bouncing.tries_another(self, self.placement, failure):
@@ -418,24 +430,6 @@ class Lessee(Holder):
         else:
             self.start_waiting_commands()
 
-    def schema_refused(self, backend: Backend) -> None:
-        """The server refuses the session's schema: somebody has dropped it, or it may not be used any more. On a direct connection only
-        statements that need it would fail; so the session goes on without a schema, unless only a reader says so. The backend is as it was."""
-        session, placement = self.session, self.placement
-        if placement is not None and bouncing.knows_less(self, placement):
-            bouncing.begin_anew(self, backend)
-            return
-        schema = session.vector.schema
-        assert schema is not None and backend.vector is not None
-        self.shared.proven_schemas.pop((self.identity.credential.user, schema), None)
-        session.vector = session.vector.with_schema(None)
-        lease_lost(session)
-        if backend.vector.schema is None:
-            soil(session)
-            self.prepare(backend)
-            return
-        bouncing.begin_anew(self, backend)
-
     # Ending the lease
 
     def vector_changed(self, backend: Backend, verdict: int) -> int:
@@ -451,10 +445,7 @@ class Lessee(Holder):
         endpoint = self.endpoint
         assert endpoint is not None
         key = self.identity.key_for(self.session.vector.schema)
-        self.backend = None
-        self.endpoint = None
-        if self.pins is not None:
-            self.end_pins()
+        self._end_lease(PARKED if is_parked else FREE)
         self.state = READY
         if is_parked:
             self.parked = backend
@@ -466,10 +457,7 @@ class Lessee(Holder):
     def discard(self, reason: CloseReason) -> None:
         """End the lease by closing the backend."""
         backend, endpoint = self.backend, self.endpoint
-        self.backend = None
-        self.endpoint = None
-        if self.pins is not None:
-            self.end_pins()
+        self._end_lease(DISCARDED)
         self.session.residue_lost()
         lease_lost(self.session)
         self.lease_ended()
@@ -482,16 +470,31 @@ class Lessee(Holder):
         """The client is gone while we lease: what runs is killed, what is held is reset."""
         endpoint = self.endpoint
         assert endpoint is not None
-        self.backend = None
-        self.endpoint = None
-        if self.pins is not None:
-            self.end_pins()
+        self._end_lease(FREE if state == HOLDING else DISCARDED)
         if state == HOLDING and not self.session.needs_close and not backend.kills:
             endpoint.release_dirty(backend, self.identity.key_for(self.session.vector.schema))
         elif state == RELAYING:
             endpoint.kill_and_discard(backend, self.identity)
         else:
             endpoint.discard(backend, CloseReason.DIRTY)
+
+    def _end_lease(self, outcome: int) -> None:
+        """The lease is over, or the wait for one."""
+        recording = self.shared.counters.recording
+        if recording is not None:
+            self.record(recording, outcome)
+        self.backend = None
+        self.endpoint = None
+        if self.pins is not None:
+            self.end_pins()
+
+    def record(self, recording: Recording, outcome: int) -> None:
+        """What became of the lease, or of the wait for one. Nothing without either."""
+        backend, endpoint, ticket = self.backend, self.endpoint, self.ticket
+        if endpoint is not None and ticket is not None:
+            now = self.shared.loop.time()
+            granted = now if backend is None else backend.leased_since
+            recording.note(self.connection_id, endpoint.name, ticket, granted, now, outcome)
 
     def count_pins(self, by_residue: bool = False) -> None:
         """After an answer: the session is pinned, or was. ``by_residue``: for what an earlier command has left."""

@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from proxy import beginning, binary, catching_up, losses, resets, special, tidying, unseen, verifying
+from proxy import (
+    beginning,
+    binary,
+    bouncing,
+    catching_up,
+    losses,
+    resets,
+    special,
+    tidying,
+    unseen,
+    verifying,
+)
 from proxy.backend import Backend
+from proxy.clearing import soil
+from proxy.keeping import lease_lost
 from proxy.replies import SCHEMA_CODES
 from proxy.states import (
     ABSORBING_KILL,
@@ -37,7 +50,7 @@ def ran(frontend: Frontend, is_failed: bool) -> None:
         if not is_failed:
             frontend.was_prepared(backend)
         elif _is_schema_refused(frontend, backend):
-            frontend.schema_refused(backend)
+            _schema_refused(frontend, backend)
         else:
             frontend.restore_refused(backend)
     elif state == PREPARING_STATEMENT:
@@ -71,3 +84,22 @@ def _is_schema_refused(frontend: Frontend, backend: Backend) -> bool:
         and frontend.session.vector.schema is not None
         and not frontend.is_held()
     )
+
+
+def _schema_refused(frontend: Frontend, backend: Backend) -> None:
+    """The server refuses the session's schema: somebody has dropped it, or it may not be used any more. On a direct connection only
+    statements that need it would fail; so the session goes on without a schema, unless only a reader says so. The backend is as it was."""
+    session, placement = frontend.session, frontend.placement
+    if placement is not None and bouncing.knows_less(frontend, placement):
+        bouncing.begin_anew(frontend, backend)
+        return
+    schema = session.vector.schema
+    assert schema is not None and backend.vector is not None
+    frontend.shared.proven_schemas.pop((frontend.identity.credential.user, schema), None)
+    session.vector = session.vector.with_schema(None)
+    lease_lost(session)
+    if backend.vector.schema is None:
+        soil(session)
+        frontend.prepare(backend)
+        return
+    bouncing.begin_anew(frontend, backend)

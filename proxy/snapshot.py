@@ -1,4 +1,4 @@
-"""What a running proxy tells about itself: the source of /metrics, /readyz, /state and /pins. Reads, never changes."""
+"""What a running proxy tells about itself: the source of /metrics and the other pages. Reads, never changes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from proxy.endpoint import Endpoint
 from proxy.frontend import Frontend
 from proxy.listeners import Listener
 from proxy.pin_report import live_pins, report
+from proxy.recorder import record
 from proxy.shared import Shared
 from proxy.states import STATE_NAMES
 from proxy.tenants import IN_TRANSACTION, Holder
@@ -64,6 +65,10 @@ class Snapshot:
         shared = self._shared
         sizes = {endpoint.name: endpoint.core.max_size for endpoint in shared.endpoints()}
         return report(shared.pins, sizes, shared.loop.time())
+
+    async def record(self, seconds: float, sample: float) -> bytes:
+        """What sessions ask the pools for, from now on."""
+        return await record(self._shared, seconds, sample)
 
     def obstacles(self) -> Sequence[str]:
         """Why no traffic should be sent here; empty when ready."""

@@ -13,6 +13,7 @@ from aiohttp import ClientConnectorError, ClientSession, UnixConnector
 from config.values import Address
 from proxy.admin import Admin
 from proxy.counters import Counters
+from proxy.recorder import RecordingError
 from proxy.tasks import spawn
 
 ANYWHERE = Address("127.0.0.1", 0)
@@ -25,6 +26,10 @@ class Source:
         self.counters = Counters()
         self.reasons: list[str] = []
         self.shown: dict[str, object] = {}
+        self.recorded: list[tuple[float, float]] = []
+        self.is_recording = False
+        self.may_end = asyncio.Event()
+        self.cancelled = asyncio.Event()
         self.report: dict[str, object] = {"uptime": 60.0, "endpoints": [], "pins": []}
 
     def endpoint_snapshots(self) -> Sequence[Mapping[str, object]]:
@@ -44,6 +49,17 @@ class Source:
 
     def pin_report(self) -> Mapping[str, object]:
         return self.report
+
+    async def record(self, seconds: float, sample: float) -> bytes:
+        if self.is_recording:
+            raise RecordingError("a recording is under way")
+        self.recorded.append((seconds, sample))
+        try:
+            await self.may_end.wait()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+        return b"{}\n\x00"
 
     def obstacles(self) -> Sequence[str]:
         return self.reasons
@@ -111,6 +127,45 @@ async def test_pins_are_shown_as_json_or_as_a_text(admin: Admin, source: Source)
     status, kind, text = await get(admin, "/pins?format=text")
     assert (status, kind.partition(";")[0]) == (200, "text/plain")
     assert text.splitlines()[-1] == "no session was pinned"
+
+
+async def test_a_recording_is_the_answer_to_who_waits_for_it(admin: Admin, source: Source) -> None:
+    source.may_end.set()
+    assert await get(admin, "/recording") == (200, "application/octet-stream", "{}\n\x00")
+    assert (await get(admin, "/recording?seconds=0.5&sample=0.25"))[0] == 200
+    assert source.recorded == [(30.0, 1.0), (0.5, 0.25)]
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("seconds=0", "expected seconds above 0 and up to 600, got '0'"),
+        ("seconds=601", "expected seconds above 0 and up to 600, got '601'"),
+        ("seconds=nan", "expected seconds above 0 and up to 600, got 'nan'"),
+        ("sample=2", "expected sample above 0 and up to 1, got '2'"),
+        ("sample=all", "expected sample above 0 and up to 1, got 'all'"),
+    ],
+)
+async def test_numbers_of_a_recording_are_looked_at(
+    admin: Admin, source: Source, query: str, message: str
+) -> None:
+    assert await get(admin, f"/recording?{query}") == (400, "text/plain; charset=utf-8", f"{message}\n")
+    assert source.recorded == []
+
+
+async def test_there_is_one_recording_at_a_time(admin: Admin, source: Source) -> None:
+    source.is_recording = True
+    status, _, text = await get(admin, "/recording")
+    assert (status, text) == (409, "a recording is under way\n")
+
+
+async def test_who_does_not_wait_for_a_recording_ends_it(admin: Admin, source: Source) -> None:
+    asking = spawn(get(admin, "/recording"), name="recording")
+    async with asyncio.timeout(10):
+        while not source.recorded:  # noqa: ASYNC110 (what is waited for has no event)
+            await asyncio.sleep(0)
+        asking.cancel()
+        await source.cancelled.wait()
 
 
 async def test_there_are_no_other_pages(admin: Admin) -> None:

@@ -150,3 +150,9 @@ def test_what_the_topology_says_is_told(make_world: MakeWorld) -> None:
     assert lab.cluster.placing is not None and snapshot.routes() == lab.cluster.placing.routes()
     lab.look("writer")
     assert snapshot.obstacles() == ["no server is the writer now; see /state"]
+
+
+def test_a_recording_is_of_this_process(world: World) -> None:
+    taking = world.loop.create_task(snapshot_of(world).record(1.0, 1.0))
+    world.loop.advance(1)
+    assert taking.result().startswith(b'{"format": "fanin-recording"')
