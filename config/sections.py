@@ -215,6 +215,10 @@ class Pool(Section):
     max_opening: Count = Field(
         default=8, ge=1, le=1000, description="Connections to one server that are opened at a time."
     )
+    connects_per_second: Weight = Field(
+        default=50.0,
+        description="Most connections to one server that are opened in a second; after a pause so many may be at once. 0: no limit.",
+    )
     max_prepared: Count = Field(
         default=256,
         ge=1,

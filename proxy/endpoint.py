@@ -125,6 +125,7 @@ class Endpoint(LossListener):
             max_age=rules.max_age,
             age_jitter=rules.age_jitter,
             max_opening=rules.max_opening,
+            connects_per_second=rules.connects_per_second,
             random=random.random,
         )
 
@@ -220,7 +221,7 @@ class Endpoint(LossListener):
         """Every backend that exists now is closed when it is free: its session began with other global variables."""
         now = self.loop.time()
         for member in self.core.members():
-            member.expires_at = now
+            member.expire(now)
         self.tick()
 
     def raise_epoch(self) -> None:

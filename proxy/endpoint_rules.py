@@ -14,6 +14,7 @@ class EndpointRules:
     __slots__ = (
         "acquire_timeout",
         "age_jitter",
+        "connects_per_second",
         "idle_timeout",
         "is_paranoid",
         "max_age",
@@ -32,5 +33,6 @@ class EndpointRules:
         self.max_age: float = pool.max_age
         self.age_jitter: float = pool.age_jitter
         self.max_opening: int = pool.max_opening
+        self.connects_per_second: float = pool.connects_per_second
         self.max_prepared: int = pool.max_prepared
         self.is_paranoid: bool = pool.paranoid

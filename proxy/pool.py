@@ -31,6 +31,7 @@ from proxy.pool_states import (
     CLOSED,
     IDLE,
     LEASED,
+    NEVER,
     OPENING,
     PARKED,
     RESETTING,
@@ -96,6 +97,10 @@ __all__ = ["NO_ACTIONS", "Member", "PoolCore", "PoolStateError", "Ticket"]
 #   - Of the newest idle members that are alike the newest is leased first, so that the oldest become superfluous and time out.
 #   - A report about a member that the core has closed is ignored: it crossed the Close. Any other report that does not fit the
 #     state raises PoolStateError and changes nothing.
+#
+# Not all at once. Members are opened at most max_opening at a time and connects_per_second in a second, and so many after a pause. What has
+# reached max_age is closed one by one, so that all of a pool takes SPREAD seconds, and no faster than half as many as may be opened: until it
+# is its turn a member is leased on. `Member.expire` is for those that must not be: they go at once.
 #
 # Failure to open. A refused credential refuses the waiters who have that very credential, at once; the endpoint did answer, so it
 # is no failure of the endpoint. Other failures start a back-off (exponential, full jitter) in which nothing is opened, and
@@ -164,7 +169,8 @@ class PoolCore(Settling):
             return NO_ACTIONS
         _expect(member, OPENING)
         self._backoff.succeeded()
-        member.expires_at = now + self.max_age * (1.0 - self.age_jitter * self._random())
+        member.ages_at = now + self.max_age * (1.0 - self.age_jitter * self._random())
+        member.expires_at = NEVER
         member.pool.prove(member.payload, member.credential)
         member.payload = member.credential = None
         ticket = member.ticket
@@ -321,9 +327,9 @@ class PoolCore(Settling):
         """When somebody who waits needs the next `tick` (`now` if at once); infinity when nobody waits. What is idle, parked or
         kept for min_idle needs only the coarse tick."""
         at = self._waiters.next_deadline()
-        retry_at = self._backoff.retry_at
-        is_held_up = self._waiters.count > 0 and self._state == POOL_OPEN and self._settled_at < retry_at
-        return max(now, min(at, retry_at) if is_held_up else at)
+        opens_at = self._opens_at()
+        is_held_up = self._waiters.count > 0 and self._state == POOL_OPEN and self._settled_at < opens_at
+        return max(now, min(at, opens_at) if is_held_up else at)
 
     # The pool's own states
 
@@ -515,7 +521,7 @@ class PoolCore(Settling):
         while member is not None:
             newer = member.newer
             pool = member.pool
-            if now >= member.expires_at:
+            if self._is_too_old(member, now):
                 self._close(member, CloseReason.MAX_AGE)
             elif now - member.idle_since >= self.idle_timeout:
                 kept = self.min_idle if pool.is_proven else 0
@@ -528,7 +534,7 @@ class PoolCore(Settling):
         member = self._members.parked.oldest
         while member is not None:
             newer = member.newer
-            if now >= member.expires_at or now - member.idle_since >= self.idle_timeout:
+            if now - member.idle_since >= self.idle_timeout or self._is_too_old(member, now):
                 self._capture(member, member.pool)
             member = newer
 
@@ -545,7 +551,7 @@ class PoolCore(Settling):
                 and not self._is_full()
                 and self._may_open(now)
             ):
-                self._open(pool, pool, pool.payload, pool.credential)
+                self._open(pool, pool, pool.payload, pool.credential, now)
 
 
 def _expect(member: Member, state: int) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 from proxy.pool_actions import RESET, Action, capture_member, close_member, open_member, wake_ticket
 from proxy.pool_backoff import Backoff
 from proxy.pool_members import Members
+from proxy.pool_rate import Rate
 from proxy.pool_states import (
     CLOSED,
     IDLE,
@@ -36,6 +37,9 @@ POOL_CLOSED: Final = 3
 
 POOL_STATE_NAMES: Final = ("open", "paused", "draining", "closed")
 
+SPREAD: Final = 10.0
+"""Seconds in which all members of a pool may be replaced for their age."""
+
 NO_ACTIONS: Final[list[Action]] = []
 """What a call returns that has nothing to do: always this one list, so that it costs nothing. Never change it."""
 
@@ -49,6 +53,8 @@ class Settling:
         "_members",
         "_new_member",
         "_random",
+        "_rate",
+        "_retires_at",
         "_settled_at",
         "_state",
         "_waiters",
@@ -76,6 +82,7 @@ class Settling:
         max_opening: int = 8,
         backoff_base: float = 0.05,
         backoff_cap: float = 1.0,
+        connects_per_second: float = 50.0,
         switch_delay: float = 0.02,
     ) -> None:
         """`new_member(key, payload)` makes the object for a connection about to be opened; `random` gives [0, 1)."""
@@ -102,6 +109,9 @@ class Settling:
         self._state: int = POOL_OPEN
         self._members: Members = Members(keeps_proven=min_idle > 0)
         self._waiters: Waiters = Waiters()
+        self._rate: Rate = Rate(connects_per_second, connects_per_second)
+        # when the next member may be closed for its age
+        self._retires_at: float = -NEVER
         self._backoff: Backoff = Backoff(backoff_base, backoff_cap, random)
         # decided in the present call and not yet returned
         self._actions: list[Action] = []
@@ -110,11 +120,12 @@ class Settling:
 
     # Steps of a member
 
-    def _open(self, queue: Queue, pool: KeyPool, payload: object, credential: object) -> Action:
+    def _open(self, queue: Queue, pool: KeyPool, payload: object, credential: object, now: float) -> Action:
         member = self._new_member(pool.key, payload)
         member.payload = payload
         member.credential = credential
         self._members.add(member, pool)
+        self._rate.take(now)
         serve(member, queue)
         action = open_member(member, payload)
         self._actions.append(action)
@@ -139,10 +150,21 @@ class Settling:
         """Whether a member that is free is one too many, or too old: then it is closed."""
         if self._members.size > self.max_size:
             self._close(member, CloseReason.OVER_BOUND)
-        elif now >= member.expires_at:
+        elif self._is_too_old(member, now):
             self._close(member, CloseReason.MAX_AGE)
         else:
             return False
+        return True
+
+    def _is_too_old(self, member: Member, now: float) -> bool:
+        """Whether a member has reached its age, and it is its turn to go: then it does. All of one age would leave an empty pool behind."""
+        if now < member.ages_at:
+            return False
+        if now < member.expires_at:
+            if now < self._retires_at:
+                return False
+            member.expires_at = now
+            self._retires_at = now + max(SPREAD / self._members.size, 2.0 * self._rate.interval)
         return True
 
     def _reset(self, member: Member, now: float) -> None:
@@ -154,8 +176,8 @@ class Settling:
     def _park(self, member: Member, now: float) -> None:
         """A member with residue is parked, or captured if it may not live on or a waiter of its key could use it at once."""
         pool = member.pool
-        is_over = now >= member.expires_at or self._members.size > self.max_size
-        if (is_over or pool.count > pool.counts[RESETTING]) and self._state == POOL_OPEN:
+        is_wanted = pool.count > pool.counts[RESETTING] or self._members.size > self.max_size
+        if self._state == POOL_OPEN and (is_wanted or self._is_too_old(member, now)):
             self._capture(member, pool)
         else:
             member.idle_since = now
@@ -280,9 +302,11 @@ class Settling:
     def _may_open(self, now: float) -> bool:
         """Room is another matter. While openings fail there is one at a time."""
         limit = 1 if self._backoff.is_failing else self.max_opening
-        return (
-            self._state == POOL_OPEN and self._members.opening.count < limit and now >= self._backoff.retry_at
-        )
+        return self._state == POOL_OPEN and self._members.opening.count < limit and now >= self._opens_at()
+
+    def _opens_at(self) -> float:
+        """When the next member may be opened, as far as that is a matter of time."""
+        return max(self._backoff.retry_at, self._rate.next_at)
 
     def _add_member(self, queue: Queue, now: float) -> bool:
         """Get another member for a queue that is short, while one may be opened; False if there is no room for it at present."""
@@ -301,7 +325,7 @@ class Settling:
             self._close(replaced, CloseReason.EVICTED)
         ticket = self._waiters.uncovered(queue)
         pool = members.pool_of(ticket.key, now)
-        action = self._open(queue, pool, ticket.payload, ticket.credential)
+        action = self._open(queue, pool, ticket.payload, ticket.credential, now)
         action.replaces = replaced
         if ticket.wants_fresh and action.member is not None:
             action.member.ticket = ticket

@@ -37,6 +37,7 @@ class Member:
 
     __slots__ = (
         "above",
+        "ages_at",
         "below",
         "claim",
         "credential",
@@ -61,7 +62,9 @@ class Member:
         # set by the core, and again when a release names another
         self.key: Hashable = None
         self.state: int = OPENING
-        # past this it is closed instead of becoming idle; set when it was opened
+        # past this it is closed when it is free, as others are: a few at a time. Set when it was opened
+        self.ages_at: float = NEVER
+        # past this it is closed instead of becoming idle, in any case
         self.expires_at: float = NEVER
         # when it last became idle or parked
         self.idle_since: float = 0.0
@@ -86,6 +89,11 @@ class Member:
         # IDLE: neighbours in its key's stack
         self.below: Member | None = None
         self.above: Member | None = None
+
+    def expire(self, now: float) -> None:
+        """Nobody may have it any more who does not have it now. One that is still being opened is not concerned."""
+        self.expires_at = now
+        self.ages_at = min(self.ages_at, now)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {STATE_NAMES[self.state]} {self.key!r}>"

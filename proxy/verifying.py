@@ -32,7 +32,7 @@ def doubt(endpoint: Endpoint) -> None:
         if isinstance(member, Backend) and member.state == IDLE:
             member.is_doubtful = True
         else:
-            member.expires_at = now
+            member.expire(now)
     endpoint.tick()
 
 

@@ -5,7 +5,7 @@ Tickets have the names that the test gives them, members are `m1`, `m2`, ... in 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from proxy.pool import Member, PoolCore, Ticket
 from proxy.pool_actions import CAPTURE, CLOSE, OPEN, RESET, WAKE, AcquireTimeout, Action, OpenFailed
@@ -17,14 +17,19 @@ class Play:
     """`random` always gives the same, so that ages and back-offs are exact."""
 
     def __init__(
-        self, *, random: float = 0.5, max_size: int = 2, age_jitter: float = 0.0, **options: float
+        self,
+        *,
+        random: float | Callable[[], float] = 0.5,
+        max_size: int = 2,
+        age_jitter: float = 0.0,
+        **options: float,
     ) -> None:
         self.now = 0.0
         self.members: dict[str, Member] = {}
         self.tickets: dict[str, Ticket] = {}
         self.core = PoolCore(
             new_member=self._new_member,
-            random=lambda: random,
+            random=random if callable(random) else lambda: random,
             max_size=max_size,
             age_jitter=age_jitter,
             **options,  # type: ignore[arg-type]

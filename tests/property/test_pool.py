@@ -40,6 +40,7 @@ CREDENTIALS = ("good", "bad")
 OWNERS = ("alice", "bob", "carol")
 LIKENESSES = (None, "on", "off")
 DECIDED = (CloseReason.EVICTED, CloseReason.IDLE_TIMEOUT, CloseReason.MAX_AGE, CloseReason.OVER_BOUND)
+MAX_AGE, YOUNGEST = 20.0, 16.0
 INDEX = st.integers(min_value=0, max_value=63)
 WISH = st.tuples(
     st.sampled_from(KEYS),
@@ -71,8 +72,9 @@ class PoolMachine(RuleBasedStateMachine):
         max_size=st.sampled_from([1, 2, 3, 4, 4]),
         max_opening=st.integers(1, 3),
         min_idle=st.sampled_from([0, 0, 1, 2]),
-        max_age=st.sampled_from([NEVER, 20.0]),
+        max_age=st.sampled_from([NEVER, MAX_AGE]),
         switch_delay=st.sampled_from([0.0, 0.5, NEVER]),
+        pace=st.sampled_from([0.0, 0.0, 2.0, 5.0]),
         seed=st.integers(0, 3),
         share=st.sampled_from([1, 2]),
         epilogue=st.sampled_from([None, None, PoolDraining, PoolClosed]),
@@ -84,6 +86,7 @@ class PoolMachine(RuleBasedStateMachine):
         min_idle: int,
         max_age: float,
         switch_delay: float,
+        pace: float,
         seed: int,
         share: int,
         epilogue: type[object] | None,
@@ -116,11 +119,17 @@ class PoolMachine(RuleBasedStateMachine):
             idle_timeout=5.0,
             acquire_timeout=3.0,
             switch_delay=switch_delay,
+            connects_per_second=pace,
         )
+        self.pace = pace
+        self.openings: list[float] = []
+        self.retirements = 0
         self.options = (max_size, max_opening, min_idle)
         self.bound = self.most = max_size
         for _ in range(max_size // share):
             self.acquire([("app", "good", False, NEVER, 0)])
+            while not self.has(OPENING):
+                self.tick_when_due()
             self.opened(self.pick(0, OPENING))
 
     def new_member(self, key: object, payload: object) -> Member:
@@ -145,6 +154,7 @@ class PoolMachine(RuleBasedStateMachine):
                 assert action.payload is self.payloads[member]
                 assert action.replaces is None or self.states[action.replaces] == CLOSED
                 self.states[member] = OPENING
+                self.openings.append(self.now)
             elif action.kind == RESET:
                 assert self.states[member] in (LEASED, PARKED)
                 assert member not in self.residue
@@ -156,6 +166,8 @@ class PoolMachine(RuleBasedStateMachine):
             elif action.kind == CLOSE:
                 assert self.states[member] != CLOSED
                 assert action.reason is not None
+                if action.reason is CloseReason.MAX_AGE:
+                    self.retirements += 1
                 if action.reason in DECIDED:
                     assert member not in self.residue, "captured first"
                 self.has_closed(member)
@@ -590,6 +602,14 @@ class PoolMachine(RuleBasedStateMachine):
         assert self.core.opening_count <= self.options[1]
 
     @invariant()
+    def the_paces_hold(self) -> None:
+        for within, burst in ((0.0, 0.0), (1.0, 1.0)):
+            since = [at for at in self.openings if self.now - at <= within]
+            assert not self.pace or len(since) <= self.pace * (1.0 + burst) + 1e-6, "never more in a second"
+        # four members of one age are replaced in ten seconds, fewer more slowly
+        assert self.retirements <= 1 + max(0.0, self.now - YOUNGEST) / 2.5
+
+    @invariant()
     def in_the_end_there_are_only_leases(self) -> None:
         if self.ending is not None:
             assert self.core.size == self.core.leased_count and not self.waiting
@@ -622,18 +642,18 @@ class PoolMachine(RuleBasedStateMachine):
     @invariant()
     def who_waits_can_hope(self) -> None:
         if self.waiting and not self.is_paused:
-            backoff = self.core._backoff
-            is_backing_off = backoff.retry_at > self.core._settled_at
-            assert self.has(OPENING, LEASED, RESETTING) or is_backing_off
-            if is_backing_off:
-                assert self.core.next_deadline(self.now) <= max(self.now, backoff.retry_at)
+            opens_at = self.core._opens_at()
+            is_held_up = opens_at > self.core._settled_at
+            assert self.has(OPENING, LEASED, RESETTING) or is_held_up
+            if is_held_up:
+                assert self.core.next_deadline(self.now) <= max(self.now, opens_at)
 
     @invariant()
     def nothing_that_could_be_done_is_left_undone(self) -> None:
         core = self.core
         if self.is_paused or not self.waiting:
             return
-        if core._backoff.is_failing and core._settled_at != self.now:
+        if core._settled_at < core._opens_at() <= self.now:
             # the interval may have ended with nobody calling
             return
         queues = list(core._waiters.queues)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable
+from random import Random
 
 import pytest
 
@@ -450,10 +452,94 @@ def test_an_old_member_is_closed_when_it_is_free() -> None:
     play.release("m4")
     assert play.tick(99.0) == []
     assert play.tick(100.0) == ["close m4: max-age"]
+    play.now = 110.0
     assert play.release("m1") == ["close m1: max-age"]
+    play.now = 120.0
     assert play.release("m2", needs_reset=True) == ["close m2: max-age"]
+    play.now = 130.0
     assert play.release("m3", parked_by="carol") == ["capture m3 of carol"]
     assert play.captured("m3") == ["close m3: max-age"]
+
+
+def test_members_of_one_age_are_replaced_one_by_one() -> None:
+    play = Play(max_size=4, max_age=100.0, idle_timeout=NEVER)
+    play.leased("alice", "bob", "carol", "dave")
+    for member in ("m1", "m2", "m3"):
+        play.release(member)
+    # four in ten seconds
+    assert play.tick(100.0) == ["close m1: max-age"]
+    assert play.tick(102.4) == []
+    # it was free, and is leased on
+    play.acquire("alice")
+    assert play.lease_of("alice") == "m3" and play.release("m3") == []
+    assert play.release("m4") == []
+    assert play.tick(102.5) == ["close m2: max-age"]
+    assert play.states() == {"m3": "idle", "m4": "idle"}
+
+
+def test_members_are_retired_at_half_the_pace_at_which_they_may_be_opened() -> None:
+    play = Play(max_size=40, max_age=100.0, idle_timeout=NEVER, connects_per_second=1.0)
+    for number in range(1, 41):
+        play.now = float(number)
+        play.leased(f"client {number}")
+    for number in range(1, 41):
+        play.release(f"m{number}")
+    closed = [second for second in range(150, 170) if play.tick(float(second))]
+    assert closed == list(range(150, 170, 2))
+
+
+def test_what_must_not_be_used_again_goes_at_once() -> None:
+    play = Play(max_size=3, idle_timeout=NEVER)
+    play.leased("alice", "bob")
+    play.release("m1")
+    play.acquire("carol", fresh=True)
+    play.now = 1.0
+    for member in play.members.values():
+        member.expire(1.0)
+    assert play.tick(1.0) == ["close m1: max-age"]
+    assert play.release("m2") == ["close m2: max-age"]
+    assert play.opened("m3") == ["carol gets m3"]
+    assert play.release("m3") == []
+
+
+def test_a_deploy_an_hour_ago_is_no_stampede_now() -> None:
+    # 300 processes with 40 members each, all opened within the same ten seconds
+    closed: Counter[int] = Counter()
+    for process in range(300):
+        core = Random(process)
+        play = Play(max_size=40, max_opening=40, age_jitter=0.2, random=core.random, idle_timeout=NEVER)
+        play.now = 10.0 * core.random()
+        play.leased(*[f"client {number}" for number in range(40)])
+        for name, member in play.members.items():
+            closed[int(member.ages_at)] += 1
+            play.release(name)
+    assert closed.total() == 12000
+    # the mean is 12000 / 720 s = 17; at once it would be thousands
+    assert max(closed.values()) < 40
+
+
+# How many are opened
+
+
+def test_so_many_are_opened_in_a_second() -> None:
+    play = Play(max_size=6, connects_per_second=2.0)
+    play.acquire("alice")
+    play.acquire("bob")
+    assert play.acquire("carol") == [] and play.acquire("dave") == []
+    assert play.core.next_deadline(0.0) == 0.5
+    assert play.tick(0.5) == ["open m3 with payload of carol"]
+    assert play.tick(0.9) == []
+    play.opened("m1"), play.opened("m2")
+    play.discard("m1")
+    # what has been lost is not opened any faster
+    assert play.discard("m2") == ["close m2: dirty"]
+    assert play.tick(1.0) == ["open m4 with payload of dave"]
+
+
+def test_a_pool_of_the_default_size_fills_at_once() -> None:
+    play = Play(max_size=40, max_opening=40)
+    play.leased(*[f"client {number}" for number in range(40)])
+    assert play.now == 0.0 and play.core.leased_count == 40
 
 
 def test_an_old_parked_member_is_captured_before_it_is_closed() -> None:
@@ -467,7 +553,7 @@ def test_an_old_parked_member_is_captured_before_it_is_closed() -> None:
 def test_jitter_shortens_the_age() -> None:
     play = Play(max_age=100.0, age_jitter=0.2, random=0.5)
     play.leased("alice")
-    assert play.members["m1"].expires_at == 90.0
+    assert play.members["m1"].ages_at == 90.0
 
 
 # min_idle

@@ -412,8 +412,11 @@ def test_too_old_to_be_idle_reset_or_parked() -> None:
     play.leased("alice", "bob", "carol", "dave")
     play.now = 10.0
     assert play.release("m1") == ["close m1: max-age"]
+    play.now = 20.0
     assert play.release("m2", needs_reset=True) == ["close m2: max-age"]
+    play.now = 30.0
     assert play.release("m3", parked_by="session") == ["capture m3 of session"]
+    play.now = 40.0
     play.pause()
     assert play.release("m4", parked_by="session") == []
     assert play.states() == {"m3": "resetting", "m4": "parked"}
@@ -500,3 +503,18 @@ def test_what_is_free_goes_at_once() -> None:
     play.release("m1")
     play.release("m2")
     assert play.resize(2) == ["close m1: over-bound"]
+
+
+# Age
+
+
+def test_who_is_old_beside_others_as_old_waits_its_turn_and_is_leased_meanwhile() -> None:
+    play = Play(max_size=4, max_age=10.0, idle_timeout=NEVER)
+    play.leased("alice", "bob")
+    play.now = 10.0
+    assert play.release("m1") == ["close m1: max-age"]
+    assert play.release("m2") == []
+    play.acquire("carol")
+    assert play.lease_of("carol") == "m2"
+    play.members["m2"].expire(10.0)
+    assert play.release("m2") == ["close m2: max-age"]

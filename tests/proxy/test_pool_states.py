@@ -112,3 +112,12 @@ def test_members_and_tickets_say_in_what_state_they_are() -> None:
     queue.remove(ticket)
     ticket.member = Member()
     assert repr(ticket) == "<Ticket leased 'app'>"
+
+
+def test_a_member_that_must_not_be_used_again_is_of_age() -> None:
+    member = Member()
+    member.expire(5.0)
+    assert (member.ages_at, member.expires_at) == (5.0, 5.0)
+    member.ages_at = 1.0
+    member.expire(6.0)
+    assert (member.ages_at, member.expires_at) == (1.0, 6.0)
