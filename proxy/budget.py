@@ -28,7 +28,8 @@ more, divides by the number of those who grow, which is what that ratio says. On
 What follows: the room is filled in steps that become smaller, and not beyond FILLS but by what was allowed twice. Foreign connections that appear count
 as U does. Above PRESSES everybody gives up half, down to the floor; a refusal of the server's has the same effect at once, and nothing grows for a while.
 
-What cannot be seen is not guessed: without looks nothing grows, and after BLIND seconds the bound is this process's part of an equal division.
+What cannot be seen is not guessed: without looks nothing grows, and after BLIND seconds the bound is this process's part of an equal division, or
+on its slow way up to that.
 
 References: MySQL Reference Manual, "Server System Variables" (max_connections), "Server Status Variables" (Threads_connected), "Too many connections".
 """
@@ -54,6 +55,8 @@ HEADROOM: Final = 0.1
 """The part of the server's limit that is left alone, unless told otherwise."""
 BLIND: Final = 15.0
 """Seconds without a look, after which what was seen says nothing any more."""
+REGAINS: Final = 30.0
+"""Seconds without a look in which the bound gets back one of the connections that it is below that part."""
 LEAST_FLEET: Final = 10
 """Processes that are assumed where nothing says how many there are."""
 BACKOFF: Final = 1.0
@@ -70,6 +73,7 @@ class Budget:
         "_own",
         "_random",
         "_refusals",
+        "_regains_at",
         "_waits_until",
         "bound",
         "fleet",
@@ -109,6 +113,8 @@ class Budget:
         # refusals without growth between them, and until when nothing grows for that
         self._refusals: int = 0
         self._waits_until: float = now
+        # when a process that cannot look gets the next connection back
+        self._regains_at: float = now
 
     @property
     def usable(self) -> float:
@@ -121,6 +127,7 @@ class Budget:
         self.limit = limit
         wanted = self._wanted(now, connected, own)
         self._looked_at = now
+        self._regains_at = now + REGAINS
         self._connected = connected
         self._own = own
         return self._set(wanted)
@@ -130,15 +137,40 @@ class Budget:
         pause = min(MOST_BACKOFF, BACKOFF * 2.0 ** min(self._refusals, 5))
         self._refusals += 1
         self._waits_until = now + pause * self._random()
+        self._regains_at = now + REGAINS
         return self._set(int(own * KEPT))
 
     def passed(self, now: float, own: int) -> int:
         """Time has passed without a look. The bound from now on."""
-        if now - self._looked_at < BLIND:
-            return self.bound
+        del own
+        return self.bound if now - self._looked_at < BLIND else self._divided(now)
+
+    def unable(self, now: float, limit: int) -> int:
+        """It turns out that nobody can look at all, where the server allows ``limit`` connections unless it has said otherwise before. The bound
+        from now on: this process's part of an equal division at once, unless refusals have cost some of it."""
+        self.limit = self.limit or limit
+        if not self._refusals:
+            self._regains_at = now
+            self.bound = int(self._part_of_all())
+        return self._divided(now)
+
+    def is_waiting(self, now: float) -> bool:
+        """Whether nothing grows because of a refusal."""
+        return now < self._waits_until
+
+    def _divided(self, now: float) -> int:
+        """Towards an equal division: down at once, and up one by one, because nobody sees what is free."""
         self._connected = -1
-        share = self.usable / self._processes(0)
-        return self._set(int(min(share, self.bound)))
+        share = int(self._part_of_all())
+        if share > self.bound:
+            if now < self._regains_at:
+                return self.bound
+            self._regains_at = now + REGAINS
+            share = self.bound + 1
+        return self._set(share)
+
+    def _part_of_all(self) -> float:
+        return self.usable / self._processes(0)
 
     def level(self, connected: int) -> float:
         """How many connections anybody may have when so many are in use."""

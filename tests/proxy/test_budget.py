@@ -13,6 +13,7 @@ from proxy.budget import (
     MOST_BACKOFF,
     MOVES,
     PRESSES,
+    REGAINS,
     Budget,
 )
 
@@ -180,9 +181,37 @@ def test_which_is_the_floor_when_nothing_was_ever_seen(budget: Budget) -> None:
     assert budget.passed(BLIND, 0) == 1
 
 
-def test_it_lets_nobody_have_more_than_before(budget: Budget) -> None:
+def test_it_lets_nobody_have_more_than_before_but_one_by_one(budget: Budget) -> None:
     budget.looked(1.0, 800, LIMIT, 20)
     assert budget.passed(1.0 + BLIND, 20) == 20
+    assert budget.passed(1.0 + REGAINS - 0.1, 20) == 20
+    assert budget.passed(1.0 + REGAINS, 20) == 21
+    assert budget.passed(1.0 + REGAINS + 1.0, 21) == 21
+    for number in range(2, 100):
+        budget.passed(1.0 + number * REGAINS, 20)
+    assert budget.bound == 90
+
+
+def test_who_cannot_look_at_all_has_its_share_at_once(luck: Luck) -> None:
+    for fleet, share in ((0, 90), (30, 30), (10_000, 1)):
+        each = Budget(most=500, now=0.0, random=luck, fleet=fleet)
+        assert each.unable(1.0, LIMIT) == share
+        assert each.passed(1.0 + BLIND, 3) == share
+
+
+def test_of_what_the_server_had_said_if_it_had(budget: Budget) -> None:
+    budget.looked(1.0, 800, LIMIT, 20)
+    assert budget.unable(2.0, 10) == 90
+
+
+def test_what_a_refusal_has_cost_comes_back_one_by_one(luck: Luck) -> None:
+    blind = Budget(most=500, now=0.0, random=luck, fleet=10)
+    assert blind.unable(1.0, LIMIT) == 90
+    assert blind.refused(2.0, 60) == 30
+    assert blind.is_waiting(2.4) and not blind.is_waiting(2.6)
+    assert blind.unable(20.0, LIMIT) == 30
+    assert blind.unable(2.0 + REGAINS, LIMIT) == 31
+    assert blind.passed(2.0 + 2 * REGAINS, 31) == 32
 
 
 # The fleet
