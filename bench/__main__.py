@@ -1,4 +1,4 @@
-"""`python -m bench demo | fanin | compare | fleet`: see README.md in this folder."""
+"""`python -m bench demo | fanin | compare | fleet | whatif`: see README.md in this folder."""
 
 from __future__ import annotations
 
@@ -12,19 +12,23 @@ from bench.client import ClientError
 from bench.fanin_process import ProxyError
 from bench.fleet import command as fleet
 from bench.servers import ServerError
+from bench.whatif import command as whatif
 
 SUBCOMMANDS = {
     "demo": (demo, "2,000 clients on 40 connections of a three-node cluster, then the same directly"),
     "fanin": (fanin, "one load against any target, with a table, JSON and a picture"),
     "compare": (compare, "Fanin, HAProxy and the bare server in turns: CPU per query"),
     "fleet": (fleet, "simulated: 300 sidecars before one server, and what else could be done"),
+    "whatif": (whatif, "replayed: a recording of real leases, with pools of other sizes"),
 }
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a subcommand; the exit status is 0, 1 when a client saw an error, 2 when it could not be run at all."""
     parser = ArgumentParser(prog="python -m bench", description="The load that shows what Fanin does.")
-    subparsers = parser.add_subparsers(dest="subcommand", required=True, metavar="demo|fanin|compare|fleet")
+    subparsers = parser.add_subparsers(
+        dest="subcommand", required=True, metavar="demo|fanin|compare|fleet|whatif"
+    )
     for name, (module, purpose) in SUBCOMMANDS.items():
         module.add_arguments(
             subparsers.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")

@@ -407,6 +407,11 @@ class PoolCore(Settling):
         return self.size - self.opening_count if self._backoff.is_failing else self.max_size
 
     @property
+    def connects_per_second(self) -> float:
+        """Connections that are opened within a second, at most; 0: no limit."""
+        return self._rate.per_second
+
+    @property
     def opening_count(self) -> int:
         """Members OPENING; and so on."""
         return self._members.opening.count

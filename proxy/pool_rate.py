@@ -21,6 +21,11 @@ class Rate:
         self._full_at: float = -NEVER
 
     @property
+    def per_second(self) -> float:
+        """As it was made with."""
+        return 1.0 / self.interval if self.interval else 0.0
+
+    @property
     def next_at(self) -> float:
         """When the next one may be done; in the past if it may be now."""
         return self._full_at - self._room

@@ -56,6 +56,7 @@ def _facts(shared: Shared) -> dict[str, dict[str, object]]:
             "idle_timeout": endpoint.core.idle_timeout,
             "max_age": endpoint.core.max_age,
             "max_opening": endpoint.core.max_opening,
+            "connects_per_second": endpoint.core.connects_per_second,
         }
         for endpoint in shared.endpoints()
     }

@@ -116,6 +116,8 @@ def test_its_commands_and_its_program_work_on_a_real_server(mariadb: Server, tmp
                 .replace("-P 6033", f"-P {proxy.port} --protocol=tcp")
                 .replace("127.0.0.1:6070", f"127.0.0.1:{http}")
                 .replace("--config fanin.toml", f"--config {tmp_path}/fanin.toml")
+                .replace("-o leases.rec", f"-o {tmp_path}/leases.rec")
+                .replace("seconds=60", "seconds=1")
             )
             done = subprocess.run(
                 command, shell=True, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False

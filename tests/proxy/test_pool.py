@@ -975,3 +975,7 @@ def test_what_is_leased_stays_until_its_lease_ends() -> None:
 def test_a_bound_is_at_least_one(size: int) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         Play().resize(size)
+
+
+def test_the_pool_tells_how_many_it_opens_a_second() -> None:
+    assert Play(connects_per_second=4.0).core.connects_per_second == 4.0

@@ -43,3 +43,7 @@ def test_a_clock_that_went_back_holds_nothing_up_for_long() -> None:
     done(rate, 1000.0)
     rate.take(3.0)
     assert rate.next_at == 4.0
+
+
+def test_it_tells_how_many_there_may_be() -> None:
+    assert (Rate(50.0, 50.0).per_second, Rate(0.0, 1.0).per_second) == (50.0, 0.0)

@@ -58,6 +58,7 @@ def test_a_recording_lasts_as_long_as_it_was_asked_for(world: World) -> None:
             "idle_timeout": 1e6,
             "max_age": 3600.0,
             "max_opening": 8,
+            "connects_per_second": 50.0,
             "leases": 0,
             "busy": 0.0,
             "refused": 0,
