@@ -16,7 +16,7 @@ from proxy.connector import Facts, Target, open_backend
 from proxy.counters import Counters
 from proxy.credentials import Credential, Credentials
 from proxy.endpoint_rules import EndpointRules
-from proxy.identity import IGNORE_SPACE, Identity, PoolKey
+from proxy.identity import IGNORE_SPACE, Identity, PoolKey, user_of
 from proxy.jobs import Capturing, Cleaning
 from proxy.paranoid import Strangers
 from proxy.pool import Member, PoolCore, Ticket
@@ -127,6 +127,7 @@ class Endpoint(LossListener):
             max_opening=rules.max_opening,
             connects_per_second=rules.connects_per_second,
             random=random.random,
+            tenant_of=user_of,
         )
 
     # What sessions call

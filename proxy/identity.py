@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Final
 
 from protocol.constants import Capability
@@ -32,6 +33,11 @@ class PoolKey:
 
     def __repr__(self) -> str:
         return f"PoolKey({self.user!r}, {self.capabilities:#x}, has_schema={self.has_schema})"
+
+
+def user_of(key: Hashable) -> Hashable:
+    """Whose a pool key is: between users backends are shared out."""
+    return key.user if isinstance(key, PoolKey) else None
 
 
 class KeyTable:

@@ -75,19 +75,24 @@ __all__ = ["NO_ACTIONS", "Member", "PoolCore", "PoolStateError", "Ticket"]
 # Settle. Whatever a call did, it ends in `_settle` when somebody waits. In this order:
 #   1. Idle members go to the waiters of their key, newest member to oldest waiter. (Here and in `acquire` a member of the ticket's
 #      likeness goes before newer ones, if it is among the newest few: the state that its session needs is on it already.)
-#   2. Queues that are short (more waiters than members coming for them) get another member, the queue with the oldest first
-#      waiter first, while something may be opened:
+#   2. Queues that are short (more waiters than members coming for them) get another member, that of the user who has least first and
+#      of those the queue with the oldest first waiter, while something may be opened:
 #      a. below the bound: open one;
 #      b. own key parked: capture the one parked longest (one round trip, where d. costs a connection), or rather one of the few parked
 #         longest that has the waiter's likeness;
 #      c. idle, of any key: close the one idle longest and open in its place;
 #      d. parked, of any key: capture the one parked longest; once it is idle, c. applies.
+#      In c. and d. what another user has just let go is passed over for a moment (KEEPS), unless the one who waits has nothing.
 #   3. What may not be opened now (back-off, max_opening) can still be captured: b. for every short queue.
 #
 # What wins on conflict:
 #   - Among waiters of one key: the order of arrival, always. Only a ticket that wants a fresh member is served apart, from a
 #     queue of its own, by an opening that no one else can take (unless the ticket leaves: then it is anybody's of that key).
-#   - Among keys: a released member goes to its own key's oldest waiter, unless another queue's has been waiting for longer by
+#   - Among users: who has less. A member can only serve its own user, so what is shared between users is the members, not the turns: who has as
+#     many clients as he likes has no more members than another who wants more (max-min fairness), and who wants less than his part never waits
+#     long. In balance nothing is closed for it: a member goes over only when that makes the two more equal. So a user with five busy clients keeps
+#     his five members beside one with five hundred, and five hundred wait for the others.
+#   - Among keys of one user: a released member goes to its own key's oldest waiter, unless another queue's has been waiting for longer by
 #     more than switch_delay: then the member is closed for it. Strictly first come, first served (switch_delay 0) would close and
 #     open a connection at nearly every release when two keys queue; no order at all would starve the one without members.
 #   - Waiters before idleness, residue and age: a parked member is captured as soon as its absence would make somebody wait.
@@ -327,9 +332,12 @@ class PoolCore(Settling):
         """When somebody who waits needs the next `tick` (`now` if at once); infinity when nobody waits. What is idle, parked or
         kept for min_idle needs only the coarse tick."""
         at = self._waiters.next_deadline()
-        opens_at = self._opens_at()
-        is_held_up = self._waiters.count > 0 and self._state == POOL_OPEN and self._settled_at < opens_at
-        return max(now, min(at, opens_at) if is_held_up else at)
+        if self._waiters.count > 0 and self._state == POOL_OPEN:
+            at = min(at, self._yields_at)
+            opens_at = self._opens_at()
+            if self._settled_at < opens_at:
+                at = min(at, opens_at)
+        return max(now, at)
 
     # The pool's own states
 

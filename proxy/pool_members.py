@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Final
 
 from proxy.pool_states import (
@@ -18,6 +18,7 @@ from proxy.pool_states import (
     Member,
     MemberList,
     PoolStateError,
+    Tenant,
     serve,
 )
 
@@ -37,6 +38,7 @@ class Members:
 
     __slots__ = (
         "_keeps_proven",
+        "_tenant_of",
         "idle",
         "leased",
         "lists",
@@ -45,9 +47,12 @@ class Members:
         "pools",
         "resetting",
         "size",
+        "tenants",
     )
 
-    def __init__(self, keeps_proven: bool) -> None:
+    def __init__(self, keeps_proven: bool, tenant_of: Callable[[Hashable], Hashable] | None = None) -> None:
+        """``tenant_of``: whose a key is; None: they are all of one user."""
+        self._tenant_of: Callable[[Hashable], Hashable] | None = tenant_of
         # a key that has logged in once is remembered although nothing is left of it (for min_idle)
         self._keeps_proven: bool = keeps_proven
         self.opening: MemberList = MemberList()
@@ -61,19 +66,32 @@ class Members:
         self.size: int = 0
         # the keys that have members, waiters, or a login to remember
         self.pools: dict[Hashable, KeyPool] = {}
+        # the users who have any of them
+        self.tenants: dict[Hashable, Tenant] = {}
 
     def pool_of(self, key: Hashable, now: float) -> KeyPool:
         """The pool of a key, made if need be."""
         pool = self.pools.get(key)
         if pool is None:
-            pool = KeyPool(key, now)
-            self.pools[key] = pool
+            pool = self.pools[key] = KeyPool(key, now, self._tenant(key))
         return pool
+
+    def _tenant(self, key: Hashable) -> Tenant:
+        name = None if self._tenant_of is None else self._tenant_of(key)
+        tenant = self.tenants.get(name)
+        if tenant is None:
+            tenant = self.tenants[name] = Tenant(name)
+        return tenant
 
     def prune(self, pool: KeyPool) -> None:
         """Forget a key of which nothing is left."""
-        if pool.size == 0 and pool.count == 0 and not (self._keeps_proven and pool.is_proven):
-            self.pools.pop(pool.key, None)
+        if pool.size or pool.count or (self._keeps_proven and pool.is_proven):
+            return
+        if self.pools.pop(pool.key, None) is not None:
+            tenant = pool.tenant
+            tenant.pools.remove(pool)
+            if not tenant.pools:
+                del self.tenants[tenant.name]
 
     def add(self, member: Member, pool: KeyPool) -> None:
         """A new member begins in OPENING."""

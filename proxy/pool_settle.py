@@ -22,6 +22,7 @@ from proxy.pool_states import (
     RESETTING,
     KeyPool,
     Member,
+    MemberList,
     Queue,
     Ticket,
     serve,
@@ -37,6 +38,8 @@ POOL_CLOSED: Final = 3
 
 POOL_STATE_NAMES: Final = ("open", "paused", "draining", "closed")
 
+KEEPS: Final = 5.0
+"""So many times switch_delay a user keeps a member that is free while others wait."""
 SPREAD: Final = 10.0
 """Seconds in which all members of a pool may be replaced for their age."""
 
@@ -58,6 +61,7 @@ class Settling:
         "_settled_at",
         "_state",
         "_waiters",
+        "_yields_at",
         "acquire_timeout",
         "age_jitter",
         "idle_timeout",
@@ -84,8 +88,10 @@ class Settling:
         backoff_cap: float = 1.0,
         connects_per_second: float = 50.0,
         switch_delay: float = 0.02,
+        tenant_of: Callable[[Hashable], Hashable] | None = None,
     ) -> None:
-        """`new_member(key, payload)` makes the object for a connection about to be opened; `random` gives [0, 1)."""
+        """`new_member(key, payload)` makes the object for a connection about to be opened; `random` gives [0, 1); `tenant_of(key)` the user to
+        whom a key belongs (None: they are all of one)."""
         if max_size < 1 or max_opening < 1:
             raise ValueError("expected max_size and max_opening of at least 1")
         # members of all keys and states
@@ -101,13 +107,13 @@ class Settling:
         self.age_jitter: float = age_jitter
         # openings at a time
         self.max_opening: int = max_opening
-        # how much longer another key's waiter has to have waited before a member is closed for it: about what opening costs
+        # about what opening costs, in seconds: how much longer another key's waiter has to have waited before a member is closed for it
         self.switch_delay: float = switch_delay
 
         self._new_member: Callable[[Hashable, object], Member] = new_member
         self._random: Callable[[], float] = random
         self._state: int = POOL_OPEN
-        self._members: Members = Members(keeps_proven=min_idle > 0)
+        self._members: Members = Members(min_idle > 0, tenant_of)
         self._waiters: Waiters = Waiters()
         self._rate: Rate = Rate(connects_per_second, connects_per_second)
         # when the next member may be closed for its age
@@ -117,6 +123,8 @@ class Settling:
         self._actions: list[Action] = []
         # when `_settle` last ran
         self._settled_at: float = -NEVER
+        # when a member that is free may be taken from its user, for somebody who waited then
+        self._yields_at: float = NEVER
 
     # Steps of a member
 
@@ -256,6 +264,7 @@ class Settling:
     def _settle(self, now: float) -> None:
         """The numbers are those of the theory above."""
         self._settled_at = now
+        self._yields_at = NEVER
         if self._state != POOL_OPEN:
             return
         waiters = self._waiters
@@ -281,20 +290,27 @@ class Settling:
             member = pool.best(ticket.likeness)
             if member is None:
                 return
-            starved = self._starved(ticket, now)
+            starved = self._starved(pool, ticket, now)
             if starved is None:
                 self._grant(member, ticket, now)
             else:
-                self._add_member(starved, now)
+                self._add_member(starved, now, member)
 
-    def _starved(self, ticket: Ticket, now: float) -> Queue | None:
-        """The queue of another key whose oldest waiter is so much older than this one that a member is closed for it."""
+    def _starved(self, pool: KeyPool, ticket: Ticket, now: float) -> Queue | None:
+        """The queue for which a member is closed although this ticket could have it: of a user who has less than its own; or whose oldest waiter is
+        so much older, if it is of the same user or neither has anything."""
         if len(self._waiters.queues) == 1 or not self._is_full() or not self._may_open(now):
             return None
         needy = self._waiters.neediest()
-        first = needy.first if needy is not None else None
-        is_older = first is not None and first.enqueued_at + self.switch_delay < ticket.enqueued_at
-        return needy if is_older else None
+        if needy is None or needy is pool:
+            return None
+        first = needy.first
+        assert first is not None, "a short queue has waiters"
+        if needy.tenant is not pool.tenant:
+            theirs, ours = needy.used(), pool.used()
+            if theirs or ours:
+                return needy if theirs < ours else None
+        return needy if first.enqueued_at + self.switch_delay < ticket.enqueued_at else None
 
     def _is_full(self) -> bool:
         return self._members.size >= self.max_size
@@ -308,17 +324,17 @@ class Settling:
         """When the next member may be opened, as far as that is a matter of time."""
         return max(self._backoff.retry_at, self._rate.next_at)
 
-    def _add_member(self, queue: Queue, now: float) -> bool:
-        """Get another member for a queue that is short, while one may be opened; False if there is no room for it at present."""
+    def _add_member(self, queue: Queue, now: float, replaced: Member | None = None) -> bool:
+        """Get another member for a queue that is short, while one may be opened; False if there is no room for it at present. ``replaced``: the idle
+        member that makes room, if that is decided."""
         members = self._members
-        replaced: Member | None = None
         if self._is_full():
             if isinstance(queue, KeyPool) and queue.counts[PARKED]:
                 self._capture_own(queue)
                 return True
-            replaced = members.idle.oldest
+            replaced = replaced or self._yielding(members.idle, queue, now)
             if replaced is None:
-                parked = members.parked.oldest
+                parked = self._yielding(members.parked, queue, now)
                 if parked is not None:
                     self._capture(parked, queue)
                 return parked is not None
@@ -331,6 +347,18 @@ class Settling:
             action.member.ticket = ticket
             ticket.opening = action.member
         return True
+
+    def _yielding(self, members: MemberList, queue: Queue, now: float) -> Member | None:
+        """Of members that are free the one for longest so, of those that a queue may have. Another user keeps its own for a moment, for the
+        next command of a client that is busy, unless this one has nothing at all."""
+        member = members.oldest
+        while member is not None:
+            yields_at = member.idle_since + KEEPS * self.switch_delay
+            if member.pool.tenant is queue.tenant or now >= yields_at or not queue.used():
+                break
+            self._yields_at = min(self._yields_at, yields_at)
+            member = member.newer
+        return member
 
     def _capture_own(self, pool: KeyPool) -> None:
         member = self._members.best_parked(pool, self._waiters.uncovered(pool).likeness)

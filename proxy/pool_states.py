@@ -219,12 +219,28 @@ class MemberList:
         return found
 
 
+class Tenant:
+    """One user: all pools of keys that are theirs. A key's members serve nobody else, so what a user has is what the members have."""
+
+    __slots__ = ("name", "pools")
+
+    def __init__(self, name: Hashable = None) -> None:
+        self.name: Hashable = name
+        self.pools: list[KeyPool] = []
+
+    def used(self) -> int:
+        """Members that are not free."""
+        return sum([pool.size - pool.counts[IDLE] - pool.counts[PARKED] for pool in self.pools])
+
+
 class Queue:
     """Waiting tickets in the order of arrival, and how many members are on the way for them."""
 
-    __slots__ = ("coming", "count", "first", "last")
+    __slots__ = ("coming", "count", "first", "last", "tenant")
 
-    def __init__(self) -> None:
+    def __init__(self, tenant: Tenant | None = None) -> None:
+        # whose tickets these are; all that want a fresh member count as one user more
+        self.tenant: Tenant = tenant if tenant is not None else Tenant()
         self.first: Ticket | None = None
         self.last: Ticket | None = None
         self.count: int = 0
@@ -235,6 +251,10 @@ class Queue:
     def is_short(self) -> bool:
         """Whether somebody waits for whom no member is coming."""
         return self.count > self.coming
+
+    def used(self) -> int:
+        """Members that those who wait here have already: of two queues the one that has fewer is served."""
+        return self.coming
 
     def append(self, ticket: Ticket) -> None:
         last = self.last
@@ -277,8 +297,9 @@ class KeyPool(Queue):
 
     __slots__ = ("counts", "credential", "is_proven", "key", "payload", "size", "top", "used_at")
 
-    def __init__(self, key: Hashable, now: float) -> None:
-        super().__init__()
+    def __init__(self, key: Hashable, now: float, tenant: Tenant | None = None) -> None:
+        super().__init__(tenant)
+        self.tenant.pools.append(self)
         self.key: Hashable = key
         # members of this key, all and by state
         self.size: int = 0
@@ -291,6 +312,9 @@ class KeyPool(Queue):
         self.is_proven: bool = False
         self.payload: object = None
         self.credential: object = None
+
+    def used(self) -> int:
+        return self.tenant.used()
 
     def prove(self, payload: object, credential: object) -> None:
         """A login succeeded with these."""

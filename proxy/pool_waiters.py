@@ -58,14 +58,15 @@ class Waiters:
             serve(member, member.pool)
 
     def neediest(self) -> Queue | None:
-        """Of the queues that are short, the one whose first waiter is the oldest."""
+        """Of the queues that are short, that of the user who has least; of those the one whose first waiter is the oldest."""
         neediest: Queue | None = None
-        order = 0
+        order = used = 0
         for queue in self.queues:
             first = queue.first
-            if first is not None and queue.is_short and (neediest is None or first.order < order):
-                neediest = queue
-                order = first.order
+            if first is not None and queue.is_short:
+                theirs = queue.used()
+                if neediest is None or theirs < used or (theirs == used and first.order < order):
+                    neediest, order, used = queue, first.order, theirs
         return neediest
 
     def uncovered(self, queue: Queue) -> Ticket:

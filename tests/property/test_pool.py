@@ -7,7 +7,7 @@ member must be in, and compares.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import hypothesis.strategies as st
@@ -29,7 +29,8 @@ from proxy.pool_actions import (
     PoolDraining,
     PoolMoved,
 )
-from proxy.pool_states import CLOSED, IDLE, LEASED, MOST_LOOKS, NEVER, OPENING, PARKED, RESETTING
+from proxy.pool_settle import KEEPS
+from proxy.pool_states import CLOSED, IDLE, LEASED, MOST_LOOKS, NEVER, OPENING, PARKED, RESETTING, Queue
 from proxy.reasons import CloseReason
 
 # some 20,000 steps, each followed by all invariants: half a minute in the interpreter when the machine is busy
@@ -58,6 +59,11 @@ ENDING = st.tuples(
 )
 
 
+def user_of(key: Hashable) -> Hashable:
+    """Whose a key is."""
+    return "other" if key == "other" else "app"
+
+
 class Payload:
     """What one acquire would open a member with."""
 
@@ -75,6 +81,7 @@ class PoolMachine(RuleBasedStateMachine):
         max_age=st.sampled_from([NEVER, MAX_AGE]),
         switch_delay=st.sampled_from([0.0, 0.5, NEVER]),
         pace=st.sampled_from([0.0, 0.0, 2.0, 5.0]),
+        tenant_of=st.sampled_from([None, user_of, str]),
         seed=st.integers(0, 3),
         share=st.sampled_from([1, 2]),
         epilogue=st.sampled_from([None, None, PoolDraining, PoolClosed]),
@@ -87,6 +94,7 @@ class PoolMachine(RuleBasedStateMachine):
         max_age: float,
         switch_delay: float,
         pace: float,
+        tenant_of: Callable[[Hashable], Hashable] | None,
         seed: int,
         share: int,
         epilogue: type[object] | None,
@@ -120,6 +128,7 @@ class PoolMachine(RuleBasedStateMachine):
             acquire_timeout=3.0,
             switch_delay=switch_delay,
             connects_per_second=pace,
+            tenant_of=tenant_of,
         )
         self.pace = pace
         self.openings: list[float] = []
@@ -657,11 +666,20 @@ class PoolMachine(RuleBasedStateMachine):
             # the interval may have ended with nobody calling
             return
         queues = list(core._waiters.queues)
-        if core._may_open(self.now) and any(queue.is_short for queue in queues):
-            assert core.size >= self.bound and not core.idle_count and not core.parked_count
+        needy = core._waiters.neediest()
+        if core._may_open(self.now) and needy is not None:
+            free = [member for member in self.states if self.states[member] in (IDLE, PARKED)]
+            assert core.size >= self.bound and not [
+                member for member in free if not self.is_kept(member, needy)
+            ]
         for queue in queues:
             parked = [member for member in self.states if self.is_parked_for(member, queue)]
             assert not (queue.is_short and parked)
+
+    def is_kept(self, member: Member, queue: Queue) -> bool:
+        """Another user has just let it go, and the one who waits is not without any."""
+        is_recent = self.core._settled_at < member.idle_since + KEEPS * self.core.switch_delay
+        return is_recent and member.pool.tenant is not queue.tenant and queue.used() > 0
 
     def is_parked_for(self, member: Member, queue: object) -> bool:
         return self.states[member] == PARKED and member.pool is queue
@@ -693,6 +711,19 @@ class PoolMachine(RuleBasedStateMachine):
             assert stack == [member for member in self.idle_order if member.pool is pool][::-1]
             assert pool.size or pool.count or (self.options[2] and pool.is_proven), "no key outlives its use"
         assert all(self.core._members.pools[member.key] is member.pool for member in alive)
+        tenants = self.core._members.tenants
+        assert {pool for tenant in tenants.values() for pool in tenant.pools} == set(
+            self.core._members.pools.values()
+        )
+        for name, tenant in tenants.items():
+            assert (
+                tenant.pools and all(pool.tenant is tenant for pool in tenant.pools) and tenant.name == name
+            )
+            busy = [member for member in alive if member.pool.tenant is tenant and self.is_busy(member)]
+            assert tenant.used() == len(busy)
+
+    def is_busy(self, member: Member) -> bool:
+        return self.states[member] not in (IDLE, PARKED)
 
     # The end
 

@@ -1,7 +1,7 @@
 from protocol.auth import Verifier
 from protocol.constants import Capability
 from proxy.credentials import Credential
-from proxy.identity import Identity, KeyTable
+from proxy.identity import Identity, KeyTable, user_of
 
 APP = Credential(b"app", b"app", Verifier.of_password(b"app"))
 
@@ -25,6 +25,11 @@ def test_user_capabilities_and_having_a_schema_make_different_keys() -> None:
         keys.key(b"app", int(Capability.MULTI_RESULTS), True),
     }
     assert len(made) == 6
+
+
+def test_backends_are_shared_out_between_users() -> None:
+    assert user_of(KeyTable().key(b"app", 0, True)) == b"app"
+    assert user_of("anything else") is None
 
 
 def test_multi_statements_include_multi_results() -> None:

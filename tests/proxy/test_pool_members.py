@@ -43,6 +43,22 @@ def added(members: Members, key: str = "app") -> Member:
     return member
 
 
+def test_a_user_is_known_as_long_as_a_key_is() -> None:
+    members = Members(keeps_proven=False, tenant_of=lambda key: str(key)[0])
+    first, second, third = added(members, "a1"), added(members, "a2"), added(members, "b1")
+    assert set(members.tenants) == {"a", "b"}
+    assert first.pool.tenant is second.pool.tenant is not third.pool.tenant
+    tenant = first.pool.tenant
+    assert tenant.used() == 2
+    members.move(first, IDLE)
+    assert tenant.used() == 1
+    for member in (first, second):
+        members.move(member, CLOSED)
+    assert set(members.tenants) == {"b"} and not tenant.pools
+    # nothing is left of it to forget
+    members.prune(first.pool)
+
+
 @pytest.mark.parametrize("state", range(6))
 @pytest.mark.parametrize("old", range(6))
 def test_a_member_goes_the_legal_ways_only(old: int, state: int) -> None:

@@ -304,6 +304,61 @@ def turn_of_the_big_queue(play: Play, turn: int) -> bool:
     return any("payload of small" in line for line in said)
 
 
+# Between users
+
+
+def test_a_member_goes_to_the_user_who_has_less() -> None:
+    play = Play(max_size=3, tenant_of=str)
+    play.leased("a", "b", "c", key="big")
+    play.acquire("d", "big")
+    play.acquire("small", "small")
+    assert play.release("m1") == ["close m1: evicted", "open m4 for m1 with payload of small"]
+    play.acquire("small 2", "small")
+    # two and one: with another the small one would have more
+    assert play.release("m2") == ["d gets m2"]
+    play.acquire("e", "big")
+    assert play.release("m3") == ["e gets m3"]
+
+
+def test_of_users_with_nothing_the_one_who_waits_for_longer_is_served() -> None:
+    play = Play(max_size=1, tenant_of=str)
+    play.leased("a", key="one")
+    play.acquire("b", "one")
+    play.acquire("c", "other")
+    assert play.release("m1") == ["b gets m1"]
+    play.now = 0.03
+    play.acquire("a", "one")
+    assert play.release("m1") == ["close m1: evicted", "open m2 for m1 with payload of c"]
+
+
+def test_what_another_user_has_just_let_go_stays_his_for_a_moment() -> None:
+    play = Play(max_size=3, tenant_of=str)
+    play.leased("a", "b", key="big")
+    play.leased("small", key="small")
+    assert play.release("m3") == []
+    assert play.acquire("c", "big") == []
+    assert play.core.next_deadline(0.0) == 0.1
+    play.acquire("small", "small")
+    assert play.lease_of("small") == "m3" and play.release("m3") == []
+    assert play.tick(0.1) == ["close m3: evicted", "open m4 for m3 with payload of c"]
+
+
+def test_so_does_what_he_has_parked() -> None:
+    play = Play(max_size=2, tenant_of=str)
+    play.leased("a", key="big")
+    play.leased("small", key="small")
+    play.release("m2", parked_by="small")
+    assert play.acquire("b", "big") == []
+    assert play.tick(0.1) == ["capture m2 of small"]
+
+
+def test_who_has_nothing_gets_what_there_is_at_once() -> None:
+    play = Play(max_size=2, tenant_of=str)
+    play.leased("a", "b", key="big")
+    play.release("m2")
+    assert play.acquire("small", "small") == ["close m2: evicted", "open m3 for m2 with payload of small"]
+
+
 # Fresh members
 
 

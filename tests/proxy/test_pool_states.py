@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import permutations
 
-from proxy.pool_states import MOST_LOOKS, KeyPool, Member, MemberList, Queue, Ticket, serve
+from proxy.pool_states import MOST_LOOKS, KeyPool, Member, MemberList, Queue, Tenant, Ticket, serve
 
 
 def test_members_can_leave_their_list_in_any_order() -> None:
@@ -121,3 +121,14 @@ def test_a_member_that_must_not_be_used_again_is_of_age() -> None:
     member.ages_at = 1.0
     member.expire(6.0)
     assert (member.ages_at, member.expires_at) == (1.0, 6.0)
+
+
+def test_what_a_user_has_is_what_is_not_free_of_all_his_keys() -> None:
+    user = Tenant("app")
+    first, second = KeyPool("a", 0.0, user), KeyPool("b", 0.0, user)
+    first.size, first.counts = 6, [1, 2, 1, 1, 1]
+    second.size, second.counts = 1, [0, 0, 0, 1, 0]
+    assert first.used() == second.used() == user.used() == 4
+    waiting = Queue(user)
+    serve(Member(), waiting)
+    assert waiting.used() == 1 and waiting.tenant is user

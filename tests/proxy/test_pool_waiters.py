@@ -71,6 +71,19 @@ def test_the_neediest_queue_is_the_short_one_with_the_oldest_waiter() -> None:
     assert waiters.neediest() is None
 
 
+def test_the_user_who_has_least_comes_first() -> None:
+    waiters, app, other = Waiters(), KeyPool("app", 0.0), KeyPool("other", 0.0)
+    app.size = 1
+    entered(waiters, app)
+    entered(waiters, other)
+    entered(waiters, waiters.fresh)
+    assert waiters.neediest() is other
+    serve(Member(), other)
+    assert waiters.neediest() is waiters.fresh
+    serve(Member(), waiters.fresh)
+    assert waiters.neediest() is app
+
+
 def test_the_oldest_waiter_is_found_over_all_queues() -> None:
     waiters, app, other = Waiters(), KeyPool("app", 0.0), KeyPool("other", 0.0)
     assert waiters.oldest() is None
