@@ -6,6 +6,7 @@ Tickets have the names that the test gives them, members are `m1`, `m2`, ... in 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from proxy.pool import Member, PoolCore, Ticket
 from proxy.pool_actions import CAPTURE, CLOSE, OPEN, RESET, WAKE, AcquireTimeout, Action, OpenFailed
@@ -22,7 +23,7 @@ class Play:
         random: float | Callable[[], float] = 0.5,
         max_size: int = 2,
         age_jitter: float = 0.0,
-        **options: float,
+        **options: Any,
     ) -> None:
         self.now = 0.0
         self.members: dict[str, Member] = {}
@@ -32,7 +33,7 @@ class Play:
             random=random if callable(random) else lambda: random,
             max_size=max_size,
             age_jitter=age_jitter,
-            **options,  # type: ignore[arg-type]
+            **options,
         )
 
     def _new_member(self, key: object, payload: object) -> Member:
