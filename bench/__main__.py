@@ -1,4 +1,4 @@
-"""`python -m bench demo | fanin | compare | fleet | whatif`: see README.md in this folder."""
+"""`python -m bench demo | fanin | compare | fleet | real-fleet | whatif`: see README.md in this folder."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from bench import compare, demo, fanin
 from bench.client import ClientError
 from bench.fanin_process import ProxyError
 from bench.fleet import command as fleet
+from bench.realfleet import command as realfleet
 from bench.servers import ServerError
 from bench.whatif import command as whatif
 
@@ -19,6 +20,7 @@ SUBCOMMANDS = {
     "fanin": (fanin, "one load against any target, with a table, JSON and a picture"),
     "compare": (compare, "Fanin, HAProxy and the bare server in turns: CPU per query"),
     "fleet": (fleet, "simulated: 300 sidecars before one server, and what else could be done"),
+    "real-fleet": (realfleet, "20 real Fanins before one MySQL with max_connections = 151: bursts, kills"),
     "whatif": (whatif, "replayed: a recording of real leases, with pools of other sizes"),
 }
 
@@ -27,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a subcommand; the exit status is 0, 1 when a client saw an error, 2 when it could not be run at all."""
     parser = ArgumentParser(prog="python -m bench", description="The load that shows what Fanin does.")
     subparsers = parser.add_subparsers(
-        dest="subcommand", required=True, metavar="demo|fanin|compare|fleet|whatif"
+        dest="subcommand", required=True, metavar="demo|fanin|compare|fleet|real-fleet|whatif"
     )
     for name, (module, purpose) in SUBCOMMANDS.items():
         module.add_arguments(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -78,6 +79,12 @@ class ProxyProcess(Startable):
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
+
+    def crash(self) -> None:
+        """End it as the kernel does when memory runs out; it can be started again, on the same ports."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGKILL)
+        self.stop()
 
     def _await_greetings(self, process: GuardedProcess) -> None:
         deadline = time.monotonic() + START_SECONDS

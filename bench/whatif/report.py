@@ -22,13 +22,13 @@ from bench.whatif.replay import Result
 from bench.whatif.search import Answer, is_enough
 
 HEADS: Final = (
-    "pool.size",
-    "idle_timeout s",
+    "size",
+    "idle s",
     "wait p50 ms",
     "p99 ms",
     "longest ms",
     "errors",
-    "connections",
+    "open",
     "most",
     "opened",
     "served",
