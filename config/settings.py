@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from config.budget import Budget
 from config.cluster import ClusterKind, Failover, Routing, Topology
 from config.sections import (
     ClientTls,
@@ -71,6 +72,7 @@ class Settings(Section):
         json_schema_extra=flag("--drain-timeout"),
     )
     pool: Pool = Pool()
+    budget: Budget = Budget()
     topology: Topology = Topology()
     routing: Routing = Routing()
     failover: Failover = Failover()

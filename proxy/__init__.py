@@ -6,7 +6,7 @@ pyproject.toml check it.
 Pure:
 - the pool core: `pool` (what one endpoint's pool does), `pool_settle`, `pool_members`, `pool_waiters`, `pool_backoff`, `pool_rate` (its parts),
   `pool_states` (members, tickets, their lists), `pool_actions` (what it asks of its shell); `budget` (how large may it be beside those of a
-  fleet?)
+  fleet?), `cap` (and why, by what servers say: `occupancy`)
 - session state: `lexer`, `grammar`, `effects`, `classify` (what a statement's text means), `statement` (the result), `session` (the one
   predicate: may the lease end?; `unexplained`: reports that the text does not account for), `vector` (state vector and restoring it), `kept` and `keeping` (variables of the client's side), `idle`
   (wait_timeout), `residue` (insert id, warnings, counts; `conditions`,
@@ -29,7 +29,7 @@ Shells:
   `repreparing`, `resets`, `tidying`, `telling`, `idling`, `beginning`, `overwriting`, `unseen`: what is rarer; `own_commands`) on top of `lessee` (its dealings with pools; `states`; `blame`: what its pins are due to; `losses`, `renewing`, `replaying`, `recommitting`; `placing`: on which
   server a command runs; `placing_rules`; `catching_up`: waits on readers for writes; `verifying`: backends of a new writer; `bouncing`: what another server runs instead; `leaving`: what leaves a reader; `stranding`: sessions that a pin keeps on a reader, and write; `reader_listener`: keeps who came for a reader from writing on the writer; `moving`: from one reader to another; `queueing`: from a reader's queue to another server; `demotion`: what a writer refuses that is none any more; `late_begin`: BEGIN with the first statement) -> `endpoint` (one server's pool; `endpoint_rules`: its limits; `tenants`: who waits and who leases; `jobs`: resets and captures) -> `backend` (one connection to it)
 - the slow path: `connector` (opens backends), `aside` (side connections, for KILL and logins while all are leased), `tls`, `rsa`, `tasks`, `paranoid` (dirties backends, for debugging)
-- `monitor`: looks at the servers (`resolving`: and at what their names lead to); `cluster`: brings endpoints and pools to what the topology says
+- `monitor`: looks at the servers (`resolving`: and at what their names lead to; `looking`: with what); `budgets`: at how full they are, for the pools' bounds; `cluster`: brings endpoints and pools to what the topology says
 - the process: `cli` -> `app`, `shared` (what all sessions use), `idle_transactions`, `snapshot`, `recorder`, `admin`, `metrics`, `logs`, `version`
 
 Five words: a *session* is one client's conversation and outlives any *lease*, its exclusive right to a *backend*; a *pin* is a reason

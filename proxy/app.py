@@ -30,6 +30,7 @@ from protocol.packets import parse_err
 from proxy import idle_transactions, idling, logs, tls
 from proxy.admin import Admin
 from proxy.attributes import attributes, encoded
+from proxy.budgets import Budgets
 from proxy.classify import StatementCache
 from proxy.cluster import Cluster
 from proxy.connector import Facts, Target
@@ -39,6 +40,7 @@ from proxy.endpoint import Endpoint
 from proxy.endpoint_rules import EndpointRules
 from proxy.listeners import Listener, ListenError
 from proxy.login import Doorway
+from proxy.looking import place_of
 from proxy.placing import Placing
 from proxy.placing_rules import placing_rules
 from proxy.readers import SESSION
@@ -59,6 +61,8 @@ KILL_TIME: Final = 1.0
 LEAVING: Final = "draining"
 GREETING_LIMIT: Final = 65536
 RESERVED_DESCRIPTORS: Final = 64
+OWN_CONNECTIONS: Final = 2
+"""To each server besides its pool: one that looks at it, and one for KILL."""
 POOL_MODES: Final = {
     PoolMode.SESSION: SESSION_POOLING,
     PoolMode.TRANSACTION: TRANSACTION_POOLING,
@@ -118,6 +122,8 @@ class Process:
         self._log_start(page_server)
         await self.stopping.wait()
         await self._drain(shared)
+        if shared.budgets is not None:
+            await shared.budgets.stop()
         if looking is not None and shared.cluster is not None:
             looking.cancel()
             await shared.cluster.stop()
@@ -158,7 +164,7 @@ class Process:
         """`limits.max_clients`, or fewer where the file descriptors do not suffice for so many and the pools of so many servers."""
         settings = self.settings
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        room = descriptors - RESERVED_DESCRIPTORS - servers * (settings.pool.size + 1)
+        room = descriptors - RESERVED_DESCRIPTORS - servers * (settings.pool.size + OWN_CONNECTIONS)
         if room < settings.limits.max_clients:
             self.log.warning(
                 "max_clients is lowered to what the file descriptors allow",
@@ -170,6 +176,8 @@ class Process:
 
     def _make_endpoints(self, shared: Shared) -> None:
         shared.surveys_definitions = True
+        if self.settings.budget.enabled:
+            shared.budgets = Budgets(self.settings, shared)
         for upstream in self.settings.upstream:
             endpoint = self._make_endpoint(upstream)
             (shared.readers if upstream.role.value == "reader" else shared.writers).append(endpoint)
@@ -206,6 +214,8 @@ class Process:
             shared.loop,
         )
         endpoint.log = logs.get_logger("endpoints")
+        if shared.budgets is not None:
+            shared.budgets.adopt(endpoint, place_of(upstream))
         return endpoint
 
     def _start_endpoint(self, upstream: Upstream) -> Endpoint:
@@ -271,6 +281,8 @@ class Process:
         now = shared.now = shared.loop.time()
         for endpoint in shared.endpoints():
             endpoint.tick()
+        if shared.budgets is not None:
+            shared.budgets.tick()
         idling.look(shared, now)
         limit = self.settings.pool.idle_transaction_timeout
         if limit:

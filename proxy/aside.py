@@ -1,4 +1,5 @@
-"""Side connections: outside the pool and one at a time, so that a server never has more than `pool.size` + 1 connections of ours.
+"""Side connections: outside the pool and one at a time, so that a server never has more than `pool.size` + 1 connections of ours,
+and the one that looks at it.
 
 For what has to be said while every backend is leased: KILL, and what a login must ask a server, so that a client can come in to KILL.
 """

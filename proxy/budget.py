@@ -156,7 +156,8 @@ class Budget:
 
     def is_waiting(self, now: float) -> bool:
         """Whether nothing grows because of a refusal."""
-        return now < self._waits_until
+        # more than ever was agreed: the clock has been set back
+        return 0.0 < self._waits_until - now <= MOST_BACKOFF
 
     def _divided(self, now: float) -> int:
         """Towards an equal division: down at once, and up one by one, because nobody sees what is free."""
@@ -192,7 +193,7 @@ class Budget:
         if own > level:
             return self._rounded(own - MOVES * (own - level))
         room = FILLS * self.usable - connected
-        if now < self._waits_until or room <= 0.0:
+        if self.is_waiting(now) or room <= 0.0:
             return own
         self._refusals = 0
         return min(

@@ -20,19 +20,19 @@ from typing import TYPE_CHECKING, Final
 from config import cluster as settings_of
 from config.sections import Upstream
 from config.settings import Settings
-from proxy import tls, verifying
+from proxy import verifying
 from proxy.aurora_names import aurora_name, instance_host
 from proxy.backend import Backend
-from proxy.credentials import Credentials
 from proxy.endpoint import Endpoint
 from proxy.logs import get_logger
-from proxy.monitor import PATIENT, Account, LookFailed, Monitor, Place, Watch, Way
+from proxy.looking import account_of, place_of, way_of
+from proxy.monitor import PATIENT, Account, LookFailed, Monitor, Place, Watch
 from proxy.observation import Observation
 from proxy.pool_states import LEASED, RESETTING
 from proxy.readers import BOUNDED, EVENTUAL, SESSION, ReaderTable
 from proxy.shared import Shared
 from proxy.topology import TopologyCore, TopologyState
-from proxy.topology_actions import SILENT, Action, ActionKind, Cause, ClusterKind, ServerRole, Signal
+from proxy.topology_actions import SILENT, Action, ActionKind, ClusterKind, ServerRole, Signal
 from proxy.topology_report import report
 
 if TYPE_CHECKING:
@@ -101,10 +101,11 @@ class Cluster:
         core = self.know(kind)
         monitor = self.monitor = Monitor(
             core,
-            self._way(),
+            way_of(self.settings, self._shared.announced),
             account=self.account,
             carry_out=self.carry_out,
             observe=self.observe,
+            failed=self.failed,
             place_of=self._place_of_instance,
             lag_interval=self.settings.topology.lag_interval,
         )
@@ -149,12 +150,12 @@ class Cluster:
             return ClusterKind(wanted.value)
         troubles: list[str] = []
         for upstream in self.settings.upstream:
-            watch = Watch(upstream.name, place_of(upstream), self._way())
+            watch = Watch(upstream.name, place_of(upstream), way_of(self.settings, self._shared.announced))
             try:
                 return await watch.find_kind(account)
             except LookFailed as failure:
                 troubles.append(f"{upstream.name}: {failure}")
-                if failure.cause in (Cause.DENIED, Cause.NOT_UNDERSTOOD):
+                if failure.is_hopeless:
                     self.delay = PATIENT
             finally:
                 watch.close()
@@ -166,24 +167,9 @@ class Cluster:
             self.trouble = text
             self._log.warning("kind of cluster not known yet: roles are as configured", reason=text)
 
-    def _way(self) -> Way:
-        settings = self.settings
-        mode = tls.demand_on_servers(settings.server_tls)
-        return Way(
-            timeout=settings.topology.timeout,
-            tls=tls.server_side(settings.server_tls) if mode != "disabled" else None,
-            requires_tls=mode == "required",
-            heartbeat=settings.topology.heartbeat,
-            announced=self._shared.announced,
-        )
-
     def account(self) -> Account | None:
         """Who looks."""
-        topology = self.settings.topology
-        if topology.monitor_user is not None:
-            password = topology.monitor_password
-            return Account(topology.monitor_user, "" if password is None else password.get_secret_value())
-        return borrowed(self._shared.credentials) if topology.borrow_credentials else None
+        return account_of(self.settings.topology, self._shared.credentials)
 
     # Where servers are
 
@@ -217,8 +203,21 @@ class Cluster:
         is_writer = core.writer is not None and core.writer.name == name and seen.is_writer
         self.table.observed(name, seen, is_writer, core.detour(name, seen))
         self._note_way(name)
+        budgets, occupancy = self._shared.budgets, seen.occupancy
+        if budgets is not None and occupancy is not None and name in self.endpoints:
+            budgets.saw(self.endpoints[name], occupancy, seen.round_trip)
         if self._shared.placing is not None:
             self._shared.placing.look()
+
+    def failed(self, name: str, failure: LookFailed) -> None:
+        """A server could not be looked at."""
+        if self._shared.budgets is not None and name in self.endpoints:
+            self._shared.budgets.failed(self.endpoints[name], failure)
+
+    def watches(self, endpoint: Endpoint) -> bool:
+        """Whether the monitor looks at it."""
+        is_ours = self.endpoints.get(endpoint.name) is endpoint
+        return is_ours and self.monitor is not None and endpoint.name in self.monitor.watches
 
     def _note_way(self, name: str) -> None:
         reader = self.table.readers.get(name)
@@ -279,6 +278,8 @@ class Cluster:
         shared.others = [each for each in shared.others if each is not endpoint]
         endpoint.leave_role(goes_on=True)
         endpoint.drain()
+        if shared.budgets is not None:
+            shared.budgets.leave(endpoint)
         if endpoint.core.size:
             # it is looked after until the last lease is over
             shared.others.append(endpoint)
@@ -428,19 +429,6 @@ def _cut_off(endpoint: Endpoint, why: str) -> None:
     for member in endpoint.core.members():
         if isinstance(member, Backend) and member.state in (LEASED, RESETTING):
             member.give_up(why)
-
-
-def place_of(upstream: Upstream) -> Place:
-    """Where the monitor finds it."""
-    return Place(upstream.host or "localhost", upstream.port, upstream.socket)
-
-
-def borrowed(credentials: Credentials) -> Account | None:
-    """The name and password of the first who logged in."""
-    credential = credentials.first()
-    if credential is None or credential.password is None:
-        return None
-    return Account(credential.user.decode("utf-8", "replace"), credential.password.decode("utf-8", "replace"))
 
 
 def _is_seed(upstream: Upstream) -> bool:

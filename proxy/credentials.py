@@ -9,6 +9,7 @@ References: MySQL documentation, "Caching SHA-2 Pluggable Authentication", "Nati
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from protocol.auth import Verifier
@@ -58,12 +59,14 @@ class Credential:
 class Credentials:
     """Every credential that this process knows."""
 
-    __slots__ = ("_configured", "_learnt", "allows_passthrough")
+    __slots__ = ("_configured", "_learnt", "allows_passthrough", "heard")
 
     def __init__(self, configured: list[Credential], allows_passthrough: bool) -> None:
         self._configured: dict[bytes, Credential] = {c.user: c for c in configured}
         self._learnt: dict[bytes, Credential] = {}
         self.allows_passthrough: bool = allows_passthrough
+        # called when a server has accepted a credential
+        self.heard: Callable[[], None] | None = None
 
     def find(self, user: bytes) -> Credential | None:
         """The configured credential of `user`, else the learnt one."""
@@ -80,6 +83,8 @@ class Credentials:
         """Remember a credential that a server has accepted just now."""
         if credential.user not in self._configured:
             self._learnt[credential.user] = credential
+        if self.heard is not None:
+            self.heard()
 
     def forget(self, credential: Credential) -> None:
         """A server refused it: the next login has to prove itself again."""

@@ -40,6 +40,7 @@ class Endpoint(LossListener):
 
     __slots__ = (
         "attributes",
+        "budget",
         "core",
         "counters",
         "credentials",
@@ -62,6 +63,7 @@ class Endpoint(LossListener):
         "role",
         "sentinel",
         "side_lock",
+        "size",
         "strangers",
         "target",
     )
@@ -105,9 +107,13 @@ class Endpoint(LossListener):
         self.epoch: int = 0
         # who is told of signs that the server is no longer what it was (`cluster`): (endpoint, signal); None: nobody
         self.sentinel: Any = None
+        # who says how many backends there may be (`budgets`), and is told of refusals; None: as many as `pool.size` says
+        self.budget: Any = None
         # backends lost one soon after the other, and when the last was
         self.losses: int = 0
         self.lost_at: float = 0.0
+        # most backends, whatever the server has room for (`pool.size`)
+        self.size: int = rules.max_size
         # seconds for which tickets wait when the pool is not paused
         self.normal_wait: float = rules.acquire_timeout
         # statements prepared on one backend, if the server has room
@@ -246,6 +252,10 @@ class Endpoint(LossListener):
         self.core.acquire_timeout = self.normal_wait
         self._execute(self.core.resume(self.loop.time()))
 
+    def resize(self, bound: int) -> None:
+        """So many backends may there be from now on."""
+        self._execute(self.core.resize(bound, self.loop.time()))
+
     def move(self, ticket: Ticket) -> None:
         """It asks elsewhere, and its time goes on."""
         self._execute(self.core.move(ticket))
@@ -370,9 +380,15 @@ class Endpoint(LossListener):
         """Backends in use, and those who wait for one."""
         return self.core.leased_count + self.core.waiting_count
 
+    def open_count(self) -> int:
+        """Backends that are connected."""
+        return self.core.size - self.core.opening_count
+
     def holders(self) -> str:
-        """Who has the pool, in words, for error texts."""
-        return in_words(self.core, self.name, self.loop.time())
+        """Who has the pool, and why it is not larger, in words, for error texts."""
+        shortage = "" if self.budget is None else self.budget.in_words(self)
+        text = in_words(self.core, self.name, self.loop.time())
+        return f"{text}; {shortage}" if shortage else text
 
     def failure_of(self, ticket: Ticket) -> Failure:
         """What the client is told about a ticket that was refused."""
@@ -495,6 +511,8 @@ class Endpoint(LossListener):
                 is_limit=failure.is_limit,
             )
         )
+        if failure.is_full and self.budget is not None:
+            self.budget.refused(self)
 
 
 class _Ended:

@@ -29,7 +29,8 @@ class MetricsSource(Protocol):
         """What has been counted since the start."""
 
     def endpoint_snapshots(self) -> Sequence[Mapping[str, object]]:
-        """A snapshot of each endpoint: `name`, `role` and `size` (the bound), the number of backends that are `opening`,
+        """A snapshot of each endpoint: `name`, `role`, `size` (pool.size), `bound` (what of that it may have now) and `budget` (why: as
+        `Cap.report`; empty without one), the number of backends that are `opening`,
         `idle`, `parked`, `leased`, `resetting`, and of leases `in_transaction`; `waiting` (tickets), `oldest_wait`
         (seconds) and `is_up` (does it answer?). What is missing counts as 0."""
 
@@ -72,7 +73,9 @@ class FaninCollector(Collector):
         yield from _frontends(counters)
         yield from _leases(counters)
         yield from _closes(counters)
-        yield from _endpoints(self._source.endpoint_snapshots())
+        endpoints = self._source.endpoint_snapshots()
+        yield from _endpoints(endpoints)
+        yield from _budgets(endpoints)
         pinned = _by_reason(self._source.pinned_sessions())
         yield _gauge("fanin_pinned", "Sessions that are pinned now, by reason.", ("reason",), pinned)
         seconds = _by_reason(self._source.pinned_seconds())
@@ -185,7 +188,8 @@ def _endpoints(snapshots: Sequence[Mapping[str, object]]) -> Iterator[Metric]:
         [((name, state), _number(each, state)) for name, each in by_name for state in BACKEND_STATES],
     )
     for metric, key, text in (
-        ("fanin_pool_size", "size", "Most backend connections that the endpoint may have."),
+        ("fanin_pool_size", "size", "Most backend connections that the endpoint may have (pool.size)."),
+        ("fanin_bound", "bound", "Backend connections that it may have now, for what room the server has."),
         ("fanin_waiting", "waiting", "Sessions in the queue for a backend."),
         ("fanin_oldest_wait_seconds", "oldest_wait", "How long the first in the queue has waited."),
         ("fanin_in_transaction", "in_transaction", "Leases with an open transaction."),
@@ -197,6 +201,32 @@ def _endpoints(snapshots: Sequence[Mapping[str, object]]) -> Iterator[Metric]:
         ("endpoint", "role"),
         [((name, str(each.get("role", ""))), _number(each, "is_up")) for name, each in by_name],
     )
+
+
+def _budgets(snapshots: Sequence[Mapping[str, object]]) -> Iterator[Metric]:
+    """What the servers said when they were looked at last, of those that were."""
+    budgets = [
+        (str(each["name"]), cast(Mapping[str, object], each["budget"]))
+        for each in snapshots
+        if each.get("budget")
+    ]
+    for make, metric, key, text in (
+        (
+            _gauge,
+            "fanin_server_connected",
+            "connected",
+            "Connections that the server has, whosever they are.",
+        ),
+        (_gauge, "fanin_server_limit", "limit", "Connections that it allows (max_connections)."),
+        (_gauge, "fanin_fleet", "fleet", "Fanins that share the server, where that is known."),
+        (_gauge, "fanin_look_age_seconds", "looked_ago", "How long ago the server was looked at."),
+        (_counter, "fanin_looks_total", "looks", "Looks at how full the server is."),
+        (_counter, "fanin_refusals_total", "refusals", "Times that it had no connection left for us (1040)."),
+    ):
+        known = [(name, budget) for name, budget in budgets if budget.get(key) is not None]
+        yield make(metric, text, ("endpoint",), [((name,), _number(budget, key)) for name, budget in known])
+    reasons = [((name, str(budget["why"])), 1.0) for name, budget in budgets]
+    yield _gauge("fanin_bound_reason", "What the bound is due to.", ("endpoint", "reason"), reasons)
 
 
 def _topology(report: Mapping[str, object]) -> Iterator[Metric]:

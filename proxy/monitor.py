@@ -14,16 +14,16 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import aiomysql
 
 from proxy import monitor_queries as queries
-from proxy.attributes import of_monitor
+from proxy.attributes import FANIN_ID, of_monitor
 from proxy.logs import get_logger
 from proxy.observation import (
     NotUnderstood,
@@ -34,14 +34,18 @@ from proxy.observation import (
     is_aurora,
     parse_aurora_self,
     parse_heartbeat,
+    parse_occupancy_alone,
     parse_replication,
     parse_self,
     parse_table,
 )
+from proxy.occupancy import SOURCES, Counting, Occupancy, parse_occupancy
 from proxy.resolving import HostNames
 from proxy.tasks import spawn
 from proxy.topology import TopologyCore
 from proxy.topology_actions import Action, ActionKind, Cause, ClusterKind, Event, Signal
+
+T = TypeVar("T")
 
 PATIENT: Final = 5.0
 """Seconds between attempts where the monitor's account is turned away, or what answers is no MySQL."""
@@ -91,11 +95,17 @@ class Place:
 
 
 class LookFailed(Exception):
-    """A server could not be looked at: why, and the text in words."""
+    """A server could not be looked at: why, and the text in words. ``code``: the server's, if it has said no."""
 
-    def __init__(self, cause: Cause, text: str) -> None:
+    def __init__(self, cause: Cause, text: str, code: int = 0) -> None:
         super().__init__(text)
         self.cause = cause
+        self.code = code
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether asking again soon changes nothing."""
+        return self.cause in (Cause.DENIED, Cause.NOT_UNDERSTOOD)
 
 
 class Eye(aiomysql.Connection):  # type: ignore[misc]
@@ -148,6 +158,7 @@ class Way:
     heartbeat: str | None = None
     announced: Mapping[str, str] = field(default_factory=dict)
     """connect attributes of backends"""
+    counts_fleet: bool = False
 
 
 class Watch:
@@ -169,9 +180,19 @@ class Watch:
         self._replication_text = ""  # "": not to be asked on this connection
         self._replication: tuple[ReplicationStatus, ...] | None = None
         self._remark = ""
+        self._counting = Counting(way.counts_fleet)
+        self._count_trouble = ""
 
     async def look(self, kind: ClusterKind, account: Account) -> Observation:
         """Ask. Raises LookFailed, and then has no connection."""
+        ask = self._look_at_aurora if kind is ClusterKind.AURORA else self._look_at_server
+        return await self._try_twice(account, ask)
+
+    async def look_at_occupancy(self, account: Account) -> Occupancy:
+        """Ask for nothing else. Raises LookFailed, and then has no connection."""
+        return await self._try_twice(account, self._look_at_occupancy)
+
+    async def _try_twice(self, account: Account, ask: Callable[[], Awaitable[T]]) -> T:
         self.looks += 1
         if self.has_moved:
             self.has_moved = False
@@ -179,13 +200,13 @@ class Watch:
         is_kept = self._eye is not None
         try:
             try:
-                return await self._try(kind, account)
+                return await self._try(account, ask)
             except LookFailed as failure:
                 if not is_kept or failure.cause is not Cause.LOST:
                     raise
             # the connection was kept and has ended: what of the server?
             self.close()
-            return await self._try(kind, account)
+            return await self._try(account, ask)
         except BaseException:
             self.close()
             raise
@@ -210,13 +231,11 @@ class Watch:
             self._eye.abort()
             self._eye = None
 
-    async def _try(self, kind: ClusterKind, account: Account) -> Observation:
+    async def _try(self, account: Account, ask: Callable[[], Awaitable[T]]) -> T:
         try:
             async with asyncio.timeout(self.way.timeout):
                 await self._open(account)
-                if kind is ClusterKind.AURORA:
-                    return await self._look_at_aurora()
-                return await self._look_at_server()
+                return await ask()
         except Exception as error:
             failure = self._failure(error)
             assert failure is not None
@@ -244,6 +263,16 @@ class Watch:
         self._replication_text = queries.MARIADB_REPLICATION if is_mariadb else queries.MYSQL_REPLICATION
         self._replication = None
         self._remark = ""
+        self._counting = Counting(self.way.counts_fleet)
+        self._count_trouble = ""
+
+    async def _look_at_occupancy(self) -> Occupancy:
+        assert self._eye is not None
+        is_mariadb = "MariaDB" in self._eye.server_version
+        rows, source = await self._ask_counting(
+            queries.MARIADB_OCCUPANCY if is_mariadb else queries.MYSQL_OCCUPANCY
+        )
+        return self._occupancy(parse_occupancy_alone(rows), source)
 
     async def _look_at_aurora(self) -> Observation:
         observed = await self._ask_self(queries.AURORA_SELF, parse_aurora_self)
@@ -271,7 +300,7 @@ class Watch:
     async def _ask_self(self, question: str, parse: Callable[[Sequence[Row]], Self]) -> Observation:
         """What the server says of itself."""
         asked_at = self.now()
-        _, rows = await self._ask(question)
+        rows, source = await self._ask_counting(question)
         taken_at = self.now()
         found = parse(rows)
         return Observation(
@@ -282,7 +311,26 @@ class Watch:
             round_trip=taken_at - asked_at,
             uptime=found.uptime,
             position=found.position,
+            occupancy=self._occupancy(found.occupancy, source),
         )
+
+    async def _ask_counting(self, text: str) -> tuple[list[Row], int | None]:
+        """The rows, with a count when it is time for one and the server allows it: then in which table of `occupancy.SOURCES`."""
+        while (source := self._counting.source(self.now())) is not None:
+            fanin_id = self.way.announced.get(FANIN_ID, "")
+            try:
+                return (await self._ask(queries.with_count(text, SOURCES[source], fanin_id)))[1], source
+            except aiomysql.MySQLError as error:
+                if not _is_refusal(error):
+                    raise
+                self._count_trouble = self._counting.refused()
+        return (await self._ask(text))[1], None
+
+    def _occupancy(self, cells: Sequence[str | None], source: int | None) -> Occupancy:
+        found = parse_occupancy(cells, source, self._count_trouble)
+        if source is not None:
+            self._counting.counted(self.now(), found.connected)
+        return found
 
     async def _ask_replication(self) -> None:
         if not self._replication_text:
@@ -334,6 +382,12 @@ class Watch:
         return None
 
 
+def _is_refusal(error: Any) -> bool:
+    """Whether the server has said no to a statement, and to nothing else."""
+    code = error.args[0] if error.args else 0
+    return isinstance(code, int) and 1000 <= code < 2000 and code not in _CAUSES
+
+
 def _server_failure(error: Any) -> LookFailed:
     code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
     text = " ".join(str(part) for part in error.args)
@@ -348,11 +402,12 @@ def _server_failure(error: Any) -> LookFailed:
             return LookFailed(Cause.REFUSED, text)
         return LookFailed(Cause.LOST, text)
     is_gone = isinstance(error, aiomysql.InterfaceError)
-    return LookFailed(_CAUSES.get(code, Cause.LOST if is_gone else Cause.NOT_UNDERSTOOD), text)
+    return LookFailed(_CAUSES.get(code, Cause.LOST if is_gone else Cause.NOT_UNDERSTOOD), text, code)
 
 
 class Monitor:
-    """All watches of a cluster. `carry_out` gets every action of the core, `observe` every observation before the core does."""
+    """All watches of a cluster. `carry_out` gets every action of the core, `observe` every observation before the core does, `failed` what went wrong
+    instead."""
 
     def __init__(
         self,
@@ -362,6 +417,7 @@ class Monitor:
         account: Callable[[], Account | None],
         carry_out: Callable[[Action], None],
         observe: Callable[[str, Observation], None],
+        failed: Callable[[str, LookFailed], None] = lambda name, failure: None,
         place_of: Callable[[str], Place | None] = lambda server_id: None,
         lag_interval: float = 0.25,
     ) -> None:
@@ -373,6 +429,7 @@ class Monitor:
         self._account: Final = account
         self._carry_out: Final = carry_out
         self._observe: Final = observe
+        self._failed: Final = failed
         self._place_of: Final = place_of
         self._lag_interval: Final = lag_interval
         self._interval: float = core.interval
@@ -448,8 +505,8 @@ class Monitor:
             observation = await watch.look(self.core.kind, account)
         except LookFailed as failure:
             self._done(self.core.unreachable(watch.name, failure.cause, self._now(), str(failure)))
-            is_hopeless = failure.cause in (Cause.DENIED, Cause.NOT_UNDERSTOOD)
-            return max(PATIENT, self._interval) if is_hopeless else self._interval
+            self._failed(watch.name, failure)
+            return max(PATIENT, self._interval) if failure.is_hopeless else self._interval
         self._observe(watch.name, observation)
         self._done(self.core.observed(watch.name, observation, self._now()))
         tells_lag = is_writer if self.core.kind is ClusterKind.AURORA else True

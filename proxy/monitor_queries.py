@@ -1,7 +1,7 @@
 """What the monitor asks servers: the texts, each with the page that describes what it reads. `observation` parses the answers.
 
 In peace it is one statement per look at a server, and a second one where there is replication or Aurora's table to be asked about: the first of
-each kind (``*_SELF``) tells who the server is, whether it says itself that it may be written, its clock and how long it has been up.
+each kind (``*_SELF``) tells who the server is, whether it says itself that it may be written, its clock, how long it has been up, and how full it is.
 
 Times are differences that the server computes itself, in microseconds, so that neither its time zone nor the session's matters.
 None of the ``*_SELF`` texts needs a privilege (tried with an account that has none, and on MySQL without performance_schema).
@@ -14,17 +14,24 @@ from typing import Final
 CLOCK: Final = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))"
 """The server's clock (MySQL Reference Manual, "Date and Time Functions"): whole microseconds, and the same time wherever it stands in a statement."""
 
-_MYSQL_UPTIME: Final = (
-    "(SELECT VARIABLE_VALUE FROM performance_schema.global_status WHERE VARIABLE_NAME = 'Uptime')"
+_STATUS: Final = (
+    "(SELECT MAX(IF(VARIABLE_NAME = 'Uptime', VARIABLE_VALUE, NULL)) AS uptime,"
+    " MAX(IF(VARIABLE_NAME = 'Threads_connected', VARIABLE_VALUE, NULL)) AS connected,"
+    " MAX(IF(VARIABLE_NAME = 'Connection_errors_max_connections', VARIABLE_VALUE, NULL)) AS refusals"
+    " FROM {}.global_status"
+    " WHERE VARIABLE_NAME IN ('Uptime', 'Threads_connected', 'Connection_errors_max_connections')) AS s"
 )
-_MARIADB_UPTIME: Final = (
-    "(SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'Uptime')"
-)
+_FROM_MYSQL: Final = f" FROM {_STATUS.format('performance_schema')}"
+_FROM_MARIADB: Final = f" FROM {_STATUS.format('information_schema')}"
+"""("Server Status Variables".) One pass over the status variables, of which the server makes a table for each statement."""
+_OCCUPANCY: Final = "@@global.max_connections, s.connected, s.refusals"
 
 IS_AURORA: Final = "SHOW VARIABLES LIKE 'aurora_version'"
 """One row on Aurora, none elsewhere ("Checking Aurora MySQL versions using SQL"). Any account may ask."""
 
-AURORA_SELF: Final = f"SELECT @@aurora_server_id, @@innodb_read_only, {CLOCK}, {_MYSQL_UPTIME}"
+AURORA_SELF: Final = (
+    f"SELECT @@aurora_server_id, @@innodb_read_only, {CLOCK}, s.uptime, {_OCCUPANCY}{_FROM_MYSQL}"
+)
 """Of each instance itself ("Aurora MySQL configuration parameters"): after a failover ``SELECT 1`` is answered as before, and only
 ``innodb_read_only`` tells a reader from the writer."""
 
@@ -38,16 +45,21 @@ linger, and after a failover a reader's copy may be stale: whose word it is and 
 
 MYSQL_SELF: Final = (
     "SELECT @@global.server_id, @@global.read_only, @@global.innodb_read_only,"
-    f" {CLOCK}, {_MYSQL_UPTIME}, IF(@@global.gtid_mode IN ('ON', 'ON_PERMISSIVE'), @@global.gtid_executed, '')"
+    f" {CLOCK}, s.uptime, IF(@@global.gtid_mode IN ('ON', 'ON_PERMISSIVE'), @@global.gtid_executed, ''),"
+    f" {_OCCUPANCY}{_FROM_MYSQL}"
 )
 """("Server System Variables", "Global Transaction ID System Variables"). ``read_only`` is on whenever ``super_read_only`` is. While GTIDs are not given
 to all new transactions a position says nothing, hence the IF."""
 
 MARIADB_SELF: Final = (
     "SELECT @@global.server_id, @@global.read_only, @@global.innodb_read_only,"
-    f" {CLOCK}, {_MARIADB_UPTIME}, @@global.gtid_current_pos"
+    f" {CLOCK}, s.uptime, @@global.gtid_current_pos, {_OCCUPANCY}{_FROM_MARIADB}"
 )
 """("Server System Variables", "Global Transaction ID", MariaDB Knowledge Base)."""
+
+MYSQL_OCCUPANCY: Final = f"SELECT {_OCCUPANCY}{_FROM_MYSQL}"
+MARIADB_OCCUPANCY: Final = f"SELECT {_OCCUPANCY}{_FROM_MARIADB}"
+"""Of a server that is asked nothing else. The answer to each ``*_SELF`` ends with the same columns."""
 
 MYSQL_REPLICATION: Final = "SHOW REPLICA STATUS"
 """("SHOW REPLICA STATUS Statement", from 8.0.22.) Needs REPLICATION CLIENT."""
@@ -55,3 +67,16 @@ OLD_MYSQL_REPLICATION: Final = "SHOW SLAVE STATUS"
 """The same before 8.0.22, with other names of columns."""
 MARIADB_REPLICATION: Final = "SHOW ALL SLAVES STATUS"
 """("SHOW REPLICA STATUS", MariaDB Knowledge Base.) One row per connection to a source. Needs SLAVE MONITOR."""
+
+
+def with_count(text: str, table: str, fanin_id: str) -> str:
+    """One of the texts above that tell the occupancy, with a count: how many values of ``fanin_id`` there are, how many connections have this
+    one and any, and how many have attributes at all. ``table``: one of `occupancy.SOURCES`."""
+    count = (
+        "(SELECT COUNT(DISTINCT IF(ATTR_NAME = 'fanin_id', ATTR_VALUE, NULL)) AS processes,"
+        f" SUM(ATTR_NAME = 'fanin_id' AND ATTR_VALUE = '{fanin_id}') AS own,"
+        " SUM(ATTR_NAME = 'fanin_id') AS sessions, COUNT(DISTINCT PROCESSLIST_ID) AS visible"
+        f" FROM performance_schema.{table}) AS c"
+    )
+    columns, _, tables = text.partition(" FROM (")
+    return f"{columns}, c.processes, c.own, c.sessions, c.visible FROM ({tables}, {count}"

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from proxy.occupancy import Occupancy
+
 Row = Sequence[str | None]
 
 MASTER_SESSION_ID: Final = "MASTER_SESSION_ID"
@@ -24,6 +26,9 @@ UPTIME_SLACK: Final = 2.0
 """Seconds by which an uptime may fall behind our clock before the server counts as restarted: it is in whole seconds."""
 
 _OFF: Final = frozenset(["0", "OFF"])
+_OCCUPANCY: Final = 3
+_WITH_COUNT: Final = 7
+"""Columns."""
 
 
 class NotUnderstood(Exception):
@@ -78,6 +83,7 @@ class Observation:
     )
     heartbeat: float | None = None  # seconds of lag by a heartbeat, where one is configured
     remarks: tuple[str, ...] = ()  # what it could not be asked, and why
+    occupancy: Occupancy | None = None
 
     @property
     def asked_at(self) -> float:
@@ -120,6 +126,8 @@ class Self:
     clock: int
     uptime: int | None
     position: str = ""
+    # max_connections and so on, as `occupancy` parses them
+    occupancy: tuple[str | None, ...] = ()
 
 
 def is_aurora(rows: Sequence[Row]) -> bool:
@@ -129,22 +137,33 @@ def is_aurora(rows: Sequence[Row]) -> bool:
 
 def parse_aurora_self(rows: Sequence[Row]) -> Self:
     """The answer to `AURORA_SELF`."""
-    server_id, read_only, clock, uptime = _only(rows, 4, "@@aurora_server_id")
+    (server_id, read_only, clock, uptime), occupancy = _with_occupancy(rows, 4, "@@aurora_server_id")
     return Self(
-        _text(server_id, "@@aurora_server_id"), _is_off(read_only), _int(clock, "clock"), _uptime(uptime)
+        _text(server_id, "@@aurora_server_id"),
+        _is_off(read_only),
+        _int(clock, "clock"),
+        _uptime(uptime),
+        occupancy=occupancy,
     )
 
 
 def parse_self(rows: Sequence[Row]) -> Self:
     """The answer to `MYSQL_SELF` or `MARIADB_SELF`."""
-    server_id, read_only, innodb_read_only, clock, uptime, position = _only(rows, 6, "@@server_id")
+    found, occupancy = _with_occupancy(rows, 6, "@@server_id")
+    server_id, read_only, innodb_read_only, clock, uptime, position = found
     return Self(
         _text(server_id, "@@server_id"),
         _is_off(read_only) and _is_off(innodb_read_only),
         _int(clock, "clock"),
         _uptime(uptime),
         "".join((position or "").split()),
+        occupancy,
     )
+
+
+def parse_occupancy_alone(rows: Sequence[Row]) -> tuple[str | None, ...]:
+    """The answer to `MYSQL_OCCUPANCY` or `MARIADB_OCCUPANCY`, for `occupancy.parse_occupancy`."""
+    return _with_occupancy(rows, 0, "max_connections")[1]
 
 
 def parse_table(rows: Sequence[Row]) -> tuple[ReplicaRow, ...]:
@@ -213,9 +232,23 @@ def _updated(row: ReplicaRow) -> int:
 
 
 def _only(rows: Sequence[Row], size: int, what: str) -> Row:
+    return _columns(_one(rows, what), size, what)
+
+
+def _one(rows: Sequence[Row], what: str) -> Row:
     if len(rows) != 1:
         raise NotUnderstood(f"{what}: {len(rows)} rows instead of one")
-    return _columns(rows[0], size, what)
+    return rows[0]
+
+
+def _with_occupancy(rows: Sequence[Row], size: int, what: str) -> tuple[Row, tuple[str | None, ...]]:
+    """The only row: so many columns, and those of the occupancy, with or without a count."""
+    row = _one(rows, what)
+    if len(row) - size not in (_OCCUPANCY, _WITH_COUNT):
+        raise NotUnderstood(
+            f"{what}: {len(row)} columns instead of {size + _OCCUPANCY} or {size + _WITH_COUNT}"
+        )
+    return row[:size], tuple(row[size:])
 
 
 def _columns(row: Row, size: int, what: str) -> Row:

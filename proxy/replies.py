@@ -43,6 +43,11 @@ class Failure(Exception):
         return self.code in _LIMIT_CODES
 
     @property
+    def is_full(self) -> bool:
+        """The server has too many connections: fewer of ours would help."""
+        return self.is_limit and self.code != ErrorCode.USER_LIMIT_REACHED
+
+    @property
     def is_refusal(self) -> bool:
         """The server answered and said no to this login: it is up, and asking again changes nothing."""
         return self.code in _REFUSAL_CODES

@@ -49,7 +49,7 @@ def prepared(frontend: Frontend, backend: Backend, source: Source) -> None:
 
 def statement_limit(endpoint: Endpoint) -> int:
     """Statements prepared on one backend: all backends of its pool together leave half of the server's room to others."""
-    share = endpoint.facts.max_prepared // (2 * endpoint.core.max_size)
+    share = endpoint.facts.max_prepared // (2 * endpoint.size)
     return max(1, min(endpoint.max_prepared, share))
 
 

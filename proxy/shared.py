@@ -17,6 +17,7 @@ from proxy.rsa import KeyPair
 from proxy.sources import Sources
 
 if TYPE_CHECKING:
+    from proxy.budgets import Budgets
     from proxy.classify import StatementCache
     from proxy.cluster import Cluster
     from proxy.connector import Facts
@@ -41,6 +42,7 @@ class Shared:
     __slots__ = (
         "acquire_timeout",
         "announced",
+        "budgets",
         "cluster",
         "counters",
         "credentials",
@@ -130,6 +132,8 @@ class Shared:
         self.readers: list[Endpoint] = []
         # those that are neither now: not known yet, not reachable, or leaving
         self.others: list[Endpoint] = []
+        # how many connections there may be to each server; None: as many as `pool.size` says
+        self.budgets: Budgets | None = None
         # who is what, when the servers say so and not the configuration
         self.cluster: Cluster | None = None
         # set where commands have to be placed on one of several servers

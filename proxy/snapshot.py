@@ -63,7 +63,7 @@ class Snapshot:
     def pin_report(self) -> Mapping[str, object]:
         """What pinned sessions, by statement, and what it cost."""
         shared = self._shared
-        sizes = {endpoint.name: endpoint.core.max_size for endpoint in shared.endpoints()}
+        sizes = {endpoint.name: endpoint.size for endpoint in shared.endpoints()}
         return report(shared.pins, sizes, shared.loop.time())
 
     async def record(self, seconds: float, sample: float) -> bytes:
@@ -121,7 +121,8 @@ class Snapshot:
         return {
             "name": endpoint.name,
             "role": endpoint.role,
-            "size": core.max_size,
+            "size": endpoint.size,
+            "bound": core.max_size,
             "opening": core.opening_count,
             "idle": core.idle_count,
             "parked": core.parked_count,
@@ -132,7 +133,13 @@ class Snapshot:
             "in_transaction": _in_transaction(endpoint),
             "is_up": endpoint.is_answering,
             "last_failure": endpoint.last_failure,
+            "budget": self._budget(endpoint),
         }
+
+    def _budget(self, endpoint: Endpoint) -> Mapping[str, object]:
+        """How many of the server's connections it may have, and why; empty where `budget.enabled` is off."""
+        budgets = self._shared.budgets
+        return {} if budgets is None else budgets.report(endpoint)
 
     def _session(self, frontend: Frontend) -> dict[str, object]:
         backend = frontend.backend

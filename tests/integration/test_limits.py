@@ -122,7 +122,8 @@ def test_pool_is_never_larger_than_it_may_be(server: Server) -> None:
         clients = [exits.enter_context(WireClient(pool.port)) for _ in range(20)]
         for client in clients:
             client.send_query("SELECT SLEEP(0.02)")
-        assert server.status("Threads_connected") - before <= 2
+        # and one that looks at the server
+        assert server.status("Threads_connected") - before <= 3
         for client in clients:
             client.response(0x03)
         endpoint = pool.endpoint()

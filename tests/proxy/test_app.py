@@ -379,7 +379,7 @@ def test_and_further_by_each_server_that_is_found(make: Make) -> None:
     running = make(limits={"max_clients": 1_000_000}, pool={"size": 7}).starts()
     allowed = running.shared.max_clients
     running.loop.call(running.process._start_endpoint, Upstream(host="found", name="found"))
-    assert running.shared.max_clients == allowed - 8
+    assert running.shared.max_clients == allowed - 9
 
 
 def test_users_of_the_file_become_credentials() -> None:

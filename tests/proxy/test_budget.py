@@ -160,6 +160,12 @@ def test_for_longer_with_each_refusal(budget: Budget, luck: Luck) -> None:
     assert budget.looked(51.0, 100, LIMIT, 20) > 20
 
 
+def test_a_clock_that_is_set_back_does_not_prolong_that(budget: Budget) -> None:
+    budget.looked(1000.0, 100, LIMIT, 30)
+    budget.refused(1000.0, 40)
+    assert budget.looked(5.0, 100, LIMIT, 20) > 20
+
+
 # Without looks
 
 

@@ -15,10 +15,10 @@ from config.settings import Settings
 from protocol.auth import Verifier
 from protocol.packets import build_err
 from proxy import monitor_queries as queries
-from proxy.cluster import Cluster, borrowed, place_of
-from proxy.credentials import Credential, Credentials
+from proxy.cluster import Cluster
+from proxy.credentials import Credential
 from proxy.endpoint import LOSSES
-from proxy.monitor import PATIENT, Account, Place
+from proxy.monitor import PATIENT, Account
 from proxy.observation import ReplicaRow, ReplicationStatus
 from proxy.reasons import CloseReason
 from proxy.tasks import spawn
@@ -423,14 +423,6 @@ def test_the_looks_borrow_the_first_credentials(make_world: MakeWorld) -> None:
     assert Lab(lab.world, borrow_credentials=False).cluster.account() is None
     own = Lab(lab.world, monitor_user="watch").cluster
     assert own.account() == Account("watch", "")
-    nobody = Credentials([Credential(b"a", None, Verifier.of_password(b"a"), is_configured=True)], True)
-    assert borrowed(nobody) is None
-    nobody.learn(Credential(b"b", b"secret", Verifier.of_password(b"secret")))
-    assert borrowed(nobody) == Account("b", "secret")
-
-
-def test_a_socket_is_a_place() -> None:
-    assert place_of(Upstream(socket="/run/m.sock")) == Place("localhost", 3306, "/run/m.sock")
 
 
 # On sockets

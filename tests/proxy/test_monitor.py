@@ -34,6 +34,7 @@ CAPABILITIES = int(
 )
 ACCOUNT = Account("watch", "secret")
 AURORA, REPLICATION = ClusterKind.AURORA, ClusterKind.REPLICATION
+OCCUPANCY = ("151", "7", "0")
 Cells = tuple[str | None, ...]
 
 
@@ -47,11 +48,12 @@ def error(code: int, message: str) -> bytes:
     return frame(build_err(code, b"HY000", message.encode()), 1)
 
 
+NOT_ALLOWED = error(1142, "SELECT command denied")
 NOTHING_REPLICATED = rows(("Source_Host",))
 
 
 class Server:
-    """Lets everybody in, answers from a table; every other statement ends the connection."""
+    """Lets everybody in, answers from a table; shows nobody attributes, unless the table has them; every other statement ends the connection."""
 
     def __init__(self, version: str = "9.7.0") -> None:
         self.version = version
@@ -60,13 +62,15 @@ class Server:
         self.speaks: bytes | None = None  # instead of a greeting
         self.asked: list[str] = []
         self.connections = 0
+        self.ended = 0
         self.place = Place()
         self.login = b""
 
     def says(self, server_id: str = "1", *, is_writer: bool = True, uptime: int = 50) -> None:
         text = queries.MARIADB_SELF if "MariaDB" in self.version else queries.MYSQL_SELF
         flag = "0" if is_writer else "1"
-        self.answers[text] = rows(tuple("abcdef"), (server_id, flag, "0", "1000000", str(uptime), ""))
+        names = tuple("abcdefghi")
+        self.answers[text] = rows(names, (server_id, flag, "0", "1000000", str(uptime), "", *OCCUPANCY))
         self.answers.setdefault(queries.MYSQL_REPLICATION, NOTHING_REPLICATED)
         self.answers.setdefault(queries.MARIADB_REPLICATION, NOTHING_REPLICATED)
 
@@ -77,7 +81,11 @@ class Server:
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
+            self.ended += 1
             writer.close()
+
+    def open_connections(self) -> int:
+        return self.connections - self.ended
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.speaks is not None:
@@ -101,6 +109,8 @@ class Server:
             statement = (await self.payload(reader))[1:].decode()
             self.asked.append(statement)
             answer = self.answers.get(statement)
+            if answer is None and "connect_attrs" in statement:
+                answer = NOT_ALLOWED
             if answer is None:
                 return
             if answer == b"":
@@ -171,7 +181,7 @@ async def test_one_that_has_ended_is_opened_again_within_the_look(fake: Server) 
 
 
 async def test_an_instance_of_aurora_is_asked_for_its_table_too(fake: Server) -> None:
-    fake.answers[queries.AURORA_SELF] = rows(tuple("abcd"), ("db-1", "0", "1000000", "50"))
+    fake.answers[queries.AURORA_SELF] = rows(tuple("abcdefg"), ("db-1", "0", "1000000", "50", *OCCUPANCY))
     fake.answers[queries.AURORA_TABLE] = rows(
         tuple("abcdef"), ("db-1", "MASTER_SESSION_ID", "0", "100000", "5", "1000000")
     )
@@ -283,7 +293,10 @@ async def test_a_login_that_is_refused(fake: Server, code: int, cause: Cause) ->
 
 async def test_an_answer_that_makes_no_sense(fake: Server) -> None:
     fake.answers[queries.MYSQL_SELF] = rows(("a",), ("1",))
-    assert await failure_of(watch_of(fake)) == (Cause.NOT_UNDERSTOOD, "@@server_id: 1 columns instead of 6")
+    assert await failure_of(watch_of(fake)) == (
+        Cause.NOT_UNDERSTOOD,
+        "@@server_id: 1 columns instead of 9 or 13",
+    )
 
 
 async def test_another_error_is_told_as_it_is(fake: Server) -> None:
@@ -522,8 +535,8 @@ async def test_servers_of_the_table_are_found_and_forgotten(shell: Shell) -> Non
 
     async with two() as (w, r):
         shell.places = {"db-2": r.place}
-        w.answers[queries.AURORA_SELF] = rows(tuple("abcd"), ("db-1", "0", "1000000", "50"))
-        r.answers[queries.AURORA_SELF] = rows(tuple("abcd"), ("db-2", "1", "1000000", "50"))
+        w.answers[queries.AURORA_SELF] = rows(tuple("abcdefg"), ("db-1", "0", "1000000", "50", *OCCUPANCY))
+        r.answers[queries.AURORA_SELF] = rows(tuple("abcdefg"), ("db-2", "1", "1000000", "50", *OCCUPANCY))
         w.answers[queries.AURORA_TABLE] = r.answers[queries.AURORA_TABLE] = table("db-1", "db-2", "db-3")
         async with monitoring(core, shell, w=w) as monitor:
             await shell.until(

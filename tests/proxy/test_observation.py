@@ -13,11 +13,14 @@ from proxy.observation import (
     is_aurora,
     parse_aurora_self,
     parse_heartbeat,
+    parse_occupancy_alone,
     parse_replication,
     parse_self,
     parse_table,
 )
 
+OCCUPANCY = ("151", "7", "0")
+"""max_connections, Threads_connected, Connection_errors_max_connections"""
 CLOCK = 1_795_320_605_560_921
 COLUMNS = (
     "Replica_IO_State",
@@ -79,8 +82,10 @@ def test_aurora_is_known_by_its_variable() -> None:
 
 
 def test_an_aurora_instance_says_itself_whether_it_may_be_written() -> None:
-    assert parse_aurora_self([("db-1", "0", str(CLOCK), "93")]) == Self("db-1", True, CLOCK, 93)
-    assert not parse_aurora_self([("db-2", "1", str(CLOCK), "93")]).is_writer
+    assert parse_aurora_self([("db-1", "0", str(CLOCK), "93", *OCCUPANCY)]) == Self(
+        "db-1", True, CLOCK, 93, occupancy=OCCUPANCY
+    )
+    assert not parse_aurora_self([("db-2", "1", str(CLOCK), "93", *OCCUPANCY)]).is_writer
 
 
 @pytest.mark.parametrize(
@@ -90,32 +95,42 @@ def test_an_aurora_instance_says_itself_whether_it_may_be_written() -> None:
 def test_a_server_may_be_written_when_nothing_forbids_it(
     read_only: str, innodb_read_only: str, is_writer: bool
 ) -> None:
-    assert parse_self([("7", read_only, innodb_read_only, str(CLOCK), "3", "0-1-2")]) == Self(
-        "7", is_writer, CLOCK, 3, "0-1-2"
+    assert parse_self([("7", read_only, innodb_read_only, str(CLOCK), "3", "0-1-2", *OCCUPANCY)]) == Self(
+        "7", is_writer, CLOCK, 3, "0-1-2", OCCUPANCY
     )
 
 
 def test_a_position_of_several_lines_is_one_text() -> None:
     row = ("7", "0", "0", str(CLOCK), None, "97734610-e62a-11f1-8c87-02fc00000001:1-2,\n9773-02:1")
-    assert parse_self([row]) == Self(
-        "7", True, CLOCK, None, "97734610-e62a-11f1-8c87-02fc00000001:1-2,9773-02:1"
-    )
-    assert parse_self([(*row[:5], None)]).position == ""
+    assert parse_self([(*row, *OCCUPANCY)]).position == "97734610-e62a-11f1-8c87-02fc00000001:1-2,9773-02:1"
+    assert parse_self([(*row[:5], None, *OCCUPANCY)]).position == ""
 
 
 @pytest.mark.parametrize(
     ("rows", "error"),
     [
         ([], "@@server_id: 0 rows instead of one"),
-        ([("7", "0")], "@@server_id: 2 columns instead of 6"),
-        ([("", "0", "0", "1", "2", "")], "@@server_id: no value"),
-        ([("7", "0", "0", None, "2", "")], "clock: None is no whole number"),
-        ([("7", "0", "0", "1", "long", "")], "Uptime: 'long' is no whole number"),
+        ([("7", "0")], "@@server_id: 2 columns instead of 9 or 13"),
+        ([("", "0", "0", "1", "2", "", *OCCUPANCY)], "@@server_id: no value"),
+        ([("7", "0", "0", None, "2", "", *OCCUPANCY)], "clock: None is no whole number"),
+        ([("7", "0", "0", "1", "long", "", *OCCUPANCY)], "Uptime: 'long' is no whole number"),
     ],
 )
 def test_another_answer_is_not_understood(rows: list[tuple[str | None, ...]], error: str) -> None:
     with pytest.raises(NotUnderstood, match=f"^{error}$"):
         parse_self(rows)
+
+
+def test_behind_who_it_is_a_server_says_how_full_it_is() -> None:
+    count = ("1", "1", "2", "3")
+    row = ("7", "0", "0", str(CLOCK), "3", "")
+    for cells in (OCCUPANCY, (*OCCUPANCY, *count)):
+        assert parse_self([(*row, *cells)]).occupancy == cells
+        assert parse_occupancy_alone([cells]) == cells
+    with pytest.raises(NotUnderstood, match="max_connections: 4 columns instead of 3 or 7"):
+        parse_occupancy_alone([count])
+    with pytest.raises(NotUnderstood, match="max_connections: 0 rows instead of one"):
+        parse_occupancy_alone([])
 
 
 # Aurora's table

@@ -1,0 +1,189 @@
+"""The budgets of all endpoints: gets them looked at, and brings their pools to what `cap` says.
+
+Where the monitor watches a server its looks tell how full it is (`Cluster.observe`). Where nobody does (one server, static roles), a *looker* keeps
+a connection of its own and sends one statement for each look. It begins with the first login whose name and password may be borrowed, and at once
+where an account for that is configured: until then a pool has the floor of one connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from config.budget import Budget as BudgetSettings
+from config.settings import Settings
+from proxy.cap import Cap, CapRules
+from proxy.endpoint import Endpoint
+from proxy.logs import get_logger
+from proxy.looking import account_of, way_of
+from proxy.monitor import PATIENT, Account, LookFailed, Place, Watch
+from proxy.occupancy import Occupancy
+from proxy.shared import Shared
+from proxy.tasks import spawn
+
+if TYPE_CHECKING:
+    from proxy.monitor import Way
+
+NOBODY: Final = (
+    "nobody has logged in whose name and password could be used for the looks: see topology.monitor_user"
+)
+TOO_MANY: Final = 1040
+
+
+def rules_of(settings: BudgetSettings, size: int) -> CapRules:
+    """For a pool of this size."""
+    return CapRules(size, settings.headroom, settings.fleet, settings.max_connections, settings.interval)
+
+
+class Looker:
+    """One endpoint, its cap, and who looks at it while the monitor does not."""
+
+    def __init__(self, endpoint: Endpoint, cap: Cap, watch: Watch) -> None:
+        self.endpoint: Final = endpoint
+        self.cap: Final = cap
+        self.watch: Final = watch
+        self.wake: Final = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
+        # who has looked, or tried to, last
+        self.account: Account | None = None
+
+
+class Budgets:
+    """Of one process."""
+
+    def __init__(self, settings: Settings, shared: Shared, now: Callable[[], float] = monotonic) -> None:
+        self._settings: Final = settings
+        self._shared: Final = shared
+        self._now: Final = now
+        self._way: Final[Way] = way_of(settings, shared.announced)
+        self._lookers: Final[dict[Endpoint, Looker]] = {}
+        self._log: Final = get_logger("budget")
+        shared.credentials.heard = self.wake
+
+    # From start to end
+
+    def adopt(self, endpoint: Endpoint, place: Place) -> None:
+        """From now on its pool has what the server has room for."""
+        rules = rules_of(self._settings.budget, endpoint.size)
+        cap = Cap(rules, self._now(), random.random)
+        looker = self._lookers[endpoint] = Looker(endpoint, cap, Watch(endpoint.name, place, self._way))
+        endpoint.budget = self
+        self._apply(looker)
+        looker.task = spawn(self._look_on(looker), name=f"budget of {endpoint.name}")
+
+    async def stop(self) -> None:
+        """End all looks and connections."""
+        tasks = [looker.task for looker in self._lookers.values() if looker.task is not None]
+        self._lookers.clear()
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def tick(self) -> None:
+        """Let time pass."""
+        now = self._now()
+        for looker in list(self._lookers.values()):
+            looker.cap.passed(now, looker.endpoint.open_count())
+            self._apply(looker)
+
+    def leave(self, endpoint: Endpoint) -> None:
+        """It is not used any more."""
+        looker = self._lookers.pop(endpoint, None)
+        if looker is not None and looker.task is not None:
+            looker.task.cancel()
+
+    # Looks
+
+    def wake(self) -> None:
+        """Somebody has logged in: where nobody could look, it may be possible now."""
+        account = self._account()
+        for looker in self._lookers.values():
+            if not looker.cap.looks and (account is None or account != looker.account):
+                looker.wake.set()
+
+    def _account(self) -> Account | None:
+        return account_of(self._settings.topology, self._shared.credentials)
+
+    async def _look_on(self, looker: Looker) -> None:
+        try:
+            while True:
+                looker.wake.clear()
+                delay = await self._look(looker)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(delay):
+                        await looker.wake.wait()
+        finally:
+            looker.watch.close()
+
+    async def _look(self, looker: Looker) -> float:
+        """One look, where there is need for it; the seconds until the next."""
+        endpoint, cap = looker.endpoint, looker.cap
+        cluster = self._shared.cluster
+        if cluster is not None and cluster.watches(endpoint):
+            looker.watch.close()
+            return PATIENT
+        account = looker.account = self._account()
+        if account is None:
+            if endpoint.initialised:
+                self._failed(looker, NOBODY, is_hopeless=True)
+            return PATIENT
+        asked_at = self._now()
+        try:
+            seen = await looker.watch.look_at_occupancy(account)
+        except LookFailed as failure:
+            self.failed(endpoint, failure)
+            return max(PATIENT if failure.is_hopeless else 0.0, cap.delay(self._now()))
+        self.saw(endpoint, seen, self._now() - asked_at)
+        return cap.delay(self._now())
+
+    def saw(self, endpoint: Endpoint, seen: Occupancy, round_trip: float) -> None:
+        """A server was looked at, by whomever."""
+        looker = self._lookers.get(endpoint)
+        if looker is not None:
+            looker.cap.saw(seen, self._now(), endpoint.core.size, round_trip)
+            self._apply(looker)
+
+    def failed(self, endpoint: Endpoint, failure: LookFailed) -> None:
+        """It could not be looked at, by whomever."""
+        looker = self._lookers.get(endpoint)
+        if looker is None:
+            return
+        if failure.code == TOO_MANY:
+            self.refused(endpoint)
+        self._failed(looker, f"{failure.cause.value}: {failure}", failure.is_hopeless)
+
+    def _failed(self, looker: Looker, trouble: str, is_hopeless: bool) -> None:
+        looker.cap.failed(self._now(), trouble, is_hopeless)
+        self._apply(looker)
+
+    # What endpoints say, and what people ask
+
+    def refused(self, endpoint: Endpoint) -> None:
+        """The server has refused a connection because it has too many."""
+        looker = self._lookers.get(endpoint)
+        if looker is not None:
+            looker.cap.refused(self._now(), endpoint.open_count())
+            self._apply(looker)
+
+    def in_words(self, endpoint: Endpoint) -> str:
+        """Why its pool has fewer connections than `pool.size`; "" if it has not."""
+        looker = self._lookers.get(endpoint)
+        return "" if looker is None else looker.cap.in_words()
+
+    def report(self, endpoint: Endpoint) -> Mapping[str, object]:
+        """For /state and /metrics."""
+        looker = self._lookers.get(endpoint)
+        return {} if looker is None else looker.cap.report(self._now())
+
+    def _apply(self, looker: Looker) -> None:
+        endpoint, cap = looker.endpoint, looker.cap
+        if cap.bound != endpoint.core.max_size:
+            endpoint.resize(cap.bound)
+        for line in cap.take_lines():
+            say = self._log.warning if line.level == "warning" else self._log.info
+            say(line.event, endpoint=endpoint.name, reason=line.reason, bound=line.bound)

@@ -1,0 +1,273 @@
+"""Staying below the limit of real servers: looks and what they cost, other people's connections, refusals, servers that cannot be looked at."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from bench.servers import KINDS, Server
+from protocol.packets import parse_err
+from tests.integration.running import Fanin, eventually, rows, run, value
+from tests.integration.wire import WireClient
+
+LIMIT = 60
+KINDS_HERE = [pytest.param(kind, marks=getattr(pytest.mark, kind)) for kind in sorted(KINDS)]
+FAST = {"interval": 0.2}
+
+
+@pytest.fixture(scope="module", params=KINDS_HERE)
+def small(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A server of few connections, of these tests alone."""
+    with KINDS[request.param](max_connections=LIMIT) as server:
+        server.sql("CREATE USER plain@'%' IDENTIFIED BY 'plain'")
+        server.sql("GRANT SELECT ON app.* TO plain@'%'")
+        yield server
+
+
+@pytest.fixture
+def quiet(small: Server) -> Server:
+    """Those of earlier tests have left."""
+    eventually(lambda: small.status("Threads_connected") == 1, "others have left")
+    return small
+
+
+@contextlib.contextmanager
+def foreign(server: Server, count: int) -> Iterator[None]:
+    """So many connections that are not ours."""
+    with ExitStack() as exits:
+        for _ in range(count):
+            exits.callback(server.connect(user="app", password="app").close)
+        yield
+
+
+def budget(fanin: Fanin) -> dict[str, Any]:
+    return dict(fanin.endpoint()["budget"])
+
+
+def looked(fanin: Fanin) -> dict[str, Any]:
+    """After another look than the last."""
+    before = budget(fanin)["looks"]
+    eventually(lambda: budget(fanin)["looks"] > before, lambda: f"a look: {budget(fanin)}")
+    return budget(fanin)
+
+
+def warnings(fanin: Fanin) -> list[str]:
+    return [
+        line["event"] for line in fanin.log_lines() if line["room"] == "budget" and line["level"] == "warning"
+    ]
+
+
+def busy(clients: list[WireClient], seconds: float = 0.02) -> None:
+    """Each has one statement answered; together they need as many backends as there are clients."""
+    for client in clients:
+        client.send_query(f"SELECT SLEEP({seconds})")
+    for client in clients:
+        columns, *_ = client.response(0x03)
+        assert columns[0] != 0xFF, columns
+
+
+def grown(fanin: Fanin, clients: list[WireClient], bound: int) -> None:
+    """Until it may have so many: only who uses what there is gets more."""
+
+    def is_grown() -> bool:
+        busy(clients)
+        return bool(fanin.endpoint()["bound"] == bound)
+
+    eventually(is_grown, lambda: f"a bound of {bound}: {budget(fanin)}")
+
+
+# Looks
+
+
+def test_the_first_login_is_followed_by_a_look(quiet: Server) -> None:
+    with Fanin(quiet, budget={"fleet": 1}) as fanin:
+        assert budget(fanin)["why"] == "start"
+        assert fanin.endpoint()["bound"] == 1
+        with WireClient(fanin.port):
+            eventually(lambda: budget(fanin)["looks"])
+            seen = budget(fanin)
+        assert (seen["limit"], seen["fleet"], seen["trouble"]) == (LIMIT, 1, "")
+        # ours, the look's, and the one that asks
+        assert seen["connected"] <= 3
+        assert fanin.endpoint()["bound"] == seen["bound"] > 10
+        assert fanin.metric("fanin_bound") == seen["bound"]
+        assert fanin.metric("fanin_server_limit") == LIMIT
+
+
+def test_a_look_is_one_statement_on_one_connection(quiet: Server) -> None:
+    with Fanin(quiet, budget=FAST, pool={"size": 4}) as fanin, WireClient(fanin.port):
+        looked(fanin)
+        with contextlib.closing(quiet.connect()) as observer:
+            connections, questions = status(observer, "Connections"), status(observer, "Questions")
+            before = budget(fanin)["looks"]
+            for _ in range(10):
+                looked(fanin)
+            looks = budget(fanin)["looks"] - before
+            # one may come between two of ours
+            assert looks <= status(observer, "Questions") - questions - 1 <= looks + 2
+            assert status(observer, "Connections") == connections
+
+
+def status(client: Any, name: str) -> int:
+    """A number from SHOW GLOBAL STATUS, of one statement."""
+    return int(rows(client, f"SHOW GLOBAL STATUS LIKE '{name}'")[0][1])
+
+
+def test_every_process_is_counted_without_privileges(quiet: Server) -> None:
+    if quiet.kind == "mariadb":
+        pytest.skip("performance_schema is off there by default")
+    plain = {"user": "plain", "password": "plain"}
+    with ExitStack() as exits:
+        made = [exits.enter_context(Fanin(quiet, pool={"size": 4})) for _ in range(3)]
+        for number, fanin in enumerate(made, 1):
+            exits.callback(fanin.connect(**plain).close)
+            eventually(lambda fanin=fanin: budget(fanin)["looks"])  # type: ignore[misc]
+            assert budget(fanin)["fleet"] >= number
+        assert budget(made[-1])["fleet"] <= 5
+
+
+def test_other_accounts_are_seen_by_who_may(quiet: Server) -> None:
+    if quiet.kind == "mariadb":
+        pytest.skip("performance_schema is off there by default")
+    monitor = {"monitor_user": "root", "monitor_password": ""}
+    with ExitStack() as exits:
+        made = [exits.enter_context(Fanin(quiet, topology=monitor)) for _ in range(2)]
+        for number, fanin in enumerate(made, 1):
+            eventually(lambda fanin=fanin: budget(fanin)["looks"])  # type: ignore[misc]
+            assert budget(fanin)["fleet"] >= number
+        assert budget(made[-1])["fleet"] == 2
+
+
+def test_connections_say_whose_they_are(mysql: Server) -> None:
+    with Fanin(mysql, application="shop", pool={"size": 1}) as fanin, WireClient(fanin.port):
+        eventually(lambda: budget(fanin)["looks"])
+        found = mysql.sql(
+            "SELECT processlist_id, MAX(IF(attr_name = 'fanin_id', attr_value, '')), MAX(IF(attr_name = 'version', attr_value, '')),"
+            " MAX(IF(attr_name = 'purpose', attr_value, '')) FROM performance_schema.session_connect_attrs"
+            " WHERE processlist_id IN (SELECT processlist_id FROM performance_schema.session_connect_attrs"
+            " WHERE attr_name = 'application' AND attr_value = 'shop') GROUP BY processlist_id"
+        )
+        assert sorted(row[3] for row in found) == ["", "monitor"]
+        assert len({row[1] for row in found}) == 1 and len(found[0][1]) == 16
+        assert all(row[2] for row in found)
+
+
+# Room
+
+
+def test_the_bound_follows_connections_of_others(quiet: Server) -> None:
+    with Fanin(quiet, budget={**FAST, "fleet": 1}, pool={"size": 30}) as fanin, ExitStack() as exits:
+        clients = [exits.enter_context(WireClient(fanin.port)) for _ in range(30)]
+        grown(fanin, clients, 30)
+        with foreign(quiet, 40):
+            eventually(lambda: quiet.status("Threads_connected") <= 0.95 * 0.9 * LIMIT + 1)
+            assert fanin.endpoint()["bound"] < 20
+            busy(clients)
+            assert quiet.status("Threads_connected") <= 0.95 * 0.9 * LIMIT + 1
+            assert fanin.metric("fanin_server_connected") > 40
+        grown(fanin, clients, 30)
+        assert budget(fanin)["refusals"] == 0
+
+
+def test_nobody_sees_a_refusal(quiet: Server) -> None:
+    pool = {"size": 40, "acquire_timeout": 30}
+    settings = {"fleet": 1, "headroom": 0.0, "interval": 5.0}
+    with Fanin(quiet, budget=settings, pool=pool) as fanin, ExitStack() as exits:
+        clients = [exits.enter_context(WireClient(fanin.port)) for _ in range(40)]
+        busy(clients[:4])
+        eventually(lambda: fanin.endpoint()["bound"] > 15)
+        # what it has not seen yet
+        with foreign(quiet, LIMIT - 1 - quiet.status("Threads_connected")):
+            busy(clients, 0.1)
+            assert budget(fanin)["refusals"] >= 1
+            assert fanin.endpoint()["bound"] < 10
+            assert "server has refused a connection: fewer are used" in warnings(fanin)
+            busy(clients)
+        assert fanin.metric("fanin_login_failures_total") == 0
+        assert fanin.metric("fanin_acquire_failures_total") == 0
+
+
+def test_who_waits_in_vain_is_told_why(quiet: Server) -> None:
+    pool = {"size": 8, "acquire_timeout": 0.3}
+    with Fanin(quiet, budget={**FAST, "fleet": 1}, pool=pool) as fanin, ExitStack() as exits:
+        holder, waiter = (exits.enter_context(WireClient(fanin.port)) for _ in range(2))
+        holder.ok("BEGIN")
+        looked(fanin)
+        with foreign(quiet, 50):
+            eventually(lambda: fanin.endpoint()["bound"] == 1)
+            waiter.send_query("SELECT 1")
+            text = parse_err(waiter.payload(1)).message.decode()
+        assert "server nearly full: bound 1 of 8" in text
+
+
+def test_without_a_budget_nobody_looks(quiet: Server) -> None:
+    with Fanin(quiet, budget={"enabled": False}, pool={"size": 3}) as fanin, WireClient(fanin.port) as client:
+        assert client.value("SELECT 1") == b"1"
+        assert (fanin.endpoint()["bound"], fanin.endpoint()["budget"]) == (3, {})
+        assert quiet.status("Threads_connected") == 2
+
+
+# Servers that cannot be looked at
+
+
+def test_without_performance_schema_the_fleet_is_not_known() -> None:
+    for kind in sorted(KINDS):
+        with (
+            KINDS[kind](options={"performance-schema": "OFF"}) as server,
+            Fanin(server, budget=FAST) as fanin,
+            WireClient(fanin.port),
+        ):
+            for _ in range(3):
+                looked(fanin)
+            assert (budget(fanin)["fleet"], budget(fanin)["limit"]) == (None, 2000)
+            assert "performance_schema is off" in budget(fanin)["trouble"]
+            assert len(warnings(fanin)) == 1
+            assert fanin.endpoint()["bound"] == 40
+
+
+def test_who_may_not_look_has_a_share_and_more_when_it_may(quiet: Server) -> None:
+    monitor = {"monitor_user": "late", "monitor_password": "late"}
+    with Fanin(quiet, topology=monitor, budget={"fleet": 6}) as fanin, ExitStack() as exits:
+        clients = [exits.enter_context(WireClient(fanin.port)) for _ in range(22)]
+        eventually(lambda: fanin.endpoint()["bound"] == 22)
+        busy(clients)
+        assert (budget(fanin)["why"], budget(fanin)["looks"]) == ("blind", 0)
+        assert "denied" in budget(fanin)["trouble"]
+        assert len(warnings(fanin)) == 1
+        quiet.sql("CREATE USER late@'%' IDENTIFIED BY 'late'")
+        try:
+            eventually(lambda: budget(fanin)["looks"])
+            assert (budget(fanin)["limit"], budget(fanin)["trouble"]) == (LIMIT, "")
+        finally:
+            quiet.sql("DROP USER late@'%'")
+
+
+def test_a_server_that_comes_back_is_looked_at_again() -> None:
+    for kind in sorted(KINDS):
+        with KINDS[kind]() as server, Fanin(server, budget=FAST, pool={"size": 2}) as fanin:
+            with WireClient(fanin.port):
+                looked(fanin)
+            server.halt(by_force=True)
+            eventually(lambda fanin=fanin: budget(fanin)["trouble"])  # type: ignore[misc]
+            server.start()
+            eventually(lambda fanin=fanin: not budget(fanin)["trouble"])  # type: ignore[misc]
+            with fanin.connect() as client:
+                assert value(client, "SELECT 1") == 1
+
+
+def test_a_limit_that_is_changed_is_seen(quiet: Server) -> None:
+    with Fanin(quiet, budget={**FAST, "fleet": 1}, pool={"size": 40}) as fanin, fanin.connect() as client:
+        run(client, "SELECT 1")
+        looked(fanin)
+        quiet.sql("SET GLOBAL max_connections = 10")
+        try:
+            eventually(lambda: budget(fanin)["limit"] == 10)
+            assert fanin.endpoint()["bound"] < 9
+        finally:
+            quiet.sql(f"SET GLOBAL max_connections = {LIMIT}")
+        eventually(lambda: budget(fanin)["limit"] == LIMIT)
+        assert rows(client, "SELECT 1") == [(1,)]

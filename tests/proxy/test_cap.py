@@ -1,0 +1,315 @@
+"""What an endpoint may have, by what is said of its server, and what people are told about it."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.budget import BLIND
+from proxy.cap import QUIET, USUAL_LIMIT, Cap, CapRules, Why
+from proxy.occupancy import NO_ATTRIBUTES, UNKNOWN, Count, Occupancy
+
+ALONE = Count(1, 1, 1, 1, is_all=True)
+
+
+def occupancy(
+    connected: int = 5, limit: int = 1000, count: Count | None = ALONE, trouble: str = ""
+) -> Occupancy:
+    return Occupancy(limit, connected, 3, count, trouble)
+
+
+class Scene:
+    """A cap, the time, and the pool: as large as it may be."""
+
+    def __init__(self, size: int = 40, **rules: float) -> None:
+        self.now = 100.0
+        self.luck = 0.5
+        self.cap = Cap(CapRules(size, **{"headroom": 0.1, **rules}), self.now, lambda: self.luck)  # type: ignore[arg-type]
+        self.own = 0
+
+    def saw(self, seen: Occupancy | None = None, round_trip: float = 0.01) -> int:
+        self.cap.saw(seen or occupancy(), self.now, self.own, round_trip)
+        return self.cap.bound
+
+    def later(self, seconds: float = 2.0) -> Scene:
+        self.now += seconds
+        return self
+
+    def passes(self, ticks: int = 2) -> int:
+        for _ in range(ticks):
+            self.cap.passed(self.now, self.own)
+        return self.cap.bound
+
+    def told(self) -> list[str]:
+        return [f"{line.level}: {line.event} ({line.reason})" for line in self.cap.take_lines()]
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene()
+
+
+# Looks
+
+
+def test_before_the_first_look_there_is_one(scene: Scene) -> None:
+    assert (scene.cap.bound, scene.cap.why, scene.cap.delay(scene.now)) == (1, Why.START, 0.0)
+    assert scene.passes() == 1
+    assert scene.cap.in_words() == "nobody has looked at the server yet: bound 1 of 40"
+
+
+def test_who_is_alone_has_all_at_once(scene: Scene) -> None:
+    assert (scene.saw(), scene.cap.why, scene.cap.in_words()) == (40, Why.SIZE, "")
+    assert scene.told() == []
+
+
+def test_looks_that_come_too_early_are_not_taken(scene: Scene) -> None:
+    scene.saw(occupancy(900))
+    assert scene.cap.delay(scene.now) == 2.0
+    scene.later(1.9).saw()
+    assert (scene.cap.looks, scene.cap.bound) == (1, 1)
+    scene.later(0.1).saw()
+    assert scene.cap.looks == 2
+
+
+def test_they_are_spread(scene: Scene) -> None:
+    scene.luck = 0.0
+    scene.saw()
+    assert scene.cap.delay(scene.now) == 1.0
+    scene.luck = 0.999
+    scene.later().saw()
+    assert 2.9 < scene.cap.delay(scene.now) < 3.0
+
+
+def test_a_clock_that_jumps_holds_nothing_up(scene: Scene) -> None:
+    scene.saw()
+    scene.now -= 3600.0
+    assert scene.cap.delay(scene.now) == 0.0
+    scene.passes()
+    scene.saw()
+    assert scene.cap.looks == 2
+    scene.now += 7200.0
+    assert (scene.passes(), scene.cap.why) == (40, Why.BLIND)
+    assert (scene.saw(), scene.cap.why) == (40, Why.SIZE)
+
+
+def test_the_fleet_is_known_from_counts(scene: Scene) -> None:
+    scene.saw(occupancy(count=Count(30, 1, 40, 40, is_all=True)))
+    assert scene.cap.fleet == 30
+    scene.later().saw(occupancy(count=None))
+    assert scene.cap.fleet == 30
+    scene.later().saw(occupancy(count=Count(7, 1, 40, 40, is_all=True)))
+    assert scene.cap.fleet == 7
+
+
+def test_or_from_the_configuration() -> None:
+    scene = Scene(fleet=50)
+    scene.saw(occupancy())
+    assert scene.cap.fleet == 50
+    assert scene.told() == []
+
+
+def test_or_not_which_is_told_once(scene: Scene) -> None:
+    nobody = Count(0, 0, 0, 0, is_all=True)
+    for count, trouble in ((nobody, NO_ATTRIBUTES), (None, ""), (None, ""), (nobody, NO_ATTRIBUTES)):
+        scene.later(60.0).saw(occupancy(count=count, trouble=trouble))
+        assert scene.cap.report(scene.now)["trouble"] == NO_ATTRIBUTES
+    assert scene.cap.fleet == 0
+    (line,) = scene.told()
+    assert line.startswith("warning: how many Fanins") and line.endswith(f"({NO_ATTRIBUTES})")
+    scene.later(60.0).saw()
+    assert (scene.cap.report(scene.now)["trouble"], scene.cap.fleet) == ("", 1)
+
+
+def test_a_limit_of_our_own_is_as_good_as_the_servers() -> None:
+    scene = Scene(limit=100)
+    for limit in (1000, UNKNOWN, 0):
+        scene.later(60.0).saw(occupancy(limit=limit))
+        assert (scene.cap.trouble, scene.cap.report(scene.now)["limit"]) == ("", 100)
+    scene.later(60.0).saw(occupancy(limit=50))
+    assert scene.cap.report(scene.now)["limit"] == 50
+
+
+@pytest.mark.parametrize(
+    ("connected", "own", "why"),
+    [
+        (5, 4, Why.SIZE),
+        (450, 20, Why.GROWING),
+        (780, 20, Why.LEVEL),
+        (800, 20, Why.ROOM),
+        (850, 20, Why.PRESSED),
+    ],
+)
+def test_why(connected: int, own: int, why: Why) -> None:
+    fleet = {Why.SIZE: 1, Why.LEVEL: 35}.get(why, 30)
+    scene = Scene(fleet=fleet)
+    scene.own = own
+    scene.saw(occupancy(connected))
+    assert scene.cap.why is why
+    assert (scene.cap.in_words() == "") == (why is Why.SIZE)
+
+
+def test_a_report(scene: Scene) -> None:
+    assert scene.cap.report(scene.now) == {
+        "bound": 1,
+        "why": "start",
+        "connected": None,
+        "limit": None,
+        "fleet": None,
+        "looked_ago": None,
+        "looks": 0,
+        "refusals": 0,
+        "server_refusals": None,
+        "trouble": "",
+    }
+    scene.saw()
+    assert scene.later(1.5).cap.report(scene.now) == {
+        "bound": 40,
+        "why": "pool.size",
+        "connected": 5,
+        "limit": 1000,
+        "fleet": 1,
+        "looked_ago": 1.5,
+        "looks": 1,
+        "refusals": 0,
+        "server_refusals": 3,
+        "trouble": "",
+    }
+
+
+# A full server
+
+
+def test_a_full_server_is_told_of_once_in_a_while_and_so_is_its_end() -> None:
+    scene = Scene(fleet=30)
+    scene.own = 20
+    for connected in (850, 700, 850, 700, 850):
+        scene.later().saw(occupancy(connected))
+    assert scene.told() == [
+        "warning: server is nearly full: connections are given up (850 of 1000 in use)",
+        "info: connections follow the room on the server again (700 of 1000 in use)",
+    ]
+    scene.later().saw(occupancy(700))
+    scene.later(QUIET).saw(occupancy(850))
+    assert len(scene.told()) == 1
+
+
+def test_a_refusal_halves_and_those_of_the_same_moment_count_once(scene: Scene) -> None:
+    scene.saw()
+    scene.cap.refused(scene.now, 20)
+    scene.cap.refused(scene.now + 0.4, 12)
+    assert (scene.cap.bound, scene.cap.refusals, scene.cap.why) == (10, 1, Why.REFUSED)
+    assert scene.cap.in_words() == "server has refused connections: bound 10 of 40"
+    assert scene.told() == ["warning: server has refused a connection: fewer are used (1040)"]
+    scene.cap.refused(scene.now + 0.6, 10)
+    assert (scene.cap.bound, scene.cap.refusals) == (5, 2)
+
+
+def test_nothing_grows_for_a_while_then(scene: Scene) -> None:
+    scene.saw()
+    scene.luck = 0.999
+    for _ in range(3):
+        scene.later().cap.refused(scene.now, 20)
+    scene.own = 10
+    assert scene.later().saw(occupancy(500)) == 10
+    assert scene.cap.why is Why.REFUSED
+    assert scene.later(3.0).saw(occupancy(500)) > 10
+    assert scene.told()[1:] == ["info: connections follow the room on the server again (500 of 1000 in use)"]
+
+
+# Servers that cannot be looked at
+
+
+def test_what_was_seen_holds_for_a_while(scene: Scene) -> None:
+    scene.saw()
+    scene.later(BLIND - 1.0)
+    scene.cap.failed(scene.now, "timeout: no answer", is_hopeless=False)
+    assert (scene.passes(), scene.cap.why, scene.told()) == (40, Why.SIZE, [])
+    scene.later(1.0)
+    assert (scene.passes(), scene.cap.why) == (40, Why.BLIND)
+    assert scene.cap.trouble == "timeout: no answer"
+    (line,) = scene.told()
+    assert line.startswith("warning: server cannot be looked at") and line.endswith("(timeout: no answer)")
+    scene.later().saw()
+    assert (scene.cap.why, scene.cap.trouble) == (Why.SIZE, "")
+    assert scene.told()[0].startswith("info: connections follow")
+
+
+def test_where_nobody_says_anything_too(scene: Scene) -> None:
+    scene.saw(occupancy(count=Count(100, 1, 100, 100, is_all=True)))
+    before = scene.cap.bound
+    scene.later(BLIND)
+    assert (scene.passes(), scene.cap.why) == (before, Why.BLIND)
+    assert scene.told()[0].endswith("(no look has come to its end)")
+
+
+def test_who_may_never_look_has_an_equal_share_at_once(scene: Scene) -> None:
+    scene.cap.failed(scene.now, "denied: 1045", is_hopeless=True)
+    assert (scene.cap.bound, scene.cap.why) == (int(USUAL_LIMIT * 0.9 / 10), Why.BLIND)
+    assert scene.cap.in_words() == "server cannot be looked at: bound 13 of 40"
+    for _ in range(3):
+        scene.later(60.0)
+        scene.cap.failed(scene.now, "denied: 1045", is_hopeless=True)
+    assert len(scene.told()) == 1
+    assert scene.later().saw() == 40
+
+
+def test_of_what_the_configuration_says() -> None:
+    scene = Scene(fleet=20, limit=400)
+    scene.cap.failed(scene.now, "denied: 1045", is_hopeless=True)
+    assert scene.cap.bound == 18
+
+
+def test_what_may_yet_answer_is_waited_for(scene: Scene) -> None:
+    scene.cap.failed(scene.now, "timeout: no answer", is_hopeless=False)
+    scene.later(BLIND - 1.0)
+    scene.cap.failed(scene.now, "timeout: no answer", is_hopeless=False)
+    assert (scene.passes(), scene.cap.why) == (1, Why.START)
+    scene.later(1.0)
+    assert (scene.passes(), scene.cap.why) == (13, Why.BLIND)
+
+
+def test_refusals_count_there_too(scene: Scene) -> None:
+    scene.cap.failed(scene.now, "denied: 1045", is_hopeless=True)
+    scene.cap.refused(scene.now, 10)
+    assert scene.passes() == 5
+    assert scene.later(31.0).passes() == 6
+
+
+# Servers that lie
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        occupancy(0),
+        occupancy(-3),
+        occupancy(UNKNOWN),
+        occupancy(limit=0),
+        occupancy(limit=UNKNOWN),
+        occupancy(3),
+    ],
+)
+def test_a_server_that_lies_is_not_believed(scene: Scene, seen: Occupancy) -> None:
+    scene.own = 4
+    scene.passes()
+    scene.saw(seen)
+    assert (scene.cap.looks, scene.cap.bound, scene.cap.why) == (0, 13, Why.BLIND)
+    assert scene.cap.trouble.startswith("what it says is not believed: ")
+    scene.later().saw(occupancy(4))
+    assert scene.cap.bound == 40
+
+
+def test_what_was_opened_meanwhile_is_no_lie(scene: Scene) -> None:
+    scene.own = 2
+    scene.passes()
+    scene.own = 20
+    scene.passes(1)
+    scene.saw(occupancy(3))
+    assert scene.cap.looks == 1
+
+
+def test_nor_is_what_took_long_to_say(scene: Scene) -> None:
+    scene.own = 20
+    scene.passes()
+    scene.saw(occupancy(3), round_trip=0.5)
+    assert scene.cap.looks == 1

@@ -1,0 +1,124 @@
+"""What servers say of how full they are, and how far they are believed."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.occupancy import (
+    COUNT_COST,
+    COUNT_INTERVAL,
+    NO_ATTRIBUTES,
+    NOT_ALLOWED,
+    NOT_SEEN,
+    SOURCES,
+    UNKNOWN,
+    Count,
+    Counting,
+    Occupancy,
+    fleet_of,
+    parse_occupancy,
+)
+
+
+def test_three_numbers() -> None:
+    assert parse_occupancy(("151", "7", "2")) == Occupancy(limit=151, connected=7, refusals=2)
+
+
+@pytest.mark.parametrize("cell", [None, "", "-5", "many", "1e3", "٣", "9" * 30])
+def test_what_is_no_number_is_not_known(cell: str | None) -> None:
+    assert parse_occupancy((cell, cell, cell)) == Occupancy(UNKNOWN, UNKNOWN, UNKNOWN)
+
+
+def test_a_count() -> None:
+    found = parse_occupancy(("151", "7", "2", "2", "3", "5", "6"), source=0)
+    assert found.count == Count(processes=2, own=3, sessions=5, visible=6, is_all=True)
+    assert (found.fleet(), found.trouble) == (2, "")
+    own = parse_occupancy(("151", "7", "2", "2", "3", "5", "6"), source=1).count
+    assert own is not None and not own.is_all
+
+
+def test_without_one_the_fleet_is_not_known() -> None:
+    found = parse_occupancy(("151", "7", "2"), trouble=NOT_ALLOWED)
+    assert (found.count, found.fleet(), found.trouble) == (None, 0, NOT_ALLOWED)
+
+
+@pytest.mark.parametrize(
+    ("count", "trouble"),
+    [
+        (("0", None, None, "0"), NO_ATTRIBUTES),
+        (("1", "0", "1", "3"), NOT_SEEN),
+        (("0", "0", "0", "3"), NOT_SEEN),
+    ],
+)
+def test_a_count_of_nothing_says_nothing(count: tuple[str | None, ...], trouble: str) -> None:
+    found = parse_occupancy(("151", "7", "2", *count), source=0)
+    assert (found.fleet(), found.trouble) == (0, trouble)
+
+
+# What is believed
+
+
+@pytest.mark.parametrize(
+    ("seen", "why"),
+    [
+        (Occupancy(151, 7, 0), ""),
+        (Occupancy(151, 152, 0), ""),
+        (Occupancy(0, 7, 0), "max_connections is 0"),
+        (Occupancy(UNKNOWN, 7, 0), "max_connections is not told"),
+        (Occupancy(151, 0, 0), "Threads_connected is 0"),
+        (Occupancy(151, UNKNOWN, 0), "Threads_connected is not told"),
+        (Occupancy(151, 4, 0), "Threads_connected is 4, and this process alone has 5 connections"),
+    ],
+)
+def test_only_what_can_be_true(seen: Occupancy, why: str) -> None:
+    assert seen.lie(5) == why
+
+
+def test_all_that_are_seen_are_the_fleet() -> None:
+    assert fleet_of(Count(20, 3, 60, 90, is_all=True), 200) == 20
+
+
+def test_those_of_other_accounts_are_taken_to_be_like_ours() -> None:
+    # each of 20 has 3 connections; 30 are of programs of our account, 60 are of others'
+    assert fleet_of(Count(20, 3, 60, 90, is_all=False), 150) == 40
+    assert fleet_of(Count(20, 3, 60, 90, is_all=False), 91) == 21
+    assert fleet_of(Count(20, 3, 60, 90, is_all=False), 90) == 20
+    # some have left since
+    assert fleet_of(Count(20, 3, 60, 90, is_all=False), 80) == 20
+
+
+@pytest.mark.parametrize(
+    "count",
+    [(0, 1, 1, 1), (2, 0, 2, 2), (3, 1, 2, 2), (1, 1, 3, 2), (2, 3, 2, 2), (-1, 1, 1, 1), (1, -1, 1, 1)],
+)
+def test_what_cannot_be_is_no_count(count: tuple[int, int, int, int]) -> None:
+    assert fleet_of(Count(*count, is_all=True), 10) == 0
+
+
+# When
+
+
+def test_the_first_look_counts_and_then_one_now_and_then() -> None:
+    counting = Counting(True)
+    assert counting.source(-5.0) == 0
+    counting.counted(0.0, 100)
+    due = COUNT_INTERVAL + COUNT_COST * 100
+    assert (counting.source(due - 0.1), counting.source(due)) == (None, 0)
+
+
+def test_of_a_server_that_does_not_tell_its_number_too() -> None:
+    counting = Counting(True)
+    counting.counted(0.0, UNKNOWN)
+    assert counting.source(COUNT_INTERVAL) == 0
+
+
+def test_what_is_refused_is_not_asked_again() -> None:
+    counting = Counting(True)
+    assert counting.refused() == ""
+    assert SOURCES[counting.source(0.0) or 0] == "session_account_connect_attrs"
+    assert counting.refused() == NOT_ALLOWED
+    assert counting.source(0.0) is None
+
+
+def test_nothing_is_counted_where_the_fleet_is_configured() -> None:
+    assert Counting(False).source(0.0) is None
