@@ -177,7 +177,7 @@ class Pool(Section):
         default=40,
         ge=1,
         le=16000,
-        description="Most backend connections to one server, whatever their users and states.",
+        description="Most backend connections to one server, whatever their users and states, and whatever room it has (`budget`).",
         json_schema_extra=flag("--pool-size"),
     )
     mode: PoolMode = Field(

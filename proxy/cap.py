@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from proxy.budget import BLIND, FILLS, PRESSES, Budget
+from proxy.budget import BLIND, FILLS, LEAST_FLEET, PRESSES, Budget
 from proxy.occupancy import Occupancy
 
 USUAL_LIMIT: Final = 151
@@ -97,6 +97,7 @@ class Cap:
         "_random",
         "_rules",
         "_told",
+        "fleet",
         "looks",
         "refusals",
         "seen",
@@ -120,7 +121,9 @@ class Cap:
         self.refusals = 0
         # why it cannot be looked at, in words; "" when it can
         self.trouble = ""
-        # why the fleet's size is not known
+        # processes that share the server, as far as was counted or is configured; 0: not known
+        self.fleet = rules.fleet
+        # why that is not known
         self._no_count = ""
         self._failing_since = math.inf
         self._is_hopeless = False
@@ -136,11 +139,6 @@ class Cap:
     def bound(self) -> int:
         """Connections that there may be now."""
         return self._budget.bound
-
-    @property
-    def fleet(self) -> int:
-        """Processes that share the server; 0: not known."""
-        return self._budget.fleet
 
     def delay(self, now: float) -> float:
         """Seconds until the next look should be taken."""
@@ -226,13 +224,20 @@ class Cap:
         budget = self._budget
         is_counted = seen.count is not None and not self._rules.fleet
         if is_counted:
-            budget.fleet = seen.fleet()
+            self._count(seen.fleet())
         if is_counted or seen.trouble:
             self._no_count = seen.trouble
         budget.looked(now, seen.connected, seen.limit, own)
         if self._no_count:
             self._tell("warning", _NO_FLEET, now, self._no_count, again=math.inf)
         self._turn(self._reason(seen.connected, now), now, f"{seen.connected} of {seen.limit} in use")
+
+    def _count(self, fleet: int) -> None:
+        """Those who begin at the same time as we do are not all there yet, nor are all back when the server has been restarted: the larger of
+        two counts, and the first one twice."""
+        before = self.fleet or max(LEAST_FLEET, 2 * fleet)
+        self._budget.fleet = max(before, fleet) if fleet else 0
+        self.fleet = fleet
 
     def _reason(self, connected: int, now: float) -> Why:
         budget = self._budget

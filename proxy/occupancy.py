@@ -21,6 +21,8 @@ SOURCES: Final = ("session_connect_attrs", "session_account_connect_attrs")
 COUNT_INTERVAL: Final = 20.0
 COUNT_COST: Final = 0.1
 """Seconds between two counts: so many, and so many for each connection of the server, so that all counts of a fleet together cost little."""
+EAGER: Final = 0.02
+"""The part of that after which the second count follows the first, for all may have begun at the same time; then twice as much each time."""
 
 NO_ATTRIBUTES: Final = "it has no attributes of connections: performance_schema is off"
 NOT_SEEN: Final = "it does not show our own connection"
@@ -102,11 +104,12 @@ def _number(cell: str | None) -> int:
 class Counting:
     """When the next look has a count in it, on one connection, and in which table."""
 
-    __slots__ = ("_due_at", "_source")
+    __slots__ = ("_due_at", "_eagerness", "_source")
 
     def __init__(self, is_wanted: bool) -> None:
         self._source: int = 0 if is_wanted else len(SOURCES)
         self._due_at: float = -math.inf
+        self._eagerness: float = EAGER
 
     def source(self, now: float) -> int | None:
         """Of SOURCES the one to count in now; None for a look without a count."""
@@ -119,4 +122,5 @@ class Counting:
 
     def counted(self, now: float, connected: int) -> None:
         """The answer is here."""
-        self._due_at = now + COUNT_INTERVAL + COUNT_COST * max(0, connected)
+        self._due_at = now + self._eagerness * (COUNT_INTERVAL + COUNT_COST * max(0, connected))
+        self._eagerness = min(1.0, 2.0 * self._eagerness)

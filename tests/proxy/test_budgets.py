@@ -81,7 +81,7 @@ class Scene:
             self.shared.loop,
         )
 
-    def says(self, connected: int = 5, limit: int = 1000) -> Scene:
+    def says(self, connected: int = 5, limit: int = 2000) -> Scene:
         numbers = (str(limit), str(connected), "0")
         self.server.answers[queries.MYSQL_OCCUPANCY] = rows(tuple("abc"), numbers)
         self.server.answers[COUNTED] = rows(tuple("abcdefg"), (*numbers, "1", "1", "1", "1"))
@@ -179,7 +179,7 @@ async def test_a_pool_follows_the_room_on_the_server() -> None:
     async with scene_of() as scene:
         scene.logs_in()
         await scene.until(lambda: scene.bound == 40)
-        scene.says(connected=950)
+        scene.says(connected=1900)
         await scene.until(lambda: scene.bound == 1)
         assert scene.budgets.in_words(scene.endpoint) == "server nearly full: bound 1 of 40"
         assert scene.endpoint.holders().endswith("; server nearly full: bound 1 of 40")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from proxy.budget import BLIND
@@ -45,6 +47,13 @@ class Scene:
 
 @pytest.fixture
 def scene() -> Scene:
+    """It knows that it is alone."""
+    return Scene(fleet=1)
+
+
+@pytest.fixture
+def unsure() -> Scene:
+    """It has to count."""
     return Scene()
 
 
@@ -92,13 +101,40 @@ def test_a_clock_that_jumps_holds_nothing_up(scene: Scene) -> None:
     assert (scene.saw(), scene.cap.why) == (40, Why.SIZE)
 
 
-def test_the_fleet_is_known_from_counts(scene: Scene) -> None:
-    scene.saw(occupancy(count=Count(30, 1, 40, 40, is_all=True)))
-    assert scene.cap.fleet == 30
-    scene.later().saw(occupancy(count=None))
-    assert scene.cap.fleet == 30
-    scene.later().saw(occupancy(count=Count(7, 1, 40, 40, is_all=True)))
-    assert scene.cap.fleet == 7
+def test_the_fleet_is_known_from_counts(unsure: Scene) -> None:
+    unsure.saw(occupancy(count=Count(30, 1, 40, 40, is_all=True)))
+    assert unsure.cap.fleet == 30
+    unsure.later().saw(occupancy(count=None))
+    assert unsure.cap.fleet == 30
+    unsure.later().saw(occupancy(count=Count(7, 1, 40, 40, is_all=True)))
+    assert unsure.cap.fleet == 7
+
+
+def test_those_who_begin_together_are_not_all_there_at_the_first_count() -> None:
+    bounds = []
+    for number in (1, 30, 300):
+        scene = Scene(size=1000)
+        scene.saw(occupancy(count=Count(number, 1, number, number, is_all=True)))
+        bounds.append(scene.cap.bound)
+        configured = Scene(size=1000, fleet=max(10, 2 * number))
+        assert configured.saw() == scene.cap.bound
+    assert bounds == sorted(bounds, reverse=True)
+
+
+def test_who_is_alone_has_more_with_the_second(unsure: Scene) -> None:
+    small = occupancy(limit=151)
+    assert (unsure.saw(small), unsure.cap.fleet) == (4, 1)
+    assert unsure.later().saw(replace(small, count=None)) == 4
+    assert unsure.later().saw(small) == 38
+
+
+def test_those_who_come_back_to_a_server_neither(unsure: Scene) -> None:
+    for number in (100, 100, 1):
+        unsure.later().saw(occupancy(count=Count(number, 1, number, number, is_all=True)))
+    assert unsure.cap.fleet == 1 and unsure.cap.bound <= 5
+    unsure.later().saw(occupancy(count=Count(99, 1, 99, 99, is_all=True)))
+    unsure.later().saw(occupancy(count=Count(99, 1, 99, 99, is_all=True)))
+    assert unsure.cap.bound <= 5
 
 
 def test_or_from_the_configuration() -> None:
@@ -108,16 +144,16 @@ def test_or_from_the_configuration() -> None:
     assert scene.told() == []
 
 
-def test_or_not_which_is_told_once(scene: Scene) -> None:
+def test_or_not_which_is_told_once(unsure: Scene) -> None:
     nobody = Count(0, 0, 0, 0, is_all=True)
     for count, trouble in ((nobody, NO_ATTRIBUTES), (None, ""), (None, ""), (nobody, NO_ATTRIBUTES)):
-        scene.later(60.0).saw(occupancy(count=count, trouble=trouble))
-        assert scene.cap.report(scene.now)["trouble"] == NO_ATTRIBUTES
-    assert scene.cap.fleet == 0
-    (line,) = scene.told()
+        unsure.later(60.0).saw(occupancy(count=count, trouble=trouble))
+        assert unsure.cap.report(unsure.now)["trouble"] == NO_ATTRIBUTES
+    assert unsure.cap.fleet == 0
+    (line,) = unsure.told()
     assert line.startswith("warning: how many Fanins") and line.endswith(f"({NO_ATTRIBUTES})")
-    scene.later(60.0).saw()
-    assert (scene.cap.report(scene.now)["trouble"], scene.cap.fleet) == ("", 1)
+    unsure.later(60.0).saw()
+    assert (unsure.cap.report(unsure.now)["trouble"], unsure.cap.fleet) == ("", 1)
 
 
 def test_a_limit_of_our_own_is_as_good_as_the_servers() -> None:
@@ -154,7 +190,7 @@ def test_a_report(scene: Scene) -> None:
         "why": "start",
         "connected": None,
         "limit": None,
-        "fleet": None,
+        "fleet": 1,
         "looked_ago": None,
         "looks": 0,
         "refusals": 0,
@@ -234,23 +270,23 @@ def test_what_was_seen_holds_for_a_while(scene: Scene) -> None:
     assert scene.told()[0].startswith("info: connections follow")
 
 
-def test_where_nobody_says_anything_too(scene: Scene) -> None:
-    scene.saw(occupancy(count=Count(100, 1, 100, 100, is_all=True)))
-    before = scene.cap.bound
-    scene.later(BLIND)
-    assert (scene.passes(), scene.cap.why) == (before, Why.BLIND)
-    assert scene.told()[0].endswith("(no look has come to its end)")
+def test_where_nobody_says_anything_too(unsure: Scene) -> None:
+    unsure.saw(occupancy(count=Count(100, 1, 100, 100, is_all=True)))
+    before = unsure.cap.bound
+    unsure.later(BLIND)
+    assert (unsure.passes(), unsure.cap.why) == (before, Why.BLIND)
+    assert unsure.told()[0].endswith("(no look has come to its end)")
 
 
-def test_who_may_never_look_has_an_equal_share_at_once(scene: Scene) -> None:
-    scene.cap.failed(scene.now, "denied: 1045", is_hopeless=True)
-    assert (scene.cap.bound, scene.cap.why) == (int(USUAL_LIMIT * 0.9 / 10), Why.BLIND)
-    assert scene.cap.in_words() == "server cannot be looked at: bound 13 of 40"
+def test_who_may_never_look_has_an_equal_share_at_once(unsure: Scene) -> None:
+    unsure.cap.failed(unsure.now, "denied: 1045", is_hopeless=True)
+    assert (unsure.cap.bound, unsure.cap.why) == (int(USUAL_LIMIT * 0.9 / 10), Why.BLIND)
+    assert unsure.cap.in_words() == "server cannot be looked at: bound 13 of 40"
     for _ in range(3):
-        scene.later(60.0)
-        scene.cap.failed(scene.now, "denied: 1045", is_hopeless=True)
-    assert len(scene.told()) == 1
-    assert scene.later().saw() == 40
+        unsure.later(60.0)
+        unsure.cap.failed(unsure.now, "denied: 1045", is_hopeless=True)
+    assert len(unsure.told()) == 1
+    assert unsure.later().saw() > 13
 
 
 def test_of_what_the_configuration_says() -> None:
@@ -259,20 +295,20 @@ def test_of_what_the_configuration_says() -> None:
     assert scene.cap.bound == 18
 
 
-def test_what_may_yet_answer_is_waited_for(scene: Scene) -> None:
-    scene.cap.failed(scene.now, "timeout: no answer", is_hopeless=False)
-    scene.later(BLIND - 1.0)
-    scene.cap.failed(scene.now, "timeout: no answer", is_hopeless=False)
-    assert (scene.passes(), scene.cap.why) == (1, Why.START)
-    scene.later(1.0)
-    assert (scene.passes(), scene.cap.why) == (13, Why.BLIND)
+def test_what_may_yet_answer_is_waited_for(unsure: Scene) -> None:
+    unsure.cap.failed(unsure.now, "timeout: no answer", is_hopeless=False)
+    unsure.later(BLIND - 1.0)
+    unsure.cap.failed(unsure.now, "timeout: no answer", is_hopeless=False)
+    assert (unsure.passes(), unsure.cap.why) == (1, Why.START)
+    unsure.later(1.0)
+    assert (unsure.passes(), unsure.cap.why) == (13, Why.BLIND)
 
 
-def test_refusals_count_there_too(scene: Scene) -> None:
-    scene.cap.failed(scene.now, "denied: 1045", is_hopeless=True)
-    scene.cap.refused(scene.now, 10)
-    assert scene.passes() == 5
-    assert scene.later(31.0).passes() == 6
+def test_refusals_count_there_too(unsure: Scene) -> None:
+    unsure.cap.failed(unsure.now, "denied: 1045", is_hopeless=True)
+    unsure.cap.refused(unsure.now, 10)
+    assert unsure.passes() == 5
+    assert unsure.later(31.0).passes() == 6
 
 
 # Servers that lie
@@ -289,14 +325,14 @@ def test_refusals_count_there_too(scene: Scene) -> None:
         occupancy(3),
     ],
 )
-def test_a_server_that_lies_is_not_believed(scene: Scene, seen: Occupancy) -> None:
-    scene.own = 4
-    scene.passes()
-    scene.saw(seen)
-    assert (scene.cap.looks, scene.cap.bound, scene.cap.why) == (0, 13, Why.BLIND)
-    assert scene.cap.trouble.startswith("what it says is not believed: ")
-    scene.later().saw(occupancy(4))
-    assert scene.cap.bound == 40
+def test_a_server_that_lies_is_not_believed(unsure: Scene, seen: Occupancy) -> None:
+    unsure.own = 4
+    unsure.passes()
+    unsure.saw(seen)
+    assert (unsure.cap.looks, unsure.cap.bound, unsure.cap.why) == (0, 13, Why.BLIND)
+    assert unsure.cap.trouble.startswith("what it says is not believed: ")
+    unsure.later().saw(occupancy(4))
+    assert (unsure.cap.bound, unsure.cap.trouble) == (30, "")
 
 
 def test_what_was_opened_meanwhile_is_no_lie(scene: Scene) -> None:

@@ -7,6 +7,7 @@ import pytest
 from proxy.occupancy import (
     COUNT_COST,
     COUNT_INTERVAL,
+    EAGER,
     NO_ATTRIBUTES,
     NOT_ALLOWED,
     NOT_SEEN,
@@ -98,12 +99,17 @@ def test_what_cannot_be_is_no_count(count: tuple[int, int, int, int]) -> None:
 # When
 
 
-def test_the_first_look_counts_and_then_one_now_and_then() -> None:
+def test_the_first_look_counts_and_then_fewer_and_fewer() -> None:
     counting = Counting(True)
     assert counting.source(-5.0) == 0
-    counting.counted(0.0, 100)
+    for part in (EAGER, 2 * EAGER, 4 * EAGER):
+        counting.counted(0.0, 100)
+        due = part * (COUNT_INTERVAL + COUNT_COST * 100)
+        assert (counting.source(due - 0.01), counting.source(due)) == (None, 0)
+    for _ in range(10):
+        counting.counted(0.0, 100)
     due = COUNT_INTERVAL + COUNT_COST * 100
-    assert (counting.source(due - 0.1), counting.source(due)) == (None, 0)
+    assert (counting.source(due - 0.01), counting.source(due)) == (None, 0)
 
 
 def test_of_a_server_that_does_not_tell_its_number_too() -> None:
