@@ -12,11 +12,13 @@ Nothing here decides. `topology` does, and whoever gets the observations (lag, f
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from time import monotonic
 from typing import Any, Final, TypeVar
 
@@ -39,13 +41,14 @@ from proxy.observation import (
     parse_self,
     parse_table,
 )
-from proxy.occupancy import SOURCES, Counting, Occupancy, parse_occupancy
+from proxy.occupancy import LOCKS, SLOTS, TABLES, Counting, Occupancy, parse_occupancy
 from proxy.resolving import HostNames
 from proxy.tasks import spawn
 from proxy.topology import TopologyCore
 from proxy.topology_actions import Action, ActionKind, Cause, ClusterKind, Event, Signal
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 PATIENT: Final = 5.0
 """Seconds between attempts where the monitor's account is turned away, or what answers is no MySQL."""
@@ -180,8 +183,9 @@ class Watch:
         self._replication_text = ""  # "": not to be asked on this connection
         self._replication: tuple[ReplicationStatus, ...] | None = None
         self._remark = ""
-        self._counting = Counting(way.counts_fleet)
-        self._count_trouble = ""
+        self._counting = Counting(way.counts_fleet, random.random)
+        # when the last statement was sent
+        self._asked_at = 0.0
 
     async def look(self, kind: ClusterKind, account: Account) -> Observation:
         """Ask. Raises LookFailed, and then has no connection."""
@@ -263,16 +267,13 @@ class Watch:
         self._replication_text = queries.MARIADB_REPLICATION if is_mariadb else queries.MYSQL_REPLICATION
         self._replication = None
         self._remark = ""
-        self._counting = Counting(self.way.counts_fleet)
-        self._count_trouble = ""
+        self._counting = Counting(self.way.counts_fleet, random.random)
 
     async def _look_at_occupancy(self) -> Occupancy:
         assert self._eye is not None
         is_mariadb = "MariaDB" in self._eye.server_version
-        rows, source = await self._ask_counting(
-            queries.MARIADB_OCCUPANCY if is_mariadb else queries.MYSQL_OCCUPANCY
-        )
-        return self._occupancy(parse_occupancy_alone(rows), source)
+        text = queries.MARIADB_OCCUPANCY if is_mariadb else queries.MYSQL_OCCUPANCY
+        return (await self._ask_occupied(text, parse_occupancy_alone, tuple))[1]
 
     async def _look_at_aurora(self) -> Observation:
         observed = await self._ask_self(queries.AURORA_SELF, parse_aurora_self)
@@ -299,38 +300,43 @@ class Watch:
 
     async def _ask_self(self, question: str, parse: Callable[[Sequence[Row]], Self]) -> Observation:
         """What the server says of itself."""
-        asked_at = self.now()
-        rows, source = await self._ask_counting(question)
+        found, occupancy = await self._ask_occupied(question, parse, attrgetter("occupancy"))
         taken_at = self.now()
-        found = parse(rows)
         return Observation(
             server_id=found.server_id,
             is_writer=found.is_writer,
             clock=found.clock,
             taken_at=taken_at,
-            round_trip=taken_at - asked_at,
+            round_trip=taken_at - self._asked_at,
             uptime=found.uptime,
             position=found.position,
-            occupancy=self._occupancy(found.occupancy, source),
+            occupancy=occupancy,
         )
 
-    async def _ask_counting(self, text: str) -> tuple[list[Row], int | None]:
-        """The rows, with a count when it is time for one and the server allows it: then in which table of `occupancy.SOURCES`."""
-        while (source := self._counting.source(self.now())) is not None:
-            fanin_id = self.way.announced.get(FANIN_ID, "")
+    async def _ask_occupied(
+        self, text: str, parse: Callable[[Sequence[Row]], U], cells: Callable[[U], Sequence[str | None]]
+    ) -> tuple[U, Occupancy]:
+        """The answer, and the occupancy in it: with a count when it is time for one and the server allows it."""
+        counting = self._counting
+        while (source := counting.source(self.now())) is not None:
             try:
-                return (await self._ask(queries.with_count(text, SOURCES[source], fanin_id)))[1], source
+                _, rows = await self._ask(self._text_with_count(text, source))
             except aiomysql.MySQLError as error:
                 if not _is_refusal(error):
                     raise
-                self._count_trouble = self._counting.refused()
-        return (await self._ask(text))[1], None
+                counting.refused()
+                continue
+            found = parse(rows)
+            seen = parse_occupancy(cells(found), source)
+            if counting.counted(self.now(), seen):
+                return found, seen
+        found = parse((await self._ask(text))[1])
+        return found, replace(parse_occupancy(cells(found)), trouble=counting.trouble())
 
-    def _occupancy(self, cells: Sequence[str | None], source: int | None) -> Occupancy:
-        found = parse_occupancy(cells, source, self._count_trouble)
-        if source is not None:
-            self._counting.counted(self.now(), found.connected)
-        return found
+    def _text_with_count(self, text: str, source: int) -> str:
+        if source == LOCKS:
+            return queries.with_locks(text, self._counting.slot, self._counting.is_held, SLOTS)
+        return queries.with_count(text, TABLES[source], self.way.announced.get(FANIN_ID, ""))
 
     async def _ask_replication(self) -> None:
         if not self._replication_text:
@@ -354,6 +360,7 @@ class Watch:
         """Columns and rows, as texts."""
         assert self._eye is not None
         self.statements += 1
+        self._asked_at = self.now()
         async with self._eye.cursor() as cursor:
             await cursor.execute(text)
             return [column[0] for column in cursor.description], list(await cursor.fetchall())

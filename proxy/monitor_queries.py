@@ -69,14 +69,33 @@ MARIADB_REPLICATION: Final = "SHOW ALL SLAVES STATUS"
 """("SHOW REPLICA STATUS", MariaDB Knowledge Base.) One row per connection to a source. Needs SLAVE MONITOR."""
 
 
+LOCK: Final = "fanin."
+"""What the names of locks begin with ("Locking Functions")."""
+
+
 def with_count(text: str, table: str, fanin_id: str) -> str:
     """One of the texts above that tell the occupancy, with a count: how many values of ``fanin_id`` there are, how many connections have this
-    one and any, and how many have attributes at all. ``table``: one of `occupancy.SOURCES`."""
+    one and any, and how many have attributes at all. ``table``: one of `occupancy.TABLES`."""
     count = (
         "(SELECT COUNT(DISTINCT IF(ATTR_NAME = 'fanin_id', ATTR_VALUE, NULL)) AS processes,"
         f" SUM(ATTR_NAME = 'fanin_id' AND ATTR_VALUE = '{fanin_id}') AS own,"
         " SUM(ATTR_NAME = 'fanin_id') AS sessions, COUNT(DISTINCT PROCESSLIST_ID) AS visible"
         f" FROM performance_schema.{table}) AS c"
     )
-    columns, _, tables = text.partition(" FROM (")
-    return f"{columns}, c.processes, c.own, c.sessions, c.visible FROM ({tables}, {count}"
+    return _with(text, "c.processes, c.own, c.sessions, c.visible", count)
+
+
+def with_locks(text: str, slot: int, is_held: bool, slots: int) -> str:
+    """The same with a count of locks: of the others', and whether this one is ours, or has just become so; two more columns have no meaning."""
+    name = f"'{LOCK}{slot}'"
+    own = f"IS_USED_LOCK({name}) = CONNECTION_ID()" if is_held else f"GET_LOCK({name}, 0)"
+    count = (
+        f"(WITH RECURSIVE k AS (SELECT 0 AS n UNION ALL SELECT n + 1 FROM k WHERE n < {slots - 1})"
+        f" SELECT COUNT(IS_USED_LOCK(CONCAT('{LOCK}', n))) AS processes FROM k WHERE n <> {slot}) AS c"
+    )
+    return _with(text, f"c.processes, {own}, 0, 0", count)
+
+
+def _with(text: str, columns: str, table: str) -> str:
+    before, _, tables = text.partition(" FROM (")
+    return f"{before}, {columns} FROM ({tables}, {table}"

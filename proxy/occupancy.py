@@ -1,32 +1,44 @@
 """How full a server is by its own word, and how many processes of the fleet share it: what it answers, and how far that is believed. Pure.
 
-A *count* is the part of a look that tells the fleet's size: it walks over the attributes of all connections, so that it is asked only now and
-then (`Counting`). Without the privilege for all of them a server shows those of the account's own connections; the others are then taken to be of
-processes like ours (`fleet_of`): right when all have one account, and when several accounts are used alike, and careful where they are no Fanin's at all.
+A *count* is the part of a look that tells the fleet's size. It walks over the attributes of all connections, so that it is asked only now and then
+(`Counting`). There are three sources, the better first; what an account may not ask, or what says nothing, is not asked again on that connection:
+
+- the connect attributes of all connections, for which a privilege is needed;
+- those of the account's own connections. The others are then taken to be of processes like ours (`fleet_of`): right when all have one account, and when
+  several accounts are used alike, and careful where they are no Fanin's at all;
+- where performance_schema is off (MariaDB's default): user-level locks. Each process that comes to this takes one of so many, at random, on the connection
+  by which it looks, and counts how many are taken. Nobody needs a privilege for that, and the server frees them when the connection ends.
 
 References: MySQL Reference Manual, "Server Status Variables" (Threads_connected, Connection_errors_xxx), "The session_connect_attrs Table",
-"The session_account_connect_attrs Table".
+"The session_account_connect_attrs Table", "Locking Functions".
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 UNKNOWN: Final = -1
-SOURCES: Final = ("session_connect_attrs", "session_account_connect_attrs")
-"""Tables of performance_schema that can be counted in, the better first. What a look may not ask is asked in the next one."""
+OF_ALL: Final = 0
+OF_ACCOUNT: Final = 1
+LOCKS: Final = 2
+SOURCES: Final = 3
+"""What is counted in."""
+TABLES: Final = ("session_connect_attrs", "session_account_connect_attrs")
+"""Of performance_schema, by source."""
+SLOTS: Final = 900
+"""Locks that there are: some more than a fleet has processes, and no more than a recursive query may have rows on any server by default."""
 COUNT_INTERVAL: Final = 20.0
 COUNT_COST: Final = 0.1
 """Seconds between two counts: so many, and so many for each connection of the server, so that all counts of a fleet together cost little."""
 EAGER: Final = 0.02
 """The part of that after which the second count follows the first, for all may have begun at the same time; then twice as much each time."""
 
-NO_ATTRIBUTES: Final = "it has no attributes of connections: performance_schema is off"
-NOT_SEEN: Final = "it does not show our own connection"
-NOT_ALLOWED: Final = "the account may not read performance_schema"
+NO_COUNT: Final = (
+    "it shows this account no attributes of connections (performance_schema), and has no locks to count"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,21 +91,19 @@ def fleet_of(count: Count, connected: int) -> int:
     return math.ceil(count.processes * (1.0 + hidden / count.sessions))
 
 
-def parse_occupancy(cells: Sequence[str | None], source: int | None = None, trouble: str = "") -> Occupancy:
-    """The columns that `monitor_queries` has for it: three, and four of a count in this one of SOURCES."""
+def parse_occupancy(cells: Sequence[str | None], source: int | None = None) -> Occupancy:
+    """The columns that `monitor_queries` has for it: three, and four of a count in this source."""
     limit, connected, refusals = (_number(cell) for cell in cells[:3])
     if source is None:
-        return Occupancy(limit, connected, refusals, trouble=trouble)
+        return Occupancy(limit, connected, refusals)
     # sums over nothing are NULL
     processes, own, sessions, visible = (_number(cell or "0") for cell in cells[3:])
-    count = Count(processes, own, sessions, visible, is_all=source == 0)
-    return Occupancy(limit, connected, refusals, count, _blindness(count))
-
-
-def _blindness(count: Count) -> str:
-    if count.visible < 1:
-        return NO_ATTRIBUTES
-    return "" if count.own >= 1 else NOT_SEEN
+    count = Count(processes, own, sessions, visible, is_all=source != OF_ACCOUNT)
+    if source == LOCKS and own == 1:
+        # the others', and ours
+        locks = processes + 1
+        count = Count(locks, 1, locks, locks, is_all=True)
+    return Occupancy(limit, connected, refusals, count)
 
 
 def _number(cell: str | None) -> int:
@@ -102,25 +112,41 @@ def _number(cell: str | None) -> int:
 
 
 class Counting:
-    """When the next look has a count in it, on one connection, and in which table."""
+    """When the next look has a count in it, on one connection, and in which source."""
 
-    __slots__ = ("_due_at", "_eagerness", "_source")
+    __slots__ = ("_due_at", "_eagerness", "_random", "_source", "is_held", "slot")
 
-    def __init__(self, is_wanted: bool) -> None:
-        self._source: int = 0 if is_wanted else len(SOURCES)
+    def __init__(self, is_wanted: bool, random: Callable[[], float]) -> None:
+        self._source: int = OF_ALL if is_wanted else SOURCES + 1
         self._due_at: float = -math.inf
         self._eagerness: float = EAGER
+        self._random: Callable[[], float] = random
+        # of LOCKS the one that is ours, or that we try to take
+        self.slot: int = int(SLOTS * random())
+        self.is_held: bool = False
 
     def source(self, now: float) -> int | None:
-        """Of SOURCES the one to count in now; None for a look without a count."""
-        return self._source if now >= self._due_at and self._source < len(SOURCES) else None
+        """What to count in now; None for a look without a count."""
+        return self._source if now >= self._due_at and self._source < SOURCES else None
 
-    def refused(self) -> str:
-        """The server has not taken the statement because of it. What is not known now for good, in words, or ""."""
+    def refused(self) -> None:
+        """The server has not taken the statement because of it."""
         self._source += 1
-        return NOT_ALLOWED if self._source >= len(SOURCES) else ""
 
-    def counted(self, now: float, connected: int) -> None:
-        """The answer is here."""
-        self._due_at = now + self._eagerness * (COUNT_INTERVAL + COUNT_COST * max(0, connected))
+    def counted(self, now: float, seen: Occupancy) -> bool:
+        """The answer is here. False when it says nothing: the next source should be asked."""
+        assert seen.count is not None
+        if self._source == LOCKS:
+            self.is_held = seen.count.own == 1
+            if not self.is_held:
+                self.slot = int(SLOTS * self._random())
+        elif seen.count.own < 1:
+            self._source += 1
+            return False
+        self._due_at = now + self._eagerness * (COUNT_INTERVAL + COUNT_COST * max(0, seen.connected))
         self._eagerness = min(1.0, 2.0 * self._eagerness)
+        return True
+
+    def trouble(self) -> str:
+        """Why nothing can be counted, in words, or ""."""
+        return NO_COUNT if self._source == SOURCES else ""

@@ -8,7 +8,7 @@ import pytest
 
 from proxy.budget import BLIND
 from proxy.cap import QUIET, USUAL_LIMIT, Cap, CapRules, Why
-from proxy.occupancy import NO_ATTRIBUTES, UNKNOWN, Count, Occupancy
+from proxy.occupancy import NO_COUNT, UNKNOWN, Count, Occupancy
 
 ALONE = Count(1, 1, 1, 1, is_all=True)
 
@@ -145,13 +145,12 @@ def test_or_from_the_configuration() -> None:
 
 
 def test_or_not_which_is_told_once(unsure: Scene) -> None:
-    nobody = Count(0, 0, 0, 0, is_all=True)
-    for count, trouble in ((nobody, NO_ATTRIBUTES), (None, ""), (None, ""), (nobody, NO_ATTRIBUTES)):
-        unsure.later(60.0).saw(occupancy(count=count, trouble=trouble))
-        assert unsure.cap.report(unsure.now)["trouble"] == NO_ATTRIBUTES
+    for _ in range(3):
+        unsure.later(60.0).saw(occupancy(count=None, trouble=NO_COUNT))
+        assert unsure.cap.report(unsure.now)["trouble"] == NO_COUNT
     assert unsure.cap.fleet == 0
     (line,) = unsure.told()
-    assert line.startswith("warning: how many Fanins") and line.endswith(f"({NO_ATTRIBUTES})")
+    assert line.startswith("warning: how many Fanins") and line.endswith(f"({NO_COUNT})")
     unsure.later(60.0).saw()
     assert (unsure.cap.report(unsure.now)["trouble"], unsure.cap.fleet) == ("", 1)
 

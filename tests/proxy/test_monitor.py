@@ -20,6 +20,7 @@ from protocol.packets import Column, build_err, build_ok, text_resultset
 from proxy import monitor_queries as queries
 from proxy.monitor import PATIENT, Account, LookFailed, Monitor, Place, Watch, Way
 from proxy.observation import Observation
+from proxy.occupancy import NO_COUNT, SLOTS, TABLES, Count, Occupancy
 from proxy.resolving import HostNames
 from proxy.topology import TopologyCore, TopologyState
 from proxy.topology_actions import Action, ActionKind, Cause, ClusterKind, ServerRole, Signal
@@ -53,7 +54,7 @@ NOTHING_REPLICATED = rows(("Source_Host",))
 
 
 class Server:
-    """Lets everybody in, answers from a table; shows nobody attributes, unless the table has them; every other statement ends the connection."""
+    """Lets everybody in, answers from a table; lets nobody count, unless the table has that; every other statement ends the connection."""
 
     def __init__(self, version: str = "9.7.0") -> None:
         self.version = version
@@ -109,7 +110,7 @@ class Server:
             statement = (await self.payload(reader))[1:].decode()
             self.asked.append(statement)
             answer = self.answers.get(statement)
-            if answer is None and "connect_attrs" in statement:
+            if answer is None and ("connect_attrs" in statement or "'fanin." in statement):
                 answer = NOT_ALLOWED
             if answer is None:
                 return
@@ -568,3 +569,103 @@ async def test_it_says_that_it_only_looks(fake: Server) -> None:
     for word in (b"fanin_id", b"5f", b"purpose", b"monitor"):
         assert word in fake.login
     assert b"aiomysql" not in fake.login
+
+
+# How full a server is
+
+
+def counted(server: Server, table: str, *cells: str | None) -> str:
+    """What is asked in this table, which the server has an answer to now."""
+    text = queries.with_count(queries.MYSQL_OCCUPANCY, table, "5f")
+    server.answers[text] = rows(tuple("abcdefg"), (*OCCUPANCY, *cells))
+    return text
+
+
+def counting_watch(server: Server) -> Watch:
+    server.answers[queries.MYSQL_OCCUPANCY] = rows(tuple("abc"), OCCUPANCY)
+    return watch_of(server, announced={"fanin_id": "5f"}, counts_fleet=True)
+
+
+async def test_a_look_for_the_occupancy_alone_is_one_statement(fake: Server) -> None:
+    fake.answers[queries.MYSQL_OCCUPANCY] = rows(tuple("abc"), OCCUPANCY)
+    watch = watch_of(fake)
+    for _ in range(2):
+        assert await watch.look_at_occupancy(ACCOUNT) == Occupancy(151, 7, 0)
+    watch.close()
+    assert fake.asked == [queries.MYSQL_OCCUPANCY] * 2
+
+
+async def test_mariadb_is_asked_for_it_in_its_own_words() -> None:
+    async with serving(Server("10.11.5-MariaDB")) as server:
+        server.answers[queries.MARIADB_OCCUPANCY] = rows(tuple("abc"), OCCUPANCY)
+        watch = watch_of(server)
+        assert (await watch.look_at_occupancy(ACCOUNT)).connected == 7
+        watch.close()
+
+
+async def test_looks_at_who_it_is_tell_it_too(fake: Server) -> None:
+    watch = watch_of(fake)
+    assert (await watch.look(REPLICATION, ACCOUNT)).occupancy == Occupancy(151, 7, 0)
+    watch.close()
+
+
+async def test_the_first_look_counts_the_fleet(fake: Server) -> None:
+    watch = counting_watch(fake)
+    text = counted(fake, "session_connect_attrs", "2", "2", "4", "6")
+    assert (await watch.look_at_occupancy(ACCOUNT)).count == Count(2, 2, 4, 6, is_all=True)
+    assert (await watch.look_at_occupancy(ACCOUNT)).count is None
+    watch.close()
+    assert fake.asked == [text, queries.MYSQL_OCCUPANCY]
+
+
+async def test_without_the_privilege_those_of_the_account(fake: Server) -> None:
+    watch = counting_watch(fake)
+    counted(fake, "session_account_connect_attrs", "2", "2", "4", "6")
+    assert (await watch.look_at_occupancy(ACCOUNT)).count == Count(2, 2, 4, 6, is_all=False)
+    watch.close()
+    assert fake.connections == 1
+
+
+async def test_without_attributes_by_locks(fake: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    for table in TABLES:
+        counted(fake, table, "0", None, None, "0")
+    luck = iter([0.0, 0.0, 0.5, 0.25])
+    monkeypatch.setattr("proxy.monitor.random.random", lambda: next(luck))
+    watch = counting_watch(fake)
+    slots = (0, SLOTS // 2)
+    for slot, own in zip(slots, "01", strict=True):
+        text = queries.with_locks(queries.MYSQL_OCCUPANCY, slot, False, SLOTS)
+        fake.answers[text] = rows(tuple("abcdefg"), (*OCCUPANCY, "3", own, "0", "0"))
+    held = queries.with_locks(queries.MYSQL_OCCUPANCY, slots[1], True, SLOTS)
+    fake.answers[held] = rows(tuple("abcdefg"), (*OCCUPANCY, "4", "1", "0", "0"))
+    found = []
+    now = watch.now()
+    for number in range(3):
+        monkeypatch.setattr(watch, "now", lambda number=number: now + 1000.0 * number)
+        found.append((await watch.look_at_occupancy(ACCOUNT)).fleet())
+    watch.close()
+    assert found == [0, 4, 5]
+    assert (fake.connections, len(fake.asked)) == (1, 5)
+
+
+async def test_where_nothing_can_be_counted_that_is_said_and_not_asked_again(fake: Server) -> None:
+    watch = counting_watch(fake)
+    for _ in range(3):
+        found = await watch.look_at_occupancy(ACCOUNT)
+        assert (found.count, found.trouble) == (None, NO_COUNT)
+    watch.close()
+    assert (fake.connections, len(fake.asked)) == (1, 6)
+
+
+async def test_a_count_that_ends_the_connection_is_no_refusal(fake: Server) -> None:
+    watch = counting_watch(fake)
+    fake.answers[queries.with_count(queries.MYSQL_OCCUPANCY, TABLES[0], "5f")] = error(1053, "shutting down")
+    with pytest.raises(LookFailed) as caught:
+        await watch.look_at_occupancy(ACCOUNT)
+    assert (caught.value.cause, caught.value.code) == (Cause.LOST, 1053)
+
+
+async def test_an_answer_of_other_columns_is_not_understood(fake: Server) -> None:
+    fake.answers[queries.MYSQL_OCCUPANCY] = rows(tuple("ab"), ("1", "2"))
+    with pytest.raises(LookFailed, match="max_connections: 2 columns instead of 3 or 7"):
+        await watch_of(fake).look_at_occupancy(ACCOUNT)

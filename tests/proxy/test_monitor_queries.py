@@ -11,7 +11,7 @@ from proxy.statement import MULTI
 TEXTS = {
     name: text
     for name, text in vars(monitor_queries).items()
-    if name.isupper() and not name.startswith("_") and name != "CLOCK"
+    if name.isupper() and not name.startswith("_") and name not in ("CLOCK", "LOCK")
 }
 
 
@@ -28,9 +28,16 @@ def test_the_clock_depends_on_no_time_zone() -> None:
 
 @pytest.mark.parametrize("name", [name for name in TEXTS if name.endswith(("_SELF", "_OCCUPANCY"))])
 def test_each_that_tells_the_occupancy_can_count_too(name: str) -> None:
-    counting = monitor_queries.with_count(TEXTS[name], "session_connect_attrs", "5f3a")
-    columns, rest = counting.split(" FROM (", 1)
-    assert columns == TEXTS[name].split(" FROM (", 1)[0] + ", c.processes, c.own, c.sessions, c.visible"
-    assert columns.endswith("s.connected, s.refusals, c.processes, c.own, c.sessions, c.visible")
-    assert "'5f3a'" in rest and rest.endswith(" FROM performance_schema.session_connect_attrs) AS c")
-    assert not classify(counting.encode(), 0).flags & MULTI
+    text = TEXTS[name]
+    attributes = monitor_queries.with_count(text, "session_connect_attrs", "5f3a")
+    taking, held = (monitor_queries.with_locks(text, 7, is_held, 900) for is_held in (False, True))
+    for counting in (attributes, taking, held):
+        columns, rest = counting.split(" FROM (", 1)
+        assert columns.startswith(text.split(" FROM (", 1)[0] + ", c.processes, ")
+        assert rest.startswith(text.split(" FROM (", 1)[1] + ", (")
+        assert not classify(counting.encode(), 0).flags & MULTI
+    assert "'5f3a'" in attributes and attributes.endswith(
+        " FROM performance_schema.session_connect_attrs) AS c"
+    )
+    assert "GET_LOCK('fanin.7', 0)" in taking and "n < 899)" in taking
+    assert "GET_LOCK" not in held and "IS_USED_LOCK('fanin.7') = CONNECTION_ID()" in held

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
+
 import pytest
 
 from proxy.occupancy import (
     COUNT_COST,
     COUNT_INTERVAL,
     EAGER,
-    NO_ATTRIBUTES,
-    NOT_ALLOWED,
-    NOT_SEEN,
-    SOURCES,
+    LOCKS,
+    NO_COUNT,
+    OF_ACCOUNT,
+    OF_ALL,
+    SLOTS,
     UNKNOWN,
     Count,
     Counting,
@@ -34,26 +38,20 @@ def test_a_count() -> None:
     found = parse_occupancy(("151", "7", "2", "2", "3", "5", "6"), source=0)
     assert found.count == Count(processes=2, own=3, sessions=5, visible=6, is_all=True)
     assert (found.fleet(), found.trouble) == (2, "")
-    own = parse_occupancy(("151", "7", "2", "2", "3", "5", "6"), source=1).count
+    own = parse_occupancy(("151", "7", "2", "2", "3", "5", "6"), OF_ACCOUNT).count
     assert own is not None and not own.is_all
 
 
 def test_without_one_the_fleet_is_not_known() -> None:
-    found = parse_occupancy(("151", "7", "2"), trouble=NOT_ALLOWED)
-    assert (found.count, found.fleet(), found.trouble) == (None, 0, NOT_ALLOWED)
+    found = parse_occupancy(("151", "7", "2"))
+    assert (found.count, found.fleet(), found.trouble) == (None, 0, "")
 
 
 @pytest.mark.parametrize(
-    ("count", "trouble"),
-    [
-        (("0", None, None, "0"), NO_ATTRIBUTES),
-        (("1", "0", "1", "3"), NOT_SEEN),
-        (("0", "0", "0", "3"), NOT_SEEN),
-    ],
+    ("locks", "fleet"), [(("3", "1"), 4), (("0", "1"), 1), (("3", "0"), 0), (("3", None), 0)]
 )
-def test_a_count_of_nothing_says_nothing(count: tuple[str | None, ...], trouble: str) -> None:
-    found = parse_occupancy(("151", "7", "2", *count), source=0)
-    assert (found.fleet(), found.trouble) == (0, trouble)
+def test_locks_that_are_taken_are_processes(locks: tuple[str | None, ...], fleet: int) -> None:
+    assert parse_occupancy(("151", "7", "2", *locks, "0", "0"), LOCKS).fleet() == fleet
 
 
 # What is believed
@@ -99,32 +97,54 @@ def test_what_cannot_be_is_no_count(count: tuple[int, int, int, int]) -> None:
 # When
 
 
+SEEN = Occupancy(151, 100, 0, Count(2, 1, 3, 4, is_all=True))
+NOTHING = replace(SEEN, count=Count(2, 0, 3, 4, is_all=True))
+
+
+def counting(is_wanted: bool = True) -> Counting:
+    luck = itertools.cycle([0.5, 0.25])
+    return Counting(is_wanted, lambda: next(luck))
+
+
 def test_the_first_look_counts_and_then_fewer_and_fewer() -> None:
-    counting = Counting(True)
-    assert counting.source(-5.0) == 0
+    each = counting()
+    assert each.source(-5.0) == OF_ALL
     for part in (EAGER, 2 * EAGER, 4 * EAGER):
-        counting.counted(0.0, 100)
+        assert each.counted(0.0, SEEN)
         due = part * (COUNT_INTERVAL + COUNT_COST * 100)
-        assert (counting.source(due - 0.01), counting.source(due)) == (None, 0)
+        assert (each.source(due - 0.01), each.source(due)) == (None, OF_ALL)
     for _ in range(10):
-        counting.counted(0.0, 100)
+        each.counted(0.0, SEEN)
     due = COUNT_INTERVAL + COUNT_COST * 100
-    assert (counting.source(due - 0.01), counting.source(due)) == (None, 0)
+    assert (each.source(due - 0.01), each.source(due)) == (None, OF_ALL)
 
 
 def test_of_a_server_that_does_not_tell_its_number_too() -> None:
-    counting = Counting(True)
-    counting.counted(0.0, UNKNOWN)
-    assert counting.source(COUNT_INTERVAL) == 0
+    each = counting()
+    assert each.counted(0.0, replace(SEEN, connected=UNKNOWN))
+    assert each.source(COUNT_INTERVAL) == OF_ALL
 
 
-def test_what_is_refused_is_not_asked_again() -> None:
-    counting = Counting(True)
-    assert counting.refused() == ""
-    assert SOURCES[counting.source(0.0) or 0] == "session_account_connect_attrs"
-    assert counting.refused() == NOT_ALLOWED
-    assert counting.source(0.0) is None
+def test_what_is_refused_or_says_nothing_is_not_asked_again() -> None:
+    each = counting()
+    each.refused()
+    assert (each.source(0.0), each.trouble()) == (OF_ACCOUNT, "")
+    assert not each.counted(0.0, NOTHING)
+    assert (each.source(0.0), each.trouble()) == (LOCKS, "")
+    each.refused()
+    assert (each.source(0.0), each.trouble()) == (None, NO_COUNT)
+
+
+def test_a_lock_that_is_not_to_be_had_is_followed_by_another() -> None:
+    each = counting()
+    each.refused()
+    each.refused()
+    assert (each.slot, each.is_held) == (SLOTS // 2, False)
+    assert each.counted(0.0, NOTHING)
+    assert (each.slot, each.is_held) == (SLOTS // 4, False)
+    assert each.counted(0.0, SEEN)
+    assert (each.slot, each.is_held) == (SLOTS // 4, True)
 
 
 def test_nothing_is_counted_where_the_fleet_is_configured() -> None:
-    assert Counting(False).source(0.0) is None
+    assert (counting(False).source(0.0), counting(False).trouble()) == (None, "")
