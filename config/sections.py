@@ -400,7 +400,7 @@ class Http(Section):
 
     listen: OptionalListenAddress = Field(
         default=Address("127.0.0.1", 6070),
-        description="Where /metrics, /healthz, /readyz, /state, /pins and /recording are served, or `off`.",
+        description="Where /metrics, /healthz, /readyz, /state, /pins, /fleet and /recording are served, or `off`.",
         json_schema_extra=flag("--http"),
     )
 

@@ -30,7 +30,7 @@ Shells:
   server a command runs; `placing_rules`; `catching_up`: waits on readers for writes; `verifying`: backends of a new writer; `bouncing`: what another server runs instead; `leaving`: what leaves a reader; `stranding`: sessions that a pin keeps on a reader, and write; `reader_listener`: keeps who came for a reader from writing on the writer; `moving`: from one reader to another; `queueing`: from a reader's queue to another server; `demotion`: what a writer refuses that is none any more; `late_begin`: BEGIN with the first statement) -> `endpoint` (one server's pool; `endpoint_rules`: its limits; `tenants`: who waits and who leases; `jobs`: resets and captures) -> `backend` (one connection to it)
 - the slow path: `connector` (opens backends), `aside` (side connections, for KILL and logins while all are leased), `tls`, `rsa`, `tasks`, `paranoid` (dirties backends, for debugging)
 - `monitor`: looks at the servers (`resolving`: and at what their names lead to; `looking`: with what); `budgets`: at how full they are, for the pools' bounds; `cluster`: brings endpoints and pools to what the topology says
-- the process: `cli` -> `app`, `shared` (what all sessions use), `idle_transactions`, `snapshot`, `recorder`, `admin`, `metrics`, `logs`, `version`
+- the process: `cli` -> `app`, `shared` (what all sessions use), `idle_transactions`, `snapshot`, `fleet` (who else has connections; `fleet_report`), `recorder`, `admin`, `metrics`, `logs`, `version`
 
 Five words: a *session* is one client's conversation and outlives any *lease*, its exclusive right to a *backend*; a *pin* is a reason
 to keep the lease; a backend is *parked* when it carries residue that only matters if its session asks for it.

@@ -1,4 +1,4 @@
-"""The HTTP pages: /metrics, /healthz, /readyz, /state, /pins and /recording.
+"""The HTTP pages: /metrics, /healthz, /readyz, /state, /pins, /fleet and /recording.
 
 aiohttp is used here and nowhere else. Read-only, without authentication, and so on loopback unless the settings say
 otherwise.
@@ -7,7 +7,7 @@ otherwise.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Protocol
@@ -15,8 +15,8 @@ from typing import Final, Protocol
 from aiohttp import web
 
 from config.values import Address
+from proxy import fleet_report, pin_report
 from proxy.metrics import CONTENT_TYPE, MetricsSource, render
-from proxy.pin_report import as_text
 from proxy.recorder import LONGEST, RecordingError
 
 SECONDS: Final = 30.0
@@ -35,6 +35,9 @@ class AdminSource(MetricsSource, Protocol):
 
     def pin_report(self) -> Mapping[str, object]:
         """What `proxy.pin_report.report` makes."""
+
+    async def fleet(self) -> Mapping[str, object]:
+        """As `proxy.fleet.Fleet.report`."""
 
     async def record(self, seconds: float, sample: float) -> bytes:
         """As `proxy.recorder.record`."""
@@ -59,6 +62,7 @@ class Admin:
         app.router.add_get("/readyz", admin._readyz)
         app.router.add_get("/state", admin._state)
         app.router.add_get("/pins", admin._pins)
+        app.router.add_get("/fleet", admin._fleet)
         # without HEAD, which would wait as long for nothing
         app.router.add_get("/recording", admin._recording, allow_head=False)
         # whoever does not wait for a recording any longer ends it
@@ -111,10 +115,10 @@ class Admin:
         return _json(self._source.state())
 
     async def _pins(self, request: web.Request) -> web.Response:
-        found = self._source.pin_report()
-        if request.query.get("format") == "text":
-            return web.Response(text=as_text(found))
-        return _json(found)
+        return _page(request, self._source.pin_report(), pin_report.as_text)
+
+    async def _fleet(self, request: web.Request) -> web.Response:
+        return _page(request, await self._source.fleet(), fleet_report.as_text)
 
     async def _recording(self, request: web.Request) -> web.Response:
         """Answered when the recording is over."""
@@ -128,6 +132,13 @@ class Admin:
         except RecordingError as error:
             return web.Response(text=f"{error}\n", status=409)
         return web.Response(body=content, content_type="application/octet-stream")
+
+
+def _page(
+    request: web.Request, found: Mapping[str, object], as_text: Callable[[Mapping[str, object]], str]
+) -> web.Response:
+    """As JSON, or as the text that `format=text` asks for."""
+    return web.Response(text=as_text(found)) if request.query.get("format") == "text" else _json(found)
 
 
 def _within(request: web.Request, name: str, default: float, most: float) -> float:

@@ -101,12 +101,13 @@ class Budgets:
 
     def wake(self) -> None:
         """Somebody has logged in: where nobody could look, it may be possible now."""
-        account = self._account()
+        account = self.account()
         for looker in self._lookers.values():
             if not looker.cap.looks and (account is None or account != looker.account):
                 looker.wake.set()
 
-    def _account(self) -> Account | None:
+    def account(self) -> Account | None:
+        """Who looks; None as long as nobody is known."""
         return account_of(self._settings.topology, self._shared.credentials)
 
     async def _look_on(self, looker: Looker) -> None:
@@ -127,7 +128,7 @@ class Budgets:
         if cluster is not None and cluster.watches(endpoint):
             looker.watch.close()
             return PATIENT
-        account = looker.account = self._account()
+        account = looker.account = self.account()
         if account is None:
             if endpoint.initialised:
                 self._failed(looker, NOBODY, is_hopeless=True)
@@ -169,6 +170,11 @@ class Budgets:
         if looker is not None:
             looker.cap.refused(self._now(), endpoint.open_count())
             self._apply(looker)
+
+    def watch_of(self, endpoint: Endpoint) -> Watch | None:
+        """What looks at it while the monitor does not."""
+        looker = self._lookers.get(endpoint)
+        return None if looker is None else looker.watch
 
     def in_words(self, endpoint: Endpoint) -> str:
         """Why its pool has fewer connections than `pool.size`; "" if it has not."""

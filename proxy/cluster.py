@@ -219,6 +219,10 @@ class Cluster:
         is_ours = self.endpoints.get(endpoint.name) is endpoint
         return is_ours and self.monitor is not None and endpoint.name in self.monitor.watches
 
+    def watch_of(self, endpoint: Endpoint) -> Watch | None:
+        """What looks at it; None when the monitor does not."""
+        return self.monitor.watches[endpoint.name] if self.monitor and self.watches(endpoint) else None
+
     def _note_way(self, name: str) -> None:
         reader = self.table.readers.get(name)
         is_astray = reader is not None and reader.has_role and reader.is_astray

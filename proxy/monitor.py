@@ -26,6 +26,7 @@ import aiomysql
 
 from proxy import monitor_queries as queries
 from proxy.attributes import FANIN_ID, of_monitor
+from proxy.fleet_report import Holders, parse_holders
 from proxy.logs import get_logger
 from proxy.observation import (
     NotUnderstood,
@@ -186,6 +187,8 @@ class Watch:
         self._counting = Counting(way.counts_fleet, random.random)
         # when the last statement was sent
         self._asked_at = 0.0
+        # people want to know something while it is looked at the server
+        self._one_at_a_time: Final = asyncio.Lock()
 
     async def look(self, kind: ClusterKind, account: Account) -> Observation:
         """Ask. Raises LookFailed, and then has no connection."""
@@ -196,7 +199,15 @@ class Watch:
         """Ask for nothing else. Raises LookFailed, and then has no connection."""
         return await self._try_twice(account, self._look_at_occupancy)
 
+    async def look_at_holders(self, account: Account) -> Holders:
+        """Ask whose connections there are. Raises LookFailed, and then has no connection."""
+        return await self._try_twice(account, self._look_at_holders)
+
     async def _try_twice(self, account: Account, ask: Callable[[], Awaitable[T]]) -> T:
+        async with self._one_at_a_time:
+            return await self._try_again(account, ask)
+
+    async def _try_again(self, account: Account, ask: Callable[[], Awaitable[T]]) -> T:
         self.looks += 1
         if self.has_moved:
             self.has_moved = False
@@ -274,6 +285,26 @@ class Watch:
         is_mariadb = "MariaDB" in self._eye.server_version
         text = queries.MARIADB_OCCUPANCY if is_mariadb else queries.MYSQL_OCCUPANCY
         return (await self._ask_occupied(text, parse_occupancy_alone, tuple))[1]
+
+    async def _look_at_holders(self) -> Holders:
+        assert self._eye is not None
+        is_mariadb = "MariaDB" in self._eye.server_version
+        refused: list[str] = []
+        rows: list[Row] = []
+        for text in queries.holders(is_mariadb):
+            try:
+                rows = (await self._ask(text))[1]
+            except aiomysql.MySQLError as error:
+                if not _is_refusal(error):
+                    raise
+                refused.append(str(error.args[1]))
+            if rows:
+                break
+        alone = (await self._ask(queries.MARIADB_OCCUPANCY if is_mariadb else queries.MYSQL_OCCUPANCY))[1]
+        kept = parse_holders(rows[: queries.MOST_HOLDERS])
+        return Holders(
+            kept, len(kept) < len(rows), parse_occupancy(parse_occupancy_alone(alone)), tuple(refused)
+        )
 
     async def _look_at_aurora(self) -> Observation:
         observed = await self._ask_self(queries.AURORA_SELF, parse_aurora_self)

@@ -99,3 +99,46 @@ def with_locks(text: str, slot: int, is_held: bool, slots: int) -> str:
 def _with(text: str, columns: str, table: str) -> str:
     before, _, tables = text.partition(" FROM (")
     return f"{before}, {columns} FROM ({tables}, {table}"
+
+
+MOST_HOLDERS: Final = 1000
+"""Groups of connections that are asked for, those with most first."""
+_OF_THREADS: Final = (
+    "(SELECT PROCESSLIST_ID AS id, PROCESSLIST_USER AS who, PROCESSLIST_HOST AS place, PROCESSLIST_COMMAND AS doing"
+    " FROM performance_schema.threads WHERE PROCESSLIST_ID IS NOT NULL AND TYPE = 'FOREGROUND') AS p"
+)
+"""("The threads Table".) Without the mutex that the process list takes; needs SELECT for it."""
+_OF_PROCESSES: Final = (
+    "(SELECT ID AS id, USER AS who, COMMAND AS doing,"
+    " IF(LOCATE(':', HOST), LEFT(HOST, CHAR_LENGTH(HOST) - LOCATE(':', REVERSE(HOST))), HOST) AS place"
+    " FROM information_schema.PROCESSLIST) AS p"
+)
+"""("The INFORMATION_SCHEMA PROCESSLIST Table".) Needs PROCESS for the connections of other accounts."""
+_ANNOUNCED: Final = ("fanin_id", "version", "application", "purpose", "program_name")
+
+
+def holders(is_mariadb: bool) -> tuple[str, ...]:
+    """Whose connections there are, in groups: what they announce (``_ANNOUNCED``), user, host, how many, how many of them do something. Of several
+    texts the first counts that the account may ask and that has rows, as those of a performance_schema that is off have none."""
+    everybody, own = "session_connect_attrs", "session_account_connect_attrs"
+    first = _holders(_OF_PROCESSES if is_mariadb else _OF_THREADS, everybody)
+    return first, _holders(_OF_PROCESSES, own), _holders(_OF_PROCESSES, "")
+
+
+def _holders(connections: str, attributes: str) -> str:
+    if attributes:
+        values = ", ".join(
+            f"MAX(IF(ATTR_NAME = '{name}', ATTR_VALUE, NULL)) AS {name}" for name in _ANNOUNCED
+        )
+        columns = ", ".join(f"a.{name}" for name in _ANNOUNCED)
+        joined = (
+            f" LEFT JOIN (SELECT PROCESSLIST_ID AS id, {values} FROM performance_schema.{attributes}"
+            " GROUP BY PROCESSLIST_ID) AS a ON a.id = p.id"
+        )
+    else:
+        columns, joined = ", ".join(["NULL"] * len(_ANNOUNCED)), ""
+    return (
+        f"SELECT {columns}, p.who, p.place, COUNT(*) AS connections, SUM(p.doing <> 'Sleep') FROM {connections}{joined}"
+        " WHERE p.doing <> 'Daemon' AND p.who NOT IN ('event_scheduler', 'system user')"
+        f" GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY connections DESC LIMIT {MOST_HOLDERS + 1}"
+    )

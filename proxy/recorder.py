@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Any, Final
 
+from proxy.endpoint import Endpoint
 from proxy.recording import HELD, WAITING, Recording
 from proxy.shared import Shared
 from proxy.states import WAITING as WAITING_SESSION
@@ -31,6 +32,7 @@ async def record(shared: Shared, seconds: float, sample: float) -> bytes:
     facts = _facts(shared)
     try:
         await _over(shared, recording, until)
+        _note_sizes(shared, facts)
         _note_unfinished(shared, recording)
         return recording.as_bytes(loop.time(), facts, f"fanin {fanin_version()}")
     finally:
@@ -44,22 +46,32 @@ async def _over(shared: Shared, recording: Recording, until: float) -> None:
         await asyncio.sleep(min(left, LOOK))
 
 
-def _facts(shared: Shared) -> dict[str, dict[str, object]]:
-    """What pools may do, and how many connections they have."""
+def _facts(shared: Shared) -> dict[str, dict[str, Any]]:
+    """What pools may do, and how many connections they have. ``size`` is what there is room for on the server, where that is less than
+    `pool.size`."""
+    return {endpoint.name: _facts_of(endpoint) for endpoint in shared.endpoints()}
+
+
+def _facts_of(endpoint: Endpoint) -> dict[str, Any]:
+    core = endpoint.core
     return {
-        endpoint.name: {
-            "role": endpoint.role,
-            "size": endpoint.core.max_size,
-            "open": endpoint.core.size - endpoint.core.opening_count,
-            "min_idle": endpoint.core.min_idle,
-            "acquire_timeout": endpoint.core.acquire_timeout,
-            "idle_timeout": endpoint.core.idle_timeout,
-            "max_age": endpoint.core.max_age,
-            "max_opening": endpoint.core.max_opening,
-            "connects_per_second": endpoint.core.connects_per_second,
-        }
-        for endpoint in shared.endpoints()
+        "role": endpoint.role,
+        "size": core.max_size,
+        "open": core.size - core.opening_count,
+        "min_idle": core.min_idle,
+        "acquire_timeout": core.acquire_timeout,
+        "idle_timeout": core.idle_timeout,
+        "max_age": core.max_age,
+        "max_opening": core.max_opening,
+        "connects_per_second": core.connects_per_second,
     }
+
+
+def _note_sizes(shared: Shared, facts: dict[str, dict[str, Any]]) -> None:
+    """There may be more room now than there was: what pools could grow to is what matters."""
+    for endpoint in shared.endpoints():
+        known = facts.setdefault(endpoint.name, _facts_of(endpoint))
+        known["size"] = max(known["size"], endpoint.core.max_size)
 
 
 def _note_unfinished(shared: Shared, recording: Recording) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 from proxy.backend import Backend
 from proxy.counters import Counters
 from proxy.endpoint import Endpoint
+from proxy.fleet import Fleet
 from proxy.frontend import Frontend
 from proxy.listeners import Listener
 from proxy.pin_report import live_pins, report
@@ -27,6 +28,7 @@ class Snapshot:
     def __init__(self, shared: Shared, listeners: list[Listener]) -> None:
         self._shared = shared
         self._listeners = listeners
+        self._fleet = Fleet(shared)
 
     @property
     def counters(self) -> Counters:
@@ -65,6 +67,10 @@ class Snapshot:
         shared = self._shared
         sizes = {endpoint.name: endpoint.size for endpoint in shared.endpoints()}
         return report(shared.pins, sizes, shared.loop.time())
+
+    async def fleet(self) -> Mapping[str, object]:
+        """Who holds connections to the servers."""
+        return await self._fleet.report()
 
     async def record(self, seconds: float, sample: float) -> bytes:
         """What sessions ask the pools for, from now on."""

@@ -69,7 +69,7 @@ def measured(recorded: Recorded, found: Answer) -> str:
     pool = found.traffic.pool
     waits: Histogram = recorded.waits_of(pool)
     return (
-        f"{pool.name}: {number(pool.leases)} leases in {recorded.seconds:.0f} s, {recorded.sample:.1%} of the sessions recorded, pool.size {pool.size}, "
+        f"{pool.name}: {number(pool.leases)} leases in {recorded.seconds:.0f} s, {recorded.sample:.1%} of the sessions recorded, room for {pool.size} connections, "
         f"{found.traffic.busy:.1f} in use on average, {number(pool.refused)} errors; "
         f"waits as measured: p50 {waits.percentile(50) / 1000:.1f} ms, p99 {waits.percentile(99) / 1000:.1f} ms, longest {waits.maximum / 1000:.1f} ms"
     )

@@ -12,8 +12,8 @@ def test_the_table_has_a_row_for_each_setting() -> None:
     rows = settings_table().splitlines()
     assert len(rows) == 2 + len(all_settings())
     assert (
-        "| `pool.size` | `--pool-size` | `40` | Most backend connections to one server, whatever their users and states. |"
-        in rows
+        "| `pool.size` | `--pool-size` | `40` | Most backend connections to one server, whatever their users and states, and whatever "
+        "room it has (`budget`). |" in rows
     )
     assert {row.count("|") for row in rows} == {5}
 

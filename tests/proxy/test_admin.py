@@ -13,6 +13,7 @@ from aiohttp import ClientConnectorError, ClientSession, UnixConnector
 from config.values import Address
 from proxy.admin import Admin
 from proxy.counters import Counters
+from proxy.fleet_report import unseen
 from proxy.recorder import RecordingError
 from proxy.tasks import spawn
 
@@ -26,6 +27,7 @@ class Source:
         self.counters = Counters()
         self.reasons: list[str] = []
         self.shown: dict[str, object] = {}
+        self.holders: dict[str, object] = {"endpoints": []}
         self.recorded: list[tuple[float, float]] = []
         self.is_recording = False
         self.may_end = asyncio.Event()
@@ -49,6 +51,9 @@ class Source:
 
     def pin_report(self) -> Mapping[str, object]:
         return self.report
+
+    async def fleet(self) -> Mapping[str, object]:
+        return self.holders
 
     async def record(self, seconds: float, sample: float) -> bytes:
         if self.is_recording:
@@ -127,6 +132,16 @@ async def test_pins_are_shown_as_json_or_as_a_text(admin: Admin, source: Source)
     status, kind, text = await get(admin, "/pins?format=text")
     assert (status, kind.partition(";")[0]) == (200, "text/plain")
     assert text.splitlines()[-1] == "no session was pinned"
+
+
+async def test_the_fleet_is_shown_as_json_or_as_a_text(admin: Admin, source: Source) -> None:
+    assert await get_json(admin, "/fleet") == (200, source.holders)
+    source.holders["endpoints"] = [
+        unseen("writer", "writer", {"fanin_id": "5f"}, 3, "no answer") | {"age": 1.5}
+    ]
+    status, kind, text = await get(admin, "/fleet?format=text")
+    assert (status, kind.partition(";")[0]) == (200, "text/plain")
+    assert text.splitlines()[0] == "writer (writer): ? of ? connections, asked 2 s ago"
 
 
 async def test_a_recording_is_the_answer_to_who_waits_for_it(admin: Admin, source: Source) -> None:

@@ -11,8 +11,11 @@ from proxy.statement import MULTI
 TEXTS = {
     name: text
     for name, text in vars(monitor_queries).items()
-    if name.isupper() and not name.startswith("_") and name not in ("CLOCK", "LOCK")
+    if name.isupper() and not name.startswith("_") and isinstance(text, str) and name not in ("CLOCK", "LOCK")
 }
+for is_mariadb in (False, True):
+    for number, holders in enumerate(monitor_queries.holders(is_mariadb)):
+        TEXTS[f"holders-{is_mariadb}-{number}"] = holders
 
 
 @pytest.mark.parametrize("name", TEXTS)

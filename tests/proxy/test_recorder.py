@@ -42,6 +42,7 @@ class Taken:
 
 def test_a_recording_lasts_as_long_as_it_was_asked_for(world: World) -> None:
     taken = Taken(world)
+    world.writer.core.resize(3, world.loop.time())
     world.loop.advance(9.9)
     assert world.counters.recording is not None and not taken.content
     world.loop.advance(0.1)
@@ -51,7 +52,7 @@ def test_a_recording_lasts_as_long_as_it_was_asked_for(world: World) -> None:
         {
             "name": "writer",
             "role": "writer",
-            "size": 1,
+            "size": 3,
             "open": 0,
             "min_idle": 0,
             "acquire_timeout": 5.0,

@@ -24,7 +24,7 @@ def test_the_table_has_what_was_measured_and_what_is_recommended() -> None:
     out = Console(width=200, record=True, file=io.StringIO())
     print_answer(out, RECORDED, found())
     text = out.export_text()
-    assert "writer: 191 leases in 10 s, 100.0% of the sessions recorded, pool.size 4" in " ".join(
+    assert "writer: 191 leases in 10 s, 100.0% of the sessions recorded, room for 4 connections" in " ".join(
         text.split()
     )
     assert "pool.size = 11" in text and "wait p50 ms" in text
