@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from proxy.pool_actions import (
-    AcquireTimeout,
     Action,
     OpenFailed,
     PoolClosed,
     PoolDraining,
     PoolMoved,
-    PoolSnapshot,
 )
 from proxy.pool_settle import (
     NO_ACTIONS,
@@ -24,12 +22,9 @@ from proxy.pool_settle import (
     POOL_DRAINING,
     POOL_OPEN,
     POOL_PAUSED,
-    POOL_STATE_NAMES,
-    Settling,
 )
 from proxy.pool_states import (
     CLOSED,
-    IDLE,
     LEASED,
     NEVER,
     OPENING,
@@ -40,6 +35,7 @@ from proxy.pool_states import (
     PoolStateError,
     Ticket,
 )
+from proxy.pool_upkeep import Upkeep
 from proxy.reasons import CloseReason
 
 __all__ = ["NO_ACTIONS", "Member", "PoolCore", "PoolStateError", "Ticket"]
@@ -65,6 +61,10 @@ __all__ = ["NO_ACTIONS", "Member", "PoolCore", "PoolStateError", "Ticket"]
 #             --> LEASED      declined: what is on it cannot be captured, so that its owner has it again
 #     any ------> CLOSED      open_failed, discard, lost; or decided here: too old, idle for too long, evicted, over the bound, drained
 #
+# Limits. A user (`Tenant`) may have a bound of members of his own below `max_size`: at it a member of his makes room for another of his, and
+# nobody else's. A `Quota` bounds leases instead, whatever their keys: whom it stops lets others of his key pass. Taking back what one has parked
+# counts, but is never refused.
+#
 # Tickets. Done -> waiting (in exactly one queue) -> granted -> done, or waiting -> done with an error. A grant happens inside
 # the core, so that cancelling gives it back: there is no moment at which a member belongs to nobody. A ticket that was granted
 # or refused while it waited is woken, once; what is decided inside `acquire` is not.
@@ -86,7 +86,8 @@ __all__ = ["NO_ACTIONS", "Member", "PoolCore", "PoolStateError", "Ticket"]
 #   3. What may not be opened now (back-off, max_opening) can still be captured: b. for every short queue.
 #
 # What wins on conflict:
-#   - Among waiters of one key: the order of arrival, always. Only a ticket that wants a fresh member is served apart, from a
+#   - Among waiters of one key: the order of arrival in each class, and interactive before batch but for every tenth turn; between users a
+#     batch's member counts for nine, so that it keeps a tenth. Only a ticket that wants a fresh member is served apart, from a
 #     queue of its own, by an opening that no one else can take (unless the ticket leaves: then it is anybody's of that key).
 #   - Among users: who has less. A member can only serve its own user, so what is shared between users is the members, not the turns: who has as
 #     many clients as he likes has no more members than another who wants more (max-min fairness), and who wants less than his part never waits
@@ -117,7 +118,7 @@ __all__ = ["NO_ACTIONS", "Member", "PoolCore", "PoolStateError", "Ticket"]
 # `Queue.coming` with `Member.serves` (only `serve` changes them).
 
 
-class PoolCore(Settling):
+class PoolCore(Upkeep):
     """The backends of one endpoint. Times in seconds; infinity switches a timeout off."""
 
     __slots__ = ()
@@ -131,7 +132,8 @@ class PoolCore(Settling):
             raise PoolStateError("acquire with a ticket that waits or holds a lease")
         if self._state == POOL_OPEN and not ticket.wants_fresh and ticket.parked is None:
             pool = self._members.pools.get(ticket.key)
-            if pool is not None:
+            quota = ticket.quota
+            if pool is not None and (quota is None or quota.leased < quota.most):
                 member = pool.best(ticket.likeness)
                 if member is not None:
                     self._lease(member, ticket, now)
@@ -238,6 +240,8 @@ class PoolCore(Settling):
         member.ticket = None
         ticket.member = None
         ticket.is_done = True
+        if ticket.quota is not None:
+            ticket.quota.leased -= 1
         member.claim = parked_by
         if key is not None and key is not member.key and key != member.key:
             self._members.rekey(member, key, now)
@@ -313,32 +317,6 @@ class PoolCore(Settling):
         """The connection has ended by itself. As `discard`, Close included: that is where closes are counted."""
         return self.discard(member, now, reason)
 
-    # Time
-
-    def tick(self, now: float) -> list[Action]:
-        """Let time pass: expire tickets, close and capture what has been free for too long, keep min_idle, open what back-off
-        held up. To be called at every `next_deadline`, and about once a second besides."""
-        self._expire(now)
-        self._retire(now)
-        if self._waiters.count:
-            self._settle(now)
-        if self._state == POOL_OPEN:
-            self._capture_old(now)
-            if self.min_idle:
-                self._top_up(now)
-        return self._taken()
-
-    def next_deadline(self, now: float) -> float:
-        """When somebody who waits needs the next `tick` (`now` if at once); infinity when nobody waits. What is idle, parked or
-        kept for min_idle needs only the coarse tick."""
-        at = self._waiters.next_deadline()
-        if self._waiters.count > 0 and self._state == POOL_OPEN:
-            at = min(at, self._yields_at)
-            opens_at = self._opens_at()
-            if self._settled_at < opens_at:
-                at = min(at, opens_at)
-        return max(now, at)
-
     # The pool's own states
 
     def pause(self, now: float) -> list[Action]:
@@ -397,85 +375,6 @@ class PoolCore(Settling):
             self._close(member, CloseReason.SHUTDOWN)
         return self._taken()
 
-    # Questions
-
-    @property
-    def state(self) -> str:
-        """ "open", "paused", "draining" or "closed"."""
-        return POOL_STATE_NAMES[self._state]
-
-    @property
-    def size(self) -> int:
-        """Members in all states."""
-        return self._members.size
-
-    @property
-    def capacity(self) -> int:
-        """Members that there may be; as long as none can be opened, those that there are."""
-        return self.size - self.opening_count if self._backoff.is_failing else self.max_size
-
-    @property
-    def connects_per_second(self) -> float:
-        """Connections that are opened within a second, at most; 0: no limit."""
-        return self._rate.per_second
-
-    @property
-    def opening_count(self) -> int:
-        """Members OPENING; and so on."""
-        return self._members.opening.count
-
-    @property
-    def idle_count(self) -> int:
-        return self._members.idle.count
-
-    @property
-    def parked_count(self) -> int:
-        return self._members.parked.count
-
-    @property
-    def leased_count(self) -> int:
-        return self._members.leased.count
-
-    @property
-    def resetting_count(self) -> int:
-        return self._members.resetting.count
-
-    @property
-    def waiting_count(self) -> int:
-        """Tickets that wait."""
-        return self._waiters.count
-
-    def leased_members(self) -> list[Member]:
-        """A copy, the oldest lease first."""
-        return self._members.leased.members()
-
-    def members(self) -> list[Member]:
-        """A copy, by state."""
-        return self._members.all()
-
-    def waiters(self) -> list[Ticket]:
-        """A copy, in the order in which they came."""
-        return sorted(self._waiters.all(), key=_arrival)
-
-    def oldest_waiter(self) -> Ticket | None:
-        """Who has been waiting for longest."""
-        return self._waiters.oldest()
-
-    def snapshot(self) -> PoolSnapshot:
-        """The counts of this moment."""
-        members = self._members
-        return PoolSnapshot(
-            self.state,
-            self.max_size,
-            members.opening.count,
-            members.idle.count,
-            members.parked.count,
-            members.leased.count,
-            members.resetting.count,
-            self._waiters.count,
-            self._backoff.error,
-        )
-
     def __repr__(self) -> str:
         return f"<PoolCore {self.snapshot()!r}>"
 
@@ -490,8 +389,14 @@ class PoolCore(Settling):
         ticket.error = self._refusal(ticket, now)
         if ticket.error is not None:
             return NO_ACTIONS
-        queue = self._waiters.fresh if ticket.wants_fresh else self._members.pool_of(ticket.key, now)
-        self._waiters.enter(ticket, queue, began, min(ticket.deadline, began + self.acquire_timeout))
+        deadline = min(ticket.deadline, began + self.acquire_timeout)
+        if ticket.wants_fresh:
+            tenant = self._members.tenant(ticket.key)
+            limited = tenant if tenant is not None and tenant.most else None
+            self._waiters.enter(ticket, self._waiters.fresh, began, deadline, limited)
+        else:
+            pool = self._members.pool_of(ticket.key, now)
+            self._waiters.enter(ticket, pool, began, deadline)
         return self._settled(now)
 
     def _refusal(self, ticket: Ticket, now: float) -> object:
@@ -519,53 +424,6 @@ class PoolCore(Settling):
         self._rest(member, now)
         return self._settled(now)
 
-    # What the tick does
-
-    def _expire(self, now: float) -> None:
-        snapshot: PoolSnapshot | None = None
-        while (ticket := self._waiters.next_expired(now)) is not None:
-            if snapshot is None:
-                snapshot = self.snapshot()
-            self._refuse(ticket, AcquireTimeout(now - ticket.enqueued_at, snapshot))
-
-    def _retire(self, now: float) -> None:
-        """Close idle members that are too old, and those that nobody needed for long, the coldest first."""
-        member = self._members.idle.oldest
-        while member is not None:
-            newer = member.newer
-            pool = member.pool
-            if self._is_too_old(member, now):
-                self._close(member, CloseReason.MAX_AGE)
-            elif now - member.idle_since >= self.idle_timeout:
-                kept = self.min_idle if pool.is_proven else 0
-                if pool.counts[IDLE] > kept:
-                    self._close(member, CloseReason.IDLE_TIMEOUT)
-            member = newer
-
-    def _capture_old(self, now: float) -> None:
-        """Residue does not keep a member alive: parked for long, it is captured, and then as idle as any other."""
-        member = self._members.parked.oldest
-        while member is not None:
-            newer = member.newer
-            if now - member.idle_since >= self.idle_timeout or self._is_too_old(member, now):
-                self._capture(member, member.pool)
-            member = newer
-
-    def _top_up(self, now: float) -> None:
-        """Open what min_idle asks for, below the bound and after all who wait."""
-        for pool in list(self._members.pools.values()):
-            if now - pool.used_at >= self.max_age:
-                # nobody uses this key any more
-                pool.disprove(pool.credential)
-                self._members.prune(pool)
-            while (
-                pool.is_proven
-                and pool.counts[IDLE] + pool.coming < self.min_idle + pool.count
-                and not self._is_full()
-                and self._may_open(now)
-            ):
-                self._open(pool, pool, pool.payload, pool.credential, now)
-
 
 def _expect(member: Member, state: int) -> None:
     if member.state != state:
@@ -576,10 +434,6 @@ def has_moved(ticket: Ticket) -> bool:
     """Whether it was sent away from another pool, and its time goes on."""
     error = ticket.error
     return isinstance(error, PoolMoved) and error.goes_on
-
-
-def _arrival(ticket: Ticket) -> int:
-    return ticket.order
 
 
 def _claimed(ticket: Ticket) -> Member | None:

@@ -50,8 +50,13 @@ class Members:
         "tenants",
     )
 
-    def __init__(self, keeps_proven: bool, tenant_of: Callable[[Hashable], Hashable] | None = None) -> None:
-        """``tenant_of``: whose a key is; None: they are all of one user."""
+    def __init__(
+        self,
+        keeps_proven: bool,
+        tenant_of: Callable[[Hashable], Hashable] | None = None,
+        limits: dict[Hashable, int] | None = None,
+    ) -> None:
+        """``tenant_of``: whose a key is; None: they are all of one user. ``limits``: how many members users may have."""
         self._tenant_of: Callable[[Hashable], Hashable] | None = tenant_of
         # a key that has logged in once is remembered although nothing is left of it (for min_idle)
         self._keeps_proven: bool = keeps_proven
@@ -66,22 +71,28 @@ class Members:
         self.size: int = 0
         # the keys that have members, waiters, or a login to remember
         self.pools: dict[Hashable, KeyPool] = {}
-        # the users who have any of them
+        # the users who have any of them, or a limit
         self.tenants: dict[Hashable, Tenant] = {}
+        for name, most in (limits or {}).items():
+            self.tenants[name] = Tenant(name, most)
 
     def pool_of(self, key: Hashable, now: float) -> KeyPool:
         """The pool of a key, made if need be."""
         pool = self.pools.get(key)
         if pool is None:
-            pool = self.pools[key] = KeyPool(key, now, self._tenant(key))
+            tenant = self.tenant(key)
+            if tenant is None:
+                name = self._name(key)
+                tenant = self.tenants[name] = Tenant(name)
+            pool = self.pools[key] = KeyPool(key, now, tenant)
         return pool
 
-    def _tenant(self, key: Hashable) -> Tenant:
-        name = None if self._tenant_of is None else self._tenant_of(key)
-        tenant = self.tenants.get(name)
-        if tenant is None:
-            tenant = self.tenants[name] = Tenant(name)
-        return tenant
+    def tenant(self, key: Hashable) -> Tenant | None:
+        """Whose a key is; None: of one who has no members, nor a limit."""
+        return self.tenants.get(self._name(key))
+
+    def _name(self, key: Hashable) -> Hashable:
+        return None if self._tenant_of is None else self._tenant_of(key)
 
     def prune(self, pool: KeyPool) -> None:
         """Forget a key of which nothing is left."""
@@ -90,7 +101,7 @@ class Members:
         if self.pools.pop(pool.key, None) is not None:
             tenant = pool.tenant
             tenant.pools.remove(pool)
-            if not tenant.pools:
+            if not tenant.pools and not tenant.most:
                 del self.tenants[tenant.name]
 
     def add(self, member: Member, pool: KeyPool) -> None:

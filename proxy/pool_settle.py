@@ -24,10 +24,11 @@ from proxy.pool_states import (
     Member,
     MemberList,
     Queue,
+    Tenant,
     Ticket,
     serve,
 )
-from proxy.pool_waiters import Waiters
+from proxy.pool_waiters import Waiters, comes_first, weight
 from proxy.reasons import CloseReason
 
 # States of the pool; from DRAINING on it takes nothing new
@@ -89,9 +90,10 @@ class Settling:
         connects_per_second: float = 50.0,
         switch_delay: float = 0.02,
         tenant_of: Callable[[Hashable], Hashable] | None = None,
+        tenant_limits: dict[Hashable, int] | None = None,
     ) -> None:
         """`new_member(key, payload)` makes the object for a connection about to be opened; `random` gives [0, 1); `tenant_of(key)` the user to
-        whom a key belongs (None: they are all of one)."""
+        whom a key belongs (None: they are all of one), and `tenant_limits` how many members some of them may have."""
         if max_size < 1 or max_opening < 1:
             raise ValueError("expected max_size and max_opening of at least 1")
         # members of all keys and states
@@ -113,7 +115,7 @@ class Settling:
         self._new_member: Callable[[Hashable, object], Member] = new_member
         self._random: Callable[[], float] = random
         self._state: int = POOL_OPEN
-        self._members: Members = Members(min_idle > 0, tenant_of)
+        self._members: Members = Members(min_idle > 0, tenant_of, tenant_limits)
         self._waiters: Waiters = Waiters()
         self._rate: Rate = Rate(connects_per_second, connects_per_second)
         # when the next member may be closed for its age
@@ -144,9 +146,17 @@ class Settling:
         member.leased_since = now
         member.ticket = ticket
         member.pool.used_at = now
+        if ticket.quota is not None:
+            ticket.quota.leased += 1
         ticket.member = member
         ticket.error = None
         ticket.is_done = False
+
+    def _end_lease(self, ticket: Ticket) -> None:
+        ticket.member = None
+        ticket.is_done = True
+        if ticket.quota is not None:
+            ticket.quota.leased -= 1
 
     def _rest(self, member: Member, now: float) -> None:
         """A member without residue becomes idle, if it may live on."""
@@ -184,7 +194,8 @@ class Settling:
     def _park(self, member: Member, now: float) -> None:
         """A member with residue is parked, or captured if it may not live on or a waiter of its key could use it at once."""
         pool = member.pool
-        is_wanted = pool.count > pool.counts[RESETTING] or self._members.size > self.max_size
+        is_waited_for = pool.count > pool.counts[RESETTING] and pool.first is not None
+        is_wanted = is_waited_for or self._members.size > self.max_size
         if self._state == POOL_OPEN and (is_wanted or self._is_too_old(member, now)):
             self._capture(member, pool)
         else:
@@ -218,8 +229,7 @@ class Settling:
             if member.state == OPENING:
                 ticket.opening = None
             else:
-                ticket.member = None
-                ticket.is_done = True
+                self._end_lease(ticket)
         self._members.move(member, CLOSED)
 
     # Steps of a ticket
@@ -231,6 +241,9 @@ class Settling:
             self._members.prune(queue)
 
     def _grant(self, member: Member, ticket: Ticket, now: float) -> None:
+        queue = ticket.queue
+        assert queue is not None, "who is granted a member later has waited"
+        queue.served(ticket)
         self._leave(ticket)
         self._lease(member, ticket, now)
         self._actions.append(wake_ticket(ticket))
@@ -274,7 +287,7 @@ class Settling:
                 self._grant_idle(queue, now)
         # 2.
         while self._may_open(now):
-            needy = waiters.neediest()
+            needy = waiters.neediest(now)
             if needy is None or not self._add_member(needy, now):
                 break
         # 3.
@@ -299,18 +312,24 @@ class Settling:
     def _starved(self, pool: KeyPool, ticket: Ticket, now: float) -> Queue | None:
         """The queue for which a member is closed although this ticket could have it: of a user who has less than its own; or whose oldest waiter is
         so much older, if it is of the same user or neither has anything."""
-        if len(self._waiters.queues) == 1 or not self._is_full() or not self._may_open(now):
+        is_full = self._is_full()
+        if len(self._waiters.queues) == 1 or not self._may_open(now):
             return None
-        needy = self._waiters.neediest()
+        if not is_full and not pool.tenant.is_full():
+            return None
+        needy = self._waiters.neediest(now)
         if needy is None or needy is pool:
             return None
         first = needy.first
-        assert first is not None, "a short queue has waiters"
+        assert first is not None and first.line is not None, "a short queue has somebody to serve"
+        if not is_full and pool.tenant is not (first.line.tenant or needy.tenant):
+            # there is room for others, but not for this user
+            return None
         if needy.tenant is not pool.tenant:
-            theirs, ours = needy.used(), pool.used()
+            theirs, ours = needy.used() * weight(first), pool.used() * weight(ticket)
             if theirs or ours:
                 return needy if theirs < ours else None
-        return needy if first.enqueued_at + self.switch_delay < ticket.enqueued_at else None
+        return needy if comes_first(first, ticket, now, self.switch_delay) else None
 
     def _is_full(self) -> bool:
         return self._members.size >= self.max_size
@@ -328,18 +347,19 @@ class Settling:
         """Get another member for a queue that is short, while one may be opened; False if there is no room for it at present. ``replaced``: the idle
         member that makes room, if that is decided."""
         members = self._members
-        if self._is_full():
+        ticket = self._waiters.uncovered(queue)
+        tenant = members.tenant(ticket.key)
+        if self._is_full() or (tenant is not None and tenant.is_full()):
             if isinstance(queue, KeyPool) and queue.counts[PARKED]:
                 self._capture_own(queue)
                 return True
-            replaced = replaced or self._yielding(members.idle, queue, now)
+            replaced = replaced or self._yielding(members.idle, queue, tenant, now)
             if replaced is None:
-                parked = self._yielding(members.parked, queue, now)
+                parked = self._yielding(members.parked, queue, tenant, now)
                 if parked is not None:
                     self._capture(parked, queue)
                 return parked is not None
             self._close(replaced, CloseReason.EVICTED)
-        ticket = self._waiters.uncovered(queue)
         pool = members.pool_of(ticket.key, now)
         action = self._open(queue, pool, ticket.payload, ticket.credential, now)
         action.replaces = replaced
@@ -348,15 +368,21 @@ class Settling:
             ticket.opening = action.member
         return True
 
-    def _yielding(self, members: MemberList, queue: Queue, now: float) -> Member | None:
-        """Of members that are free the one for longest so, of those that a queue may have. Another user keeps its own for a moment, for the
-        next command of a client that is busy, unless this one has nothing at all."""
+    def _yielding(
+        self, members: MemberList, queue: Queue, tenant: Tenant | None, now: float
+    ) -> Member | None:
+        """Of members that are free the one for longest so, of those that a queue may have, for a key of ``tenant``. Another user keeps its own
+        for a moment, for the next command of a client that is busy, unless this one has nothing at all. Who may have no more gives up its own."""
+        is_own_only = tenant is not None and tenant.is_full()
         member = members.oldest
         while member is not None:
             yields_at = member.idle_since + KEEPS * self.switch_delay
-            if member.pool.tenant is queue.tenant or now >= yields_at or not queue.used():
+            if member.pool.tenant is tenant:
                 break
-            self._yields_at = min(self._yields_at, yields_at)
+            if not is_own_only:
+                if now >= yields_at or not queue.used():
+                    break
+                self._yields_at = min(self._yields_at, yields_at)
             member = member.newer
         return member
 

@@ -25,6 +25,8 @@ NEVER: Final = float("inf")
 
 MOST_LOOKS: Final = 8
 """Idle members that are looked at for one of the right likeness."""
+BATCH_TURN: Final = 9
+"""Turns of the interactive class between two of the batch class, when both wait; and how many members a user of the one has for each of the other."""
 
 
 class PoolStateError(Exception):
@@ -103,7 +105,7 @@ class Member:
 class Ticket:
     """A place in the queue, later its grant. Its owner may use it again as soon as `is_done`.
 
-    The owner sets the first six attributes before `acquire` and leaves them alone until `is_done`; the core sets the others.
+    The owner sets the first eight attributes before `acquire` and leaves them alone until `is_done`; the core sets the others.
     """
 
     __slots__ = (
@@ -113,9 +115,11 @@ class Ticket:
         "deadline",
         "enqueued_at",
         "error",
+        "is_batch",
         "is_done",
         "key",
         "likeness",
+        "line",
         "member",
         "opening",
         "order",
@@ -123,6 +127,7 @@ class Ticket:
         "parked",
         "payload",
         "queue",
+        "quota",
         "wants_fresh",
     )
 
@@ -146,6 +151,9 @@ class Ticket:
 
         # which of several idle members is the best
         self.likeness: object = None
+        # of the class that gives way, and what limits leases like this one
+        self.is_batch: bool = False
+        self.quota: Quota | None = None
 
         # granted: the lease
         self.member: Member | None = None
@@ -159,8 +167,9 @@ class Ticket:
         # The core's own:
         # place in the order of arrival over all keys, new at each wait
         self.order: int = 0
-        # waiting: the queue, and the neighbours in it
+        # waiting: the queue, the line of it, and the neighbours in that
         self.queue: Queue | None = None
+        self.line: Line | None = None
         self.ahead: Ticket | None = None
         self.behind: Ticket | None = None
         # wants_fresh: the member being opened for it
@@ -219,42 +228,64 @@ class MemberList:
         return found
 
 
+class Quota:
+    """How many leases sessions of one kind may have at a time, whatever their keys: those of one database."""
+
+    __slots__ = ("leased", "most", "name")
+
+    def __init__(self, name: Hashable, most: int) -> None:
+        self.name: Hashable = name
+        self.most: int = most
+        # tickets with this quota that have a member; more than `most` when sessions took back what they had parked
+        self.leased: int = 0
+
+
 class Tenant:
     """One user: all pools of keys that are theirs. A key's members serve nobody else, so what a user has is what the members have."""
 
-    __slots__ = ("name", "pools")
+    __slots__ = ("most", "name", "pools")
 
-    def __init__(self, name: Hashable = None) -> None:
+    def __init__(self, name: Hashable = None, most: int = 0) -> None:
         self.name: Hashable = name
+        # members that the user may have; 0: as many as there are
+        self.most: int = most
         self.pools: list[KeyPool] = []
 
     def used(self) -> int:
         """Members that are not free."""
         return sum([pool.size - pool.counts[IDLE] - pool.counts[PARKED] for pool in self.pools])
 
+    def is_full(self) -> bool:
+        """Whether the user has as many members as allowed."""
+        return self.most > 0 and sum([pool.size for pool in self.pools]) >= self.most
 
-class Queue:
-    """Waiting tickets in the order of arrival, and how many members are on the way for them."""
+    def is_stuck(self) -> bool:
+        """Whether, besides, none of them is free, to be closed for another key's."""
+        return self.most > 0 and self.is_full() and self.used() >= self.most
 
-    __slots__ = ("coming", "count", "first", "last", "tenant")
 
-    def __init__(self, tenant: Tenant | None = None) -> None:
-        # whose tickets these are; all that want a fresh member count as one user more
-        self.tenant: Tenant = tenant if tenant is not None else Tenant()
+class Line:
+    """Waiting tickets that are served in the order of arrival: of one queue, class and quota."""
+
+    __slots__ = ("count", "first", "is_batch", "last", "quota", "tenant")
+
+    def __init__(
+        self, is_batch: bool = False, quota: Quota | None = None, tenant: Tenant | None = None
+    ) -> None:
+        self.is_batch: bool = is_batch
+        self.quota: Quota | None = quota
+        # whose limit holds for these; None where the queue is of one user
+        self.tenant: Tenant | None = tenant
         self.first: Ticket | None = None
         self.last: Ticket | None = None
         self.count: int = 0
-        # members OPENING or RESETTING whose `serves` is this queue
-        self.coming: int = 0
 
-    @property
-    def is_short(self) -> bool:
-        """Whether somebody waits for whom no member is coming."""
-        return self.count > self.coming
-
-    def used(self) -> int:
-        """Members that those who wait here have already: of two queues the one that has fewer is served."""
-        return self.coming
+    def room(self) -> int:
+        """How many of these may be served now."""
+        if self.tenant is not None and self.tenant.is_stuck():
+            return 0
+        quota = self.quota
+        return self.count if quota is None else max(0, min(self.count, quota.most - quota.leased))
 
     def append(self, ticket: Ticket) -> None:
         last = self.last
@@ -264,7 +295,7 @@ class Queue:
         else:
             last.behind = ticket
         self.last = ticket
-        ticket.queue = self
+        ticket.line = self
         self.count += 1
 
     def remove(self, ticket: Ticket) -> None:
@@ -279,16 +310,109 @@ class Queue:
         else:
             behind.ahead = ahead
         ticket.ahead = ticket.behind = None
+        ticket.line = None
+        self.count -= 1
+
+    def tickets(self, most: int) -> list[Ticket]:
+        """The first of them."""
+        found: list[Ticket] = []
+        ticket = self.first
+        while ticket is not None and len(found) < most:
+            found.append(ticket)
+            ticket = ticket.behind
+        return found
+
+
+class Queue:
+    """Those who wait for a member of one key, and how many members are on the way for them.
+
+    Nearly always it is one line. Otherwise those of the interactive class come before those of the batch class, but for every BATCH_TURN-th turn; and those
+    whose quota is used up let others pass.
+    """
+
+    __slots__ = ("coming", "count", "lines", "passed", "tenant")
+
+    def __init__(self, tenant: Tenant | None = None) -> None:
+        # whose tickets these are; all that want a fresh member count as one user more
+        self.tenant: Tenant = tenant if tenant is not None else Tenant()
+        # those in which somebody waits
+        self.lines: list[Line] = []
+        self.count: int = 0
+        # members OPENING or RESETTING whose `serves` is this queue
+        self.coming: int = 0
+        # turns of the interactive class since the last of the batch class
+        self.passed: int = 0
+
+    @property
+    def first(self) -> Ticket | None:
+        """Whose turn it is; None when nobody may be served."""
+        lines = self.lines
+        if len(lines) == 1:
+            return lines[0].first if lines[0].room() else None
+        best: Ticket | None = None
+        for line in lines:
+            ticket = line.first
+            if ticket is not None and line.room() and (best is None or self._rank(ticket) < self._rank(best)):
+                best = ticket
+        return best
+
+    def _rank(self, ticket: Ticket) -> tuple[bool, int]:
+        return ticket.is_batch is (self.passed < BATCH_TURN), ticket.order
+
+    @property
+    def is_short(self) -> bool:
+        """Whether somebody waits, and may be served, for whom no member is coming."""
+        if self.count <= self.coming:
+            return False
+        return sum([line.room() for line in self.lines]) > self.coming
+
+    def used(self) -> int:
+        """Members that those who wait here have already: of two queues the one that has fewer is served."""
+        return self.coming
+
+    def append(self, ticket: Ticket, tenant: Tenant | None = None) -> None:
+        """``tenant``: whose limit holds, where the queue is of all users."""
+        self._line(ticket.is_batch, ticket.quota, tenant).append(ticket)
+        ticket.queue = self
+        self.count += 1
+
+    def _line(self, is_batch: bool, quota: Quota | None, tenant: Tenant | None) -> Line:
+        for line in self.lines:
+            if line.is_batch == is_batch and line.quota is quota and line.tenant is tenant:
+                return line
+        line = Line(is_batch, quota, tenant)
+        self.lines.append(line)
+        return line
+
+    def remove(self, ticket: Ticket) -> None:
+        line = ticket.line
+        assert line is not None, "a ticket in a queue is in one of its lines"
+        line.remove(ticket)
+        if line.count == 0:
+            self.lines.remove(line)
         ticket.queue = None
         self.count -= 1
 
+    def served(self, ticket: Ticket) -> None:
+        """It was this one's turn."""
+        if ticket.is_batch:
+            self.passed = 0
+        elif len(self.lines) > 1 and any([line.is_batch for line in self.lines]):
+            self.passed += 1
+
     def tickets(self) -> list[Ticket]:
-        """A copy, for loops that change the queue."""
+        """A copy, in the order of arrival."""
         found: list[Ticket] = []
-        ticket = self.first
-        while ticket is not None:
-            found.append(ticket)
-            ticket = ticket.behind
+        for line in self.lines:
+            found += line.tickets(line.count)
+        return found if len(self.lines) < 2 else sorted(found, key=_order)
+
+    def turns(self) -> list[Ticket]:
+        """A copy of those who may be served, about in that order."""
+        found: list[Ticket] = []
+        for is_batch in (False, True):
+            lines = [line for line in self.lines if line.is_batch == is_batch]
+            found += sorted([ticket for line in lines for ticket in line.tickets(line.room())], key=_order)
         return found
 
 
@@ -367,3 +491,7 @@ def serve(member: Member, queue: Queue | None) -> None:
     member.serves = queue
     if queue is not None:
         queue.coming += 1
+
+
+def _order(ticket: Ticket) -> int:
+    return ticket.order

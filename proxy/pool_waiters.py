@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
 
-from proxy.pool_states import NEVER, KeyPool, Queue, Ticket, serve
+from proxy.pool_states import BATCH_TURN, NEVER, KeyPool, Queue, Tenant, Ticket, serve
 
 
 class Waiters:
@@ -25,13 +25,15 @@ class Waiters:
         # a heap of (deadline, order, ticket); an entry is void when its ticket no longer waits here with that order
         self._deadlines: list[tuple[float, int, Ticket]] = []
 
-    def enter(self, ticket: Ticket, queue: Queue, now: float, deadline: float) -> None:
-        """Begin to wait, at the end of the queue. ``now``: earlier for who has waited elsewhere."""
+    def enter(
+        self, ticket: Ticket, queue: Queue, now: float, deadline: float, tenant: Tenant | None = None
+    ) -> None:
+        """Begin to wait, at the end of the queue. ``now``: earlier for who has waited elsewhere; ``tenant``: whose limit holds, in `fresh`."""
         self._order += 1
         ticket.order = self._order
         ticket.enqueued_at = now
         ticket.is_done = False
-        queue.append(ticket)
+        queue.append(ticket, tenant)
         self.queues[queue] = None
         self.count += 1
         deadlines = self._deadlines
@@ -57,36 +59,43 @@ class Waiters:
             member.ticket = None
             serve(member, member.pool)
 
-    def neediest(self) -> Queue | None:
-        """Of the queues that are short, that of the user who has least; of those the one whose first waiter is the oldest."""
+    def neediest(self, now: float) -> Queue | None:
+        """Of the queues that are short and may have another member, that of the user who has least; of those the one whose first waiter
+        `comes_first`."""
         neediest: Queue | None = None
-        order = used = 0
+        best: Ticket | None = None
+        used = 0
         for queue in self.queues:
+            if not queue.is_short or queue.tenant.is_stuck():
+                continue
             first = queue.first
-            if first is not None and queue.is_short:
-                theirs = queue.used()
-                if neediest is None or theirs < used or (theirs == used and first.order < order):
-                    neediest, order, used = queue, first.order, theirs
+            assert first is not None, "a short queue has somebody to serve"
+            theirs = queue.used() * weight(first)
+            if best is None or theirs < used or (theirs == used and comes_first(first, best, now)):
+                neediest, best, used = queue, first, theirs
         return neediest
 
     def uncovered(self, queue: Queue) -> Ticket:
         """The first waiter of a short queue for whom no member is coming: the next one is opened with its payload."""
+        if queue is self.fresh:
+            return next(ticket for ticket in queue.turns() if ticket.opening is None)
+        if len(queue.lines) > 1:
+            return queue.turns()[queue.coming]
         ticket = queue.first
-        assert ticket is not None, "a short queue has waiters"
-        steps = queue.coming
-        while steps > 0 if queue is not self.fresh else ticket.opening is not None:
-            steps -= 1
-            ticket = ticket.behind
+        for _ in range(queue.coming):
             assert ticket is not None, "a short queue has more waiters than members coming"
+            ticket = ticket.behind
+        assert ticket is not None, "a short queue has waiters"
         return ticket
 
     def oldest(self) -> Ticket | None:
         """Who has been waiting for longest."""
         oldest: Ticket | None = None
         for queue in self.queues:
-            first = queue.first
-            if first is not None and (oldest is None or first.order < oldest.order):
-                oldest = first
+            for line in queue.lines:
+                first = line.first
+                if first is not None and (oldest is None or first.order < oldest.order):
+                    oldest = first
         return oldest
 
     def all(self) -> list[Ticket]:
@@ -118,3 +127,19 @@ class Waiters:
     def _is_waiting(self, entry: tuple[float, int, Ticket]) -> bool:
         ticket = entry[2]
         return ticket.order == entry[1] and ticket.queue in self.queues
+
+
+def weight(ticket: Ticket) -> int:
+    """How much a member of its class counts beside one of the other's."""
+    return BATCH_TURN if ticket.is_batch else 1
+
+
+def comes_first(ticket: Ticket, other: Ticket, now: float, delay: float = 0.0) -> bool:
+    """Whether it is a ticket's turn rather than another's, by their ages: in one class by arrival, else batch has to wait so many times as long.
+    ``delay``: and by so much longer."""
+    if ticket.is_batch == other.is_batch:
+        if delay:
+            return ticket.enqueued_at + delay < other.enqueued_at
+        return ticket.order < other.order
+    waited, other_waited = now - ticket.enqueued_at, now - other.enqueued_at + delay
+    return waited * weight(other) > other_waited * weight(ticket)

@@ -10,7 +10,7 @@ from typing import Any
 
 from proxy.pool import Member, PoolCore, Ticket
 from proxy.pool_actions import CAPTURE, CLOSE, OPEN, RESET, WAKE, AcquireTimeout, Action, OpenFailed
-from proxy.pool_states import NEVER, STATE_NAMES
+from proxy.pool_states import NEVER, STATE_NAMES, Quota
 from proxy.reasons import CloseReason
 
 
@@ -52,9 +52,12 @@ class Play:
         deadline: float = NEVER,
         fresh: bool = False,
         likeness: object = None,
+        batch: bool = False,
+        quota: Quota | None = None,
     ) -> list[str]:
         ticket = self.tickets.setdefault(name, Ticket())
         ticket.key, ticket.payload, ticket.credential = key, f"payload of {name}", credential
+        ticket.is_batch, ticket.quota = batch, quota
         ticket.deadline, ticket.wants_fresh, ticket.likeness = deadline, fresh, likeness
         return self.words(self.core.acquire(ticket, self.now))
 

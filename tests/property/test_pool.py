@@ -30,7 +30,18 @@ from proxy.pool_actions import (
     PoolMoved,
 )
 from proxy.pool_settle import KEEPS
-from proxy.pool_states import CLOSED, IDLE, LEASED, MOST_LOOKS, NEVER, OPENING, PARKED, RESETTING, Queue
+from proxy.pool_states import (
+    CLOSED,
+    IDLE,
+    LEASED,
+    MOST_LOOKS,
+    NEVER,
+    OPENING,
+    PARKED,
+    RESETTING,
+    Queue,
+    Quota,
+)
 from proxy.reasons import CloseReason
 
 # some 20,000 steps, each followed by all invariants: half a minute in the interpreter when the machine is busy
@@ -42,6 +53,7 @@ OWNERS = ("alice", "bob", "carol")
 LIKENESSES = (None, "on", "off")
 DECIDED = (CloseReason.EVICTED, CloseReason.IDLE_TIMEOUT, CloseReason.MAX_AGE, CloseReason.OVER_BOUND)
 MAX_AGE, YOUNGEST = 20.0, 16.0
+Wish = tuple[str, str, bool, float, int, bool, str | None]
 INDEX = st.integers(min_value=0, max_value=63)
 WISH = st.tuples(
     st.sampled_from(KEYS),
@@ -49,6 +61,8 @@ WISH = st.tuples(
     st.sampled_from([False, False, False, True]),
     st.sampled_from([0.5, NEVER, NEVER]),
     INDEX,
+    st.sampled_from([False, False, True]),
+    st.sampled_from([None, None, None, "shop"]),
 )
 CLAIM = st.tuples(INDEX, st.sampled_from([True, True, False]), st.sampled_from([False, False, True]))
 ENDING = st.tuples(
@@ -82,6 +96,8 @@ class PoolMachine(RuleBasedStateMachine):
         switch_delay=st.sampled_from([0.0, 0.5, NEVER]),
         pace=st.sampled_from([0.0, 0.0, 2.0, 5.0]),
         tenant_of=st.sampled_from([None, user_of, str]),
+        limit=st.sampled_from([0, 0, 1, 2]),
+        quota=st.sampled_from([1, 2]),
         seed=st.integers(0, 3),
         share=st.sampled_from([1, 2]),
         epilogue=st.sampled_from([None, None, PoolDraining, PoolClosed]),
@@ -95,6 +111,8 @@ class PoolMachine(RuleBasedStateMachine):
         switch_delay: float,
         pace: float,
         tenant_of: Callable[[Hashable], Hashable] | None,
+        limit: int,
+        quota: int,
         seed: int,
         share: int,
         epilogue: type[object] | None,
@@ -129,14 +147,30 @@ class PoolMachine(RuleBasedStateMachine):
             switch_delay=switch_delay,
             connects_per_second=pace,
             tenant_of=tenant_of,
+            tenant_limits={"app": limit} if limit and tenant_of is user_of else None,
         )
+        self.limit = limit if tenant_of is user_of else 0
         self.pace = pace
         self.openings: list[float] = []
         self.retirements = 0
         self.options = (max_size, max_opening, min_idle)
         self.bound = self.most = max_size
-        for _ in range(max_size // share):
-            self.acquire([("app", "good", False, NEVER, 0)])
+        self.over_quota = self.over_limit = 0
+        self.quota = Quota("shop", quota)
+        for number in range(max_size // share):
+            self.acquire(
+                [
+                    (
+                        "app" if number < (self.limit or max_size) else "other",
+                        "good",
+                        False,
+                        NEVER,
+                        0,
+                        False,
+                        None,
+                    )
+                ]
+            )
             while not self.has(OPENING):
                 self.tick_when_due()
             self.opened(self.pick(0, OPENING))
@@ -193,9 +227,14 @@ class PoolMachine(RuleBasedStateMachine):
             return
         assert self.ending is None and not self.is_paused
         if ticket not in self.fresh:
-            unfair = [other for other in ahead if other not in self.fresh and not self.had_claim(other)]
+            unfair = [other for other in ahead if self.is_like(other, ticket) and not self.had_claim(other)]
             assert not unfair or self.had_claim(ticket), "first come, first served within a key"
         self.granted(ticket)
+
+    def is_like(self, other: Ticket, ticket: Ticket) -> bool:
+        """Whether the one that came first goes first."""
+        is_same_class = other.is_batch == ticket.is_batch and other.quota is ticket.quota
+        return is_same_class and other not in self.fresh
 
     def had_claim(self, ticket: Ticket) -> bool:
         return ticket in self.claims
@@ -275,7 +314,7 @@ class PoolMachine(RuleBasedStateMachine):
     )
     def traffic(
         self,
-        wishes: list[tuple[str, str, bool, float, int]],
+        wishes: list[Wish],
         endings: list[tuple[int, str | None, str | None, bool]],
         claims: list[tuple[int, bool, bool]],
     ) -> None:
@@ -288,20 +327,22 @@ class PoolMachine(RuleBasedStateMachine):
     @rule(endings=st.lists(ENDING, max_size=3), wishes=st.lists(WISH, max_size=4))
     def more_traffic(
         self,
-        wishes: list[tuple[str, str, bool, float, int]],
+        wishes: list[Wish],
         endings: list[tuple[int, str | None, str | None, bool]],
     ) -> None:
         self.acquire(wishes)
         self.end_leases(endings)
 
-    def acquire(self, wishes: list[tuple[str, str, bool, float, int]]) -> None:
-        for key, credential, wants_fresh, patience, index in wishes:
+    def acquire(self, wishes: list[Wish]) -> None:
+        for key, credential, wants_fresh, patience, index, is_batch, quota in wishes:
             ticket = self.new_ticket(index)
             if ticket in self.done:
                 self.done.remove(ticket)
             ticket.key, ticket.credential, ticket.wants_fresh = key, credential, wants_fresh
             ticket.deadline = self.now + patience
             ticket.likeness = LIKENESSES[index % 3]
+            ticket.is_batch = is_batch
+            ticket.quota = self.quota if quota is not None and not wants_fresh else None
             ticket.payload = Payload(ticket)
             self.ask(ticket)
 
@@ -370,12 +411,15 @@ class PoolMachine(RuleBasedStateMachine):
         needs_reset = needs_reset and owner is None
         member.likeness = LIKENESSES[(index + self.releases) % 3]
         self.released(member, owner, needs_reset)
+        self.over_limit = max(self.limit, self.over_limit) + (key is not None)
         actions = self.core.release(member, self.now, key=key, parked_by=owner, needs_reset=needs_reset)
         assert key is None or member.key == key
         waiting = [t for t in self.waiting if t.key == member.key and t not in self.fresh]
         coming = [m for m, state in self.states.items() if state == RESETTING and m.key == member.key]
         self.perform(actions)
         self.check_released(member)
+        if any([ticket.quota is not None or ticket.is_batch for ticket in waiting]):
+            return
         if owner is not None and len(waiting) > len(coming) and not self.is_paused:
             assert self.states[member] == RESETTING, "waiters could use it now"
 
@@ -645,8 +689,22 @@ class PoolMachine(RuleBasedStateMachine):
     @invariant()
     def nobody_idles_while_somebody_waits(self) -> None:
         if not self.is_paused:
-            wanted = {ticket.key for ticket in self.waiting if ticket not in self.fresh}
+            wanted = {ticket.key for ticket in self.waiting if self.may_be_served(ticket)}
             assert not [member for member in self.idle_order if member.key in wanted]
+
+    def may_be_served(self, ticket: Ticket) -> bool:
+        return ticket not in self.fresh and (ticket.quota is None or self.quota.leased < self.quota.most)
+
+    @invariant()
+    def the_limits_hold(self) -> None:
+        leased = [ticket for ticket in self.leases if ticket.quota is not None]
+        assert self.quota.leased == len(leased)
+        assert len(leased) <= max(self.quota.most, self.over_quota), "but for residue that was taken back"
+        self.over_quota = max(self.quota.most, len(leased))
+        if self.limit:
+            members = [m for m, state in self.states.items() if state != CLOSED and user_of(m.key) == "app"]
+            assert len(members) <= max(self.limit, self.over_limit), "but for members that changed hands"
+            self.over_limit = len(members)
 
     @invariant()
     def who_waits_can_hope(self) -> None:
@@ -666,7 +724,7 @@ class PoolMachine(RuleBasedStateMachine):
             # the interval may have ended with nobody calling
             return
         queues = list(core._waiters.queues)
-        needy = core._waiters.neediest()
+        needy = core._waiters.neediest(self.now)
         if core._may_open(self.now) and needy is not None:
             free = [member for member in self.states if self.states[member] in (IDLE, PARKED)]
             assert core.size >= self.bound and not [
@@ -717,7 +775,9 @@ class PoolMachine(RuleBasedStateMachine):
         )
         for name, tenant in tenants.items():
             assert (
-                tenant.pools and all(pool.tenant is tenant for pool in tenant.pools) and tenant.name == name
+                (tenant.pools or tenant.most)
+                and all(pool.tenant is tenant for pool in tenant.pools)
+                and tenant.name == name
             )
             busy = [member for member in alive if member.pool.tenant is tenant and self.is_busy(member)]
             assert tenant.used() == len(busy)

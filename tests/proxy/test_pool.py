@@ -11,7 +11,7 @@ import pytest
 
 from proxy.pool import NO_ACTIONS, Member, PoolCore, PoolStateError, Ticket
 from proxy.pool_actions import AcquireTimeout, OpenFailed, PoolClosed, PoolDraining
-from proxy.pool_states import NEVER
+from proxy.pool_states import NEVER, Quota
 from tests.fakes.pool import Play
 
 # A lease, from opening to reuse
@@ -979,3 +979,15 @@ def test_a_bound_is_at_least_one(size: int) -> None:
 
 def test_the_pool_tells_how_many_it_opens_a_second() -> None:
     assert Play(connects_per_second=4.0).core.connects_per_second == 4.0
+
+
+def test_a_lease_counts_for_its_quota_until_it_ends() -> None:
+    play, quota = Play(), Quota("shop", 1)
+    play.acquire("a", quota=quota)
+    play.opened("m1")
+    assert quota.leased == 1
+    play.acquire("b", quota=quota)
+    assert play.waiting() == 1
+    assert play.release("m1") == ["b gets m1"]
+    play.cancel("b")
+    assert quota.leased == 0

@@ -59,6 +59,16 @@ def test_a_user_is_known_as_long_as_a_key_is() -> None:
     members.prune(first.pool)
 
 
+def test_a_user_with_a_limit_is_known_for_ever() -> None:
+    members = Members(keeps_proven=False, tenant_of=lambda key: str(key)[0], limits={"a": 2})
+    member = added(members, "a1")
+    tenant = members.tenant("a2")
+    assert tenant is member.pool.tenant and tenant is not None and tenant.most == 2
+    members.move(member, IDLE)
+    members.move(member, CLOSED)
+    assert members.tenant("a1") is tenant and members.tenant("b1") is None
+
+
 @pytest.mark.parametrize("state", range(6))
 @pytest.mark.parametrize("old", range(6))
 def test_a_member_goes_the_legal_ways_only(old: int, state: int) -> None:

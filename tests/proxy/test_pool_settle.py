@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.pool_states import MOST_LOOKS, NEVER
+from proxy.pool_states import MOST_LOOKS, NEVER, Quota
 from tests.fakes.pool import Play
 
 
@@ -357,6 +357,149 @@ def test_who_has_nothing_gets_what_there_is_at_once() -> None:
     play.leased("a", "b", key="big")
     play.release("m2")
     assert play.acquire("small", "small") == ["close m2: evicted", "open m3 for m2 with payload of small"]
+
+
+# Classes
+
+
+def test_batch_gives_way_to_those_who_came_later() -> None:
+    play = Play(max_size=1)
+    play.leased("a")
+    play.acquire("batch", batch=True)
+    play.acquire("interactive")
+    assert play.release("m1") == ["interactive gets m1"]
+    assert play.release("m1") == ["batch gets m1"]
+
+
+def test_a_batch_of_another_user_has_one_member_in_ten() -> None:
+    play = Play(max_size=20, tenant_of=str, switch_delay=0.0, connects_per_second=0.0, max_opening=20)
+    play.leased(*[f"b{number}" for number in range(20)], key="batch")
+    for number in range(40):
+        play.acquire(f"late b{number}", "batch", batch=True)
+        play.acquire(f"i{number}", "app")
+    while replaced := [line for name in leased(play, "batch") for line in play.release(name)]:
+        opened = [line.split()[1] for line in replaced if line.startswith("open")]
+        for member in opened:
+            play.opened(member)
+        if not opened:
+            break
+    assert (len(leased(play, "app")), len(leased(play, "batch"))) == (18, 2)
+
+
+def leased(play: Play, key: str) -> list[str]:
+    """Members of a key that are leased."""
+    return [
+        name for name, state in play.states().items() if state == "leased" and play.members[name].key == key
+    ]
+
+
+# Limits
+
+
+def test_a_quota_is_for_leases_whatever_their_keys() -> None:
+    play, quota = Play(max_size=4), Quota("shop", 1)
+    assert play.acquire("a", "app", quota=quota) == ["open m1 with payload of a"]
+    play.opened("m1")
+    assert play.acquire("b", "other", quota=quota) == [] and play.acquire("c", "app", quota=quota) == []
+    # others are not held up
+    assert play.acquire("d", "app") == ["open m2 with payload of d"]
+    play.opened("m2")
+    play.release("m2")
+    assert play.states() == {"m1": "leased", "m2": "idle"} and play.waiting() == 2
+    # one of those who wait may go on, whichever key comes first
+    assert play.release("m1") == ["c gets m1"]
+    assert quota.leased == 1
+    assert play.discard("m1") == ["close m1: dirty", "open m3 with payload of b"]
+    # it may be another's turn when it comes
+    play.acquire("a", "app", quota=quota)
+    assert play.lease_of("a") == "m2"
+    assert play.opened("m3") == [] and play.waiting() == 1
+    assert play.release("m2") == ["b gets m3"]
+    play.release("m3")
+    assert quota.leased == 0
+
+
+def test_residue_is_taken_back_whatever_the_quota_says() -> None:
+    play, quota = Play(), Quota("shop", 1)
+    play.acquire("a", quota=quota)
+    play.opened("m1")
+    play.release("m1", parked_by="a")
+    play.acquire("b", quota=quota)
+    play.opened("m2")
+    assert play.claim("a", "m1", "a") and quota.leased == 2
+    # nothing is captured for somebody who may not have it
+    play.acquire("c", quota=quota)
+    assert play.release("m1", parked_by="a") == []
+
+
+def limited(max_size: int, **options: int) -> Play:
+    """Users a and b, of whom a may have two members, and has."""
+    play = Play(max_size=max_size, tenant_of=lambda key: key[:1], tenant_limits={"a": 2}, **options)
+    play.leased("one", "two", key="a1")
+    return play
+
+
+def test_a_user_has_no_more_members_than_allowed_but_others_have() -> None:
+    play = limited(4)
+    assert play.acquire("three", "a2") == [] and play.acquire("four", "a1") == []
+    assert play.acquire("fresh", "a1", fresh=True) == []
+    assert play.acquire("other", "b") == ["open m3 with payload of other"]
+    assert play.acquire("fresh other", "b", fresh=True) == ["open m4 with payload of fresh other"]
+    assert play.core.size == 4
+
+
+def test_at_his_limit_one_of_his_own_makes_room_for_another_key() -> None:
+    play = limited(4)
+    play.acquire("three", "a2")
+    play.acquire("four", "a1")
+    assert play.release("m1") == ["four gets m1"]
+    play.now = 1.0
+    play.acquire("five", "a1")
+    assert play.release("m1") == ["close m1: evicted", "open m3 for m1 with payload of three"]
+    assert play.opened("m3") == ["three gets m3"]
+    assert play.release("m3", parked_by="three") == ["capture m3 of three"]
+    assert play.captured("m3") == ["close m3: evicted", "open m4 for m3 with payload of five"]
+
+
+def test_at_his_limit_his_own_logins_are_served_in_time() -> None:
+    play = limited(4)
+    play.acquire("fresh", "a1", fresh=True)
+    play.now = 1.0
+    play.acquire("three", "a1")
+    assert play.release("m1") == ["close m1: evicted", "open m3 for m1 with payload of fresh"]
+
+
+def test_at_his_limit_nothing_of_his_is_closed_for_others_while_there_is_room() -> None:
+    play = limited(4, connects_per_second=2)
+    play.acquire("other", "b")
+    play.acquire("three", "a1")
+    play.now = 0.5
+    assert play.release("m1") == ["three gets m1", "open m3 with payload of other"]
+
+
+def test_at_his_limit_nothing_of_others_makes_room_for_him() -> None:
+    play = limited(3)
+    play.leased("other", key="b")
+    play.release("m3")
+    play.acquire("three", "a2")
+    play.now = 1.0
+    assert play.release("m1") == ["close m1: evicted", "open m4 for m1 with payload of three"]
+
+
+def test_what_min_idle_asks_for_stays_within_the_limit() -> None:
+    play = limited(4, min_idle=2)
+    assert play.tick(1.0) == []
+    play.release("m1"), play.release("m2")
+    play.leased("other", key="b")
+    assert play.tick(1.0) == ["open m4 with payload of other"]
+
+
+def test_a_user_at_his_limit_has_what_he_parked_with_the_key_captured() -> None:
+    play = Play(max_size=4, tenant_of=str, tenant_limits={"app": 1})
+    play.leased("a")
+    play.release("m1", parked_by="a")
+    assert play.acquire("b") == ["capture m1 of a"]
+    assert play.captured("m1") == ["b gets m1"]
 
 
 # Fresh members

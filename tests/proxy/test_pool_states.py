@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import permutations
 
-from proxy.pool_states import MOST_LOOKS, KeyPool, Member, MemberList, Queue, Tenant, Ticket, serve
+from proxy.pool_states import MOST_LOOKS, KeyPool, Member, MemberList, Queue, Quota, Tenant, Ticket, serve
 
 
 def test_members_can_leave_their_list_in_any_order() -> None:
@@ -33,8 +33,8 @@ def test_tickets_can_leave_their_queue_in_any_order() -> None:
             queue.remove(tickets[index])
             left.remove(tickets[index])
             assert queue.tickets() == left and queue.count == len(left)
-            assert queue.first is (left[0] if left else None) and queue.last is (left[-1] if left else None)
-        assert all(ticket.queue is None for ticket in tickets)
+            assert queue.first is (left[0] if left else None) and len(queue.lines) == bool(left)
+        assert all(ticket.queue is None and ticket.line is None for ticket in tickets)
         assert all(ticket.ahead is None and ticket.behind is None for ticket in tickets)
 
 
@@ -132,3 +132,72 @@ def test_what_a_user_has_is_what_is_not_free_of_all_his_keys() -> None:
     waiting = Queue(user)
     serve(Member(), waiting)
     assert waiting.used() == 1 and waiting.tenant is user
+
+
+# Lines
+
+
+def queued(queue: Queue, order: int, *, is_batch: bool = False, quota: Quota | None = None) -> Ticket:
+    ticket = Ticket()
+    ticket.order, ticket.is_batch, ticket.quota = order, is_batch, quota
+    queue.append(ticket)
+    return ticket
+
+
+def test_the_interactive_class_comes_first_but_for_every_tenth_turn() -> None:
+    queue = Queue()
+    batch = [queued(queue, order, is_batch=True) for order in range(3)]
+    interactive = [queued(queue, order) for order in range(3, 40)]
+    turns = []
+    while queue.count > 20:
+        ticket = queue.first
+        assert ticket is not None
+        queue.served(ticket)
+        queue.remove(ticket)
+        turns.append(ticket)
+    assert turns[9] is batch[0] and turns[19] is batch[1]
+    assert [ticket for ticket in turns if ticket not in batch] == interactive[:18]
+
+
+def test_alone_the_batch_class_has_all_turns() -> None:
+    queue = Queue()
+    tickets = [queued(queue, order, is_batch=True) for order in range(3)]
+    for ticket in tickets:
+        assert queue.first is ticket
+        queue.served(ticket)
+        queue.remove(ticket)
+    assert queue.first is None and not queue.is_short
+    queue.served(queued(queue, 4))
+    assert queue.passed == 0
+
+
+def test_whose_quota_is_used_up_lets_others_pass() -> None:
+    queue, quota = Queue(), Quota("shop", 2)
+    limited = [queued(queue, order, quota=quota) for order in range(3)]
+    free = queued(queue, 3)
+    assert queue.tickets() == [*limited, free] == sorted(queue.tickets(), key=lambda ticket: ticket.order)
+    assert queue.turns() == [*limited[:2], free]
+    quota.leased = 2
+    assert queue.first is free and queue.turns() == [free] and queue.is_short
+    serve(Member(), queue)
+    assert not queue.is_short
+    queue.remove(free)
+    assert queue.first is None
+    quota.leased = 3
+    assert queue.lines[0].room() == 0
+
+
+def test_who_may_have_no_more_members_waits_for_one_of_his_own() -> None:
+    user = Tenant("app", 2)
+    pool = KeyPool("a", 0.0, user)
+    pool.size, pool.counts = 2, [0, 1, 0, 1, 0]
+    assert user.is_full() and not user.is_stuck()
+    fresh = Queue()
+    ticket = Ticket()
+    fresh.append(ticket, user)
+    assert fresh.first is ticket
+    pool.counts = [0, 0, 0, 2, 0]
+    assert user.is_stuck() and fresh.first is None and not fresh.is_short
+    pool.size, pool.counts = 1, [0, 0, 0, 1, 0]
+    assert not user.is_full() and not user.is_stuck()
+    assert not Tenant("other").is_full() and not Tenant("other").is_stuck()

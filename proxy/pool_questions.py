@@ -1,0 +1,94 @@
+"""What the pool core can be asked."""
+
+from __future__ import annotations
+
+from proxy.pool_actions import PoolSnapshot
+from proxy.pool_settle import POOL_STATE_NAMES, Settling
+from proxy.pool_states import Member, Ticket
+
+
+class Questions(Settling):
+    """The counts and the lists of `PoolCore`."""
+
+    __slots__ = ()
+
+    @property
+    def state(self) -> str:
+        """ "open", "paused", "draining" or "closed"."""
+        return POOL_STATE_NAMES[self._state]
+
+    @property
+    def size(self) -> int:
+        """Members in all states."""
+        return self._members.size
+
+    @property
+    def capacity(self) -> int:
+        """Members that there may be; as long as none can be opened, those that there are."""
+        return self.size - self.opening_count if self._backoff.is_failing else self.max_size
+
+    @property
+    def connects_per_second(self) -> float:
+        """Connections that are opened within a second, at most; 0: no limit."""
+        return self._rate.per_second
+
+    @property
+    def opening_count(self) -> int:
+        """Members OPENING; and so on."""
+        return self._members.opening.count
+
+    @property
+    def idle_count(self) -> int:
+        return self._members.idle.count
+
+    @property
+    def parked_count(self) -> int:
+        return self._members.parked.count
+
+    @property
+    def leased_count(self) -> int:
+        return self._members.leased.count
+
+    @property
+    def resetting_count(self) -> int:
+        return self._members.resetting.count
+
+    @property
+    def waiting_count(self) -> int:
+        """Tickets that wait."""
+        return self._waiters.count
+
+    def leased_members(self) -> list[Member]:
+        """A copy, the oldest lease first."""
+        return self._members.leased.members()
+
+    def members(self) -> list[Member]:
+        """A copy, by state."""
+        return self._members.all()
+
+    def waiters(self) -> list[Ticket]:
+        """A copy, in the order in which they came."""
+        return sorted(self._waiters.all(), key=_arrival)
+
+    def oldest_waiter(self) -> Ticket | None:
+        """Who has been waiting for longest."""
+        return self._waiters.oldest()
+
+    def snapshot(self) -> PoolSnapshot:
+        """The counts of this moment."""
+        members = self._members
+        return PoolSnapshot(
+            self.state,
+            self.max_size,
+            members.opening.count,
+            members.idle.count,
+            members.parked.count,
+            members.leased.count,
+            members.resetting.count,
+            self._waiters.count,
+            self._backoff.error,
+        )
+
+
+def _arrival(ticket: Ticket) -> int:
+    return ticket.order

@@ -1,0 +1,85 @@
+"""What the pool core does as time passes."""
+
+from __future__ import annotations
+
+from proxy.pool_actions import AcquireTimeout, Action, PoolSnapshot
+from proxy.pool_questions import Questions
+from proxy.pool_settle import POOL_OPEN
+from proxy.pool_states import IDLE
+from proxy.reasons import CloseReason
+
+
+class Upkeep(Questions):
+    """The tick of `PoolCore`."""
+
+    __slots__ = ()
+
+    def tick(self, now: float) -> list[Action]:
+        """Let time pass: expire tickets, close and capture what has been free for too long, keep min_idle, open what back-off
+        held up. To be called at every `next_deadline`, and about once a second besides."""
+        self._expire(now)
+        self._retire(now)
+        if self._waiters.count:
+            self._settle(now)
+        if self._state == POOL_OPEN:
+            self._capture_old(now)
+            if self.min_idle:
+                self._top_up(now)
+        return self._taken()
+
+    def next_deadline(self, now: float) -> float:
+        """When somebody who waits needs the next `tick` (`now` if at once); infinity when nobody waits. What is idle, parked or
+        kept for min_idle needs only the coarse tick."""
+        at = self._waiters.next_deadline()
+        if self._waiters.count > 0 and self._state == POOL_OPEN:
+            at = min(at, self._yields_at)
+            opens_at = self._opens_at()
+            if self._settled_at < opens_at:
+                at = min(at, opens_at)
+        return max(now, at)
+
+    def _expire(self, now: float) -> None:
+        snapshot: PoolSnapshot | None = None
+        while (ticket := self._waiters.next_expired(now)) is not None:
+            if snapshot is None:
+                snapshot = self.snapshot()
+            self._refuse(ticket, AcquireTimeout(now - ticket.enqueued_at, snapshot))
+
+    def _retire(self, now: float) -> None:
+        """Close idle members that are too old, and those that nobody needed for long, the coldest first."""
+        member = self._members.idle.oldest
+        while member is not None:
+            newer = member.newer
+            pool = member.pool
+            if self._is_too_old(member, now):
+                self._close(member, CloseReason.MAX_AGE)
+            elif now - member.idle_since >= self.idle_timeout:
+                kept = self.min_idle if pool.is_proven else 0
+                if pool.counts[IDLE] > kept:
+                    self._close(member, CloseReason.IDLE_TIMEOUT)
+            member = newer
+
+    def _capture_old(self, now: float) -> None:
+        """Residue does not keep a member alive: parked for long, it is captured, and then as idle as any other."""
+        member = self._members.parked.oldest
+        while member is not None:
+            newer = member.newer
+            if now - member.idle_since >= self.idle_timeout or self._is_too_old(member, now):
+                self._capture(member, member.pool)
+            member = newer
+
+    def _top_up(self, now: float) -> None:
+        """Open what min_idle asks for, below the bound and after all who wait."""
+        for pool in list(self._members.pools.values()):
+            if now - pool.used_at >= self.max_age:
+                # nobody uses this key any more
+                pool.disprove(pool.credential)
+                self._members.prune(pool)
+            while (
+                pool.is_proven
+                and pool.counts[IDLE] + pool.coming < self.min_idle + pool.count
+                and not self._is_full()
+                and not pool.tenant.is_full()
+                and self._may_open(now)
+            ):
+                self._open(pool, pool, pool.payload, pool.credential, now)
