@@ -59,6 +59,7 @@ HOT_PROXY = (
     "repreparing",
     "resets",
     "lessee",
+    "lease_ticket",
     "recording",
     "states",
     "losses",

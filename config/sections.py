@@ -76,6 +76,13 @@ class ServerTlsMode(StrEnum):
     VERIFY_IDENTITY = "verify-identity"
 
 
+class Priority(StrEnum):
+    """Who goes first when clients wait for backends."""
+
+    INTERACTIVE = "interactive"
+    BATCH = "batch"
+
+
 class LogFormat(StrEnum):
     """How a line of the log looks."""
 
@@ -357,12 +364,23 @@ def _both_or_none(key: Path | None, info: ValidationInfo) -> Path | None:
 
 
 class User(Section):
-    """A user whose password Fanin knows beforehand; all others are learnt at their login (`passthrough`).
+    """A user whose password Fanin knows beforehand; all others are learnt at their login (`passthrough`). Or one with rules of their own.
 
     After `load`, `password` is set for those with `password_env` too.
     """
 
     name: str = Field(min_length=1, max_length=128, description="The user's name, as clients give it.")
+    max_backends: Count = Field(
+        default=0,
+        ge=0,
+        description="Most backend connections of this user to one server, as MySQL's `MAX_USER_CONNECTIONS`; 0: as many as others. With this or `priority` "
+        "a user needs no password here.",
+    )
+    priority: Priority = Field(
+        default=Priority.INTERACTIVE,
+        description="When clients wait: `interactive` ones go first, `batch` has a tenth of the turns and of the backends. A client may choose its own by the "
+        "connect attribute `fanin_priority`.",
+    )
     password: SecretStr | None = Field(default=None, description="The password.")
     native_hash: SecretStr | None = Field(
         default=None,
@@ -388,11 +406,23 @@ class User(Section):
     def _exactly_one(cls, password_env: str | None, info: ValidationInfo) -> str | None:
         if info.data.keys() >= {"password", "native_hash"}:
             secrets = (info.data["password"], info.data["native_hash"], password_env)
-            if sum(secret is not None for secret in secrets) != 1:
+            count = sum(secret is not None for secret in secrets)
+            has_rules = info.data.get("max_backends") or info.data.get("priority") is Priority.BATCH
+            if count > 1 or (not count and not has_rules):
                 raise PydanticCustomError(
                     TABLE_RULE, "expected exactly one of `password`, `native_hash` and `password_env`"
                 )
         return password_env
+
+
+class Database(Section):
+    """A database with rules of its own."""
+
+    name: str = Field(min_length=1, max_length=64, description="The database's name.")
+    max_backends: Count = Field(
+        ge=1,
+        description="Most backends of one server that sessions in this database use at a time; more sessions wait, and those of other databases pass them.",
+    )
 
 
 class Http(Section):

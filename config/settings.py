@@ -16,6 +16,7 @@ from config.cluster import ClusterKind, Failover, Routing, Topology
 from config.sections import (
     ClientTls,
     ClientTlsMode,
+    Database,
     Http,
     Limits,
     Log,
@@ -80,6 +81,7 @@ class Settings(Section):
     client_tls: ClientTls = ClientTls()
     server_tls: ServerTls = ServerTls()
     users: tuple[User, ...] = ()
+    databases: tuple[Database, ...] = ()
     http: Http = Http()
     log: Log = Log()
 
@@ -140,6 +142,13 @@ class Settings(Section):
         if repeated := _repeated([user.name for user in users]):
             raise ValueError(f"expected each user once; repeated: {repeated}")
         return users
+
+    @field_validator("databases")
+    @classmethod
+    def _databases_once(cls, databases: tuple[Database, ...]) -> tuple[Database, ...]:
+        if repeated := _repeated([database.name for database in databases]):
+            raise ValueError(f"expected each database once; repeated: {repeated}")
+        return databases
 
 
 def _repeated(values: list[Any]) -> str:

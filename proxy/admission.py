@@ -44,6 +44,10 @@ if TYPE_CHECKING:
     from proxy.placing import Placing
     from proxy.readers import Reader
 
+PRIORITY_ATTRIBUTE: Final = b"fanin_priority"
+"""The connect attribute by which a client chooses its class: ``batch`` or ``interactive``."""
+BATCH: Final = b"batch"
+INTERACTIVE: Final = b"interactive"
 PROVEN_SCHEMAS: Final = 10_000
 """Pairs of user and schema that are remembered as good."""
 HINTS: Final = {
@@ -236,9 +240,14 @@ class Admission:
     def _identity(self, credential: Credential) -> Identity:
         login = self.login
         assert login is not None
-        return Identity(
+        identity = Identity(
             credential, login.capabilities, login.collation, self.shared.keys, login.database or None
         )
+        wish = login.attributes.get(PRIORITY_ATTRIBUTE)
+        identity.is_batch = (
+            wish == BATCH if wish in (BATCH, INTERACTIVE) else credential.user in self.shared.batch_users
+        )
+        return identity
 
     def _vector(self) -> Vector:
         login = self.login

@@ -20,7 +20,7 @@ from typing import Final
 
 import uvloop
 
-from config.sections import PoolMode, Upstream, User
+from config.sections import PoolMode, Priority, Upstream, User
 from config.settings import Settings
 from protocol.auth import Verifier
 from protocol.errors import ProtocolError
@@ -141,7 +141,7 @@ class Process:
         return Shared(
             loop=loop,
             counters=self.counters,
-            credentials=Credentials([credential_of(user) for user in settings.users], settings.passthrough),
+            credentials=Credentials(_credentials(settings), settings.passthrough),
             facts=self.facts,
             statements=StatementCache(settings.limits.statement_cache),
             pool_mode=POOL_MODES[settings.pool.mode],
@@ -150,6 +150,7 @@ class Process:
             login_timeout=settings.limits.login_timeout,
             max_login_delay=settings.limits.max_login_delay,
             acquire_timeout=settings.pool.acquire_timeout,
+            batch_users=batch_users(settings),
             max_captured=settings.pool.max_captured,
             announced=self._announced(),
             log=logs.get_logger("clients"),
@@ -378,6 +379,16 @@ async def read_greeting(target: Target, facts: Facts) -> str | None:
     finally:
         if writer is not None:
             writer.close()
+
+
+def batch_users(settings: Settings) -> frozenset[bytes]:
+    """Those who give way."""
+    return frozenset(user.name.encode() for user in settings.users if user.priority is Priority.BATCH)
+
+
+def _credentials(settings: Settings) -> list[Credential]:
+    """Of those whose passwords are configured."""
+    return [credential_of(user) for user in settings.users if user.password or user.native_hash]
 
 
 def credential_of(user: User) -> Credential:

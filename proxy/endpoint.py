@@ -22,7 +22,7 @@ from proxy.paranoid import Strangers
 from proxy.pool import Member, PoolCore, Ticket
 from proxy.pool_actions import CAPTURE, CLOSE, OPEN, RESET, WAKE, Action
 from proxy.pool_states import OPENING as MEMBER_OPENING
-from proxy.pool_states import PARKED, RESETTING
+from proxy.pool_states import PARKED, RESETTING, Quota
 from proxy.reasons import CloseReason
 from proxy.replies import Failure, of_ticket, unreachable
 from proxy.tasks import spawn
@@ -60,6 +60,7 @@ class Endpoint(LossListener):
         "max_prepared",
         "name",
         "normal_wait",
+        "quotas",
         "role",
         "sentinel",
         "side_lock",
@@ -116,6 +117,10 @@ class Endpoint(LossListener):
         self.size: int = rules.max_size
         # seconds for which tickets wait when the pool is not paused
         self.normal_wait: float = rules.acquire_timeout
+        # limits of databases, by name
+        self.quotas: dict[bytes, Quota] = {
+            name: Quota(name, most) for name, most in rules.database_limits.items()
+        }
         # statements prepared on one backend, if the server has room
         self.max_prepared: int = rules.max_prepared
         # held by whoever has a side connection (`aside`)
@@ -134,6 +139,7 @@ class Endpoint(LossListener):
             connects_per_second=rules.connects_per_second,
             random=random.random,
             tenant_of=user_of,
+            tenant_limits={user: most for user, most in rules.user_limits.items()},
         )
 
     # What sessions call

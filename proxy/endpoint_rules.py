@@ -15,6 +15,7 @@ class EndpointRules:
         "acquire_timeout",
         "age_jitter",
         "connects_per_second",
+        "database_limits",
         "idle_timeout",
         "is_paranoid",
         "max_age",
@@ -22,6 +23,7 @@ class EndpointRules:
         "max_prepared",
         "max_size",
         "min_idle",
+        "user_limits",
     )
 
     def __init__(self, settings: Settings) -> None:
@@ -35,4 +37,11 @@ class EndpointRules:
         self.max_opening: int = pool.max_opening
         self.connects_per_second: float = pool.connects_per_second
         self.max_prepared: int = pool.max_prepared
+        # most backends, by user; most leases, by database
+        self.user_limits: dict[bytes, int] = {
+            user.name.encode(): user.max_backends for user in settings.users if user.max_backends
+        }
+        self.database_limits: dict[bytes, int] = {
+            database.name.encode(): database.max_backends for database in settings.databases
+        }
         self.is_paranoid: bool = pool.paranoid

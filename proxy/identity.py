@@ -66,6 +66,7 @@ class Identity:
     __slots__ = (
         "collation",
         "credential",
+        "is_batch",
         "key",
         "key_with_schema",
         "key_without_schema",
@@ -84,6 +85,8 @@ class Identity:
         self.key: PoolKey = self.key_without_schema if schema is None else self.key_with_schema
         # a login that asks the server whether this very credential is right
         self.proves_credential: bool = False
+        # it gives way to others
+        self.is_batch: bool = False
         # the session's state vector when it last asked for a backend
         self.vector: Vector | None = None
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from proxy import bouncing, catching_up, demotion, queueing, reader_listener, unseen, verifying
+from proxy import bouncing, catching_up, demotion, reader_listener, unseen, verifying
 from proxy.backend import Backend
 from proxy.blame import count_pins
 from proxy.classify import NOTHING, Statement
@@ -17,17 +17,17 @@ from proxy.endpoint import Endpoint
 from proxy.identity import IGNORE_SPACE, Identity, PoolKey
 from proxy.jobs import reset_commands
 from proxy.keeping import commands_before_ours, lease_lost, ours_may_run, place, reads_kept, warnings_read
+from proxy.lease_ticket import LeaseTicket
 from proxy.lexer import ODD_BYTES
 from proxy.overwriting import overwrites as overwrites_state
 from proxy.pin_records import SessionPins
 from proxy.pins import PinReason
 from proxy.placement import Placement
-from proxy.placing import Placing, stop_waiting
 from proxy.placing import place as placed
+from proxy.placing import stop_waiting
 from proxy.pool_actions import PoolMoved
 from proxy.pool_states import RESETTING as RESETTING_MEMBER
 from proxy.prepared import Prepared
-from proxy.readers import Reader
 from proxy.reasons import CloseReason
 from proxy.recording import DISCARDED, FREE, LEFT, PARKED, REFUSED, Recording
 from proxy.replies import Failure, not_movable, refused_by_server
@@ -51,27 +51,11 @@ from proxy.states import (
     WAITING,
 )
 from proxy.stranding import note_pins, strand
-from proxy.tenants import IN_TRANSACTION, PINNED, RUNNING, Holder, Waiter
+from proxy.tenants import IN_TRANSACTION, PINNED, RUNNING, Holder
 from proxy.variables import CAPTURED, KEEPS_VARIABLES, KEEPS_WARNINGS, overwrites, restore_command
 from proxy.vector import restore_commands
 
 IN_TRANS: Final = 1
-
-
-class LeaseTicket(Waiter):
-    """A session's place in a pool's queue."""
-
-    __slots__ = ("lessee",)
-
-    def __init__(self, lessee: Lessee, identity: Identity) -> None:
-        super().__init__(identity.key, identity, identity.credential)
-        self.lessee: Lessee = lessee
-
-    def woken(self) -> None:
-        self.lessee.woken(self)
-
-    def is_misplaced(self, placing: Placing, reader: Reader, now: float) -> bool:
-        return queueing.is_misplaced(self.lessee, placing, reader, now)
 
 
 class Lessee(Holder):
@@ -220,6 +204,8 @@ class Lessee(Holder):
                 return
         elif endpoint is None:
             endpoint = self.shared.choose(self.is_reader_listener)
+        if endpoint.quotas:
+            ticket.quota = endpoint.quotas.get(session.vector.schema or b"")
         if endpoint is self.parked_endpoint and self._claim(ticket):
             return
         self.endpoint = endpoint

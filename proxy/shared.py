@@ -42,6 +42,7 @@ class Shared:
     __slots__ = (
         "acquire_timeout",
         "announced",
+        "batch_users",
         "budgets",
         "cluster",
         "counters",
@@ -92,6 +93,7 @@ class Shared:
         login_timeout: float,
         max_login_delay: float,
         acquire_timeout: float,
+        batch_users: frozenset[bytes] = frozenset(),
         max_captured: int = MAX_CAPTURED,
         announced: dict[str, str] | None = None,
         log: Any,
@@ -117,6 +119,8 @@ class Shared:
         # seconds
         self.login_timeout: float = login_timeout
         self.acquire_timeout: float = acquire_timeout
+        # users whose clients give way to others, unless they say otherwise
+        self.batch_users: frozenset[bytes] = batch_users
         # a server has been reached at least once, so that clients can be greeted as it would
         self.facts_known: asyncio.Event = asyncio.Event()
         self.log: Any = log

@@ -35,6 +35,8 @@ def problems_of(**table: Any) -> list[str]:
         ({"users": [{"name": 5, "password": ""}]}, "users[0].name: expected a text; found 5"),
         ({"users": [{"password": "x"}]}, "users[0].name: is needed and not there"),
         ({"users": [{"name": "x"}]}, "users[0]: expected exactly one of `password`, `native_hash` and `password_env`"),
+        ({"users": [{"name": "x", "max_backends": 1, "password": "a", "native_hash": "*" + "0" * 40}]}, "users[0]: expected exactly one of `password`, `native_hash` and `password_env`"),
+        ({"users": [{"name": "x", "password": "", "priority": "high"}]}, "users[0].priority: expected 'interactive' or 'batch'; found ****"),
         ({"users": ["app:hunter2"]}, "users[0]: expected a table; found ****"),
         ({"users": [{"name": "a", "native_hash": "hunter2"}]}, 'users[0].native_hash: expected "*" and 40 hexadecimal digits; found ****'),
         ({"client_tls": {"certificate": __file__}}, "client_tls.key: expected `certificate` and `key` together; found nothing"),

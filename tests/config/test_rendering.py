@@ -51,9 +51,10 @@ def test_effective_settings_show_values_and_origins_without_secrets(tmp_path: Pa
     assert tree["upstream"] == [
         {"host": "db", "port": 3306, "role": "writer", "name": "db:3306", "weight": 1}
     ]
+    rules = {"max_backends": 0, "priority": "interactive"}
     assert tree["users"] == [
-        {"name": 'a"\x7f', "password": "****"},
-        {"name": "b", "password_env": "PW"},
+        {"name": 'a"\x7f', **rules, "password": "****"},
+        {"name": "b", **rules, "password_env": "PW"},
     ]
     assert (tree["pool"]["age_jitter"], tree["log"]["queries"]) == (0.25, False)
 

@@ -40,6 +40,17 @@ def test_one_upstream_is_enough() -> None:
     assert (found.drain_timeout, found.users) == (30.0, ())
 
 
+def test_users_with_rules_need_no_password_and_databases_have_rules_of_their_own() -> None:
+    found = settings(
+        users=[{"name": "etl", "priority": "batch"}, {"name": "web", "max_backends": 5}],
+        databases=[{"name": "shop", "max_backends": 3}],
+    )
+    assert [(user.priority, user.max_backends) for user in found.users] == [("batch", 0), ("interactive", 5)]
+    assert [(database.name, database.max_backends) for database in found.databases] == [("shop", 3)]
+    with pytest.raises(ValidationError, match="expected each database once; repeated: shop"):
+        settings(databases=[{"name": "shop", "max_backends": 3}, {"name": "shop", "max_backends": 4}])
+
+
 def test_upstreams_are_told_apart_by_role() -> None:
     found = settings(upstream=["w", READER], reader_listen="127.0.0.1:6034")
     assert [each.host for each in found.writers] == ["w"]

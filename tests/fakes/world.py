@@ -10,6 +10,7 @@ from config.sections import Pool, Role, Upstream
 from config.settings import Settings
 from protocol.auth import Verifier
 from proxy import idling, tasks
+from proxy.app import batch_users
 from proxy.classify import StatementCache
 from proxy.connector import Facts, Target
 from proxy.counters import Counters
@@ -100,7 +101,9 @@ class World:
         passthrough: bool = True,
         knows_server: bool = True,
         pool: dict[str, Any] | None = None,
+        tables: dict[str, Any] | None = None,
     ) -> None:
+        """``pool``, ``tables``: settings."""
         self.loop = StepLoop()
         self.log = Log()
         self.shared = make_shared(
@@ -111,7 +114,9 @@ class World:
         self.settings = Settings(
             upstream=(Upstream(host="writer"),),
             pool=Pool(**{"size": pool_size, "idle_timeout": 1e6, **(pool or {})}),
+            **(tables or {}),
         )
+        self.shared.batch_users = batch_users(self.settings)
         self.server = FakeServer(self.loop, *WRITER)
         self.writer = self._endpoint(self.server, Role.WRITER.value)
         self.shared.writers.append(self.writer)

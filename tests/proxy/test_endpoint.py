@@ -206,6 +206,56 @@ def test_a_backend_that_would_lose_ignore_space_is_closed_and_not_reset(world: W
     assert (world.pool(), server.is_closed) == ("", True)
 
 
+# Limits and classes
+
+
+def test_a_user_has_no_more_backends_than_allowed(make_world: MakeWorld) -> None:
+    tables = {"users": [{"name": "other", "max_backends": 1}]}
+    world = make_world(pool_size=4, tables=tables)
+    clients = [world.client(user=b"other", password=b"other") for _ in range(3)]
+    for client in clients:
+        client.sends(BEGIN)
+    assert world.pool() == "1 leased, 2 waiting"
+    app = world.client()
+    app.sends(BEGIN)
+    assert world.pool() == "2 leased, 2 waiting"
+
+
+def test_a_database_has_no_more_leases_than_allowed(make_world: MakeWorld) -> None:
+    tables = {"databases": [{"name": "shop", "max_backends": 1}]}
+    world = make_world(pool_size=4, tables=tables)
+    first, second = world.client(schema=b"shop"), world.client(schema=b"shop")
+    server = in_transaction(world, first)
+    second.sends(BEGIN)
+    other = world.client()
+    in_transaction(world, other)
+    assert world.pool() == "2 leased, 1 waiting"
+    ended(first, server)
+    server.gets(BEGIN)
+    assert world.pool() == "2 leased"
+
+
+@pytest.mark.parametrize(
+    ("attributes", "is_first"),
+    [
+        ({}, False),
+        ({b"fanin_priority": b"interactive"}, True),
+        ({b"fanin_priority": b"batch"}, False),
+        ({b"fanin_priority": b"urgent"}, False),
+    ],
+)
+def test_a_batch_gives_way(make_world: MakeWorld, attributes: dict[bytes, bytes], is_first: bool) -> None:
+    tables = {"users": [{"name": "app", "password": "secret", "priority": "batch"}]}
+    world = make_world(tables=tables)
+    holder, batch = world.client(), world.client(attributes=attributes)
+    interactive = world.client(attributes={b"fanin_priority": b"interactive"})
+    server = in_transaction(world, holder)
+    batch.sends(query("SELECT 'batch'"))
+    interactive.sends(query("SELECT 'interactive'"))
+    ended(holder, server)
+    server.gets(query("SELECT 'batch'" if is_first else "SELECT 'interactive'"))
+
+
 # Time
 
 

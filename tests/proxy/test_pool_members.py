@@ -63,7 +63,8 @@ def test_a_user_with_a_limit_is_known_for_ever() -> None:
     members = Members(keeps_proven=False, tenant_of=lambda key: str(key)[0], limits={"a": 2})
     member = added(members, "a1")
     tenant = members.tenant("a2")
-    assert tenant is member.pool.tenant and tenant is not None and tenant.most == 2
+    assert tenant is not None and tenant is member.pool.tenant
+    assert tenant.most == 2
     members.move(member, IDLE)
     members.move(member, CLOSED)
     assert members.tenant("a1") is tenant and members.tenant("b1") is None
