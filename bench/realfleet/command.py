@@ -147,7 +147,7 @@ class Play:
                 crowd.answers - answers,
                 percentile(50),
                 percentile(99),
-                crowd.unserved(),
+                crowd.starved(),
             )
         )
 
@@ -193,5 +193,6 @@ class Play:
             peak=peak,
             errors=crowd.errors,
             refused=self._strangers.refused,
+            unserved=crowd.unserved(),
             cut_off=crowd.cut_off,
         )

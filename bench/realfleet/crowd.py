@@ -17,12 +17,14 @@ from bench.load import OPENING_AT_ONCE
 from bench.response import Response
 from bench.workload import Step
 
+LONG: Final = 5.0
+"""Seconds without an answer that are too many."""
 TOO_MANY: Final = ("1040", "1203", "login 1040", "login 1203")
 """What is counted when the server has no connection left for somebody."""
 
 
 class Caller:
-    """One client, over all of its connections. ``served``: answers since the last `Crowd.begin`."""
+    """One client, over all of its connections. ``served``: answers so far."""
 
     __slots__ = ("asked_at", "crowd", "line", "number", "served", "sidecar", "step", "timer")
 
@@ -154,18 +156,22 @@ class Crowd:
         await self.connect([sidecar])
 
     def begin(self) -> None:
-        """Count anew who is served, and how long it takes."""
+        """Count anew how long answers take."""
         self.latencies.clear()
-        for caller in self.everybody():
-            caller.served = 0
 
     def everybody(self) -> list[Caller]:
         """All callers, by sidecar."""
         return [caller for callers in self.callers for caller in callers]
 
     def unserved(self) -> int:
-        """Clients without an answer since `begin`."""
+        """Clients that have had no answer at all so far."""
         return sum(not caller.served for caller in self.everybody())
+
+    def starved(self) -> int:
+        """Clients that have no connection now, or have been waiting for an answer for LONG."""
+        before = perf_counter_ns() - LONG * 1e9
+        lines = [(caller.line, caller.asked_at) for caller in self.everybody()]
+        return sum(line is None or (line.is_asking and asked_at < before) for line, asked_at in lines)
 
     def stop(self) -> None:
         """Nobody asks any more; connections stay."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from bench.fleet.model import usable
 from bench.fleet.scenarios import jain
-from bench.realfleet.crowd import TOO_MANY
+from bench.realfleet.crowd import LONG, TOO_MANY
 from bench.realfleet.plan import SETTLING, Phase, Plan, fair
 from bench.realfleet.watch import Look, Shares, Statements
 
@@ -33,7 +33,8 @@ class Played:
     answers: int
     p50: int
     p99: int
-    unserved: int
+    # when it ended
+    starved: int
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class Course:
     errors: Mapping[str, int]
     # what strangers were told
     refused: Sequence[str]
+    # clients that never got an answer
+    unserved: int
     # clients' connections that ended with their sidecars
     cut_off: int
 
@@ -103,11 +106,10 @@ def _errors(course: Course) -> Row:
 
 
 def _served(course: Course) -> Row:
-    unserved = sum(played.unserved for played in course.played)
     clients = course.plan.sidecars * course.plan.clients
-    return Row(
-        "clients without an answer in some phase", "0", f"{unserved} of {clients:,} clients", not unserved
-    )
+    starved = max(played.starved for played in course.played)
+    figure = f"{clients - course.unserved:,} of {clients:,}; at the end of a phase {starved} without connection, or waiting for {LONG:g} s"
+    return Row("clients that are served", "all", figure, not course.unserved and not starved)
 
 
 def shares_at(course: Course, at: float) -> list[float]:

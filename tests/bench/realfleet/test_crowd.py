@@ -29,7 +29,6 @@ async def crowd_of(fake: FakeServer, clients: int = 3, sidecars: int = 1) -> Cro
 
 async def test_everybody_is_served_and_rests_at_the_end(fake: FakeServer) -> None:
     crowd = await crowd_of(fake, sidecars=2)
-    crowd.begin()
     await until(lambda: not crowd.unserved() and crowd.answers > 20)
     assert fake.most_open == 6 and not crowd.errors and crowd.latencies.total > 0
     crowd.stop()
@@ -72,8 +71,8 @@ async def test_who_loses_the_connection_with_the_sidecar_comes_back_with_it(fake
     for number in range(3):
         fake.answers[question(number)] = answer_to(number)
     await crowd.revive(0)
-    crowd.begin()
-    await until(lambda: not crowd.unserved())
+    before = crowd.answers
+    await until(lambda: crowd.answers > before)
     assert not crowd.errors and not crowd.gone
     crowd.close()
 
@@ -97,4 +96,21 @@ async def test_who_comes_after_the_end_asks_nothing(fake: FakeServer) -> None:
     crowd.stop()
     await crowd.connect([0])
     assert crowd.callers[0][0].timer is None and fake.open == 1
+    crowd.close()
+
+
+async def test_who_waits_for_long_or_is_away_starves(fake: FakeServer) -> None:
+    crowd = await crowd_of(fake)
+    crowd.begin()
+    await until(lambda: crowd.latencies.total > 0)
+    assert crowd.starved() == 0
+    waiting, away, _ = crowd.everybody()
+    assert waiting.line is not None and away.line is not None
+    waiting.rest()
+    waiting.line.is_asking = True
+    waiting.asked_at = 0
+    away.rest()
+    away.line.close()
+    away.line = None
+    assert crowd.starved() == 2
     crowd.close()

@@ -33,6 +33,7 @@ def course_of(**changes: Any) -> Course:
         peak=31,
         errors={},
         refused=[],
+        unserved=0,
         cut_off=3,
     )
     return replace(course, **changes)
@@ -68,8 +69,16 @@ def test_other_errors_count_but_for_those_of_the_killed() -> None:
 
 def test_everybody_has_to_be_served_in_every_phase() -> None:
     played = course_of().played
-    assert row(course_of(), "clients without") == ("0 of 40 clients", True)
-    assert row(course_of(played=[played[0], replace(played[1], unserved=4)]), "clients without")[1] is False
+    assert row(course_of(), "clients that are served") == (
+        "40 of 40; at the end of a phase 0 without connection, or waiting for 5 s",
+        True,
+    )
+    starved = [played[0], replace(played[1], starved=4)]
+    assert row(course_of(played=starved), "clients that are served")[1] is False
+    assert row(course_of(unserved=1), "clients that are served") == (
+        "39 of 40; at the end of a phase 0 without connection, or waiting for 5 s",
+        False,
+    )
 
 
 def test_shares_are_compared_with_what_is_fair_when_they_had_time() -> None:
