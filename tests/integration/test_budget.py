@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bench.cluster import Cluster
 from bench.servers import KINDS, Server
 from protocol.packets import parse_err
 from tests.integration.running import Fanin, eventually, rows, run, value
@@ -151,6 +152,28 @@ def test_connections_say_whose_they_are(mysql: Server) -> None:
         assert sorted(row[3] for row in found) == ["", "monitor"]
         assert len({row[1] for row in found}) == 1 and len(found[0][1]) == 16
         assert all(row[2] for row in found)
+
+
+@pytest.mark.parametrize("kind", KINDS_HERE)
+def test_where_the_monitor_watches_its_looks_tell(kind: str) -> None:
+    with Cluster(kind, readers=1) as cluster:
+        servers = {"w": cluster.writer, "r": cluster.readers[0]}
+        upstream = [
+            {"host": server.host, "port": server.port, "name": name, "role": role}
+            for (name, server), role in zip(servers.items(), ("writer", "reader"), strict=True)
+        ]
+        monitor = {"monitor_user": "root", "interval": 0.1}
+        before = {name: server.status("Threads_connected") for name, server in servers.items()}
+        with Fanin(upstream=upstream, topology=monitor, budget=FAST, pool={"size": 5}) as fanin:
+            eventually(lambda: fanin.state()["topology"].get("state") == "stable")
+            for name in servers:
+                looks = fanin.endpoint(name)["budget"]["looks"]
+                eventually(lambda: fanin.endpoint(name)["budget"]["looks"] > looks + 3)  # noqa: B023
+                seen = fanin.endpoint(name)["budget"]
+                assert (seen["why"], seen["limit"], seen["fleet"]) == ("pool.size", 2000, 1)
+            # nobody's but the monitor's
+            for name, server in servers.items():
+                eventually(lambda: server.status("Threads_connected") == before[name] + 1)  # noqa: B023
 
 
 # Room

@@ -17,9 +17,10 @@ from protocol.packets import build_err
 from proxy import monitor_queries as queries
 from proxy.cluster import Cluster
 from proxy.credentials import Credential
-from proxy.endpoint import LOSSES
-from proxy.monitor import PATIENT, Account
+from proxy.endpoint import LOSSES, Endpoint
+from proxy.monitor import PATIENT, Account, LookFailed
 from proxy.observation import ReplicaRow, ReplicationStatus
+from proxy.occupancy import Occupancy
 from proxy.reasons import CloseReason
 from proxy.tasks import spawn
 from proxy.topology_actions import Cause, ClusterKind, Signal
@@ -423,6 +424,51 @@ def test_the_looks_borrow_the_first_credentials(make_world: MakeWorld) -> None:
     assert Lab(lab.world, borrow_credentials=False).cluster.account() is None
     own = Lab(lab.world, monitor_user="watch").cluster
     assert own.account() == Account("watch", "")
+
+
+# Budgets
+
+
+class Budgets:
+    """Hears what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, object]] = []
+
+    def saw(self, endpoint: Endpoint, seen: Occupancy, round_trip: float) -> None:
+        self.told.append((endpoint.name, seen.connected))
+
+    def failed(self, endpoint: Endpoint, failure: LookFailed) -> None:
+        self.told.append((endpoint.name, failure.cause))
+
+    def leave(self, endpoint: Endpoint) -> None:
+        self.told.append((endpoint.name, "left"))
+
+
+def test_looks_tell_the_budgets_how_full_servers_are(make_world: MakeWorld) -> None:
+    lab = Lab(make_world(readers=1)).stable()
+    lab.look("writer", occupancy=Occupancy(151, 7, 0))
+    budgets = Budgets()
+    lab.shared.budgets = budgets  # type: ignore[assignment]
+    lab.look("writer", occupancy=Occupancy(151, 7, 0))
+    lab.look("reader-1", occupancy=Occupancy(151, 8, 0))
+    lab.look("writer")
+    for name in ("writer", "nobody's"):
+        lab.cluster.failed(name, LookFailed(Cause.DENIED, "no"))
+    assert budgets.told == [("writer", 7), ("reader-1", 8), ("writer", Cause.DENIED)]
+    lab.shared.budgets = None
+    lab.cluster.failed("writer", LookFailed(Cause.DENIED, "no"))
+
+
+def test_who_watches_an_endpoint_is_known(make_world: MakeWorld) -> None:
+    lab = Lab(make_world(readers=1)).begins()
+    assert not lab.cluster.watches(lab.world.writer)
+    monitor: Any = lab.monitored()
+    monitor.watches = {"reader-1": None}
+    assert not lab.cluster.watches(lab.world.writer)
+    assert lab.cluster.watches(lab.cluster.endpoints["reader-1"])
+    lab.cluster.endpoints["reader-1"] = lab.world.writer
+    assert not lab.cluster.watches(lab.shared.readers[0])
 
 
 # On sockets

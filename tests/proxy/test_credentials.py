@@ -64,6 +64,15 @@ def test_a_change_of_accounts_forgets_what_was_learnt() -> None:
     assert credentials.find(b"app") is None
 
 
+def test_whoever_wants_to_hears_of_accepted_ones() -> None:
+    credentials = Credentials([], True)
+    heard: list[object] = []
+    credentials.heard = lambda: heard.append(credentials.first())
+    learnt = credential()
+    credentials.learn(learnt)
+    assert heard == [learnt]
+
+
 def test_each_wrong_password_in_a_row_is_answered_later_up_to_a_limit() -> None:
     delays = LoginDelays(5.0)
     assert [delays.failed(b"app", 0.0) for _ in range(3)] == [DELAY_BASE, DELAY_BASE * 2, DELAY_BASE * 4]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 
 from protocol.constants import Capability
+from protocol.packets import build_err
 from proxy import tasks
+from proxy.endpoint import Endpoint
 from proxy.reasons import CloseReason
 from tests.fakes.client import FakeClient
 from tests.fakes.scenes import in_transaction
 from tests.fakes.server import REFUSED_FULL, ServerEnd
-from tests.fakes.wire import NEW_CLIENT, OLD_CLIENT, PING, RESET, ok, query, rows
+from tests.fakes.wire import IN_TRANS, NEW_CLIENT, OLD_CLIENT, PING, RESET, ok, query, rows
 from tests.fakes.world import World
 from tests.proxy.conftest import MakeWorld
 
@@ -107,6 +109,59 @@ def test_a_full_server_is_up(world: World) -> None:
     assert world.writer.is_answering
     world.tick(5.1)
     client.gets_error(1040, "Too many connections")
+
+
+class Told:
+    """Hears of refusals; says why a pool is small."""
+
+    def __init__(self) -> None:
+        self.refused_of: list[str] = []
+        self.shortage = ""
+
+    def refused(self, endpoint: Endpoint) -> None:
+        self.refused_of.append(endpoint.name)
+
+    def in_words(self, endpoint: Endpoint) -> str:
+        return self.shortage
+
+
+@pytest.mark.parametrize(
+    ("code", "is_told"),
+    [(1040, True), (1203, True), (1135, True), (1226, False), (1045, False), (2003, False)],
+)
+def test_of_a_server_that_has_too_many_connections_the_budget_hears(
+    world: World, code: int, is_told: bool
+) -> None:
+    told = world.writer.budget = Told()
+    world.server.refusal = build_err(code, b"", b"no", before_handshake=True)
+    world.client().sends(SELECT)
+    assert told.refused_of == (["writer"] if is_told else [])
+
+
+def test_a_bound_that_is_lowered_and_raised(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=3)
+    told = world.writer.budget = Told()
+    assert (world.writer.size, world.writer.open_count()) == (3, 0)
+    clients = [world.client() for _ in range(3)]
+    for client in clients:
+        client.sends(BEGIN)
+        world.backend().got()
+        world.backend().answers(ok(IN_TRANS))
+        client.gets(ok(IN_TRANS))
+    assert world.writer.open_count() == 3
+    world.loop.call(world.writer.resize, 1)
+    told.shortage = "server nearly full: bound 1 of 3"
+    late = world.client()
+    late.sends(SELECT)
+    assert world.pool() == "3 leased, 1 waiting"
+    world.tick(5.1)
+    late.gets_error(1040, "server nearly full: bound 1 of 3")
+    for number in (0, 1):
+        ended(clients[number], world.server.ends[number])
+    assert (world.pool(), world.writer.size) == ("1 leased", 3)
+    world.loop.call(world.writer.resize, 2)
+    late.sends(SELECT)
+    assert world.pool() == "2 leased"
 
 
 @pytest.mark.parametrize("is_silent", [False, True])

@@ -139,6 +139,42 @@ def test_an_endpoint_is_shown_with_what_it_tells() -> None:
     assert page["fanin_in_transaction{endpoint=r}"] == 1
 
 
+def test_what_room_the_server_has_is_shown_where_it_was_looked_at() -> None:
+    source = Source()
+    seen = {
+        "why": "room",
+        "connected": 120,
+        "limit": 151,
+        "fleet": 20,
+        "looked_ago": 1.5,
+        "looks": 7,
+        "refusals": 2,
+    }
+    blind = {
+        "why": "start",
+        "connected": None,
+        "limit": None,
+        "fleet": None,
+        "looked_ago": None,
+        "looks": 0,
+        "refusals": 0,
+    }
+    source.endpoints = [
+        {"name": "w", "size": 40, "bound": 7, "budget": seen},
+        {"name": "r", "size": 40, "bound": 1, "budget": blind},
+        {"name": "x", "size": 40, "bound": 40, "budget": {}},
+    ]
+    page = samples(source)
+    assert (page["fanin_pool_size{endpoint=w}"], page["fanin_bound{endpoint=w}"]) == (40, 7)
+    assert (page["fanin_server_connected{endpoint=w}"], page["fanin_server_limit{endpoint=w}"]) == (120, 151)
+    assert (page["fanin_fleet{endpoint=w}"], page["fanin_look_age_seconds{endpoint=w}"]) == (20, 1.5)
+    assert (page["fanin_looks_total{endpoint=w}"], page["fanin_refusals_total{endpoint=w}"]) == (7, 2)
+    assert page["fanin_bound_reason{endpoint=w,reason=room}"] == 1
+    assert page["fanin_looks_total{endpoint=r}"] == 0
+    assert "fanin_server_limit{endpoint=r}" not in page
+    assert not [name for name in page if "endpoint=x" in name and "look" in name]
+
+
 def test_the_process_itself_is_measured() -> None:
     assert samples(Source())["process_open_fds"] > 0
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from proxy.endpoint import Endpoint
 from proxy.listeners import Listener
 from proxy.login import Doorway
 from proxy.snapshot import LONGEST_LIST, Snapshot
@@ -78,8 +79,20 @@ def test_pools_are_told_by_their_counts(world: World) -> None:
         "in_transaction": 1,
         "is_up": True,
         "last_failure": "",
+        "bound": 1,
+        "budget": {},
     }
     assert {name: pool[name] for name in expected} == expected
+
+
+def test_a_bound_is_told_with_its_reason(world: World) -> None:
+    class Budgets:
+        def report(self, endpoint: Endpoint) -> dict[str, object]:
+            return {"why": f"{endpoint.name} is full"}
+
+    world.shared.budgets = Budgets()  # type: ignore[assignment]
+    (pool,) = snapshot_of(world).endpoint_snapshots()
+    assert pool["budget"] == {"why": "writer is full"}
 
 
 def test_sessions_that_hold_or_wait_are_listed_with_what_they_do(make_world: MakeWorld) -> None:
