@@ -84,6 +84,7 @@ HOT_PROXY = (
     "blame",
     "endpoint",
     "tenants",
+    "deadlocks",
     "queueing",
     "overwriting",
     "telling",

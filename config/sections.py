@@ -205,6 +205,12 @@ class Pool(Section):
         validate_default=True,
         description="Idle backends that are kept however little there is to do.",
     )
+    reserve: Count = Field(
+        default=1,
+        ge=0,
+        description="Of `size`, how many backends are kept for clients that hold a backend and wait for another while nothing goes on, which would be a "
+        "deadlock until `acquire_timeout`. Never more than one in 16.",
+    )
     idle_timeout: Seconds = Field(
         default=60.0, gt=0, description="An idle backend that nobody needed for so long is closed."
     )

@@ -243,6 +243,8 @@ class Admission:
         identity = Identity(
             credential, login.capabilities, login.collation, self.shared.keys, login.database or None
         )
+        pid = login.attributes.get(b"_pid", b"").decode("ascii", "replace")
+        identity.process = f"{self.host} {pid[:20]}"
         wish = login.attributes.get(PRIORITY_ATTRIBUTE)
         identity.is_batch = (
             wish == BATCH if wish in (BATCH, INTERACTIVE) else credential.user in self.shared.batch_users

@@ -15,6 +15,7 @@ from proxy.backend import CLOSED, DYING, IDLE, Backend, LossListener, Owner
 from proxy.connector import Facts, Target, open_backend
 from proxy.counters import Counters
 from proxy.credentials import Credential, Credentials
+from proxy.deadlocks import deadlocked
 from proxy.endpoint_rules import EndpointRules
 from proxy.identity import IGNORE_SPACE, Identity, PoolKey, user_of
 from proxy.jobs import Capturing, Cleaning
@@ -137,6 +138,7 @@ class Endpoint(LossListener):
             age_jitter=rules.age_jitter,
             max_opening=rules.max_opening,
             connects_per_second=rules.connects_per_second,
+            reserve=rules.reserve,
             random=random.random,
             tenant_of=user_of,
             tenant_limits={user: most for user, most in rules.user_limits.items()},
@@ -218,7 +220,11 @@ class Endpoint(LossListener):
         """The coarse tick: deadlines, ages, back-off."""
         if self.jobs:
             self._expire_jobs(self.loop.time())
-        self._execute(self.core.tick(self.loop.time()))
+        now = self.loop.time()
+        self._execute(self.core.tick(now))
+        if self.core.waiting_count:
+            for ticket in deadlocked(self.core, now):
+                self._execute(self.core.spare(ticket, now))
 
     def _expire_jobs(self, now: float) -> None:
         for backend, deadline in list(self.jobs.items()):
@@ -376,11 +382,11 @@ class Endpoint(LossListener):
 
     def is_full(self) -> bool:
         """Whether there are as many backends as there may be."""
-        return self.core.size >= self.core.max_size
+        return self.core.size >= self.core.bound
 
     def is_exhausted(self) -> bool:
         """Whether all backends that there may be are leased."""
-        return self.core.leased_count >= self.core.max_size
+        return self.core.leased_count >= self.core.bound
 
     def demand(self) -> int:
         """Backends in use, and those who wait for one."""

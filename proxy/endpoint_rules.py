@@ -23,6 +23,7 @@ class EndpointRules:
         "max_prepared",
         "max_size",
         "min_idle",
+        "reserve",
         "user_limits",
     )
 
@@ -30,6 +31,7 @@ class EndpointRules:
         pool = settings.pool
         self.max_size: int = pool.size
         self.min_idle: int = pool.min_idle
+        self.reserve: int = pool.reserve
         self.acquire_timeout: float = pool.acquire_timeout
         self.idle_timeout: float = pool.idle_timeout
         self.max_age: float = pool.max_age

@@ -39,6 +39,7 @@ from proxy.identity import Identity
 from proxy.kept import NOTHING_KEPT
 from proxy.lessee import Lessee
 from proxy.pins import PinReason
+from proxy.pool_states import NEVER
 from proxy.prepared import Prepared, SessionStatements
 from proxy.reasons import CloseReason
 from proxy.replies import Failure, ok, refused_by_server, shutting_down, unknown_command
@@ -583,6 +584,9 @@ class Frontend(Lessee):
     def user_name(self) -> str:
         """For logs and /state."""
         return self.identity.credential.user.decode("utf-8", "replace")
+
+    def answered_at(self) -> float:
+        return self.idle_since if self.state == HOLDING else NEVER
 
     def who(self) -> str:
         application = f"application {self.program}, " if self.program else ""

@@ -70,6 +70,7 @@ class Identity:
         "key",
         "key_with_schema",
         "key_without_schema",
+        "process",
         "proves_credential",
         "vector",
     )
@@ -85,6 +86,8 @@ class Identity:
         self.key: PoolKey = self.key_without_schema if schema is None else self.key_with_schema
         # a login that asks the server whether this very credential is right
         self.proves_credential: bool = False
+        # the client's process, as far as it can be told from others
+        self.process: str = ""
         # it gives way to others
         self.is_batch: bool = False
         # the session's state vector when it last asked for a backend

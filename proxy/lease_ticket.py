@@ -27,5 +27,8 @@ class LeaseTicket(Waiter):
     def woken(self) -> None:
         self.lessee.woken(self)
 
+    def process(self) -> str:
+        return self.lessee.identity.process
+
     def is_misplaced(self, placing: Placing, reader: Reader, now: float) -> bool:
         return queueing.is_misplaced(self.lessee, placing, reader, now)

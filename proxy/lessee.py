@@ -518,6 +518,9 @@ class Lessee(Holder):
             return PINNED
         return RUNNING
 
+    def process(self) -> str:
+        return self.identity.process
+
     def pin_words(self) -> list[str]:
         return [reason.value for reason in self.session.pin_reasons()]
 

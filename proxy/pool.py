@@ -31,6 +31,7 @@ from proxy.pool_states import (
     PARKED,
     RESETTING,
     STATE_NAMES,
+    KeyPool,
     Member,
     PoolStateError,
     Ticket,
@@ -64,6 +65,11 @@ __all__ = ["NO_ACTIONS", "Member", "PoolCore", "PoolStateError", "Ticket"]
 # Limits. A user (`Tenant`) may have a bound of members of his own below `max_size`: at it a member of his makes room for another of his, and
 # nobody else's. A `Quota` bounds leases instead, whatever their keys: whom it stops lets others of his key pass. Taking back what one has parked
 # counts, but is never refused.
+#
+# The reserve. A client that holds a lease and waits for another deadlocks with others that do the same, as soon as they have all members. Nothing that
+# is closed or refused for it helps; one member more does: whoever gets it goes on, and gives back two. It is kept free of ordinary use, within
+# `max_size`, or it would be used up when it is needed; and it must go to somebody who holds a lease already, or it is one more to be waited for. The
+# shell knows who that is (`proxy.deadlocks`); `stalls_since` tells when nothing goes on. Once it is free it is closed.
 #
 # Tickets. Done -> waiting (in exactly one queue) -> granted -> done, or waiting -> done with an error. A grant happens inside
 # the core, so that cancelling gives it back: there is no moment at which a member belongs to nobody. A ticket that was granted
@@ -342,7 +348,21 @@ class PoolCore(Upkeep):
         if max_size < 1:
             raise ValueError("expected max_size of at least 1")
         self.max_size = max_size
+        self.bound = self._bound_of(max_size)
         return self._settled(now)
+
+    def spare(self, ticket: Ticket, now: float) -> list[Action]:
+        """Open a member of the reserve for this ticket and nobody else. Nothing when it does not wait, has one coming, or there is none left."""
+        pool = ticket.queue
+        if not isinstance(pool, KeyPool) or ticket.opening is not None or not self._may_open(now):
+            return NO_ACTIONS
+        if self._members.size >= self.max_size or pool.tenant.is_full() or pool.first is None:
+            return NO_ACTIONS
+        member = self._open(pool, pool, ticket.payload, ticket.credential, now).member
+        assert member is not None, "an opening is of a member"
+        member.ticket = ticket
+        ticket.opening = member
+        return self._taken()
 
     def send_away(self, goes_on: bool = False) -> list[Action]:
         """All who wait leave with PoolMoved, in the order in which they came. ``goes_on``: so does their time."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from proxy.pool_actions import PoolSnapshot
-from proxy.pool_settle import POOL_STATE_NAMES, Settling
-from proxy.pool_states import Member, Ticket
+from proxy.pool_settle import POOL_OPEN, POOL_STATE_NAMES, Settling
+from proxy.pool_states import NEVER, Member, Ticket
 
 
 class Questions(Settling):
@@ -25,7 +25,7 @@ class Questions(Settling):
     @property
     def capacity(self) -> int:
         """Members that there may be; as long as none can be opened, those that there are."""
-        return self.size - self.opening_count if self._backoff.is_failing else self.max_size
+        return self.size - self.opening_count if self._backoff.is_failing else self.bound
 
     @property
     def connects_per_second(self) -> float:
@@ -74,12 +74,19 @@ class Questions(Settling):
         """Who has been waiting for longest."""
         return self._waiters.oldest()
 
+    def stalls_since(self) -> float:
+        """Since when all members there may be are leased, somebody waits and nobody who did has got any; infinity if that is not so."""
+        oldest = self._waiters.oldest()
+        if oldest is None or self._state != POOL_OPEN or self._members.leased.count < self.bound:
+            return NEVER
+        return max(self._granted_at, oldest.enqueued_at)
+
     def snapshot(self) -> PoolSnapshot:
         """The counts of this moment."""
         members = self._members
         return PoolSnapshot(
             self.state,
-            self.max_size,
+            self.bound,
             members.opening.count,
             members.idle.count,
             members.parked.count,

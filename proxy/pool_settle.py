@@ -48,12 +48,17 @@ NO_ACTIONS: Final[list[Action]] = []
 """What a call returns that has nothing to do: always this one list, so that it costs nothing. Never change it."""
 
 
+MOST_RESERVED: Final = 16
+"""The reserve is at most one in so many members, unless told otherwise."""
+
+
 class Settling:
     """Everything of `PoolCore` but the calls of the shell."""
 
     __slots__ = (
         "_actions",
         "_backoff",
+        "_granted_at",
         "_members",
         "_new_member",
         "_random",
@@ -65,11 +70,14 @@ class Settling:
         "_yields_at",
         "acquire_timeout",
         "age_jitter",
+        "bound",
         "idle_timeout",
         "max_age",
         "max_opening",
         "max_size",
         "min_idle",
+        "reserve",
+        "reserve_share",
         "switch_delay",
     )
 
@@ -91,13 +99,19 @@ class Settling:
         switch_delay: float = 0.02,
         tenant_of: Callable[[Hashable], Hashable] | None = None,
         tenant_limits: dict[Hashable, int] | None = None,
+        reserve: int = 0,
+        reserve_share: int = MOST_RESERVED,
     ) -> None:
         """`new_member(key, payload)` makes the object for a connection about to be opened; `random` gives [0, 1); `tenant_of(key)` the user to
         whom a key belongs (None: they are all of one), and `tenant_limits` how many members some of them may have."""
         if max_size < 1 or max_opening < 1:
             raise ValueError("expected max_size and max_opening of at least 1")
-        # members of all keys and states
+        # members of all keys and states; of these the last few are for `spare` only, so that otherwise there are `bound`
         self.max_size: int = max_size
+        self.reserve: int = reserve
+        # the reserve is at most one in so many
+        self.reserve_share: int = reserve_share
+        self.bound: int = self._bound_of(max_size)
         # idle members kept for each key that was leased within max_age
         self.min_idle: int = min_idle
         # longest wait of a ticket
@@ -125,8 +139,14 @@ class Settling:
         self._actions: list[Action] = []
         # when `_settle` last ran
         self._settled_at: float = -NEVER
+        # when somebody who waited last got one
+        self._granted_at: float = -NEVER
         # when a member that is free may be taken from its user, for somebody who waited then
         self._yields_at: float = NEVER
+
+    def _bound_of(self, max_size: int) -> int:
+        """Members that there may be without the reserve."""
+        return max_size - min(self.reserve, max_size // self.reserve_share)
 
     # Steps of a member
 
@@ -166,7 +186,7 @@ class Settling:
 
     def _is_over(self, member: Member, now: float) -> bool:
         """Whether a member that is free is one too many, or too old: then it is closed."""
-        if self._members.size > self.max_size:
+        if self._members.size > self.bound:
             self._close(member, CloseReason.OVER_BOUND)
         elif self._is_too_old(member, now):
             self._close(member, CloseReason.MAX_AGE)
@@ -195,7 +215,7 @@ class Settling:
         """A member with residue is parked, or captured if it may not live on or a waiter of its key could use it at once."""
         pool = member.pool
         is_waited_for = pool.count > pool.counts[RESETTING] and pool.first is not None
-        is_wanted = is_waited_for or self._members.size > self.max_size
+        is_wanted = is_waited_for or self._members.size > self.bound
         if self._state == POOL_OPEN and (is_wanted or self._is_too_old(member, now)):
             self._capture(member, pool)
         else:
@@ -205,9 +225,9 @@ class Settling:
     def _shrink(self) -> None:
         """The bound is lower than it was: what is free and above it goes, the coldest first. What is leased or being captured goes when it is free."""
         members = self._members
-        while members.size > self.max_size and (idle := members.idle.oldest) is not None:
+        while members.size > self.bound and (idle := members.idle.oldest) is not None:
             self._close(idle, CloseReason.OVER_BOUND)
-        excess = members.size - self.max_size - members.resetting.count
+        excess = members.size - self.bound - members.resetting.count
         while excess > 0 and self._state == POOL_OPEN and (parked := members.parked.oldest) is not None:
             self._capture(parked, parked.pool)
             excess -= 1
@@ -244,6 +264,7 @@ class Settling:
         queue = ticket.queue
         assert queue is not None, "who is granted a member later has waited"
         queue.served(ticket)
+        self._granted_at = now
         self._leave(ticket)
         self._lease(member, ticket, now)
         self._actions.append(wake_ticket(ticket))
@@ -261,7 +282,7 @@ class Settling:
 
     def _settled(self, now: float) -> list[Action]:
         """How every call ends that may have changed what can be granted."""
-        if self._members.size > self.max_size:
+        if self._members.size > self.bound:
             self._shrink()
         if self._waiters.count:
             self._settle(now)
@@ -332,7 +353,7 @@ class Settling:
         return needy if comes_first(first, ticket, now, self.switch_delay) else None
 
     def _is_full(self) -> bool:
-        return self._members.size >= self.max_size
+        return self._members.size >= self.bound
 
     def _may_open(self, now: float) -> bool:
         """Room is another matter. While openings fail there is one at a time."""

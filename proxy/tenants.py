@@ -9,6 +9,7 @@ from mypy_extensions import mypyc_attr
 from proxy.backend import Backend, Owner
 from proxy.conditions import INSERT_ID, SOILED
 from proxy.pool import PoolCore, Ticket
+from proxy.pool_states import NEVER
 from proxy.residue import capture_commands
 from proxy.variables import CAPTURED
 
@@ -32,6 +33,10 @@ class Waiter(Ticket):
     def woken(self) -> None:
         """`member` or `error` is set now. Called once, from a callback; must not raise."""
 
+    def process(self) -> str:
+        """The client's process, as far as it can be told from others."""
+        return ""
+
     def is_misplaced(self, placing: Placing, reader: Reader, now: float) -> bool:
         """It waits for a backend of this reader's: whether it should ask anew (PoolMoved), and will be sent elsewhere."""
         return False
@@ -54,6 +59,14 @@ class Holder(Owner):
     def who(self) -> str:
         """Whose session it is: application, user and address."""
         return ""
+
+    def process(self) -> str:
+        """The client's process, as far as it can be told from others."""
+        return ""
+
+    def answered_at(self) -> float:
+        """When the client got the last answer, about; infinity while something runs."""
+        return NEVER
 
     def capture_commands(self) -> list[bytes]:
         """Payloads that read the residue which this session left on a parked backend, in an order that destroys none."""
@@ -101,7 +114,10 @@ def in_words(core: PoolCore, name: str, now: float) -> str:
     """Who has the pool of this endpoint, for error texts. Never what they run."""
     members = core.leased_members()
     owners = [member.owner if isinstance(member, Backend) else None for member in members]
-    text = f"pool of {name} has {core.leased_count} of {core.max_size} leased: {_conditions(owners)}"
+    reserved = f" ({core.max_size - core.bound} in reserve)" if core.bound < core.max_size else ""
+    text = (
+        f"pool of {name} has {core.leased_count} of {core.max_size} leased{reserved}: {_conditions(owners)}"
+    )
     others = ((core.opening_count, "opening"), (core.resetting_count, "being reset"))
     text += "".join([f"; {count} {word}" for count, word in others if count])
     if not members:

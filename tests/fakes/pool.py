@@ -65,6 +65,9 @@ class Play:
         ticket = self.tickets.setdefault(name, Ticket("app"))
         return self.core.claim(owner, self.members[member], ticket, self.now)
 
+    def spare(self, name: str) -> list[str]:
+        return self.words(self.core.spare(self.tickets[name], self.now))
+
     def cancel(self, name: str) -> list[str]:
         return self.words(self.core.cancel(self.tickets[name], self.now))
 

@@ -97,6 +97,7 @@ class PoolMachine(RuleBasedStateMachine):
         pace=st.sampled_from([0.0, 0.0, 2.0, 5.0]),
         tenant_of=st.sampled_from([None, user_of, str]),
         limit=st.sampled_from([0, 0, 1, 2]),
+        reserve=st.sampled_from([0, 0, 1]),
         quota=st.sampled_from([1, 2]),
         seed=st.integers(0, 3),
         share=st.sampled_from([1, 2]),
@@ -112,6 +113,7 @@ class PoolMachine(RuleBasedStateMachine):
         pace: float,
         tenant_of: Callable[[Hashable], Hashable] | None,
         limit: int,
+        reserve: int,
         quota: int,
         seed: int,
         share: int,
@@ -128,6 +130,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.fresh: set[Ticket] = set()
         self.claims: dict[Ticket, Member] = {}
         self.newborn: set[Member] = set()
+        self.spared: set[Ticket] = set()
         self.payloads: dict[Member, Payload] = {}
         self.deadlines: dict[Ticket, float] = {}
         self.failing_since = NEVER
@@ -146,6 +149,8 @@ class PoolMachine(RuleBasedStateMachine):
             acquire_timeout=3.0,
             switch_delay=switch_delay,
             connects_per_second=pace,
+            reserve=reserve,
+            reserve_share=2,
             tenant_of=tenant_of,
             tenant_limits={"app": limit} if limit and tenant_of is user_of else None,
         )
@@ -157,7 +162,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.bound = self.most = max_size
         self.over_quota = self.over_limit = 0
         self.quota = Quota("shop", quota)
-        for number in range(max_size // share):
+        for number in range(self.core.bound // share):
             self.acquire(
                 [
                     (
@@ -226,7 +231,7 @@ class PoolMachine(RuleBasedStateMachine):
             self.refused(ticket)
             return
         assert self.ending is None and not self.is_paused
-        if ticket not in self.fresh:
+        if ticket not in self.fresh and ticket not in self.spared:
             unfair = [other for other in ahead if self.is_like(other, ticket) and not self.had_claim(other)]
             assert not unfair or self.had_claim(ticket), "first come, first served within a key"
         self.granted(ticket)
@@ -246,7 +251,9 @@ class PoolMachine(RuleBasedStateMachine):
         claimed = self.claims.pop(ticket, None)
         if claimed is not None and self.states[claimed] == PARKED:
             assert member is claimed, "its own residue first"
-        if ticket in self.fresh:
+        if ticket in self.spared:
+            assert self.payloads[member].ticket is ticket and self.states[member] == IDLE
+        elif ticket in self.fresh:
             assert self.payloads[member].ticket is ticket and self.states[member] == IDLE
             assert member in self.newborn, "only a member opened for it"
         elif member is not claimed or self.states[member] != PARKED:
@@ -485,8 +492,9 @@ class PoolMachine(RuleBasedStateMachine):
         self.become_idle(member)
         self.failing_since = NEVER
         self.newborn = {member}
+        self.spared = {ticket} if ticket.opening is member else set()
         self.perform(self.core.opened(member, self.now))
-        self.newborn = set()
+        self.newborn, self.spared = set(), set()
         if is_awaited and not self.is_paused:
             assert ticket.member is member, "nobody takes the fresh member of another"
 
@@ -596,6 +604,18 @@ class PoolMachine(RuleBasedStateMachine):
                 bound, self.core.opening_count
             )
 
+    @precondition(lambda self: self.waiting)
+    @rule(index=INDEX)
+    def spare(self, index: int) -> None:
+        ticket = self.waiting[index % len(self.waiting)]
+        size = self.core.size
+        actions = self.core.spare(ticket, self.now)
+        assert not actions or size < self.core.max_size
+        if actions:
+            assert ticket.opening is actions[0].member and ticket not in self.fresh
+            assert self.spare(index) is None and self.core.size == size + 1, "one is enough"
+        self.perform(actions)
+
     def end(self, error: type[object]) -> None:
         if self.ending is not PoolClosed:
             self.ending = error
@@ -649,7 +669,7 @@ class PoolMachine(RuleBasedStateMachine):
     def the_bounds_hold(self) -> None:
         assert self.core.size <= self.most
         self.most = max(self.bound, self.core.size)
-        if self.core.size > self.bound and self.ending is None:
+        if self.core.size > self.core.bound and self.ending is None:
             assert not self.core.idle_count, "what is free goes"
             assert not self.core.parked_count or self.is_paused or self.core.resetting_count
         assert self.core.opening_count <= self.options[1]
@@ -727,7 +747,7 @@ class PoolMachine(RuleBasedStateMachine):
         needy = core._waiters.neediest(self.now)
         if core._may_open(self.now) and needy is not None:
             free = [member for member in self.states if self.states[member] in (IDLE, PARKED)]
-            assert core.size >= self.bound and not [
+            assert core.size >= core.bound and not [
                 member for member in free if not self.is_kept(member, needy)
             ]
         for queue in queues:
@@ -755,7 +775,8 @@ class PoolMachine(RuleBasedStateMachine):
             assert (member.serves is None) == (member.state not in (OPENING, RESETTING))
             if member.state == OPENING:
                 ticket = member.ticket
-                assert member.serves is (member.pool if ticket is None else self.core._waiters.fresh)
+                is_fresh = ticket is not None and ticket.wants_fresh
+                assert member.serves is (self.core._waiters.fresh if is_fresh else member.pool)
                 assert ticket is None or (ticket.opening is member and ticket in self.waiting)
         for key, pool in self.core._members.pools.items():
             mine = [member for member in alive if member.pool is pool]

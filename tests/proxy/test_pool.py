@@ -991,3 +991,62 @@ def test_a_lease_counts_for_its_quota_until_it_ends() -> None:
     assert play.release("m1") == ["b gets m1"]
     play.cancel("b")
     assert quota.leased == 0
+
+
+# The reserve
+
+
+def reserved() -> Play:
+    """Two members, of which one is kept."""
+    play = Play(max_size=2, reserve=1, reserve_share=2)
+    play.leased("alice")
+    return play
+
+
+def test_the_reserve_is_for_whom_it_is_given_to_and_closed_afterwards() -> None:
+    play = reserved()
+    assert play.core.bound == 1 and play.core.stalls_since() == NEVER
+    play.now = 1.0
+    assert play.acquire("bob") == [] and play.acquire("carol") == []
+    assert play.core.stalls_since() == 1.0
+    assert play.spare("carol") == ["open m2 with payload of carol"]
+    assert play.spare("carol") == [] and play.spare("bob") == [], "one, and there is no more"
+    assert play.opened("m2") == ["carol gets m2"]
+    play.now = 2.0
+    assert play.release("m2") == ["close m2: over-bound"]
+    assert play.release("m1") == ["bob gets m1"]
+    play.acquire("carol")
+    assert play.core.stalls_since() == 2.0
+    play.pause()
+    assert play.spare("carol") == [] and play.core.stalls_since() == NEVER
+
+
+def test_the_reserve_is_not_for_who_does_not_wait_or_may_have_no_more() -> None:
+    play = Play(max_size=3, reserve=1, reserve_share=2, tenant_of=str, tenant_limits={"app": 1})
+    play.leased("alice")
+    play.acquire("bob")
+    assert play.spare("alice") == [] and play.spare("bob") == []
+    play.acquire("fresh", "other", fresh=True)
+    assert play.spare("fresh") == []
+    play.opened("m2"), play.release("m2")
+    quota = Quota("shop", 0)
+    play.acquire("carol", "third", quota=quota)
+    assert play.spare("carol") == []
+
+
+def test_whichever_is_free_first_is_closed_for_the_reserve() -> None:
+    play = reserved()
+    play.acquire("bob")
+    play.spare("bob")
+    assert play.release("m1") == ["close m1: over-bound"]
+    assert play.opened("m2") == ["bob gets m2"]
+    assert play.release("m2") == []
+
+
+def test_the_reserve_follows_the_bound() -> None:
+    play = Play(max_size=32, reserve=4)
+    assert play.core.bound == 30
+    play.resize(15)
+    assert play.core.bound == 15
+    play.resize(100)
+    assert play.core.bound == 96
