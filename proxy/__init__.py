@@ -19,7 +19,7 @@ Pure:
   the writer; `following`: who leads to it; `absence`: who has vanished; `topology_actions`: its words; `topology_report`: /state)
 - readers: `lag` (is one near enough?), `fences` (has it what a session must see?), `gtids` (positions), `balance` (which one?), `readers`
   (all of that, for one read)
-- routing: `routing` (writer or reader?), `endings` (what of several statements ends a transaction), `reads` (what is proved to be a read), `hints` (what clients ask for in comments), `placement` (what one
+- routing: `routing` (writer or reader?), `endings` (what of several statements ends a transaction), `reads` (what is proved to be a read), `hints` (what clients ask for in comments; `patience`: how long they wait), `placement` (what one
   session's statements are placed by, and its fences), `past_reads` (what its client has got, in case a server is lost)
 - `prepared`, `sources`, `statement_errors` (binary statements on shared backends), `credentials`, `identity` (who a session is to
   servers, pool keys), `replies` (errors of our own), `reasons` (of closes), `counters`, `results`, `attributes` (what connections of ours are called)

@@ -128,7 +128,7 @@ _FLAGS: Final[tuple[tuple[int, str], ...]] = (
 )
 
 
-_UNKNOWN_HINT: Final = "a word behind `fanin:` is no hint, and ignored (hints are writer, reader, max_lag=MILLISECONDS and causal=KEY)"
+_UNKNOWN_HINT: Final = "a word behind `fanin:` is no hint, and ignored (hints are writer, reader, max_lag=MILLISECONDS, acquire_timeout=MILLISECONDS and causal=KEY)"
 
 
 class ExplainedPin(NamedTuple):

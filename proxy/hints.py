@@ -1,4 +1,4 @@
-"""Hints of the client on where a statement is to run: comments like ``/* fanin: reader, max_lag=500 */``.
+"""Hints of the client on where a statement is to run, and how long it waits for that: comments like ``/* fanin: reader, max_lag=500 */``.
 
 They count at the beginning of the text and right after its first word (some tools put their own comment first, some drivers let one only add
 behind the verb). Several may be in one comment, with commas or spaces between; of two that contradict each other the last counts.
@@ -28,9 +28,16 @@ _FAR: Final = 512
 class Hints:
     """What a text asks for. Never changed once made."""
 
-    __slots__ = ("causal", "max_lag", "side", "unknown")
+    __slots__ = ("acquire_timeout", "causal", "max_lag", "side", "unknown")
 
-    def __init__(self, side: int = ANY, max_lag: float = -1.0, causal: bytes = b"", unknown: int = 0) -> None:
+    def __init__(
+        self,
+        side: int = ANY,
+        max_lag: float = -1.0,
+        causal: bytes = b"",
+        unknown: int = 0,
+        acquire_timeout: float = -1.0,
+    ) -> None:
         # TO_WRITER, TO_READER or ANY
         self.side: int = side
         # seconds; negative: none
@@ -39,6 +46,8 @@ class Hints:
         self.causal: bytes = causal
         # how many were not known
         self.unknown: int = unknown
+        # seconds that the statement waits for a backend; negative: as long as others
+        self.acquire_timeout: float = acquire_timeout
 
 
 NO_HINTS: Final = Hints()
@@ -60,17 +69,20 @@ def hints_of(text: bytes) -> Hints:
 class _Reading:
     """Hints that are being collected."""
 
-    __slots__ = ("causal", "is_hinted", "max_lag", "side", "unknown")
+    __slots__ = ("acquire_timeout", "causal", "is_hinted", "max_lag", "side", "unknown")
 
     def __init__(self) -> None:
         self.side: int = ANY
         self.max_lag: float = -1.0
         self.causal: bytes = b""
         self.unknown: int = 0
+        self.acquire_timeout: float = -1.0
         self.is_hinted: bool = False
 
     def hints(self) -> Hints:
-        return Hints(self.side, self.max_lag, self.causal, self.unknown) if self.is_hinted else NO_HINTS
+        if not self.is_hinted:
+            return NO_HINTS
+        return Hints(self.side, self.max_lag, self.causal, self.unknown, self.acquire_timeout)
 
     def comments(self, text: bytes, pos: int) -> int:
         """Read all comments that stand at ``pos``; where the text goes on after them."""
@@ -101,6 +113,8 @@ class _Reading:
             self.side = TO_READER
         elif name == b"max_lag" and value.isdigit() and int(value) <= MOST_LAG:
             self.max_lag = int(value) / 1000
+        elif name == b"acquire_timeout" and value.isdigit() and int(value) <= MOST_LAG:
+            self.acquire_timeout = int(value) / 1000
         elif name == b"causal" and 0 < len(value) <= LONGEST_KEY:
             self.causal = value
         else:

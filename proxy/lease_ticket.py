@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from protocol.framing import payload_of
 from proxy import queueing
 from proxy.identity import Identity
+from proxy.patience import patience
 from proxy.tenants import Waiter
 
 if TYPE_CHECKING:
+    from proxy.endpoint import Endpoint
     from proxy.lessee import Lessee
     from proxy.placing import Placing
     from proxy.readers import Reader
+
+COM_QUERY: Final = 0x03
 
 
 class LeaseTicket(Waiter):
@@ -26,6 +31,16 @@ class LeaseTicket(Waiter):
 
     def woken(self) -> None:
         self.lessee.woken(self)
+
+    def be_patient(self, endpoint: Endpoint) -> None:
+        """It waits: no longer than its statement wants to."""
+        lessee = self.lessee
+        text = payload_of(lessee.wire)[1:] if lessee.command == COM_QUERY else b""
+        if lessee.executing is not None:
+            text = lessee.executing.own.text
+        seconds = patience(text, lessee.session.vector.variables)
+        if seconds < endpoint.core.acquire_timeout:
+            endpoint.core.hasten(self, self.enqueued_at + seconds)
 
     def process(self) -> str:
         return self.lessee.identity.process

@@ -163,6 +163,11 @@ class PoolCore(Upkeep):
         self._lease(member, ticket, now)
         return True
 
+    def hasten(self, ticket: Ticket, deadline: float) -> None:
+        """A ticket that waits does so until then, at most."""
+        if ticket.queue is not None:
+            self._waiters.hasten(ticket, deadline)
+
     def cancel(self, ticket: Ticket, now: float) -> list[Action]:
         """The ticket is not wanted any more: it leaves the queue, or gives back a grant of which no use was made (residue that
         was claimed with it is parked again). Nothing if it is done."""

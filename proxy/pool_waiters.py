@@ -43,6 +43,10 @@ class Waiters:
             self._deadlines = [entry for entry in deadlines if self._is_waiting(entry)]
             heapify(self._deadlines)
 
+    def hasten(self, ticket: Ticket, deadline: float) -> None:
+        """It waits until then, at most."""
+        heappush(self._deadlines, (deadline, ticket.order, ticket))
+
     def leave(self, ticket: Ticket) -> None:
         """End to wait. A member that is being opened for this ticket alone is now opened for whoever waits with its key."""
         queue = ticket.queue

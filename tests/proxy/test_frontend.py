@@ -106,6 +106,32 @@ def test_a_wait_that_is_too_long_ends_in_an_error_that_names_the_holders(world: 
     assert world.counters.acquire_failures == 2
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT /*+ MAX_EXECUTION_TIME(1000) */ 1",
+        "/* fanin: acquire_timeout=1000 */ UPDATE t SET a = 1",
+        "SELECT 1",
+    ],
+)
+def test_a_statement_that_may_not_take_long_does_not_wait_long(world: World, text: str) -> None:
+    holder, waiter = world.client(), world.client()
+    in_transaction(world, holder)
+    session = world.frontend(waiter).session
+    if text == "SELECT 1":
+        session.vector = session.vector.with_variables([(b"max_execution_time", b"1000")])
+    waiter.sends(query(text))
+    world.tick(0.9)
+    waiter.gets_nothing()
+    world.tick(0.2)
+    waiter.gets_error(1040, "no server connection became free within 1.1 s")
+    waiter.sends(query("UPDATE t SET a = 1"))
+    world.tick(4.9)
+    waiter.gets_nothing()
+    world.tick(0.2)
+    waiter.gets_error(1040, "within 5.1 s")
+
+
 def test_a_transaction_keeps_its_backend_until_it_ends(world: World) -> None:
     holder, waiter = world.client(), world.client()
     server = in_transaction(world, holder)

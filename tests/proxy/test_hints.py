@@ -65,12 +65,20 @@ def test_several_in_one_comment() -> None:
         b"max_lag=soon",
         b"max_lag=-1",
         b"max_lag=86400001",
+        b"acquire_timeout",
+        b"acquire_timeout=-1",
+        b"acquire_timeout=86400001",
         b"causal=",
         b"causal=" + b"x" * (LONGEST_KEY + 1),
     ],
 )
 def test_unknown_ones_are_ignored_and_counted(word: bytes) -> None:
     assert told(hints_of(b"/* fanin: writer, " + word + b" */ SELECT 1")) == (TO_WRITER, -1.0, b"", 1)
+
+
+def test_how_long_to_wait() -> None:
+    assert hints_of(b"/* fanin: reader acquire_timeout=200 */ SELECT 1").acquire_timeout == 0.2
+    assert hints_of(b"/* fanin: reader */ SELECT 1").acquire_timeout == -1.0
 
 
 def test_the_longest_key_is_one() -> None:

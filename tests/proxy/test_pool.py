@@ -1050,3 +1050,15 @@ def test_the_reserve_follows_the_bound() -> None:
     assert play.core.bound == 15
     play.resize(100)
     assert play.core.bound == 96
+
+
+def test_a_ticket_can_lose_patience() -> None:
+    play = Play(max_size=1, acquire_timeout=5.0)
+    play.leased("alice")
+    play.acquire("bob")
+    play.core.hasten(play.tickets["bob"], 1.0)
+    play.core.hasten(play.tickets["alice"], 0.5)
+    assert play.core.next_deadline(0.0) == 1.0
+    assert play.tick(1.0) == ["bob waited 1 s"]
+    play.acquire("bob")
+    assert play.tick(5.9) == [] and play.tick(6.0) == ["bob waited 5 s"]

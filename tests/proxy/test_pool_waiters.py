@@ -27,6 +27,16 @@ def test_tickets_expire_in_the_order_of_their_deadlines() -> None:
     assert waiters.next_expired(5.0) is None and waiters.next_deadline() == NEVER
 
 
+def test_a_deadline_may_be_moved_forward() -> None:
+    waiters, app = Waiters(), KeyPool("app", 0.0)
+    ticket = entered(waiters, app, 5.0)
+    waiters.hasten(ticket, 1.0)
+    waiters.hasten(ticket, 9.0)
+    assert waiters.next_deadline() == 1.0
+    waiters.leave(ticket)
+    assert waiters.next_deadline() == NEVER
+
+
 def test_a_ticket_that_waits_again_has_its_new_deadline_only() -> None:
     waiters, app = Waiters(), KeyPool("app", 0.0)
     ticket = entered(waiters, app, 2.0)

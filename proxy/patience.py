@@ -1,0 +1,43 @@
+"""How long a statement may wait for a backend, where it says so itself. Pure.
+
+`pool.acquire_timeout` holds for all. Who limits how long a statement may run does not want to wait for longer than that until it begins; and a hint,
+``/* fanin: acquire_timeout=200 */`` (milliseconds), says it for the wait alone. Asked only of those who have to wait.
+
+References: MySQL, "Statement Execution Time Optimizer Hints", max_execution_time (milliseconds, SELECT only, 0 for none); MariaDB, max_statement_time (seconds).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from proxy.hints import hints_of
+from proxy.pool_states import NEVER
+
+_SELECT: Final = re.compile(
+    rb"(?:\s|/\*(?![!+]).*?\*/)*\(*\s*(?:/\*!\d*\s*)?select\b", re.IGNORECASE | re.DOTALL
+)
+_HINT: Final = re.compile(
+    rb"\s*/\*\+(?:(?!\*/).)*?\bmax_execution_time\s*\(\s*(\d{1,10})\s*\)", re.IGNORECASE | re.DOTALL
+)
+
+
+def patience(text: bytes, variables: Mapping[bytes, bytes]) -> float:
+    """Seconds; infinity if neither the text nor the session's variables say anything."""
+    hints = hints_of(text)
+    limit = hints.acquire_timeout if hints.acquire_timeout >= 0.0 else NEVER
+    select = _SELECT.match(text)
+    if select is not None:
+        hint = _HINT.match(text, select.end())
+        milliseconds = hint[1] if hint is not None else variables.get(b"max_execution_time", b"")
+        limit = min(limit, _limit(milliseconds) / 1000.0)
+    return min(limit, _limit(variables.get(b"max_statement_time", b"")))
+
+
+def _limit(number: bytes) -> float:
+    """A number as servers report it; 0 is no limit."""
+    try:
+        return float(number) or NEVER
+    except ValueError:
+        return NEVER
