@@ -41,6 +41,8 @@ async def run_aside(
     except Failure as failure:
         if failure.is_credential:
             endpoint.credentials.forget(credential)
+        if failure.is_full and endpoint.budget is not None:
+            endpoint.budget.refused(endpoint)
         return failure
     except ConnectionError as error:
         return unreachable(endpoint.name, str(error))

@@ -91,6 +91,7 @@ class Cap:
         "_failing_since",
         "_is_hopeless",
         "_is_told",
+        "_jitter",
         "_lines",
         "_no_count",
         "_owns",
@@ -128,6 +129,7 @@ class Cap:
         self._failing_since = math.inf
         self._is_hopeless = False
         self._due_at = -math.inf
+        self._jitter = 0.0
         # open connections of ours at the last two ticks
         self._owns = (0, 0)
         # when a line was told last, by its event; and whether one was that something is wrong
@@ -215,7 +217,10 @@ class Cap:
     # Parts
 
     def _next_look(self, now: float) -> None:
-        self._due_at = now + self._rules.interval * (0.5 + self._random())
+        # within a half of the interval, early or late; what one is late the next is early, so that in the long run there is one in each interval
+        jitter = 0.5 * self._rules.interval * self._random()
+        self._due_at = now + self._rules.interval + jitter - self._jitter
+        self._jitter = jitter
 
     def _believe(self, seen: Occupancy, now: float, own: int) -> None:
         self.looks += 1

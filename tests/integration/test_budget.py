@@ -12,6 +12,8 @@ import pytest
 from bench.cluster import Cluster
 from bench.servers import KINDS, Server
 from protocol.packets import parse_err
+from tests.fakes.aurora.cluster import Aurora
+from tests.fakes.aurora.named_fanin import NamedFanin
 from tests.integration.running import Fanin, eventually, rows, run, value
 from tests.integration.wire import WireClient
 
@@ -174,6 +176,18 @@ def test_where_the_monitor_watches_its_looks_tell(kind: str) -> None:
             # nobody's but the monitor's
             for name, server in servers.items():
                 eventually(lambda: server.status("Threads_connected") == before[name] + 1)  # noqa: B023
+
+
+@pytest.mark.parametrize("kind", KINDS_HERE)
+def test_every_instance_of_aurora_has_a_bound_of_its_own(kind: str) -> None:
+    settings = {"kind": "aurora", "interval": "200ms", "panic_interval": "50ms"}
+    with Aurora(kind) as aurora, NamedFanin(aurora, budget=FAST, topology=settings) as fanin, fanin.connect():
+
+        def seen() -> dict[str, object]:
+            budgets = {each["name"]: each["budget"] for each in fanin.state()["endpoints"]}
+            return {name: budgets.get(name, {}).get("why") for name in aurora.instances}
+
+        eventually(lambda: set(seen().values()) == {"pool.size"}, lambda: f"bounds {fanin.state()}")
 
 
 # Room

@@ -32,7 +32,7 @@ class Scene:
         self.cap.saw(seen or occupancy(), self.now, self.own, round_trip)
         return self.cap.bound
 
-    def later(self, seconds: float = 2.0) -> Scene:
+    def later(self, seconds: float = 2.5) -> Scene:
         self.now += seconds
         return self
 
@@ -73,20 +73,22 @@ def test_who_is_alone_has_all_at_once(scene: Scene) -> None:
 
 def test_looks_that_come_too_early_are_not_taken(scene: Scene) -> None:
     scene.saw(occupancy(900))
-    assert scene.cap.delay(scene.now) == 2.0
-    scene.later(1.9).saw()
+    assert scene.cap.delay(scene.now) == 2.5
+    scene.later(2.4).saw()
     assert (scene.cap.looks, scene.cap.bound) == (1, 1)
     scene.later(0.1).saw()
     assert scene.cap.looks == 2
 
 
-def test_they_are_spread(scene: Scene) -> None:
-    scene.luck = 0.0
-    scene.saw()
-    assert scene.cap.delay(scene.now) == 1.0
-    scene.luck = 0.999
-    scene.later().saw()
-    assert 2.9 < scene.cap.delay(scene.now) < 3.0
+def test_they_are_spread_and_as_many_as_intervals(scene: Scene) -> None:
+    delays = []
+    for luck in (0.0, 0.999, 0.0, 0.5, 0.999, 0.0):
+        scene.luck = luck
+        scene.saw()
+        delays.append(round(scene.cap.delay(scene.now), 1))
+        scene.later(scene.cap.delay(scene.now))
+    assert delays == [2.0, 3.0, 1.0, 2.5, 2.5, 1.0]
+    assert sum(delays) == 2.0 * len(delays)
 
 
 def test_a_clock_that_jumps_holds_nothing_up(scene: Scene) -> None:

@@ -232,6 +232,15 @@ def test_kills_go_one_after_the_other_on_one_side_connection(make_world: MakeWor
     assert (world.server.open_ends, world.pool()) == ([], "")
 
 
+def test_of_side_connections_that_are_refused_the_budget_hears_too(world: World) -> None:
+    client = world.client()
+    client.sends(BEGIN)
+    told = world.writer.budget = Told()
+    world.server.refusal = REFUSED_FULL
+    client.leaves()
+    assert told.refused_of == ["writer"]
+
+
 # Resetting
 
 
