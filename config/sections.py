@@ -205,6 +205,12 @@ class Pool(Section):
         validate_default=True,
         description="Idle backends that are kept however little there is to do.",
     )
+    shed_target: Seconds = Field(
+        default=0.0,
+        description="When for `shed_interval` nobody waits less than this for a backend, clients that have waited so long get error 1040 at once: `batch` ones, "
+        "and if that is not enough for as long again, all. 0: everybody waits for `acquire_timeout`.",
+    )
+    shed_interval: Seconds = Field(default=1.0, gt=0, description="See `shed_target`.")
     reserve: Count = Field(
         default=1,
         ge=0,

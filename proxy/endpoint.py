@@ -139,6 +139,8 @@ class Endpoint(LossListener):
             max_opening=rules.max_opening,
             connects_per_second=rules.connects_per_second,
             reserve=rules.reserve,
+            shed_target=rules.shed_target,
+            shed_interval=rules.shed_interval,
             random=random.random,
             tenant_of=user_of,
             tenant_limits={user: most for user, most in rules.user_limits.items()},

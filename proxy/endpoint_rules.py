@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from proxy.pool_states import NEVER
+
 if TYPE_CHECKING:
     from config.settings import Settings
 
@@ -24,6 +26,8 @@ class EndpointRules:
         "max_size",
         "min_idle",
         "reserve",
+        "shed_interval",
+        "shed_target",
         "user_limits",
     )
 
@@ -32,6 +36,8 @@ class EndpointRules:
         self.max_size: int = pool.size
         self.min_idle: int = pool.min_idle
         self.reserve: int = pool.reserve
+        self.shed_target: float = pool.shed_target or NEVER
+        self.shed_interval: float = pool.shed_interval
         self.acquire_timeout: float = pool.acquire_timeout
         self.idle_timeout: float = pool.idle_timeout
         self.max_age: float = pool.max_age

@@ -130,6 +130,18 @@ class AcquireTimeout:
         self.cause: object = snapshot.cause
 
 
+class Shed:
+    """It has waited for longer than shed_target in a queue where that is so for long already."""
+
+    __slots__ = ("is_batch", "waited")
+
+    def __init__(self, waited: float, is_batch: bool) -> None:
+        # seconds
+        self.waited: float = waited
+        # only tickets like this one are refused
+        self.is_batch: bool = is_batch
+
+
 class OpenFailed:
     """No member can be opened for it: its credential was refused, or the endpoint has been failing for too long."""
 

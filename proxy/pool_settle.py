@@ -78,6 +78,9 @@ class Settling:
         "min_idle",
         "reserve",
         "reserve_share",
+        "shed_count",
+        "shed_interval",
+        "shed_target",
         "switch_delay",
     )
 
@@ -101,6 +104,8 @@ class Settling:
         tenant_limits: dict[Hashable, int] | None = None,
         reserve: int = 0,
         reserve_share: int = MOST_RESERVED,
+        shed_target: float = NEVER,
+        shed_interval: float = 1.0,
     ) -> None:
         """`new_member(key, payload)` makes the object for a connection about to be opened; `random` gives [0, 1); `tenant_of(key)` the user to
         whom a key belongs (None: they are all of one), and `tenant_limits` how many members some of them may have."""
@@ -125,6 +130,11 @@ class Settling:
         self.max_opening: int = max_opening
         # about what opening costs, in seconds: how much longer another key's waiter has to have waited before a member is closed for it
         self.switch_delay: float = switch_delay
+
+        # waits of this length, when there are no shorter ones for so long, have those who wait longer refused; and how many were
+        self.shed_target: float = shed_target
+        self.shed_interval: float = shed_interval
+        self.shed_count: int = 0
 
         self._new_member: Callable[[Hashable, object], Member] = new_member
         self._random: Callable[[], float] = random

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from proxy.pool_actions import AcquireTimeout, Action, PoolSnapshot
+from proxy.pool_actions import AcquireTimeout, Action, PoolSnapshot, Shed
 from proxy.pool_questions import Questions
 from proxy.pool_settle import POOL_OPEN
-from proxy.pool_states import IDLE
+from proxy.pool_shedding import late_tickets
+from proxy.pool_states import IDLE, NEVER
 from proxy.reasons import CloseReason
 
 
@@ -18,6 +19,8 @@ class Upkeep(Questions):
         """Let time pass: expire tickets, close and capture what has been free for too long, keep min_idle, open what back-off
         held up. To be called at every `next_deadline`, and about once a second besides."""
         self._expire(now)
+        if self.shed_target < NEVER and self._state == POOL_OPEN:
+            self._shed(now)
         self._retire(now)
         if self._waiters.count:
             self._settle(now)
@@ -44,6 +47,11 @@ class Upkeep(Questions):
             if snapshot is None:
                 snapshot = self.snapshot()
             self._refuse(ticket, AcquireTimeout(now - ticket.enqueued_at, snapshot))
+
+    def _shed(self, now: float) -> None:
+        for ticket in late_tickets(self._waiters, self._members, now, self.shed_target, self.shed_interval):
+            self.shed_count += 1
+            self._refuse(ticket, Shed(now - ticket.enqueued_at, ticket.is_batch))
 
     def _retire(self, now: float) -> None:
         """Close idle members that are too old, and those that nobody needed for long, the coldest first."""

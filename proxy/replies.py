@@ -12,7 +12,7 @@ from protocol.constants import SQLSTATE, ErrorCode
 from protocol.framing import frame
 from protocol.packets import build_eof, build_err, build_ok
 from protocol.response import ResponseTracker
-from proxy.pool_actions import AcquireTimeout, OpenFailed, PoolClosed, PoolDraining
+from proxy.pool_actions import AcquireTimeout, OpenFailed, PoolClosed, PoolDraining, Shed
 
 PREFIX: Final = "Fanin: "
 CLIENT_INTERACTION_TIMEOUT: Final = 4031
@@ -227,6 +227,10 @@ def of_ticket(error: object, endpoint: str, holders: str, trouble: str = "") -> 
         if error.snapshot.state == "paused":
             return unreachable(endpoint, f"no server was the writer for {error.waited:.1f} s; see /state")
         return _of_timeout(error, endpoint, holders, trouble)
+    if isinstance(error, Shed):
+        which = "clients of the batch class that wait" if error.is_batch else "whoever waits"
+        text = f"{PREFIX}too many wait for a server connection, so that {which} for longer than pool.shed_target are refused, as this one after "
+        return Failure(ErrorCode.CON_COUNT_ERROR, f"{text}{error.waited:.1f} s: {holders}")
     if isinstance(error, (PoolDraining, PoolClosed)):
         return shutting_down()
     return Failure(ErrorCode.UNKNOWN_ERROR, f"{PREFIX}{error}")

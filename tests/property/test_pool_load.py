@@ -9,8 +9,10 @@ from tests.fakes.pool_load import CONNECT, Crowd, PoolLoad
 SEEDS = (1, 2, 3)
 
 
-def ran(*crowds: Crowd, seed: int = 1, seconds: float = 6.0, **options: object) -> PoolLoad:
-    load = PoolLoad(*crowds, seed=seed, counts_from=1.0, max_size=20, **options)
+def ran(
+    *crowds: Crowd, seed: int = 1, counts_from: float = 1.0, seconds: float = 6.0, **options: object
+) -> PoolLoad:
+    load = PoolLoad(*crowds, seed=seed, counts_from=counts_from, max_size=20, **options)
     load.run(seconds)
     assert load.most <= 20
     return load
@@ -75,3 +77,13 @@ def test_a_load_that_does_not_change_opens_nothing() -> None:
     crowds = [Crowd(40, key="app", think=0.02), Crowd(10, key="other", think=0.1)]
     load = ran(*crowds, seconds=20.0)
     assert load.opened <= 0.01 * load.leases
+
+
+def test_when_too_many_ask_some_are_refused_and_the_others_wait_no_longer_than_meant() -> None:
+    queues, sheds = Crowd(400, key="app", service=0.1), Crowd(400, key="app", service=0.1)
+    ran(queues, counts_from=5.0, seconds=20.0)
+    load = ran(sheds, counts_from=5.0, seconds=20.0, shed_target=0.2)
+    assert queues.percentile(0.5) > 1.5 and sheds.percentile(0.99) < 0.35
+    assert load.core.shed_count >= len(sheds.refused) > 0 and not queues.refused
+    # nothing is lost for it
+    assert len(sheds.waits) > 0.95 * len(queues.waits)

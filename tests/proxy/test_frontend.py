@@ -132,6 +132,19 @@ def test_a_statement_that_may_not_take_long_does_not_wait_long(world: World, tex
     waiter.gets_error(1040, "within 5.1 s")
 
 
+def test_whoever_waits_in_a_queue_that_stands_is_refused(make_world: MakeWorld) -> None:
+    world = make_world(pool={"shed_target": 0.5, "shed_interval": 1.0})
+    holder, waiter = world.client(), world.client()
+    in_transaction(world, holder)
+    waiter.sends(SELECT)
+    world.tick(0.6)
+    world.tick(1.0)
+    waiter.gets_nothing()
+    world.tick(1.0)
+    waiter.gets_error(1040, "as this one after 2.6 s: pool of writer has 1 of 1 leased")
+    assert world.writer.core.shed_count == 1
+
+
 def test_a_transaction_keeps_its_backend_until_it_ends(world: World) -> None:
     holder, waiter = world.client(), world.client()
     server = in_transaction(world, holder)

@@ -1062,3 +1062,14 @@ def test_a_ticket_can_lose_patience() -> None:
     assert play.tick(1.0) == ["bob waited 1 s"]
     play.acquire("bob")
     assert play.tick(5.9) == [] and play.tick(6.0) == ["bob waited 5 s"]
+
+
+def test_a_queue_that_stands_is_cut() -> None:
+    play = Play(max_size=1, shed_target=0.5, shed_interval=1.0)
+    play.leased("alice")
+    play.acquire("batch", batch=True)
+    play.acquire("bob")
+    assert play.tick(0.5) == []
+    assert play.tick(1.5) == ["batch is refused: Shed"]
+    assert play.tick(2.5) == ["bob is refused: Shed"]
+    assert play.core.shed_count == 2

@@ -7,7 +7,7 @@ from protocol.framing import frame
 from protocol.packets import build_err, parse_eof, parse_err, parse_ok
 from protocol.response import ResponseTracker
 from proxy import replies
-from proxy.pool_actions import AcquireTimeout, OpenFailed, PoolClosed, PoolDraining, PoolSnapshot
+from proxy.pool_actions import AcquireTimeout, OpenFailed, PoolClosed, PoolDraining, PoolSnapshot, Shed
 from proxy.replies import Failure
 from tests.fakes.wire import AUTOCOMMIT, packets
 
@@ -152,6 +152,17 @@ def test_a_lost_connection_without_state() -> None:
             AcquireTimeout(30.02, snapshot(state="paused")),
             2003,
             "Fanin: can't connect to server writer: no server was the writer for 30.0 s; see /state",
+        ),
+        (
+            Shed(0.62, True),
+            1040,
+            "Fanin: too many wait for a server connection, so that clients of the batch class that wait for longer than pool.shed_target are refused, "
+            "as this one after 0.6 s: HOLDERS",
+        ),
+        (
+            Shed(0.62, False),
+            1040,
+            "Fanin: too many wait for a server connection, so that whoever waits for longer than pool.shed_target are refused, as this one after 0.6 s: HOLDERS",
         ),
         (PoolDraining(), 1053, "Server shutdown in progress (Fanin is draining)"),
         (PoolClosed(), 1053, "Server shutdown in progress (Fanin is draining)"),
