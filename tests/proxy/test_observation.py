@@ -250,6 +250,8 @@ def test_a_heartbeat_is_believed_before_whole_seconds() -> None:
 
 
 def test_the_answer_of_a_heartbeat_query() -> None:
+    with pytest.raises(NotUnderstood, match="the heartbeat query: 2 columns instead of 1"):
+        parse_heartbeat([("1", "2")])
     assert parse_heartbeat([("0.25",)]) == 0.25
     assert parse_heartbeat([("-0.01",)]) == 0.0
     assert parse_heartbeat([(None,)]) is None
