@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from protocol.speed import COMPILED
 from protocol.wire import read_lenenc_int
 from proxy import recording as module
 from proxy.pool_states import Ticket
@@ -287,6 +288,8 @@ def test_opening_is_timed(make_world: MakeWorld) -> None:
 
 # What it costs, by counts
 
+counted = pytest.mark.skipif(COMPILED, reason="calls of compiled functions are not seen")
+
 
 class Calls:
     """Functions of ours that are called while a client has a query answered, how often."""
@@ -312,11 +315,13 @@ class Calls:
             self.names[code.co_name] += 1
 
 
+@counted
 def test_without_a_recording_nothing_of_it_runs(world: World) -> None:
     calls = Calls(world)
     assert not calls.names and calls.new_timers == 0
 
 
+@counted
 def test_a_recording_costs_a_call_for_each_lease_and_no_timer(world: World) -> None:
     start(world)
     calls = Calls(world)
@@ -324,6 +329,7 @@ def test_a_recording_costs_a_call_for_each_lease_and_no_timer(world: World) -> N
     assert sum(calls.names.values()) <= 8
 
 
+@counted
 def test_who_is_not_in_the_sample_costs_less(world: World) -> None:
     world.counters.recording = Recording(world.loop.time(), 1e-9)
     assert set(Calls(world).names) <= {"note", "_endpoint", "position"}
