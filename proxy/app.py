@@ -14,6 +14,7 @@ import signal
 import socket
 import ssl
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Final
@@ -280,7 +281,9 @@ class Process:
         shared = self.shared
         assert shared is not None
         now = shared.now = shared.loop.time()
+        minute = int(time.time() // 60)
         for endpoint in shared.endpoints():
+            endpoint.minute = minute
             endpoint.tick()
         if shared.budgets is not None:
             shared.budgets.tick()

@@ -23,6 +23,7 @@ from proxy import rsa
 from proxy.backend import OPENING, Backend
 from proxy.credentials import Credential
 from proxy.identity import IGNORE_SPACE, MULTI_RESULTS, PoolKey
+from proxy.pool_states import NEVER
 from proxy.replies import SCHEMA_CODES, Failure, unreachable
 from proxy.results import text_rows
 from proxy.vector import CHARSET_VARIABLES, NAMES_QUERY, SPOILT_SCHEMA, Vector, set_by_setup, setup_statement
@@ -318,6 +319,13 @@ def globals_query(is_mariadb: bool) -> bytes:
     isolation = b"tx_isolation" if is_mariadb else b"transaction_isolation"
     values = b",".join([b"@@global." + name for name in (*DEFAULTS, isolation)])
     return INIT_CONNECT + b",CONCAT_WS('|'," + values + b")"
+
+
+def wait_timeout_of(values: bytes) -> float:
+    """After how many seconds the server closes a connection that is idle, by the answer to `globals_query`; infinity if that is not known."""
+    found = values.split(b"|")
+    at = DEFAULTS.index(b"wait_timeout")
+    return float(found[at]) if len(found) > at and found[at].isdigit() else NEVER
 
 
 async def _learn_globals(backend: Backend, is_mariadb: bool, facts: Facts) -> None:

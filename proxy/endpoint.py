@@ -12,10 +12,11 @@ from typing import Any, Final
 
 from proxy.aside import run_aside
 from proxy.backend import CLOSED, DYING, IDLE, Backend, LossListener, Owner
-from proxy.connector import Facts, Target, open_backend
+from proxy.connector import Facts, Target, open_backend, wait_timeout_of
 from proxy.counters import Counters
 from proxy.credentials import Credential, Credentials
 from proxy.deadlocks import deadlocked
+from proxy.demand import Demand
 from proxy.endpoint_rules import EndpointRules
 from proxy.identity import IGNORE_SPACE, Identity, PoolKey, user_of
 from proxy.jobs import Capturing, Cleaning
@@ -31,6 +32,8 @@ from proxy.tenants import Holder, Leaver, LeaverOfWarnings, Waiter, in_words
 from proxy.vector import SPOILT_SCHEMA, Vector
 
 COM_QUERY: Final = b"\x03"
+LASTS: Final = 0.75
+"""The part of the server's wait_timeout for which a backend may be idle."""
 LOSSES: Final = 3
 LOSSES_TIME: Final = 1.0
 """So many backends lost within so many seconds of each other: it may be the server."""
@@ -46,6 +49,7 @@ class Endpoint(LossListener):
         "counters",
         "credentials",
         "epoch",
+        "expected",
         "facts",
         "facts_known",
         "globals",
@@ -59,6 +63,7 @@ class Endpoint(LossListener):
         "losses",
         "lost_at",
         "max_prepared",
+        "minute",
         "name",
         "normal_wait",
         "quotas",
@@ -101,6 +106,9 @@ class Endpoint(LossListener):
         # the last attempt to reach the server got an answer, were it a refusal
         self.is_answering: bool = False
         self.last_failure: str = "not tried yet"
+        # how many backends will be needed, as far as the past shows, and the minute that it is by the process's count; -1: not known
+        self.expected: Demand = Demand()
+        self.minute: int = -1
         # set by the process: a logger of proxy.logs
         self.log: Any = None
         # backends that are being reset or captured, and when that has to be over; looked at by the tick
@@ -223,6 +231,9 @@ class Endpoint(LossListener):
         if self.jobs:
             self._expire_jobs(self.loop.time())
         now = self.loop.time()
+        if self.minute >= 0:
+            self.expected.seen(self.demand(), self.minute)
+            self.core.wanted = self.expected.needed()
         self._execute(self.core.tick(now))
         if self.core.waiting_count:
             for ticket in deadlocked(self.core, now):
@@ -319,6 +330,7 @@ class Endpoint(LossListener):
                 self.log.warning("global variables have changed: backends are replaced", endpoint=self.name)
             self.retire_all()
         self.globals = backend.globals
+        self.core.longest_idle = LASTS * wait_timeout_of(backend.globals)
 
     def evict_idle(self) -> bool:
         """Close statements on backends that nobody uses, because the server is full. False when there are none."""

@@ -445,8 +445,10 @@ class PoolCore(Upkeep):
         if member.state == CLOSED:
             return NO_ACTIONS
         _expect(member, RESETTING)
+        # what was parked for long is not idle for as long again
+        since = now if member.claim is None else member.idle_since
         member.claim = None
-        self._rest(member, now)
+        self._rest(member, now, since)
         return self._settled(now)
 
 

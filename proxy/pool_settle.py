@@ -41,6 +41,8 @@ POOL_STATE_NAMES: Final = ("open", "paused", "draining", "closed")
 
 KEEPS: Final = 5.0
 """So many times switch_delay a user keeps a member that is free while others wait."""
+HOLDS: Final = 1.75
+"""So many times idle_timeout a member that may be needed is idle before it is closed: less than two, after which nothing is to be left of a load."""
 SPREAD: Final = 10.0
 """Seconds in which all members of a pool may be replaced for their age."""
 
@@ -72,6 +74,7 @@ class Settling:
         "age_jitter",
         "bound",
         "idle_timeout",
+        "longest_idle",
         "max_age",
         "max_opening",
         "max_size",
@@ -82,6 +85,7 @@ class Settling:
         "shed_interval",
         "shed_target",
         "switch_delay",
+        "wanted",
     )
 
     def __init__(
@@ -123,6 +127,10 @@ class Settling:
         self.acquire_timeout: float = acquire_timeout
         # idle for so long: closed; parked for so long: captured
         self.idle_timeout: float = idle_timeout
+        # members that are likely to be needed soon: so many may be idle for longer than that, by HOLDS
+        self.wanted: int = 0
+        # idle for so long: closed in any case, before the server does that
+        self.longest_idle: float = NEVER
         # a member of this age, less a random share of up to age_jitter, is closed when it is free
         self.max_age: float = max_age
         self.age_jitter: float = age_jitter
@@ -188,10 +196,10 @@ class Settling:
         if ticket.quota is not None:
             ticket.quota.leased -= 1
 
-    def _rest(self, member: Member, now: float) -> None:
-        """A member without residue becomes idle, if it may live on."""
+    def _rest(self, member: Member, now: float, since: float = NEVER) -> None:
+        """A member without residue becomes idle, if it may live on. ``since``: when it was used last, if not now."""
         if not self._is_over(member, now):
-            member.idle_since = now
+            member.idle_since = min(now, since)
             self._members.move(member, IDLE)
 
     def _is_over(self, member: Member, now: float) -> bool:
@@ -224,12 +232,12 @@ class Settling:
     def _park(self, member: Member, now: float) -> None:
         """A member with residue is parked, or captured if it may not live on or a waiter of its key could use it at once."""
         pool = member.pool
+        member.idle_since = now
         is_waited_for = pool.count > pool.counts[RESETTING] and pool.first is not None
         is_wanted = is_waited_for or self._members.size > self.bound
         if self._state == POOL_OPEN and (is_wanted or self._is_too_old(member, now)):
             self._capture(member, pool)
         else:
-            member.idle_since = now
             self._members.move(member, PARKED)
 
     def _shrink(self) -> None:

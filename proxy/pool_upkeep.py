@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from proxy.pool_actions import AcquireTimeout, Action, PoolSnapshot, Shed
 from proxy.pool_questions import Questions
-from proxy.pool_settle import POOL_OPEN
+from proxy.pool_settle import HOLDS, POOL_OPEN
 from proxy.pool_shedding import late_tickets
-from proxy.pool_states import IDLE, NEVER
+from proxy.pool_states import IDLE, NEVER, KeyPool
 from proxy.reasons import CloseReason
 
 
@@ -61,18 +61,25 @@ class Upkeep(Questions):
             pool = member.pool
             if self._is_too_old(member, now):
                 self._close(member, CloseReason.MAX_AGE)
-            elif now - member.idle_since >= self.idle_timeout:
-                kept = self.min_idle if pool.is_proven else 0
-                if pool.counts[IDLE] > kept:
-                    self._close(member, CloseReason.IDLE_TIMEOUT)
+            elif self._is_superfluous(pool, now - member.idle_since):
+                self._close(member, CloseReason.IDLE_TIMEOUT)
             member = newer
+
+    def _is_superfluous(self, pool: KeyPool, idle: float) -> bool:
+        """Whether a member that has been idle for so long goes."""
+        if idle >= self.longest_idle:
+            return True
+        if idle < self.idle_timeout or pool.counts[IDLE] <= (self.min_idle if pool.is_proven else 0):
+            return False
+        return self._members.size > self.wanted or idle >= HOLDS * self.idle_timeout
 
     def _capture_old(self, now: float) -> None:
         """Residue does not keep a member alive: parked for long, it is captured, and then as idle as any other."""
         member = self._members.parked.oldest
         while member is not None:
             newer = member.newer
-            if now - member.idle_since >= self.idle_timeout or self._is_too_old(member, now):
+            idle = now - member.idle_since
+            if idle >= min(self.idle_timeout, self.longest_idle) or self._is_too_old(member, now):
                 self._capture(member, member.pool)
             member = newer
 

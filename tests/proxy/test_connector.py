@@ -11,9 +11,10 @@ from protocol.constants import Capability
 from protocol.packets import Column, build_err, text_resultset
 from proxy import tasks
 from proxy.backend import CLOSED, IDLE, Backend, LossListener
-from proxy.connector import MEASURE, Facts, Target, globals_query, open_backend
+from proxy.connector import MEASURE, Facts, Target, globals_query, open_backend, wait_timeout_of
 from proxy.credentials import Credential
 from proxy.identity import IGNORE_SPACE, KeyTable
+from proxy.pool_states import NEVER
 from proxy.replies import Failure
 from proxy.tasks import spawn
 from proxy.vector import NAMES_QUERY, SPOILT_SCHEMA, Vector
@@ -346,3 +347,9 @@ def test_opening_may_be_cancelled_at_any_point(loop: StepLoop, fake: FakeServer,
         assert fake.open_ends == []
         assert [task for task in tasks.running() if task.get_loop() is loop] == []
     raise AssertionError("opening never ends")
+
+
+def test_how_long_the_server_bears_an_idle_connection() -> None:
+    assert wait_timeout_of(b"STRICT,X|SYSTEM|utf8mb4|utf8mb4_bin|1|28800|600") == 28800.0
+    for unknown in (b"", b"changed", b"a|b|c|d|e|f|g"):
+        assert wait_timeout_of(unknown) == NEVER

@@ -337,6 +337,33 @@ def test_idle_backends_are_closed_in_order(make_world: MakeWorld) -> None:
     assert (world.pool(), server.is_closed, server.is_aborted) == ("", True, False)
 
 
+def test_backends_end_before_the_server_ends_them(make_world: MakeWorld) -> None:
+    world = make_world(pool={"idle_timeout": 60})
+    world.server.globals = b"STRICT|SYSTEM|utf8mb4|utf8mb4_bin|1|20|20"
+    client = world.client()
+    client.sends(SELECT)
+    server = world.backend()
+    server.answers(ok())
+    world.tick(14.9)
+    assert world.pool() == "1 idle"
+    world.tick(0.2)
+    assert (world.pool(), server.is_aborted) == ("", False)
+
+
+def test_what_was_needed_of_late_is_kept_a_little_longer(make_world: MakeWorld) -> None:
+    world = make_world(pool={"idle_timeout": 60})
+    world.writer.minute = 1000
+    client = world.client()
+    server = in_transaction(world, client)
+    world.tick()
+    ended(client, server)
+    world.tick(61)
+    assert world.pool() == "1 idle"
+    world.tick(45)
+    assert world.pool() == ""
+    assert world.writer.expected.needed() == 1
+
+
 def test_min_idle_is_kept_for_those_who_have_logged_in(make_world: MakeWorld) -> None:
     world = make_world(pool_size=5, pool={"min_idle": 2})
     client = world.client()

@@ -434,6 +434,43 @@ def test_what_nobody_needed_for_idle_timeout_is_closed_from_the_cold_end() -> No
     assert play.states() == {"m3": "leased"}
 
 
+def test_what_may_be_needed_soon_is_kept_a_little_longer() -> None:
+    play = Play(max_size=3)
+    play.leased("alice", "bob", "carol")
+    for member in ("m1", "m2", "m3"):
+        play.release(member)
+    play.core.wanted = 2
+    assert play.tick(60.0) == ["close m1: idle-timeout"]
+    assert play.tick(104.9) == []
+    assert play.tick(105.0) == ["close m2: idle-timeout", "close m3: idle-timeout"]
+
+
+def test_nothing_is_idle_for_longer_than_the_server_bears() -> None:
+    play = Play(max_size=3, min_idle=1)
+    play.core.longest_idle = 6.0
+    play.leased("alice", "bob")
+    play.release("m1", parked_by="alice")
+    play.release("m2")
+    assert play.tick(5.9) == []
+    assert play.tick(6.0) == ["close m2: idle-timeout", "capture m1 of alice"]
+    assert play.captured("m1") == []
+    assert play.tick(6.1) == ["close m1: idle-timeout", "open m3 with payload of bob"]
+
+
+def test_what_was_captured_for_its_age_is_not_idle_for_as_long_again() -> None:
+    play = Play()
+    play.leased("alice", "bob")
+    play.release("m1", parked_by="alice")
+    play.now = 50.0
+    play.release("m2", parked_by="bob")
+    assert play.tick(60.0) == ["capture m1 of alice"]
+    assert play.captured("m1") == []
+    assert play.tick(60.1) == ["close m1: idle-timeout"]
+    # one that was in use a moment ago is
+    play.acquire("carol")
+    assert play.states() == {"m2": "parked", "m3": "opening"}
+
+
 def test_what_was_parked_for_idle_timeout_is_captured_and_then_idle() -> None:
     play = Play(idle_timeout=60.0)
     play.leased("alice", "bob")
