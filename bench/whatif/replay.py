@@ -3,8 +3,9 @@
 Each session asks again when its last lease is over and it has paused for as long as it did: who waits longer asks for less. How long leases last is
 as recorded, whatever the size; a server that is slower with more connections would make them longer.
 
-A sample stands for all: each session is played as often as the seconds that all leases took are more than those of the sample, its copies up to
-SHIFT earlier or later, so that they do not ask all at the same moment.
+A sample stands for all: each session is played as often as the seconds that all leases took are more than those of the sample, its copies a little
+earlier or later, so that they do not ask all at the same moment. Only a little: when the server or the machine stands still for a tenth of a second, all
+sessions wait, and so do all copies.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from proxy.pool_states import NEVER, Member, Ticket
 from proxy.reasons import CloseReason
 from proxy.recording import DISCARDED, LEFT, PARKED
 
-SHIFT: Final = 0.25
+SHIFT: Final = 10.0
+"""How much earlier or later at most: so many times as long as leases last on average, and MOST_SHIFT seconds."""
+MOST_SHIFT: Final = 0.25
 CAPTURING: Final = 0.0005
 """Seconds that it takes to read what a session has left on a backend."""
 SAMPLE: Final = 0.1
@@ -53,11 +56,12 @@ def traffic_of(recorded: Recorded, pool: Pool, seed: int) -> Traffic:
     granted = [lease.held for session in sessions for lease in session if lease.is_granted]
     times = max(1.0, pool.busy / sum(granted)) if sum(granted) else 1.0
     random = Random(seed)
+    shift = min(MOST_SHIFT, SHIFT * sum(granted) / len(granted)) if granted else 0.0
     played: list[Session] = []
     for session in sessions:
         played.append(session)
         copies = int(times - 1.0 + random.random() * (times > 1.0 + 1e-3))
-        played += [_shifted(session, random.uniform(-SHIFT, SHIFT)) for _ in range(copies)]
+        played += [_shifted(session, random.uniform(-shift, shift)) for _ in range(copies)]
     return Traffic(pool, recorded.seconds, tuple(played), tuple(granted) or (CONNECT,))
 
 

@@ -21,6 +21,9 @@ from bench.whatif.recorded import Recorded
 from bench.whatif.replay import Result
 from bench.whatif.search import Answer, is_enough
 
+FOREIGN: Final = 2.0
+FOREIGN_LEAST: Final = 5000
+"""Measured waits that are so many times as long as replayed ones, and longer than so many microseconds, are not the pool's."""
 HEADS: Final = (
     "size",
     "idle s",
@@ -75,6 +78,20 @@ def measured(recorded: Recorded, found: Answer) -> str:
     )
 
 
+def remark(recorded: Recorded, found: Answer) -> str:
+    """What a reader must know: waits that were none of the pool's doing. "" when there were none."""
+    pool = found.traffic.pool
+    waited = recorded.waits_of(pool).percentile(99)
+    # the recorded size is tried first, always
+    (same,) = [result.wait_p99 for result in found.results if result.size == pool.size]
+    if waited <= max(FOREIGN * same, FOREIGN_LEAST):
+        return ""
+    return (
+        f"The replay with {pool.size} connections has waits of {same / 1000:.1f} ms (p99) and not {waited / 1000:.1f} ms: the rest is no wait "
+        "for the pool, but for a process or machine that had no time; no size helps against that"
+    )
+
+
 def print_answer(out: Console, recorded: Recorded, found: Answer) -> None:
     out.print(f"\n{measured(recorded, found)}")
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
@@ -84,6 +101,8 @@ def print_answer(out: Console, recorded: Recorded, found: Answer) -> None:
         table.add_row(*row, style=style or None)
     out.print(table)
     out.print(found.reason, style="bold")
+    if text := remark(recorded, found):
+        out.print(text, style="yellow")
 
 
 def picture(answers: Sequence[Answer]) -> bytes:
@@ -126,7 +145,9 @@ def page(recorded: Recorded, answers: Sequence[Answer], png: bytes) -> str:
     for found in answers:
         parts.append(f"<h2>{html.escape(found.traffic.pool.name)}</h2>")
         parts.append(f"<p>{html.escape(measured(recorded, found))}</p>")
-        parts.append(f"<p><b>{html.escape(found.reason)}</b></p><table><tr>")
+        parts.append(
+            f"<p><b>{html.escape(found.reason)}</b></p><p>{html.escape(remark(recorded, found))}</p><table><tr>"
+        )
         parts += [f"<th>{html.escape(head)}</th>" for head in HEADS]
         for row, style in rows(found):
             parts.append(f"<tr class='{style}'>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row))
@@ -165,4 +186,5 @@ def _as_json(recorded: Recorded, found: Answer) -> dict[str, object]:
         "enough": None if found.enough is None else found.enough.size,
         "recommended": None if found.recommended is None else found.recommended.size,
         "reason": found.reason,
+        "remark": remark(recorded, found),
     }

@@ -9,8 +9,9 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.whatif.replay import traffic_of
-from bench.whatif.report import page, picture, print_answer, write_json
+from bench.whatif.report import page, picture, print_answer, remark, write_json
 from bench.whatif.search import Answer, answer
+from proxy.recording import FREE
 from tests.bench.whatif.samples import recorded, steady
 
 RECORDED = recorded(steady(20), size=4, open=4)
@@ -46,3 +47,12 @@ def test_the_json_has_everything(tmp_path: Path) -> None:
     assert (pool["enough"], pool["recommended"]) == (9, 11)
     assert pool["measured"]["leases"] == pool["pool"]["leases"] == 191
     assert {"size", "wait_p99", "timeouts", "connections"} <= set(pool["results"][0])
+
+
+def test_waits_that_were_not_for_the_pool_are_told() -> None:
+    assert remark(RECORDED, found()) == ""
+    # nobody has the backend, and yet the session waits
+    stalled = recorded([(1, 1.0, 1.5, 2.0, FREE)], size=4, open=4)
+    traffic = traffic_of(stalled, stalled.pools[0], 1)
+    text = remark(stalled, answer(traffic, wait=0.005))
+    assert text.startswith("The replay with 4 connections has waits of 0.0 ms (p99) and not 500.0 ms")
