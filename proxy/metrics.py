@@ -190,11 +190,26 @@ def _endpoints(snapshots: Sequence[Mapping[str, object]]) -> Iterator[Metric]:
     for metric, key, text in (
         ("fanin_pool_size", "size", "Most backend connections that the endpoint may have (pool.size)."),
         ("fanin_bound", "bound", "Backend connections that it may have now, for what room the server has."),
+        (
+            "fanin_reserve",
+            "reserve",
+            "Of these, how many are kept for clients that deadlock with themselves.",
+        ),
+        (
+            "fanin_expected",
+            "expected",
+            "Backends that the last minutes, or this time of the week before, needed at once.",
+        ),
         ("fanin_waiting", "waiting", "Sessions in the queue for a backend."),
         ("fanin_oldest_wait_seconds", "oldest_wait", "How long the first in the queue has waited."),
         ("fanin_in_transaction", "in_transaction", "Leases with an open transaction."),
     ):
         yield _gauge(metric, text, ("endpoint",), [((name,), _number(each, key)) for name, each in by_name])
+    for metric, key, text in (
+        ("fanin_shed_total", "shed", "Clients refused for want of a shorter queue (pool.shed_target)."),
+        ("fanin_spared_total", "spared", "Backends opened of the reserve."),
+    ):
+        yield _counter(metric, text, ("endpoint",), [((name,), _number(each, key)) for name, each in by_name])
     yield _gauge(
         "fanin_endpoint_up",
         "Whether the endpoint answers.",

@@ -367,6 +367,7 @@ class PoolCore(Upkeep):
         assert member is not None, "an opening is of a member"
         member.ticket = ticket
         ticket.opening = member
+        self.spared_count += 1
         return self._taken()
 
     def send_away(self, goes_on: bool = False) -> list[Action]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from proxy.pool_actions import PoolSnapshot
 from proxy.pool_settle import POOL_OPEN, POOL_STATE_NAMES, Settling
-from proxy.pool_states import NEVER, Member, Ticket
+from proxy.pool_states import NEVER, Member, Tenant, Ticket
 
 
 class Questions(Settling):
@@ -73,6 +73,14 @@ class Questions(Settling):
     def oldest_waiter(self) -> Ticket | None:
         """Who has been waiting for longest."""
         return self._waiters.oldest()
+
+    def users(self) -> list[Tenant]:
+        """Those who have members or wait, or have a limit."""
+        return list(self._members.tenants.values())
+
+    def opens_at(self) -> float:
+        """When the next member may be opened, as far as that is a matter of time: of the back-off, or of how many were."""
+        return self._opens_at()
 
     def stalls_since(self) -> float:
         """Since when all members there may be are leased, somebody waits and nobody who did has got any; infinity if that is not so."""

@@ -84,6 +84,7 @@ class Settling:
         "shed_count",
         "shed_interval",
         "shed_target",
+        "spared_count",
         "switch_delay",
         "wanted",
     )
@@ -143,6 +144,8 @@ class Settling:
         self.shed_target: float = shed_target
         self.shed_interval: float = shed_interval
         self.shed_count: int = 0
+        # members opened of the reserve
+        self.spared_count: int = 0
 
         self._new_member: Callable[[Hashable, object], Member] = new_member
         self._random: Callable[[], float] = random

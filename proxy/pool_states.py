@@ -253,13 +253,21 @@ class Tenant:
         # since when those who wait have waited for too long (`proxy.pool_shedding`)
         self.late_since: float = NEVER
 
+    def size(self) -> int:
+        """Members."""
+        return sum([pool.size for pool in self.pools])
+
+    def waiting(self) -> int:
+        """Tickets that wait for a member, but for those that want a fresh one."""
+        return sum([pool.count for pool in self.pools])
+
     def used(self) -> int:
         """Members that are not free."""
         return sum([pool.size - pool.counts[IDLE] - pool.counts[PARKED] for pool in self.pools])
 
     def is_full(self) -> bool:
         """Whether the user has as many members as allowed."""
-        return self.most > 0 and sum([pool.size for pool in self.pools]) >= self.most
+        return self.most > 0 and self.size() >= self.most
 
     def is_stuck(self) -> bool:
         """Whether, besides, none of them is free, to be closed for another key's."""

@@ -12,6 +12,7 @@ from proxy.fleet import Fleet
 from proxy.frontend import Frontend
 from proxy.listeners import Listener
 from proxy.pin_report import live_pins, report
+from proxy.pool_states import Tenant
 from proxy.recorder import record
 from proxy.shared import Shared
 from proxy.states import STATE_NAMES
@@ -129,6 +130,16 @@ class Snapshot:
             "role": endpoint.role,
             "size": endpoint.size,
             "bound": core.max_size,
+            "reserve": core.max_size - core.bound,
+            "expected": core.wanted,
+            "opens_in": max(0.0, core.opens_at() - now),
+            "shed": core.shed_count,
+            "spared": core.spared_count,
+            "users": [_user(tenant) for tenant in core.users()],
+            "databases": [
+                {"name": _text(quota.name), "leased": quota.leased, "limit": quota.most}
+                for quota in endpoint.quotas.values()
+            ],
             "opening": core.opening_count,
             "idle": core.idle_count,
             "parked": core.parked_count,
@@ -162,6 +173,21 @@ class Snapshot:
             "server_connection": backend.server_id if backend is not None else None,
             "lease_age": round(now - backend.leased_since, 3) if backend is not None else None,
         }
+
+
+def _user(tenant: Tenant) -> dict[str, object]:
+    """What one user has of a pool."""
+    return {
+        "name": _text(tenant.name),
+        "backends": tenant.size(),
+        "used": tenant.used(),
+        "waiting": tenant.waiting(),
+        "limit": tenant.most or None,
+    }
+
+
+def _text(name: object) -> str:
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
 
 
 def _in_transaction(endpoint: Endpoint) -> int:

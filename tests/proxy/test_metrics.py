@@ -132,6 +132,8 @@ def test_an_endpoint_is_shown_with_what_it_tells() -> None:
     assert page["fanin_backends{endpoint=w,state=leased}"] == 2
     assert page["fanin_backends{endpoint=w,state=parked}"] == 0
     assert page["fanin_pool_size{endpoint=w}"] == 5
+    assert (page["fanin_shed_total{endpoint=w}"], page["fanin_spared_total{endpoint=r}"]) == (0, 0)
+    assert (page["fanin_reserve{endpoint=w}"], page["fanin_expected{endpoint=w}"]) == (0, 0)
     assert page["fanin_waiting{endpoint=w}"] == 3
     assert page["fanin_oldest_wait_seconds{endpoint=w}"] == 0.5
     assert page["fanin_endpoint_up{endpoint=w,role=writer}"] == 1

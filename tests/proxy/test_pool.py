@@ -1110,3 +1110,12 @@ def test_a_queue_that_stands_is_cut() -> None:
     assert play.tick(1.5) == ["batch is refused: Shed"]
     assert play.tick(2.5) == ["bob is refused: Shed"]
     assert play.core.shed_count == 2
+
+
+def test_it_tells_what_users_have_and_when_it_may_open() -> None:
+    play = Play(max_size=1, tenant_of=str, connects_per_second=1.0)
+    play.leased("alice", key="app")
+    play.acquire("bob", "app")
+    [user] = play.core.users()
+    assert (user.name, user.size(), user.used(), user.waiting()) == ("app", 1, 1, 1)
+    assert play.core.opens_at() == 1.0

@@ -129,6 +129,8 @@ def test_what_a_user_has_is_what_is_not_free_of_all_his_keys() -> None:
     first.size, first.counts = 6, [1, 2, 1, 1, 1]
     second.size, second.counts = 1, [0, 0, 0, 1, 0]
     assert first.used() == second.used() == user.used() == 4
+    first.append(Ticket())
+    assert (user.size(), user.waiting()) == (7, 1)
     waiting = Queue(user)
     serve(Member(), waiting)
     assert waiting.used() == 1 and waiting.tenant is user

@@ -85,6 +85,28 @@ def test_pools_are_told_by_their_counts(world: World) -> None:
     assert {name: pool[name] for name in expected} == expected
 
 
+def test_a_pool_tells_what_its_users_and_databases_have(make_world: MakeWorld) -> None:
+    tables = {
+        "users": [{"name": "other", "max_backends": 1}],
+        "databases": [{"name": "shop", "max_backends": 2}],
+    }
+    world = make_world(pool_size=16, tables=tables)
+    for schema in (None, b"shop"):
+        client = world.client(schema=schema)
+        client.sends(query("BEGIN"))
+        world.backend().answers(ok(IN_TRANS))
+    for _ in range(2):
+        world.client(user=b"other", password=b"other").sends(query("BEGIN"))
+    (pool,) = snapshot_of(world).endpoint_snapshots()
+    assert pool["users"] == [
+        {"name": "other", "backends": 1, "used": 1, "waiting": 1, "limit": 1},
+        {"name": "app", "backends": 2, "used": 2, "waiting": 0, "limit": None},
+    ]
+    assert pool["databases"] == [{"name": "shop", "leased": 1, "limit": 2}]
+    assert (pool["reserve"], pool["expected"], pool["shed"], pool["spared"]) == (1, 0, 0, 0)
+    assert pool["opens_in"] == 0.0
+
+
 def test_a_bound_is_told_with_its_reason(world: World) -> None:
     class Budgets:
         def report(self, endpoint: Endpoint) -> dict[str, object]:
