@@ -21,7 +21,8 @@ from proxy.observation import (
     parse_self,
     parse_table,
 )
-from tests.integration.running import eventually
+from tests.integration.running import eventually, rows
+from tests.integration.running import run as run_here
 
 SELF = {"mariadb": queries.MARIADB_SELF, "mysql": queries.MYSQL_SELF}
 REPLICATION = {"mariadb": queries.MARIADB_REPLICATION, "mysql": queries.MYSQL_REPLICATION}
@@ -138,3 +139,20 @@ def test_auroras_table_as_a_real_server_evaluates_the_query(cluster: Cluster) ->
     assert 2.0 <= first[1].age < 60
     # the same row has the same time of update at each look, so that one sees that it was not renewed
     assert [row.updated for row in first] == [row.updated for row in second]
+
+
+def test_how_full_it_is_a_server_tells_each_session(cluster: Cluster) -> None:
+    server = cluster.writer
+    text = queries.MARIADB_OCCUPANCY if server.kind == "mariadb" else queries.MYSQL_OCCUPANCY
+    names = ("Threads_connected", "Connection_errors_max_connections")
+    with contextlib.closing(server.connect()) as root, contextlib.ExitStack() as exits:
+        ((_, _, before),) = rows(root, text)
+        run_here(root, "SET GLOBAL max_connections = 10")
+        exits.callback(run_here, root, "SET GLOBAL max_connections = 2000")
+        with pytest.raises(pymysql.err.OperationalError, match="Too many connections"):
+            while True:
+                exits.callback(server.connect(user="app", password="app").close)
+        ((limit, connected, refusals),) = rows(root, text)
+        assert (limit, int(refusals)) == (10, int(before) + 1)
+        shown = dict(rows(root, f"SHOW GLOBAL STATUS WHERE Variable_name IN {names}"))
+        assert shown == dict(zip(names, (connected, refusals), strict=True))

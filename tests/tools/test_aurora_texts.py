@@ -124,7 +124,7 @@ def test_uptime_of_our_own_is_shown_in_every_place(face: Face) -> None:
 def test_status_counters_are_where_mysql_has_them_whatever_the_server_is() -> None:
     face = Face("db-1", "3.08.0", "information_schema", ROWS)
     text = rewritten(monitor_queries.AURORA_SELF, face)
-    assert "FROM information_schema.global_status)" in text
+    assert "FROM information_schema.session_status)" in text
     assert "performance_schema" not in text
 
 

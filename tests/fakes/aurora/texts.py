@@ -24,7 +24,7 @@ TOKEN: Final = re.compile(
 )
 # A statement without any of these stays as it is, and need not be looked at.
 NAMES: Final = re.compile(
-    rb"aurora|innodb_read_only|replica_host_status|uptime|global_status|kill|show\s+(?:(?:session|local)\s+)?variables\s*;?\s*\Z",
+    rb"aurora|innodb_read_only|replica_host_status|uptime|(?:global|session)_status|kill|show\s+(?:(?:session|local)\s+)?variables\s*;?\s*\Z",
     re.I,
 )
 SHOW: Final = re.compile(
@@ -48,6 +48,8 @@ SCOPES: Final = ("global.", "session.", "local.")
 AFTER_COLUMNS: Final = frozenset(
     {"from", "limit", "where", "into", "union", "order", "having", "group", "for", ")", ";", ""}
 )
+
+STATUS_TABLES: Final = ("global_status", "session_status")
 
 CONSISTENCY: Final = "aurora_replica_read_consistency"
 READ_COMMITTED: Final = "aurora_read_replica_read_committed"
@@ -97,17 +99,17 @@ class Face:
         own = f"SELECT LOWER(VARIABLE_NAME), VARIABLE_VALUE FROM {self.status_schema}.session_variables"
         return " UNION ALL ".join([*selects, f"{own} WHERE LOWER(VARIABLE_NAME) NOT IN ({names})"])
 
-    def shown_status(self) -> str:
-        """The server's status counters, named as MySQL names them, with our own Uptime."""
+    def shown_status(self, table: str = "global_status") -> str:
+        """The server's status counters, of all or of the session, named as MySQL names them, with our own Uptime."""
         value = "VARIABLE_VALUE"
         if self.uptime is not None:
             value = f"IF(VARIABLE_NAME = 'Uptime', '{self.uptime}', VARIABLE_VALUE)"
         name = "CONCAT(UPPER(LEFT(VARIABLE_NAME, 1)), LOWER(SUBSTRING(VARIABLE_NAME, 2)))"
-        return f"SELECT {name} AS VARIABLE_NAME, {value} AS VARIABLE_VALUE FROM {self.status_schema}.global_status"
+        return f"SELECT {name} AS VARIABLE_NAME, {value} AS VARIABLE_VALUE FROM {self.status_schema}.{table}"
 
     @property
     def status_schemas(self) -> frozenset[str]:
-        """Schemas whose global_status has to be replaced: Aurora has MySQL's, and it may have to show another Uptime."""
+        """Schemas whose tables of status have to be replaced: Aurora has MySQL's, and it may have to show another Uptime."""
         if self.uptime is not None:
             return frozenset({"performance_schema", self.status_schema})
         return frozenset({"performance_schema"} - {self.status_schema})
@@ -248,9 +250,9 @@ class _Select:
         if schema in ("information_schema", "replica_host_status") and table[1:2] == ["replica_host_status"]:
             self.tables["replica_host_status"] = self._face.rows
             return 3 if schema == "information_schema" else 1, "replica_host_status"
-        if schema in self._face.status_schemas and table[:2] == [".", "global_status"]:
-            self.tables["global_status"] = self._face.shown_status()
-            return 3, "global_status"
+        if schema in self._face.status_schemas and table[0] == "." and table[1] in STATUS_TABLES:
+            self.tables[table[1]] = self._face.shown_status(table[1])
+            return 3, table[1]
         return 1, self._tokens[position].text
 
     def _words(self, position: int, count: int) -> list[str]:
