@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -55,7 +56,7 @@ class Plan:
         last = range(max(0, self.sidecars - 2), self.sidecars)
         phases = (
             Phase("quiet", 20.0, range(0), COLD),
-            Phase("some want more, and there is room", 20.0, some[0], WARM),
+            Phase("some want more", 20.0, some[0], WARM),
             Phase("others want all", 25.0, some[2], HOT, strangers=(15.0, 24.0)),
             Phase("again others, two are killed", 25.0, some[1], HOT, kills=first, kill_at=12.0),
             Phase(
@@ -76,14 +77,13 @@ class Plan:
         return phase.pause if sidecar in phase.busy else COLD
 
     def wanted(self, phase: Phase) -> list[float]:
-        """Connections that each would use if it had as many as it likes (Little's law)."""
-        return [
-            min(
-                float(self.pool_size),
-                self.clients * self.service / (self.service + self.pause(phase, number)),
-            )
+        """Connections that each has a use for: as many as are busy at a time, were there enough of them (Little's law), and two standard deviations,
+        without which clients wait although connections would do on average."""
+        busy = [
+            self.clients * self.service / (self.service + self.pause(phase, number))
             for number in range(self.sidecars)
         ]
+        return [min(float(self.pool_size), mean + 2.0 * math.sqrt(mean)) for mean in busy]
 
 
 def _paced(phase: Phase, pace: float) -> Phase:

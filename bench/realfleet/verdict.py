@@ -16,9 +16,7 @@ from bench.realfleet.watch import Look, Shares, Statements
 MOST: Final = 0.95
 """Of what is usable."""
 FOLLOWS: Final = 0.8
-"""Part of its fair share that a sidecar has to have when it has followed: connections are whole, and Little's law is about means."""
-OURS: Final = 1
-"""Connections of the watch."""
+"""Part of its fair share, of all backends that there are, that a sidecar has to have when it has followed: connections are whole."""
 SECONDS: Final = 2.0
 """Over which shares are averaged."""
 
@@ -77,6 +75,7 @@ def rows_of(course: Course) -> list[Row]:
         _errors(course),
         _served(course),
         *[_share(course, played) for played in course.played if played.phase.busy],
+        _use(course),
         _monitors(course),
         _idle(course),
     ]
@@ -120,17 +119,10 @@ def shares_at(course: Course, at: float) -> list[float]:
     return [mean(column) for column in zip(*near, strict=True)]
 
 
-def room_at(course: Course, at: float) -> float:
-    """Connections that there are for backends."""
-    look = min(course.looks, key=lambda each: abs(each.at - at))
-    shares = min(course.shares, key=lambda each: abs(each.at - at))
-    return MOST * usable(course.plan.limit) - look.strangers - OURS - sum(shares.monitors)
-
-
 def _share(course: Course, played: Played) -> Row:
     at = min(played.began + SETTLING, played.ended)
     has = shares_at(course, at)
-    fairly = fair(course.plan.wanted(played.phase), room_at(course, at))
+    fairly = fair(course.plan.wanted(played.phase), sum(has))
     lives = [number for number in played.phase.busy if number not in played.phase.kills or at < _kill(played)]
     busy = lives or list(played.phase.busy)
     parts = [has[number] / fairly[number] for number in busy]
@@ -140,6 +132,14 @@ def _share(course: Course, played: Played) -> Row:
     )
     what = f"fair share after {SETTLING:g} s: {played.phase.name}"
     return Row(what, f">= {FOLLOWS:.0%} each", figure, min(parts) >= FOLLOWS)
+
+
+def _use(course: Course) -> Row:
+    """While all clients together want more than there is."""
+    full = [each for each in course.played if sum(course.plan.wanted(each.phase)) > usable(course.plan.limit)]
+    seen = [look.connected for each in full for look in course.looks if each.began <= look.at < each.ended]
+    figure = f"{mean(seen) / usable(course.plan.limit):.1%} of usable on average" if seen else "never"
+    return Row("connections while more are wanted than there are", "", figure, None)
 
 
 def _kill(played: Played) -> float:

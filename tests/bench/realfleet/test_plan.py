@@ -18,18 +18,18 @@ def test_who_wants_little_gets_it_and_the_others_share_the_rest() -> None:
 def test_what_is_wanted_is_as_many_as_are_used_at_a_time() -> None:
     plan = Plan()
     all_of_them = next(phase for phase in plan.phases() if len(phase.busy) == plan.sidecars)
-    # 60 clients, each of which asks for half of its time
-    assert plan.wanted(all_of_them) == [pytest.approx(30.0)] * 20
+    # 60 clients, each of which asks for half of its time: 30, and two standard deviations
+    assert plan.wanted(all_of_them) == [pytest.approx(40.95, abs=0.01)] * 20
     assert plan.pause(all_of_them, 0) == HOT
     quiet = plan.phases()[0]
-    assert plan.pause(quiet, 0) == COLD and sum(plan.wanted(quiet)) < 30
+    assert plan.pause(quiet, 0) == COLD and sum(plan.wanted(quiet)) < 80
 
 
-def test_the_first_bursts_have_room_and_the_others_have_not() -> None:
+def test_when_nobody_is_busy_there_is_room_and_later_there_is_not() -> None:
     plan = Plan()
-    room = 0.95 * 0.9 * plan.limit - plan.sidecars - 1
+    room = 0.9 * plan.limit - plan.sidecars - 1
     wanted = [sum(plan.wanted(phase)) for phase in plan.phases()]
-    assert wanted[0] < room and wanted[1] < room and all(each > room for each in wanted[2:5])
+    assert wanted[0] < room and all(each > room for each in wanted[1:5])
     assert wanted[5] == wanted[0]
 
 
