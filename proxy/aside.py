@@ -42,7 +42,7 @@ async def run_aside(
         if failure.is_credential:
             endpoint.credentials.forget(credential)
         if failure.is_full and endpoint.budget is not None:
-            endpoint.budget.refused(endpoint)
+            endpoint.budget.refused(endpoint, failure.code)
         return failure
     except ConnectionError as error:
         return unreachable(endpoint.name, str(error))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from config.budget import Budget as BudgetSettings
 from config.settings import Settings
-from proxy.cap import Cap, CapRules
+from proxy.cap import TOO_MANY, Cap, CapRules
 from proxy.endpoint import Endpoint
 from proxy.logs import get_logger
 from proxy.looking import account_of, way_of
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 NOBODY: Final = (
     "nobody has logged in whose name and password could be used for the looks: see topology.monitor_user"
 )
-TOO_MANY: Final = 1040
 
 
 def rules_of(settings: BudgetSettings, size: int) -> CapRules:
@@ -155,7 +154,7 @@ class Budgets:
         if looker is None:
             return
         if failure.code == TOO_MANY:
-            self.refused(endpoint)
+            self.refused(endpoint, failure.code)
         self._failed(looker, f"{failure.cause.value}: {failure}", failure.is_hopeless)
 
     def _failed(self, looker: Looker, trouble: str, is_hopeless: bool) -> None:
@@ -164,11 +163,11 @@ class Budgets:
 
     # What endpoints say, and what people ask
 
-    def refused(self, endpoint: Endpoint) -> None:
-        """The server has refused a connection because it has too many."""
+    def refused(self, endpoint: Endpoint, code: int) -> None:
+        """The server has refused a connection because it has too many, or its user has."""
         looker = self._lookers.get(endpoint)
         if looker is not None:
-            looker.cap.refused(self._now(), endpoint.open_count())
+            looker.cap.refused(self._now(), endpoint.open_count(), code)
             self._apply(looker)
 
     def watch_of(self, endpoint: Endpoint) -> Watch | None:

@@ -538,7 +538,7 @@ class Endpoint(LossListener):
             )
         )
         if failure.is_full and self.budget is not None:
-            self.budget.refused(self)
+            self.budget.refused(self, failure.code)
 
 
 class _Ended:

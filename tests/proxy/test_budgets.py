@@ -219,7 +219,7 @@ async def test_a_refusal_that_the_pool_meets_halves_its_bound() -> None:
         scene.logs_in()
         await scene.until(lambda: scene.bound == 40)
         scene.watching.names.add("w")
-        scene.budgets.refused(scene.endpoint)
+        scene.budgets.refused(scene.endpoint, 1040)
         assert (scene.bound, scene.report()["why"]) == (1, "refused")
 
 
@@ -268,7 +268,7 @@ async def test_an_endpoint_that_is_gone_is_left_alone() -> None:
         scene.budgets.leave(scene.endpoint)
         scene.budgets.saw(scene.endpoint, Occupancy(1000, 1, 0), 0.0)
         scene.budgets.failed(scene.endpoint, LookFailed(Cause.LOST, "gone"))
-        scene.budgets.refused(scene.endpoint)
+        scene.budgets.refused(scene.endpoint, 1040)
         assert (scene.report(), scene.budgets.in_words(scene.endpoint), scene.bound) == ({}, "", 40)
 
 

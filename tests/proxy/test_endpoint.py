@@ -115,11 +115,11 @@ class Told:
     """Hears of refusals; says why a pool is small."""
 
     def __init__(self) -> None:
-        self.refused_of: list[str] = []
+        self.refused_of: list[tuple[str, int]] = []
         self.shortage = ""
 
-    def refused(self, endpoint: Endpoint) -> None:
-        self.refused_of.append(endpoint.name)
+    def refused(self, endpoint: Endpoint, code: int) -> None:
+        self.refused_of.append((endpoint.name, code))
 
     def in_words(self, endpoint: Endpoint) -> str:
         return self.shortage
@@ -135,7 +135,7 @@ def test_of_a_server_that_has_too_many_connections_the_budget_hears(
     told = world.writer.budget = Told()
     world.server.refusal = build_err(code, b"", b"no", before_handshake=True)
     world.client().sends(SELECT)
-    assert told.refused_of == (["writer"] if is_told else [])
+    assert told.refused_of == ([("writer", code)] if is_told else [])
 
 
 def test_a_bound_that_is_lowered_and_raised(make_world: MakeWorld) -> None:
@@ -238,7 +238,7 @@ def test_of_side_connections_that_are_refused_the_budget_hears_too(world: World)
     told = world.writer.budget = Told()
     world.server.refusal = REFUSED_FULL
     client.leaves()
-    assert told.refused_of == ["writer"]
+    assert told.refused_of == [("writer", 1040)]
 
 
 # Resetting
