@@ -122,6 +122,7 @@ def picture(answers: Sequence[Answer]) -> bytes:
         if found.recommended is not None:
             axes.axvline(found.recommended.size, color="black", linewidth=1)
         axes.set_yscale("symlog", linthresh=1.0)
+        axes.set_ylim(bottom=0)
         axes.set_title(found.traffic.pool.name)
         axes.set_xlabel("pool.size")
         axes.grid(alpha=0.3)
