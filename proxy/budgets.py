@@ -167,7 +167,7 @@ class Budgets:
         """The server has refused a connection because it has too many, or its user has."""
         looker = self._lookers.get(endpoint)
         if looker is not None:
-            looker.cap.refused(self._now(), endpoint.open_count(), code)
+            looker.cap.refused(self._now(), endpoint.core.size, code)
             self._apply(looker)
 
     def watch_of(self, endpoint: Endpoint) -> Watch | None:

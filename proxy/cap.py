@@ -177,7 +177,8 @@ class Cap:
         self._fail(now, trouble, is_hopeless)
 
     def refused(self, now: float, own: int, code: int = TOO_MANY) -> None:
-        """The server has refused a connection because it has too many, or its user has (``code``). ``own``: connections of ours that are open."""
+        """The server has refused a connection because it has too many, or its user has (``code``). ``own``: connections of ours that are left,
+        those included that are being opened."""
         if self._budget.is_waiting(now):
             # it was opened at the same time as the one that was refused before
             return

@@ -228,6 +228,33 @@ def test_nobody_sees_a_refusal(quiet: Server) -> None:
         assert fanin.metric("fanin_acquire_failures_total") == 0
 
 
+@pytest.mark.parametrize("kind", KINDS_HERE)
+def test_a_user_who_may_have_few_is_served_by_those(kind: str) -> None:
+    pool = {"size": 20, "acquire_timeout": 30}
+    with (
+        KINDS[kind](options={"max-user-connections": 8}) as server,
+        Fanin(server, budget={**FAST, "fleet": 1}, pool=pool) as fanin,
+        ExitStack() as exits,
+    ):
+        clients = [exits.enter_context(WireClient(fanin.port)) for _ in range(20)]
+
+        def is_refused() -> bool:
+            # for long enough that more are opened meanwhile
+            busy(clients, 0.3)
+            return bool(budget(fanin)["refusals"])
+
+        eventually(is_refused)
+        for _ in range(20):
+            busy(clients)
+            looked(fanin)
+        # one looks
+        assert 4 <= fanin.endpoint()["bound"] <= 7
+        assert budget(fanin)["why"] == "refused"
+        # not one with each look
+        assert budget(fanin)["refusals"] <= 8
+        assert fanin.metric("fanin_acquire_failures_total") == 0
+
+
 def test_who_waits_in_vain_is_told_why(quiet: Server) -> None:
     pool = {"size": 8, "acquire_timeout": 0.3}
     with Fanin(quiet, budget={**FAST, "fleet": 1}, pool=pool) as fanin, ExitStack() as exits:
