@@ -1,4 +1,4 @@
-"""`python -m bench demo | fanin | compare | fleet | real-fleet | whatif`: see README.md in this folder."""
+"""`python -m bench demo | fanin | compare | fleet | real-fleet | users | whatif`: see README.md in this folder."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from argparse import ArgumentParser
 from types import FrameType
 
-from bench import compare, demo, fanin
+from bench import compare, demo, fanin, users
 from bench.client import ClientError
 from bench.fanin_process import ProxyError
 from bench.fleet import command as fleet
@@ -21,6 +21,7 @@ SUBCOMMANDS = {
     "compare": (compare, "Fanin, HAProxy and the bare server in turns: CPU per query"),
     "fleet": (fleet, "simulated: 300 sidecars before one server, and what else could be done"),
     "real-fleet": (realfleet, "20 real Fanins before one MySQL with max_connections = 151: bursts, kills"),
+    "users": (users, "a user with 5 busy clients beside one with 500, on a pool of 20: what do the 5 wait?"),
     "whatif": (whatif, "replayed: a recording of real leases, with pools of other sizes"),
 }
 
@@ -29,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a subcommand; the exit status is 0, 1 when a client saw an error, 2 when it could not be run at all."""
     parser = ArgumentParser(prog="python -m bench", description="The load that shows what Fanin does.")
     subparsers = parser.add_subparsers(
-        dest="subcommand", required=True, metavar="demo|fanin|compare|fleet|real-fleet|whatif"
+        dest="subcommand", required=True, metavar="demo|fanin|compare|fleet|real-fleet|users|whatif"
     )
     for name, (module, purpose) in SUBCOMMANDS.items():
         module.add_arguments(
