@@ -228,11 +228,12 @@ def test_nobody_sees_a_refusal(quiet: Server) -> None:
         assert fanin.metric("fanin_acquire_failures_total") == 0
 
 
-@pytest.mark.parametrize("kind", KINDS_HERE)
-def test_a_user_who_may_have_few_is_served_by_those(kind: str) -> None:
+@pytest.mark.mysql
+def test_a_user_who_may_have_few_is_served_by_those() -> None:
+    # MariaDB does not hold users to it who may do everything, as these may
     pool = {"size": 20, "acquire_timeout": 30}
     with (
-        KINDS[kind](options={"max-user-connections": 8}) as server,
+        KINDS["mysql"](options={"max-user-connections": 8}) as server,
         Fanin(server, budget={**FAST, "fleet": 1}, pool=pool) as fanin,
         ExitStack() as exits,
     ):
