@@ -202,14 +202,14 @@ class Settling:
     def _rest(self, member: Member, now: float, since: float = NEVER) -> None:
         """A member without residue becomes idle, if it may live on. ``since``: when it was used last, if not now."""
         if not self._is_over(member, now):
-            member.idle_since = min(now, since)
+            member.idle_since = now if now < since else since
             self._members.move(member, IDLE)
 
     def _is_over(self, member: Member, now: float) -> bool:
         """Whether a member that is free is one too many, or too old: then it is closed."""
         if self._members.size > self.bound:
             self._close(member, CloseReason.OVER_BOUND)
-        elif self._is_too_old(member, now):
+        elif now >= member.ages_at and self._is_too_old(member, now):
             self._close(member, CloseReason.MAX_AGE)
         else:
             return False

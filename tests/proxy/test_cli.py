@@ -121,7 +121,9 @@ def test_check_prints_the_settings_in_force_with_origins_and_without_secrets(
     file.write_text('[[upstream]]\nhost = "db"\n[[users]]\nname = "app"\npassword = "hunter2"\n')
     assert main(["check", "--config", str(file), "--listen", "0.0.0.0:6033"], {"FANIN_POOL__SIZE": "7"}) == 0
     captured = capsys.readouterr()
-    assert tomllib.loads(captured.out)["users"] == [{"name": "app", "password": "****"}]
+    assert tomllib.loads(captured.out)["users"] == [
+        {"name": "app", "max_backends": 0, "priority": "interactive", "password": "****"}
+    ]
     lines = captured.out.splitlines()
     assert 'listen = ["0.0.0.0:6033"]  # --listen' in lines
     assert "size = 7  # FANIN_POOL__SIZE" in lines
