@@ -1,32 +1,42 @@
 """How many connections this process may have to one server, so that a fleet of processes that know nothing of each other stays below the server's
 limit. Pure: `now` is a time of `time.monotonic()`.
 
-Each process looks at the server every two seconds or so: how many connections are open there, whoever has them, and how many may be. A look sets the
-bound of the process's pool until the next one.
+Each process looks at the server every two seconds or so, at random times: how many connections are open there, whoever has them, and how many may be.
+A look sets the bound of the process's pool until the next one.
 
 Theory
 ======
-*Usable* is what the server allows, less a headroom for administrators and surprises; U is the part of it that is in use. N processes share it.
+*Usable* is what the server allows, less a headroom for administrators and surprises. N processes share it, and *full* is what they make use of: FULL
+of usable, less what others may open at once on a small server (SURPRISE).
 
-The level. How many connections a process may have is a function of U and N alone, so that all who look at the same server find the same:
-
-    U up to FULL        FULL * usable / N, times e to the STEEP * (FULL - U)
-    from there on       the same, less and less, down to nothing where U is PRESSES
-
-When all want more than they get, U settles where N levels are as much as is in use; when half of the fleet is idle, the other half's level is higher.
-Nobody need remember anything for that to be fair, and nothing swings: who is above the level gives up a part of the difference with each look.
+The level. How many connections a process may have is a function of what is connected and of N alone, so that all who look at the same server find the
+same: full / N when the server is full, and more or less by the power of e for what is free of usable, or too much. STEEP is how steep: where half
+of the fleet wants nothing the others' level doubles for little more than one percent of usable. Few processes are many percent each, and must not be
+so nervous (NERVE, JOLT). When all want more than they get, they settle where N levels are as much as is in use. Nobody need remember anything for
+that to be fair, and nothing swings: who is above the level gives up a part of the difference with each look, MOVES.
 (Additive increase and multiplicative decrease, by which shares become equal too, either take minutes for it or open and close a tenth of all
-connections with every look.) At STEEP 8 the level doubles with every 9 percent of usable that are free, and a process that is alone with its
-demand is not held up by it.
+connections with every look.)
 
-The share. Many look at the same U before the first of them opens anything, and some look again before others have used what they were given. So what
-a look allows to be opened is a part of the room that is left, up to FILLS: all parts together are 1 / CAUTION of it. Who is far below the level gets
-more than who is near it: the part is in proportion to what it lacks, and what all together lack is known, N * level less what is in use.
-Most of them want nothing, and one that does would be slow alone. Hence: who has grown since his last look, and sees that the server's total has grown by not much
-more, divides by the number of those who grow, which is what that ratio says. Only while there is much room.
+Promises. What a look allows need not be opened at once, and until it is nobody else can see it. So all looks that see the same room, up to FILLS,
+promise no more than a part of it all together, and each its part of that, in proportion to what it lacks. The part is large (MOST_PROMISED) where
+there is much room, so that a rush that nobody could foresee finds most of what it needs; and small (PROMISED) where there is little, so that it goes
+to who needs it. Who has opened what it was promised gets more of what is *free*: what is left if all open what they were promised when this
+process looked last.
 
-What follows: the room is filled in steps that become smaller, and not beyond FILLS but by what was allowed twice. Foreign connections that appear count
-as U does. Above PRESSES everybody gives up half, down to the floor; a refusal of the server's has the same effect at once, and nothing grows for a while.
+Need. Most processes want little, and what is promised to them cannot be given to the few that want much. But what is given to clients that wait now
+is opened at once, so that everybody sees it: of what is free, such a process may take as much as if it were one of few. How few? Of all that was
+promised at its last look, this part was opened since: about this part of the fleet grows.
+
+Limits. All that holds if the answer to a look is used at once, if what is idle is kept for longer than until the next look, and if not more than
+about a tenth of the fleet looks in the same moment: looks are at random times.
+
+What follows: the room is filled in steps that become smaller. Foreign connections that appear count as others do. When the server is nearly full what
+is idle is given up (CALM, SPARES); above PRESSES everybody gives up half, down to the floor. A refusal of the server's has the same effect at once, and
+nothing grows for a while.
+
+Where nobody says how many processes there are, the level is one for fleets of any size, from all that is usable down to one connection, within
+SPAN and LAST of usable: then few processes use somewhat less of the server, and become equal more slowly. Every process has a connection of its
+monitor's, so that there are no more of them than connections that are not this one's.
 
 What cannot be seen is not guessed: without looks nothing grows, and after BLIND seconds the bound is this process's part of an equal division, or
 on its slow way up to that.
@@ -40,17 +50,40 @@ import math
 from collections.abc import Callable
 from typing import Final
 
-FULL: Final = 0.85
-FILLS: Final = 0.88
-PRESSES: Final = 0.92
-STEEP: Final = 8.0
-MOVES: Final = 0.2
+FULL: Final = 0.93
+"""The part of usable at which the server is full: the larger, the closer it comes to what it must not exceed when others appear."""
+FILLS: Final = 0.944
+"""The part up to which somebody may grow."""
+PRESSES: Final = 0.975
+SURPRISE: Final = 9.8
+"""Connections that others may open between two looks."""
+SMALL: Final = 0.0725
+"""The part of usable that is kept for them at most."""
+STEEP: Final = 60.0
+NERVE: Final = 3.5
+"""How steep at most, for each process of the fleet."""
+JOLT: Final = 7.5
+"""So many connections beyond what is full make the level fall by e at most: who looks first must not give up all that is too much."""
+MOVES: Final = 0.4
 """The part of what a process has above the level that it gives up with each look."""
+CALM: Final = 0.02
+"""How far below what is full the server is, of usable, while everybody may keep what is idle."""
+SPARES: Final = 0.2
+"""The part of what is idle that a process gives up with each look when the server is not so far from full."""
 KEPT: Final = 0.5
 """The part of its connections that it keeps under pressure, and after a refusal."""
-CAUTION: Final = 3.0
-MUCH_ROOM: Final = 0.7
-"""U below which who grows alone may grow faster."""
+PROMISED: Final = 0.2
+MOST_PROMISED: Final = 0.95
+"""The part of the room that is promised where there is hardly any, and where all is room."""
+HANDFUL: Final = 10.0
+"""Of fewer processes less is promised, so that more is left for who is in need."""
+FEW: Final = 30.0
+"""Who is in need takes a part of what is free as if the fleet were smaller by this factor, or alone."""
+ALONE: Final = 0.5
+"""The part of the room that is promised at most where nobody knows how many share the server, and the part of what is free that one may take."""
+SPAN: Final = 0.1
+LAST: Final = 0.02
+"""Parts of usable below and above what is full, between which the level falls from all to one where nobody knows how many there are."""
 HEADROOM: Final = 0.1
 """The part of the server's limit that is left alone, unless told otherwise."""
 BLIND: Final = 15.0
@@ -62,6 +95,7 @@ LEAST_FLEET: Final = 10
 BACKOFF: Final = 1.0
 MOST_BACKOFF: Final = 30.0
 """Seconds for which nothing grows after the server has refused a connection: the longest first wait, doubled with each refusal."""
+MOST_EXPONENT: Final = 50.0
 
 
 class Budget:
@@ -70,7 +104,7 @@ class Budget:
     __slots__ = (
         "_connected",
         "_looked_at",
-        "_own",
+        "_promised",
         "_random",
         "_refusals",
         "_regains_at",
@@ -106,10 +140,10 @@ class Budget:
         # what the server allows; 0: not known
         self.limit: int = 0
         self._random: Callable[[], float] = random
-        # the last look: when, what was open there, or -1, and what of that was ours
+        # the last look: when, what was open there, or -1, and what was promised then to all together
         self._looked_at: float = now
         self._connected: int = -1
-        self._own: int = 0
+        self._promised: float = 0.0
         # refusals without growth between them, and until when nothing grows for that
         self._refusals: int = 0
         self._waits_until: float = now
@@ -121,15 +155,29 @@ class Budget:
         """Connections that all together may have."""
         return self.limit * (1.0 - self.headroom)
 
-    def looked(self, now: float, connected: int, limit: int, own: int) -> int:
-        """The server has ``connected`` connections, of which ``own`` are of this process's pool, and allows ``limit``, at least 1. The bound from
-        now on."""
-        self.limit = limit
-        wanted = self._wanted(now, connected, own)
+    @property
+    def full(self) -> float:
+        """Connections at which every process has an equal share."""
+        return FULL * self.usable - self._surprise()
+
+    @property
+    def room(self) -> float:
+        """Connections up to which anybody may grow."""
+        return FILLS * self.usable - self._surprise()
+
+    def looked(self, now: float, connected: int, limit: int, own: int, needed: int | None = None) -> int:
+        """The server has ``connected`` connections, of which ``own`` are of this process's pool, and allows ``limit``. ``needed``: how many this process
+        could use now, leases and clients that wait for one; None: all that it has. The bound from now on."""
+        self.limit = max(1, limit)
+        # a server that says less than it must
+        connected = max(connected, own)
+        if not 0.0 <= now - self._looked_at < BLIND:
+            self._connected = -1
+        wanted = self._wanted(now, connected, own, own if needed is None else needed)
         self._looked_at = now
         self._regains_at = now + REGAINS
         self._connected = connected
-        self._own = own
+        self._promised = self._promise(max(0.0, self.room - connected))
         return self._set(wanted)
 
     def refused(self, now: float, own: int) -> int:
@@ -171,48 +219,90 @@ class Budget:
         return self._set(share)
 
     def _part_of_all(self) -> float:
-        return self.usable / self._processes(0)
+        return self.usable / (self.fleet or LEAST_FLEET)
 
     def level(self, connected: int) -> float:
         """How many connections anybody may have when so many are in use."""
-        usable = self.usable
-        used = connected / usable
-        share = FULL * usable / self._processes(connected)
-        if used <= FULL:
-            return share * math.exp(STEEP * (FULL - used))
-        return share * max(0.0, (PRESSES - used) / (PRESSES - FULL))
+        if self.fleet:
+            # each has a monitor's connection besides
+            share, at = max(0.0, self.full / self.fleet - 1.0), self.full
+        else:
+            share, at = 1.0, self.full + LAST * self.usable
+        return share * math.exp(min(MOST_EXPONENT, self._steepness(connected) * (at - connected)))
+
+    def _steepness(self, connected: int) -> float:
+        """By which power of e the level falls with each connection."""
+        if self.fleet:
+            steep = min(STEEP, NERVE * self.fleet) / self.usable
+            return steep if connected <= self.full else min(steep, 1.0 / JOLT)
+        return math.log(max(math.e, self.usable)) / ((SPAN + LAST) * self.usable)
+
+    def _surprise(self) -> float:
+        return min(SURPRISE, SMALL * self.usable)
 
     def _set(self, wanted: int) -> int:
         self.bound = max(self.floor, min(self.most, wanted))
         return self.bound
 
-    def _wanted(self, now: float, connected: int, own: int) -> int:
+    def _wanted(self, now: float, connected: int, own: int, needed: int) -> int:
         if connected > PRESSES * self.usable:
             return self._rounded(own * KEPT)
         level = self.level(connected)
-        if own > level:
-            return self._rounded(own - MOVES * (own - level))
-        room = FILLS * self.usable - connected
-        if self.is_waiting(now) or room <= 0.0:
+        surplus = self._surplus(connected, own, needed, level)
+        if surplus > 0.0:
+            return self._rounded(own - surplus)
+        lacks = min(int(level), self.most) - own
+        if lacks <= 0 or connected >= self.room or self.is_waiting(now):
             return own
         self._refusals = 0
-        return min(
-            self._rounded(level), own + self._rounded(room / CAUTION * self._part(connected, own, level))
-        )
+        return own + self._rounded(min(lacks, self._grant(connected, own, needed - own, level)))
+
+    def _surplus(self, connected: int, own: int, needed: int, level: float) -> float:
+        """What is given up now. Where few may share the server, no more than moves the level by as much."""
+        surplus = MOVES * (own - math.ceil(level))
+        if not self.fleet:
+            surplus /= max(1.0, MOVES * level * self._steepness(connected))
+        if connected > self.full - CALM * self.usable:
+            surplus = max(surplus, SPARES * (own - max(needed, self.floor)))
+        return surplus
+
+    def _grant(self, connected: int, own: int, waiting: int, level: float) -> float:
+        """What may be opened until the next look."""
+        room = self.room - connected
+        promised = self._promise(room)
+        part = self._part(connected, own, min(level, float(self.most)))
+        promise = part * promised
+        if self._connected < 0:
+            free = room - promised
+        else:
+            free = max(0.0, self.room - max(float(connected), self._connected + self._promised))
+            # what it has opened of the last promise does not come again while the others' are open
+            promise = min(promise, max(0, self.bound - own) + part * free)
+        return max(promise, min(float(waiting), free * self._need(connected, own, level)))
+
+    def _promise(self, room: float) -> float:
+        """What is promised to all together when there is so much room."""
+        most = min(MOST_PROMISED, max(ALONE, self.fleet / (self.fleet + HANDFUL)))
+        return room * (PROMISED + (most - PROMISED) * math.sqrt(room / self.room))
 
     def _part(self, connected: int, own: int, level: float) -> float:
-        """Of the room that is given away, what this process may take."""
+        """Of what all together are promised, this process's."""
+        fleet = self.fleet
+        if not fleet:
+            return 1.0 / max(LEAST_FLEET, connected - own)
         lacks = level - own
-        others = self._processes(connected) * level - connected
-        part = lacks / max(lacks, others)
-        grown, grown_in_all = own - self._own, connected - self._connected
-        if self._connected < 0 or grown <= 0 or connected > MUCH_ROOM * self.usable:
-            return part
-        return max(part, min(1.0, grown / max(1, grown_in_all)))
+        others = fleet * level - max(0, connected - fleet)
+        return max(0.0, lacks) / max(1.0, lacks, others, 0.5 * fleet * level)
 
-    def _processes(self, connected: int) -> int:
-        """In the fleet. Where that is not known, each connection may be another's."""
-        return self.fleet or max(LEAST_FLEET, connected)
+    def _need(self, connected: int, own: int, level: float) -> float:
+        """Of what is free, the part for a process whose clients wait."""
+        fleet = self.fleet
+        if not fleet:
+            return min(ALONE, max(own, level) / max(1, connected))
+        grown = 0 if self._connected < 0 else connected - self._connected
+        growing = fleet * max(0.0, min(1.0, grown / max(float(fleet), self._promised)))
+        # if there is another it may look in the same moment
+        return 1.0 / (1.0 + max(growing, fleet / FEW, min(1.0, fleet - 1.0)))
 
     def _rounded(self, number: float) -> int:
         """At random, so that parts of a connection add up to whole ones."""

@@ -145,7 +145,9 @@ class Budgets:
         """A server was looked at, by whomever."""
         looker = self._lookers.get(endpoint)
         if looker is not None:
-            looker.cap.saw(seen, self._now(), endpoint.core.size, round_trip)
+            core = endpoint.core
+            needed = core.leased_count + core.waiting_count
+            looker.cap.saw(seen, self._now(), core.size, round_trip, needed)
             self._apply(looker)
 
     def failed(self, endpoint: Endpoint, failure: LookFailed) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from proxy.budget import BLIND, FILLS, LEAST_FLEET, PRESSES, Budget
+from proxy.budget import BLIND, LEAST_FLEET, PRESSES, Budget
 from proxy.occupancy import Occupancy
 
 TOO_MANY: Final = 1040
@@ -157,8 +157,10 @@ class Cap:
         # more than ever was agreed: the clock has been set back
         return left if 0.0 < left <= 1.5 * self._rules.interval else 0.0
 
-    def saw(self, seen: Occupancy, now: float, own: int, round_trip: float) -> None:
-        """A look. Nothing when it is too early for one. ``own``: connections of ours that are open."""
+    def saw(
+        self, seen: Occupancy, now: float, own: int, round_trip: float, needed: int | None = None
+    ) -> None:
+        """A look. Nothing when it is too early for one. ``own``: connections of ours that are open; ``needed``: how many could be used now."""
         if self.delay(now) > 0.0:
             return
         self._next_look(now)
@@ -169,7 +171,7 @@ class Cap:
         if lie:
             self._fail(now, f"what it says is not believed: {lie}", is_hopeless=True)
             return
-        self._believe(seen, now, own)
+        self._believe(seen, now, own, needed)
 
     def failed(self, now: float, trouble: str, is_hopeless: bool) -> None:
         """A look has failed. ``is_hopeless``: asking again soon does not help."""
@@ -239,7 +241,7 @@ class Cap:
         self._due_at = now + self._rules.interval + jitter - self._jitter
         self._jitter = jitter
 
-    def _believe(self, seen: Occupancy, now: float, own: int) -> None:
+    def _believe(self, seen: Occupancy, now: float, own: int, needed: int | None) -> None:
         self.looks += 1
         self.seen, self.seen_at = seen, now
         self.trouble, self._is_hopeless, self._failing_since = "", False, math.inf
@@ -249,7 +251,7 @@ class Cap:
             self._count(seen.fleet())
         if is_counted or seen.trouble:
             self._no_count = seen.trouble
-        budget.looked(now, seen.connected, seen.limit, own)
+        budget.looked(now, seen.connected, seen.limit, own, needed)
         if self._no_count:
             self._tell("warning", _NO_FLEET, now, self._no_count, again=math.inf)
         self._turn(self._reason(seen.connected, now), now, f"{seen.connected} of {seen.limit} in use")
@@ -269,7 +271,7 @@ class Cap:
             return Why.SIZE
         if budget.is_waiting(now) or self._ceiling <= budget.bound:
             return Why.REFUSED
-        if connected >= FILLS * budget.usable:
+        if connected >= budget.room:
             return Why.ROOM
         return Why.LEVEL if budget.bound >= int(budget.level(connected)) else Why.GROWING
 

@@ -57,7 +57,7 @@ class Fleet:
         """How many connections more there are then."""
         budget, before = self.budgets[each], self.own[each]
         if self.now >= self.looks[each]:
-            budget.looked(self.now, connected, self.limit, before)
+            budget.looked(self.now, connected, self.limit, before, wanted)
             self.looks[each] = self.now + INTERVAL * (0.5 + self.random.random())
         after = min(budget.bound, wanted)
         if after > before and connected + after - before > self.limit:

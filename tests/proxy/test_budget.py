@@ -6,14 +6,13 @@ import pytest
 
 from proxy.budget import (
     BLIND,
-    CAUTION,
-    FILLS,
-    FULL,
+    KEPT,
     LEAST_FLEET,
     MOST_BACKOFF,
     MOVES,
     PRESSES,
     REGAINS,
+    SPARES,
     Budget,
 )
 
@@ -38,7 +37,14 @@ def luck() -> Luck:
 
 @pytest.fixture
 def budget(luck: Luck) -> Budget:
-    return Budget(most=500, now=0.0, random=luck, fleet=10)
+    return of_fleet(10, luck)
+
+
+def of_fleet(fleet: int, luck: Luck) -> Budget:
+    """Which knows the limit."""
+    made = Budget(most=500, now=0.0, random=luck, fleet=fleet)
+    made.limit = LIMIT
+    return made
 
 
 def test_before_the_first_look_there_is_the_floor(budget: Budget) -> None:
@@ -53,84 +59,125 @@ def test_what_makes_no_sense_is_refused(most: int, floor: int, headroom: float) 
         Budget(most=most, now=0.0, random=Luck(), floor=floor, headroom=headroom)
 
 
+# The level
+
+
 def test_the_level_is_an_equal_share_where_the_server_is_full(budget: Budget) -> None:
-    budget.looked(1.0, 0, LIMIT, 0)
-    assert budget.level(round(FULL * 900)) == pytest.approx(FULL * 90)
-    assert budget.level(round(PRESSES * 900)) == pytest.approx(0.0)
-    assert budget.level(2 * LIMIT) == 0.0
+    full = round(budget.full)
+    # with the connections of ten monitors
+    assert 10 * (budget.level(full) + 1) == pytest.approx(budget.full, rel=0.02)
+    assert budget.level(full - 50) > 2 * budget.level(full)
+    assert budget.level(full + 50) < budget.level(full) / 2
+    assert budget.level(2 * LIMIT) < 0.1
 
 
-def test_it_doubles_with_every_nine_percent_that_are_free(budget: Budget) -> None:
-    budget.looked(1.0, 0, LIMIT, 0)
-    assert budget.level(300) == pytest.approx(2 * budget.level(378), rel=0.01)
+def test_a_small_server_keeps_a_larger_part_for_surprises(luck: Luck) -> None:
+    large, small = of_fleet(20, luck), of_fleet(20, luck)
+    large.limit, small.limit = 16000, 151
+    for each in (large, small):
+        assert each.full < each.room < 0.95 * each.usable
+    assert large.full > 0.92 * large.usable
+    # ten others may appear there at once
+    assert small.room + 10 < 0.95 * small.usable
 
 
-def test_a_look_gives_away_a_part_of_the_room(budget: Budget) -> None:
-    level = Budget(most=500, now=0.0, random=Luck(), fleet=10)
-    level.looked(0.0, 400, LIMIT, 0)
-    part = (level.level(400) - 20) / (10 * level.level(400) - 400)
-    assert budget.looked(1.0, 400, LIMIT, 20) == round(20 + (FILLS * 900 - 400) / CAUTION * part)
+def test_a_fleet_that_is_larger_than_the_server_has_a_level_of_nothing(luck: Luck) -> None:
+    assert of_fleet(2000, luck).level(900) == 0.0
 
 
-def test_all_parts_together_are_no_more_than_that(luck: Luck) -> None:
+def test_who_is_above_the_level_gives_up_a_part_of_the_difference(budget: Budget, luck: Luck) -> None:
+    luck.next = 1.0
+    full = round(budget.full)
+    level = budget.level(full)
+    assert budget.looked(1.0, full, LIMIT, 200) == int(200 - MOVES * (200 - (int(level) + 1)))
+
+
+def test_but_not_for_a_part_of_a_connection(budget: Budget, luck: Luck) -> None:
+    luck.next = 0.0
+    full = round(budget.full)
+    level = int(budget.level(full))
+    assert budget.looked(1.0, full, LIMIT, level + 1) == level + 1
+    assert budget.looked(2.0, full, LIMIT, level) == level
+
+
+def test_what_is_idle_is_given_up_where_the_server_is_nearly_full(budget: Budget) -> None:
+    assert budget.looked(1.0, 700, LIMIT, 50, needed=10) >= 50
+    full = round(budget.full)
+    assert budget.looked(2.0, full, LIMIT, 50, needed=10) == 50 - SPARES * 40
+    assert budget.looked(3.0, full, LIMIT, 6, needed=0) == 6 - SPARES * 5
+    assert budget.looked(4.0, full, LIMIT, 50) == 50
+
+
+def test_few_processes_have_a_gentler_level(luck: Luck) -> None:
+    def steepness(each: Budget) -> float:
+        return each.level(700) / each.level(800)
+
+    assert steepness(of_fleet(2, luck)) < steepness(of_fleet(10, luck)) < steepness(of_fleet(50, luck))
+
+
+# Promises
+
+
+def test_all_parts_together_are_no_more_than_the_room(luck: Luck) -> None:
     luck.next = 1.0
     for own in (0, 7, 30):
         grown = 0
         for _ in range(10):
-            each = Budget(most=500, now=0.0, random=luck, fleet=10)
-            grown += each.looked(1.0, 10 * own, LIMIT, own) - own
-        # rounded down
-        assert grown <= (FILLS * 900 - 10 * own) / CAUTION
+            each = of_fleet(10, luck)
+            grown += each.looked(1.0, 10 * own + 10, LIMIT, own) - own
+        assert grown <= each.room - 10 * own - 10
 
 
-def test_who_has_less_gets_more(budget: Budget, luck: Luck) -> None:
-    rich = Budget(most=500, now=0.0, random=luck, fleet=10)
-    assert budget.looked(1.0, 500, LIMIT, 10) - 10 > rich.looked(1.0, 500, LIMIT, 100) - 100 > 0
+def test_who_has_less_is_promised_more(luck: Luck) -> None:
+    poor, rich = of_fleet(10, luck), of_fleet(10, luck)
+    full = round(poor.full) - 80
+    assert poor.looked(1.0, full, LIMIT, 10) - 10 > rich.looked(1.0, full, LIMIT, 300) - 300 > 0
 
 
-def test_who_grows_alone_grows_faster(budget: Budget, luck: Luck) -> None:
-    other = Budget(most=500, now=0.0, random=luck, fleet=10)
-    for each in (budget, other):
-        each.looked(1.0, 100, LIMIT, 10)
-    alone, among_others = budget.looked(3.0, 110, LIMIT, 20), other.looked(3.0, 200, LIMIT, 20)
-    assert alone == 20 + int((FILLS * 900 - 110) / CAUTION)
-    assert among_others < 20 + int((FILLS * 900 - 200) / CAUTION / 4)
+def test_a_promise_is_kept_but_not_added_to(budget: Budget) -> None:
+    promised = budget.looked(1.0, 100, LIMIT, 5)
+    assert budget.looked(3.0, 100, LIMIT, 5) == pytest.approx(promised, abs=1)
 
 
-def test_not_where_the_others_have_grown_less_than_nothing(budget: Budget, luck: Luck) -> None:
-    luck.next = 1.0
-    budget.looked(1.0, 300, LIMIT, 10)
-    # one share at most
-    assert budget.looked(3.0, 100, LIMIT, 20) <= 20 + (FILLS * 900 - 100) / CAUTION
+def test_who_has_used_it_gets_of_what_the_others_leave(budget: Budget) -> None:
+    promised = budget.looked(1.0, 100, LIMIT, 5) - 5
+    again = budget.looked(3.0, 100 + promised, LIMIT, 5 + promised) - 5 - promised
+    assert 0 < again < promised
 
 
-def test_nor_where_there_is_little_room(budget: Budget, luck: Luck) -> None:
-    other = Budget(most=500, now=0.0, random=luck, fleet=10)
-    budget.looked(1.0, 690, LIMIT, 10)
-    assert budget.looked(3.0, 700, LIMIT, 20) == other.looked(3.0, 700, LIMIT, 20)
+def test_who_is_in_need_gets_more_of_that_but_not_more_than_it_needs(luck: Luck) -> None:
+    grown = []
+    for waiting in (0, 50, 1000):
+        each = of_fleet(10, luck)
+        own = each.looked(1.0, 100, LIMIT, 5)
+        grown.append(each.looked(3.0, 95 + own, LIMIT, own, needed=own + waiting) - own)
+    assert grown[0] < 50 == grown[1] < grown[2]
+
+
+def test_and_less_where_many_have_grown(luck: Luck) -> None:
+    def grows(total: int) -> int:
+        each = of_fleet(40, luck)
+        own = each.looked(1.0, 100, LIMIT, 1)
+        before = each.room - total
+        return round(1000 * (each.looked(3.0, total, LIMIT, own, needed=own + 900) - own) / before)
+
+    assert grows(600) < grows(140)
+
+
+def test_below_the_level_nothing_grows_where_there_is_no_room(budget: Budget) -> None:
+    assert budget.looked(1.0, int(budget.room) + 1, LIMIT, 30, needed=100) == 30
 
 
 def test_parts_of_a_connection_add_up(luck: Luck) -> None:
     bounds = []
     for number in range(10):
         luck.next = number / 10
-        each = Budget(most=500, now=0.0, random=luck, fleet=300)
-        bounds.append(each.looked(1.0, 600, LIMIT, 1))
+        bounds.append(of_fleet(300, luck).looked(1.0, 700, LIMIT, 1))
     assert set(bounds) == {1, 2}
 
 
-def test_who_is_above_the_level_gives_up_a_part_of_the_difference(budget: Budget, luck: Luck) -> None:
-    luck.next = 1.0
-    bound = budget.looked(1.0, 765, LIMIT, 200)
-    assert bound == int(200 - MOVES * (200 - FULL * 90))
-
-
-def test_below_it_nothing_grows_where_there_is_no_room(budget: Budget) -> None:
-    assert budget.looked(1.0, 800, LIMIT, 30) == 30
-
-
 def test_above_it_all_everybody_gives_up_half_but_for_the_floor(budget: Budget) -> None:
-    assert budget.looked(1.0, 850, LIMIT, 60) == 30
+    assert budget.looked(1.0, int(PRESSES * 900) + 1, LIMIT, 60) == 60 * KEPT
     assert budget.looked(2.0, 5000, LIMIT, 1) == 1
 
 
@@ -139,14 +186,24 @@ def test_no_more_than_the_most(luck: Luck) -> None:
     assert small.looked(1.0, 1, LIMIT, 0) == 40
 
 
+def test_a_limit_that_is_lowered_below_what_is_open_is_kept(budget: Budget) -> None:
+    budget.looked(1.0, 500, LIMIT, 50)
+    assert budget.looked(3.0, 500, 100, 50) == 25
+    assert budget.looked(5.0, 300, 0, 25) == 12
+
+
+def test_a_server_that_says_less_than_is_ours_is_not_believed(budget: Budget) -> None:
+    assert budget.looked(1.0, 0, LIMIT, 880) == 440
+
+
 # Refusals
 
 
 def test_a_refusal_halves_and_holds_for_a_while(budget: Budget, luck: Luck) -> None:
     budget.looked(1.0, 100, LIMIT, 30)
     assert budget.refused(2.0, 40) == 20
-    assert budget.looked(2.4, 100, LIMIT, 20) == 20
-    assert budget.looked(2.6, 100, LIMIT, 20) > 20
+    assert budget.looked(2.4, 100, LIMIT, 20, needed=40) == 20
+    assert budget.looked(2.6, 100, LIMIT, 20, needed=40) > 20
 
 
 def test_for_longer_with_each_refusal(budget: Budget, luck: Luck) -> None:
@@ -154,10 +211,10 @@ def test_for_longer_with_each_refusal(budget: Budget, luck: Luck) -> None:
     for _ in range(10):
         budget.refused(10.0, 40)
     assert budget.looked(10.0 + MOST_BACKOFF - 0.1, 100, LIMIT, 20) == 20
-    assert budget.looked(10.0 + MOST_BACKOFF, 100, LIMIT, 20) > 20
+    assert budget.looked(10.0 + MOST_BACKOFF, 100, LIMIT, 20, needed=40) > 20
     # it begins anew when something could grow
     budget.refused(50.0, 40)
-    assert budget.looked(51.0, 100, LIMIT, 20) > 20
+    assert budget.looked(51.0, 100, LIMIT, 20, needed=40) > 20
 
 
 def test_a_clock_that_is_set_back_does_not_prolong_that(budget: Budget) -> None:
@@ -176,19 +233,25 @@ def test_a_look_holds_for_a_while(budget: Budget) -> None:
 
 def test_then_there_is_an_equal_share(budget: Budget) -> None:
     budget.looked(1.0, 100, LIMIT, 30)
-    budget.looked(3.0, 120, LIMIT, 60)
-    assert budget.bound > 90
-    assert budget.passed(3.0 + BLIND, 60) == 90
-    # what was open before is not compared with what is open now
-    assert budget.looked(30.0, 120, LIMIT, 70) < 70 + (FILLS * 900 - 120) / CAUTION / 2
+    own = budget.looked(3.0, 120, LIMIT, 60, needed=200)
+    assert own > 90
+    assert budget.passed(3.0 + BLIND, own) == 90
+
+
+def test_what_was_promised_so_long_ago_is_no_promise_any_more(luck: Luck) -> None:
+    late, new = of_fleet(10, luck), of_fleet(10, luck)
+    late.looked(1.0, 100, LIMIT, 5)
+    later = 1.0 + BLIND
+    assert late.looked(later, 300, LIMIT, 70) == new.looked(later, 300, LIMIT, 70)
 
 
 def test_which_is_the_floor_when_nothing_was_ever_seen(budget: Budget) -> None:
+    budget.limit = 0
     assert budget.passed(BLIND, 0) == 1
 
 
 def test_it_lets_nobody_have_more_than_before_but_one_by_one(budget: Budget) -> None:
-    budget.looked(1.0, 800, LIMIT, 20)
+    budget.looked(1.0, 840, LIMIT, 20)
     assert budget.passed(1.0 + BLIND, 20) == 20
     assert budget.passed(1.0 + REGAINS - 0.1, 20) == 20
     assert budget.passed(1.0 + REGAINS, 20) == 21
@@ -220,17 +283,33 @@ def test_what_a_refusal_has_cost_comes_back_one_by_one(luck: Luck) -> None:
     assert blind.passed(2.0 + 2 * REGAINS, 31) == 32
 
 
-# The fleet
+# A fleet of unknown size
 
 
-def test_who_does_not_know_the_fleet_takes_each_connection_for_anothers(luck: Luck) -> None:
-    unknown = Budget(most=500, now=0.0, random=luck)
-    unknown.looked(1.0, 2, LIMIT, 1)
-    assert unknown.level(2) == pytest.approx(level_of(luck, LEAST_FLEET, 2))
-    assert unknown.level(400) == pytest.approx(level_of(luck, 400, 400))
+def test_there_the_level_falls_from_all_to_one(luck: Luck) -> None:
+    unknown = of_fleet(0, luck)
+    full = round(unknown.full)
+    assert unknown.level(full - 90) == pytest.approx(900, rel=0.1)
+    assert unknown.level(full + 18) == pytest.approx(1, rel=0.1)
 
 
-def level_of(luck: Luck, fleet: int, connected: int) -> float:
-    each = Budget(most=500, now=0.0, random=luck, fleet=fleet)
-    each.looked(1.0, connected, LIMIT, 0)
-    return each.level(connected)
+def test_few_are_promised_no_more_than_as_if_they_were_many(luck: Luck) -> None:
+    luck.next = 0.0
+    unknown = of_fleet(0, luck)
+    assert 1 < unknown.looked(1.0, 1, LIMIT, 0) <= unknown.room / LEAST_FLEET
+    many = of_fleet(0, luck)
+    # each of these connections may be the monitor of another
+    assert many.looked(1.0, 200, LIMIT, 1) <= 1 + many.room / 199
+
+
+def test_who_is_in_need_gets_half_of_what_is_free(luck: Luck) -> None:
+    unknown = of_fleet(0, luck)
+    assert 100 < unknown.looked(1.0, 1, LIMIT, 0, needed=500) < 300
+
+
+def test_who_is_above_the_level_goes_down_slowly_there(luck: Luck) -> None:
+    luck.next = 1.0
+    unknown = of_fleet(0, luck)
+    full = round(unknown.full)
+    # a move of the difference would be to fewer than 200
+    assert 210 < unknown.looked(1.0, full - 45, LIMIT, 300) < 300

@@ -125,18 +125,18 @@ def test_those_who_begin_together_are_not_all_there_at_the_first_count() -> None
 
 def test_who_is_alone_has_more_with_the_second(unsure: Scene) -> None:
     small = occupancy(limit=151)
-    assert (unsure.saw(small), unsure.cap.fleet) == (4, 1)
-    assert unsure.later().saw(replace(small, count=None)) == 4
-    assert unsure.later().saw(small) == 38
+    assert (unsure.saw(small), unsure.cap.fleet) == (6, 1)
+    assert unsure.later().saw(replace(small, count=None)) == 6
+    assert unsure.later().saw(small) == 40
 
 
 def test_those_who_come_back_to_a_server_neither(unsure: Scene) -> None:
     for number in (100, 100, 1):
         unsure.later().saw(occupancy(count=Count(number, 1, number, number, is_all=True)))
-    assert unsure.cap.fleet == 1 and unsure.cap.bound <= 5
+    assert unsure.cap.fleet == 1 and unsure.cap.bound <= 8
     unsure.later().saw(occupancy(count=Count(99, 1, 99, 99, is_all=True)))
     unsure.later().saw(occupancy(count=Count(99, 1, 99, 99, is_all=True)))
-    assert unsure.cap.bound <= 5
+    assert unsure.cap.bound <= 8
 
 
 def test_or_from_the_configuration() -> None:
@@ -171,13 +171,13 @@ def test_a_limit_of_our_own_is_as_good_as_the_servers() -> None:
     [
         (5, 4, Why.SIZE),
         (450, 20, Why.GROWING),
-        (780, 20, Why.LEVEL),
-        (800, 20, Why.ROOM),
-        (850, 20, Why.PRESSED),
+        (829, 20, Why.LEVEL),
+        (845, 20, Why.ROOM),
+        (880, 20, Why.PRESSED),
     ],
 )
 def test_why(connected: int, own: int, why: Why) -> None:
-    fleet = {Why.SIZE: 1, Why.LEVEL: 35}.get(why, 30)
+    fleet = {Why.SIZE: 1, Why.LEVEL: 40}.get(why, 30)
     scene = Scene(fleet=fleet)
     scene.own = own
     scene.saw(occupancy(connected))
@@ -219,14 +219,14 @@ def test_a_report(scene: Scene) -> None:
 def test_a_full_server_is_told_of_once_in_a_while_and_so_is_its_end() -> None:
     scene = Scene(fleet=30)
     scene.own = 20
-    for connected in (850, 700, 850, 700, 850):
+    for connected in (880, 700, 880, 700, 880):
         scene.later().saw(occupancy(connected))
     assert scene.told() == [
-        "warning: server is nearly full: connections are given up (850 of 1000 in use)",
+        "warning: server is nearly full: connections are given up (880 of 1000 in use)",
         "info: connections follow the room on the server again (700 of 1000 in use)",
     ]
     scene.later().saw(occupancy(700))
-    scene.later(QUIET).saw(occupancy(850))
+    scene.later(QUIET).saw(occupancy(880))
     assert len(scene.told()) == 1
 
 
@@ -354,7 +354,7 @@ def test_a_server_that_lies_is_not_believed(unsure: Scene, seen: Occupancy) -> N
     assert (unsure.cap.looks, unsure.cap.bound, unsure.cap.why) == (0, 13, Why.BLIND)
     assert unsure.cap.trouble.startswith("what it says is not believed: ")
     unsure.later().saw(occupancy(4))
-    assert (unsure.cap.bound, unsure.cap.trouble) == (30, "")
+    assert (unsure.cap.bound, unsure.cap.trouble) == (40, "")
 
 
 def test_what_was_opened_meanwhile_is_no_lie(scene: Scene) -> None:
