@@ -9,30 +9,33 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from bench.fleet.bars import verdicts
 from bench.fleet.model import usable
-from bench.fleet.policies import Budgets, Fixed, Ideal, Policy
-from bench.fleet.report import page, picture, print_tables, write_json
+from bench.fleet.policies import Budgets, Fixed, Ideal, Policy, Unproxied
+from bench.fleet.report import page, picture, print_tables, print_verdicts, write_json
 from bench.fleet.scenarios import MINTED, SCENARIOS, Course, Profile, Sample, Scenario
 from bench.report import console, number
 
 PROFILES: Final = {"minted": MINTED}
 RESULTS: Final = Path("bench-results")
+CHECKED: Final = "fanin,ideal"
 FOREVER: Final = float("inf")
 PROXYSQL_DEFAULT: Final = 1000
 """`max_connections` of a server in mysql_servers, which each of its processes has for itself."""
 
 
-def ways(profile: Profile) -> dict[str, Callable[[], Policy]]:
+def ways(profile: Profile, *, knows_fleet: bool = True) -> dict[str, Callable[[], Policy]]:
     """What may be compared, by name."""
     part = int(usable(profile.limit)) // profile.sidecars
     return {
-        "fanin": lambda: Budgets(profile.size),
-        "ideal": Ideal,
+        "fanin": lambda: Budgets(profile.size, knows_fleet=knows_fleet),
+        "ideal": lambda: Ideal(profile.foreign),
         "split": lambda: Fixed("split", part),
-        "proxysql": lambda: Fixed("proxysql", PROXYSQL_DEFAULT, idle_timeout=FOREVER),
-        "direct": lambda: Fixed("direct", profile.clients, idle_timeout=FOREVER, max_age=120.0),
+        "proxysql": lambda: Fixed("proxysql", PROXYSQL_DEFAULT, FOREVER, 10.0),
+        "direct": Unproxied,
     }
 
 
@@ -41,6 +44,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--sidecars", type=int, metavar="N")
     parser.add_argument("--clients", type=int, metavar="N", help="of each sidecar")
     parser.add_argument("--max-connections", type=int, metavar="N", help="of the server")
+    parser.add_argument("--foreign", type=int, metavar="N", help="others' connections that appear and leave")
+    parser.add_argument(
+        "--fleet", choices=("known", "unknown"), default="known", help="whether Fanin knows its size"
+    )
     parser.add_argument("--pool-size", type=int, metavar="N", help="most connections of one sidecar")
     parser.add_argument(
         "--ways", default="fanin,ideal,split,proxysql,direct", help="what to compare, of these"
@@ -48,34 +55,65 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--scenarios", help="some of them, by the beginnings of their names")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="courses of each, with other seeds")
+    parser.add_argument(
+        "--ideal-seeds",
+        type=int,
+        metavar="N",
+        help="fewer courses of the ideal: others are compared with its best",
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="Fanin and the ideal only; 1 when a bar is missed"
+    )
     for kind in ("json", "png", "html"):
         parser.add_argument(f"--{kind}", type=Path, metavar="FILE", default=RESULTS / f"fleet.{kind}")
 
 
 def run(options: Namespace) -> int:
-    """The subcommand. Returns the exit status: 1 when the server has refused one of Fanin's connections."""
+    """The subcommand. Returns the exit status: 1 when the server has refused one of Fanin's connections, or with --check when a bar is missed."""
     profile = _profile(options)
-    chosen = _chosen_ways(options.ways, profile)
+    names = CHECKED if options.check else options.ways
+    chosen = _chosen_ways(names, profile, options.fleet == "known")
     scenarios = _chosen_scenarios(options.scenarios)
     out = console()
+    courses = _play(options, profile, chosen, scenarios, out)
+    print_tables(out, courses)
+    _write(options, courses, profile)
+    out.print(f"Written: {options.json} {options.png} {options.html}", style="dim")
+    judged = verdicts(courses, scenarios)
+    print_verdicts(out, judged)
+    is_refused = any(course.refused for course in courses if course.policy == Budgets.name)
+    return int(is_refused or (options.check and not all(each.is_met for each in judged)))
+
+
+def _play(
+    options: Namespace,
+    profile: Profile,
+    chosen: dict[str, Callable[[], Policy]],
+    scenarios: list[Scenario],
+    out: Console,
+) -> list[Course]:
     courses: list[Course] = []
-    total = len(scenarios) * len(chosen) * options.seeds
+    seeds = {name: options.seeds for name in chosen}
+    if options.ideal_seeds and Ideal.name in seeds:
+        seeds[Ideal.name] = min(options.seeds, options.ideal_seeds)
+    total = len(scenarios) * sum(seeds.values())
     with Progress(TextColumn("{task.description}"), BarColumn(), console=out, transient=True) as progress:
         shown = _Shown(progress, total)
         for scenario in scenarios:
             for name, make in chosen.items():
-                for seed in range(options.seed, options.seed + options.seeds):
+                for seed in range(options.seed, options.seed + seeds[name]):
                     show = shown.begins(scenario, name, seed)
                     courses.append(scenario.play(profile, make(), seed, show))
-                    shown.ends()
-    print_tables(out, courses)
+                    shown.ends(courses[-1])
+    return courses
+
+
+def _write(options: Namespace, courses: list[Course], profile: Profile) -> None:
     png = picture(courses, profile)
     for path, content in ((options.png, png), (options.html, page(courses, profile, png).encode())):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     write_json(options.json, courses, profile, options.seed)
-    out.print(f"Written: {options.json} {options.png} {options.html}", style="dim")
-    return int(any(course.refused for course in courses if course.policy == Budgets.name))
 
 
 class _Shown:
@@ -102,10 +140,14 @@ class _Shown:
 
         return show
 
-    def ends(self) -> None:
+    def ends(self, course: Course) -> None:
+        """It is played."""
         self._played += 1
         if not self._progress.console.is_terminal:
-            self._progress.console.print(f"{self._name}: {time.monotonic() - self._began:.0f} s")
+            took = f"{time.monotonic() - self._began:.0f} s"
+            self._progress.console.print(
+                f"{self._name}: peak {course.peak:.1%}, p99 {course.wait_p99 / 1000:.1f} ms ({took})"
+            )
 
 
 def _profile(options: Namespace) -> Profile:
@@ -115,15 +157,16 @@ def _profile(options: Namespace) -> Profile:
         "clients": options.clients,
         "limit": options.max_connections,
         "size": options.pool_size,
+        "foreign": options.foreign,
     }
     wanted = {name: value for name, value in changes.items() if value is not None}
-    if any(value < 1 for value in wanted.values()):
+    if any(value < (name != "foreign") for name, value in wanted.items()):
         raise ValueError("expected numbers of at least 1")
     return replace(profile, **wanted)
 
 
-def _chosen_ways(names: str, profile: Profile) -> dict[str, Callable[[], Policy]]:
-    known = ways(profile)
+def _chosen_ways(names: str, profile: Profile, knows_fleet: bool) -> dict[str, Callable[[], Policy]]:
+    known = ways(profile, knows_fleet=knows_fleet)
     wanted = [name.strip() for name in names.split(",") if name.strip()]
     if unknown := [name for name in wanted if name not in known]:
         raise ValueError(f"unknown ways {', '.join(unknown)}; there are {', '.join(known)}")

@@ -6,7 +6,7 @@ import base64
 import html
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
@@ -15,8 +15,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from bench.fleet.bars import Verdict
 from bench.fleet.model import usable
-from bench.fleet.scenarios import Course, Profile
+from bench.fleet.scenarios import SAMPLE, Course, Profile, Sample
 from bench.report import number
 
 HEADS: Final = (
@@ -30,23 +31,54 @@ HEADS: Final = (
     "opened/s",
     "shares",
 )
-SETTLED: Final = 30.0
-"""Seconds for which shares may be unequal after the beginning."""
 
 
-def cells(course: Course) -> list[str]:
-    """A row of the table. Shares: Jain's index at the end."""
-    last = course.samples[-1]
+def _connected(samples: Sequence[Sample]) -> list[float]:
+    return [sample.connected for sample in samples]
+
+
+def _waits(samples: Sequence[Sample]) -> list[float]:
+    return [sample.wait / 1000 for sample in samples]
+
+
+def _shares(samples: Sequence[Sample]) -> list[float]:
+    return [sample.share for sample in samples]
+
+
+def _opened(samples: Sequence[Sample]) -> list[float]:
+    before = [0, *[sample.opened for sample in samples]]
+    return [(sample.opened - earlier) / SAMPLE for sample, earlier in zip(samples, before, strict=False)]
+
+
+DRAWN: Final[dict[str, Callable[[Sequence[Sample]], list[float]]]] = {
+    "connections": _connected,
+    "waits, ms": _waits,
+    "how alike shares are": _shares,
+    "connects/s": _opened,
+}
+
+
+def by_way(courses: Sequence[Course]) -> dict[str, list[Course]]:
+    """Those of each way, in the order in which they were played."""
+    found: dict[str, list[Course]] = {}
+    for course in courses:
+        found.setdefault(course.policy, []).append(course)
+    return found
+
+
+def worst(courses: Sequence[Course]) -> list[str]:
+    """A row of the table for courses with different seeds: each figure the worst of all. Shares: Jain's index at the end."""
+    rate = max(each.samples[-1].opened / each.samples[-1].at for each in courses)
     return [
-        course.policy,
-        f"{course.peak:.1%}",
-        number(course.refused),
-        number(course.errors),
-        number(course.wait_p50 / 1000, 1),
-        number(course.wait_p99 / 1000, 1),
-        number(course.wait_most / 1000, 1),
-        number(last.opened / last.at, 1),
-        f"{last.share:.3f}",
+        courses[0].policy,
+        f"{max(each.peak for each in courses):.1%}",
+        number(max(each.refused for each in courses)),
+        number(max(each.errors for each in courses)),
+        number(max(each.wait_p50 for each in courses) / 1000, 1),
+        number(max(each.wait_p99 for each in courses) / 1000, 1),
+        number(max(each.wait_most for each in courses) / 1000, 1),
+        number(rate, 1),
+        f"{min(each.samples[-1].share for each in courses):.3f}",
     ]
 
 
@@ -55,9 +87,24 @@ def table(scenario: str, courses: Sequence[Course]) -> Table:
     made = Table(box=SIMPLE_HEAD, title=scenario, title_justify="left", pad_edge=False)
     for head in HEADS:
         made.add_column(head, justify="left" if head == "fleet" else "right", no_wrap=True)
-    for course in courses:
-        made.add_row(*cells(course), style="red" if course.refused else None)
+    for each in by_way(courses).values():
+        made.add_row(*worst(each), style="red" if any(course.refused for course in each) else None)
     return made
+
+
+def print_verdicts(out: Console, judged: Sequence[Verdict]) -> None:
+    """A line for each scenario and bar: the worst of all seeds."""
+    if not judged:
+        return
+    made = Table(box=SIMPLE_HEAD, title="bars", title_justify="left", pad_edge=False)
+    for head in ("scenario", "what", "at most", "worst", "seed", ""):
+        made.add_column(
+            head, justify="right" if head in ("at most", "worst", "seed") else "left", no_wrap=True
+        )
+    for each in judged:
+        figures = (f"{each.at_most:g}", f"{each.worst:g}", str(each.seed), "met" if each.is_met else "MISSED")
+        made.add_row(each.scenario, each.what, *figures, style=None if each.is_met else "red")
+    out.print(made)
 
 
 def by_scenario(courses: Sequence[Course]) -> dict[str, list[Course]]:
@@ -74,32 +121,34 @@ def print_tables(out: Console, courses: Sequence[Course]) -> None:
 
 
 def picture(courses: Sequence[Course], profile: Profile) -> bytes:
-    """A PNG: connections over time against the server's limit, a field for each scenario."""
+    """A PNG: for each scenario connections over time against the server's limit, the longest of average waits, shares, and connections opened; the first
+    seed of each way."""
     import matplotlib  # slow to import, and not needed for the rest
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
     groups = by_scenario(courses)
-    columns = min(3, len(groups))
-    rows = -(-len(groups) // columns)
-    figure, fields = pyplot.subplots(rows, columns, figsize=(6 * columns, 4 * rows), squeeze=False)
-    for axes, (scenario, each) in zip(fields.flat, groups.items(), strict=False):
-        for course in each:
-            times = [sample.at for sample in course.samples]
-            axes.plot(times, [sample.connected for sample in course.samples], label=course.policy)
-        axes.axhline(profile.limit, color="black", linewidth=1)
-        axes.axhline(usable(profile.limit), color="black", linewidth=1, linestyle=":")
-        axes.set_title(scenario)
-        axes.set_xlabel("seconds")
-        axes.set_ylabel("connections")
-        axes.grid(alpha=0.3)
-    for axes in list(fields.flat)[len(groups) :]:
-        axes.axis("off")
-    fields.flat[0].legend()
+    figure, fields = pyplot.subplots(
+        len(groups), len(DRAWN), figsize=(5 * len(DRAWN), 3 * len(groups)), squeeze=False
+    )
+    for row, (scenario, each) in zip(fields, groups.items(), strict=True):
+        for axes, (what, values) in zip(row, DRAWN.items(), strict=True):
+            for same in by_way(each).values():
+                samples = same[0].samples
+                axes.plot(
+                    [sample.at for sample in samples], values(samples), label=same[0].policy, linewidth=1
+                )
+            axes.set_title(f"{scenario}: {what}", fontsize=9)
+            axes.grid(alpha=0.3)
+        row[0].axhline(profile.limit, color="black", linewidth=1)
+        row[0].axhline(usable(profile.limit), color="black", linewidth=1, linestyle=":")
+        row[1].set_yscale("symlog", linthresh=1.0)
+        row[2].set_ylim(0.0, 1.05)
+    fields[0][0].legend(fontsize=8)
     figure.tight_layout()
     content = io.BytesIO()
-    figure.savefig(content, dpi=100)
+    figure.savefig(content, dpi=80)
     pyplot.close(figure)
     return content.getvalue()
 
@@ -116,9 +165,9 @@ def page(courses: Sequence[Course], profile: Profile, png: bytes) -> str:
     for scenario, each in by_scenario(courses).items():
         parts.append(f"<h2>{html.escape(scenario)}</h2><table><tr>")
         parts += [f"<th>{html.escape(head)}</th>" for head in HEADS]
-        for course in each:
-            parts.append(f"<tr class='{'red' if course.refused else ''}'>")
-            parts += [f"<td>{html.escape(cell)}</td>" for cell in cells(course)]
+        for same in by_way(each).values():
+            parts.append(f"<tr class='{'red' if any(course.refused for course in same) else ''}'>")
+            parts += [f"<td>{html.escape(cell)}</td>" for cell in worst(same)]
         parts.append("</table>")
     return "\n".join(parts) + "\n"
 

@@ -8,13 +8,17 @@ from functools import partial
 from typing import Final
 
 from bench.fleet.events import Events
-from bench.fleet.model import Load, Sidecar, SimServer, Tally, usable
+from bench.fleet.model import Load, Sidecar, SimServer, Tally, Thinking, usable
 from bench.fleet.policies import Policy
 
 SAMPLE: Final = 0.25
 """Seconds between two samples."""
 WINDOW: Final = 5.0
 """Seconds over which shares are compared."""
+
+
+VISIT: Final = 20.0
+"""Seconds for which expected others stay, and stay away, at most."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class Profile:
     think: float
     # parts of the questions, and the seconds that they take
     service: tuple[tuple[float, float], ...]
+    # connections of others that appear and leave all the time, all at once
+    foreign: int = 0
 
 
 MINTED: Final = Profile(300, 60, 16000, 60, 18000 / 23000, ((20 / 23, 0.002), (3 / 23, 0.005)))
@@ -47,7 +53,13 @@ class World:
     server: SimServer = field(init=False)
     load: Load = field(init=False)
     tally: Tally = field(init=False)
+    thinking: Thinking = field(init=False)
     sidecars: list[Sidecar] = field(init=False)
+    # connections of others: of those that come and go, and of a scenario's
+    visitors: int = 0
+    intruders: int = 0
+    # there are only these
+    has_intruders: bool = False
 
     def __post_init__(self) -> None:
         profile = self.profile
@@ -55,11 +67,17 @@ class World:
         self.server = SimServer(profile.limit)
         self.load = Load(profile.think, profile.service)
         self.tally = Tally()
+        self.thinking = Thinking(self.events, self.load)
+        made = self.policy.sidecar
         self.sidecars = [
-            Sidecar(self.events, self.server, self.load, self.tally, profile.clients, profile.size)
+            made(
+                self.events, self.server, self.load, self.tally, self.thinking, profile.clients, profile.size
+            )
             for _ in range(profile.sidecars)
         ]
         self.policy.begin(self.events, self.server, self.sidecars)
+        if profile.foreign:
+            self.events.after(0.0, lambda _: self.visit(profile.foreign))
 
     def at(self, when: float, call: Callable[[], None]) -> None:
         """Have it called at that time."""
@@ -74,10 +92,33 @@ class World:
         sidecar.start()
         self.policy.restarted(sidecar)
 
+    def ask(self, factor: float, weight: float = 1.0) -> None:
+        """So many times more often, and what takes so many times longer."""
+        self.load.factor, self.load.weight = factor, weight
+        self.thinking.changed()
+
+    def visit(self, count: int) -> None:
+        """Others are there, and gone again after some time, and so on."""
+        self.visitors = 0 if self.has_intruders else count
+        self.occupy()
+        there = self.profile.foreign - count
+        stay = VISIT * (0.5 + 0.5 * self.events.random.random())
+        self.events.after(stay, lambda _: self.visit(there))
+
+    def intrude(self, count: int) -> None:
+        """So many connections of others besides."""
+        self.intruders = count
+        self.occupy()
+
+    def occupy(self) -> None:
+        """All others' connections."""
+        self.server.occupy(self.visitors + self.intruders)
+
 
 @dataclass(frozen=True)
 class Sample:
-    """One moment. `share`: how alike sidecars with the same demand were served in the last WINDOW (Jain's index)."""
+    """One moment. `share`: how alike sidecars with the same demand were served in the last WINDOW (Jain's index); `wait`: what those waited on average
+    who were served since the last sample, in microseconds."""
 
     at: float
     connected: int
@@ -85,6 +126,8 @@ class Sample:
     opened: int
     refused: int
     share: float
+    waiting: int
+    wait: float
 
 
 @dataclass(frozen=True)
@@ -93,6 +136,7 @@ class Course:
 
     scenario: str
     policy: str
+    seed: int
     samples: tuple[Sample, ...]
     queries: int
     errors: int
@@ -105,11 +149,15 @@ class Course:
 
 @dataclass(frozen=True)
 class Scenario:
-    """A name, how long it takes, and what is done to the world."""
+    """A name, how long it takes, and what is done to the world. `changes`: when demand, or what there is of connections, changes for the last time in a
+    while."""
 
     name: str
     seconds: float
     begin: Callable[[World], None]
+    changes: tuple[float, ...] = ()
+    # from when until when the server is slow
+    slow: tuple[float, float] | None = None
 
     def play(
         self, profile: Profile, policy: Policy, seed: int, on_sample: Callable[[Sample], None]
@@ -117,59 +165,77 @@ class Scenario:
         """From an idle server on."""
         world = World(profile, policy, seed)
         self.begin(world)
-        samples: list[Sample] = []
-        shares = _Shares(world)
-        peak = 0
+        probe = _Probe(world)
         for number in range(1, round(self.seconds / SAMPLE) + 1):
             world.events.run(number * SAMPLE)
-            server = world.server
-            peak = max(peak, server.peak)
-            server.peak = server.connected
-            sample = Sample(
-                world.events.now,
-                server.connected,
-                server.foreign,
-                server.opened,
-                server.refused,
-                shares.now(),
-            )
-            samples.append(sample)
-            on_sample(sample)
-        waits = world.tally.waits
+            on_sample(probe.sample())
+        waits = world.tally.all_waits()
         return Course(
             self.name,
             policy.name,
-            tuple(samples),
+            seed,
+            tuple(probe.samples),
             waits.total,
             world.tally.errors,
             world.server.refused,
-            peak / usable(profile.limit),
+            probe.peak / usable(profile.limit),
             waits.percentile(50),
             waits.percentile(99),
             waits.maximum,
         )
 
 
-class _Shares:
-    """Of what was served in the last WINDOW."""
+class _Probe:
+    """What is seen of a world."""
 
     def __init__(self, world: World) -> None:
+        self.samples: list[Sample] = []
+        self.peak = 0
         self._world = world
         self._past: list[list[float]] = []
+        self._served = 0
+        self._waited = 0
 
-    def now(self) -> float:
-        busy = [each.busy for each in self._world.sidecars]
-        self._past.append(busy)
+    def sample(self) -> Sample:
+        """Once for every SAMPLE."""
+        server = self._world.server
+        self.peak = max(self.peak, server.peak)
+        server.peak = server.connected
+        made = Sample(
+            round(self._world.events.now, 3),
+            server.connected,
+            server.foreign,
+            server.opened,
+            server.refused,
+            round(self._share(), 4),
+            sum(each.waiting for each in self._world.sidecars),
+            round(self._wait(), 1),
+        )
+        self.samples.append(made)
+        return made
+
+    def _wait(self) -> float:
+        tally = self._world.tally
+        served, waited = tally.served - self._served, tally.waited - self._waited
+        self._served, self._waited = tally.served, tally.waited
+        return waited / max(1, served)
+
+    def _share(self) -> float:
+        """Of what was served in the last WINDOW."""
+        sidecars = self._world.sidecars
+        served = [each.leased_seconds for each in sidecars]
+        self._past.append(served)
         if len(self._past) <= WINDOW / SAMPLE:
             return 1.0
         before = self._past.pop(0)
-        most = max(each.demand for each in self._world.sidecars)
-        served = [
-            after - earlier
-            for after, earlier, each in zip(busy, before, self._world.sidecars, strict=True)
-            if each.demand == most and each.is_up
-        ]
-        return jain(served)
+        most = max(each.demand for each in sidecars)
+        return jain(
+            [
+                after - earlier
+                for after, earlier, each in zip(served, before, sidecars, strict=True)
+                if each.demand == most and each.is_up
+            ]
+        )
 
 
 def jain(shares: Sequence[float]) -> float:
@@ -180,6 +246,12 @@ def jain(shares: Sequence[float]) -> float:
 
 # The scenarios
 
+BUSY: Final = 2.0
+"""How many times more often than in peace clients ask while something happens."""
+RUSH: Final = 10.0
+HEAVY: Final = 400.0
+"""How many times longer questions take where everybody wants all there is: about a second."""
+
 
 def _peace(world: World) -> None:
     del world
@@ -188,37 +260,33 @@ def _peace(world: World) -> None:
 def _ramp(world: World) -> None:
     """Ten times the load within ten seconds, and back."""
     for second in range(10):
-        world.at(10.0 + second, partial(_set_load, world, float(second + 1)))
-    world.at(40.0, partial(_set_load, world, 1.0))
-
-
-def _set_load(world: World, factor: float) -> None:
-    world.load.factor = factor
+        world.at(5.0 + second, partial(world.ask, 1.0 + 0.9 * (second + 1)))
+    world.at(20.0, partial(world.ask, 1.0))
 
 
 def _crash(world: World) -> None:
     """A tenth of the fleet at once, gone for five seconds."""
-    _set_load(world, 5.0)
+    world.ask(BUSY)
+    world.at(5.0, partial(_crash_tenth, world))
 
-    def crash() -> None:
-        for each in world.sidecars[::10]:
-            world.restart(each, 5.0)
 
-    world.at(20.0, crash)
+def _crash_tenth(world: World) -> None:
+    for each in world.sidecars[::10]:
+        world.restart(each, 5.0)
 
 
 def _deploy(world: World) -> None:
     """All of them within twenty seconds, each gone for two."""
-    _set_load(world, 5.0)
+    world.ask(BUSY)
     for number, each in enumerate(world.sidecars):
-        world.at(15.0 + 20.0 * number / len(world.sidecars), partial(world.restart, each, 2.0))
+        world.at(5.0 + 20.0 * number / len(world.sidecars), partial(world.restart, each, 2.0))
 
 
 def _slow(world: World) -> None:
     """The server takes twenty times as long for everything, for thirty seconds."""
-    _set_load(world, 3.0)
-    world.at(15.0, partial(_set_slowness, world, 20.0))
-    world.at(45.0, partial(_set_slowness, world, 1.0))
+    world.ask(BUSY)
+    world.at(8.0, partial(_set_slowness, world, 20.0))
+    world.at(38.0, partial(_set_slowness, world, 1.0))
 
 
 def _set_slowness(world: World, slowness: float) -> None:
@@ -226,42 +294,44 @@ def _set_slowness(world: World, slowness: float) -> None:
 
 
 def _crowd(world: World) -> None:
-    """Everybody wants all at once: the server takes a second for each question."""
-    world.at(10.0, partial(_set_slowness, world, 400.0))
+    """Everybody wants all at once: every question takes a second, and is followed by the next. Then a tenth of the fleet crashes."""
+    _rush(world)
+    world.at(37.0, partial(_crash_tenth, world))
 
 
-def _foreign(world: World) -> None:
-    """The same, and others come and take a third of the server."""
-    _crowd(world)
-    for second in range(10):
-        world.at(30.0 + second, partial(_set_foreign, world, world.server.limit * (second + 1) // 30))
-    world.at(60.0, partial(_set_foreign, world, 0))
-
-
-def _set_foreign(world: World, count: int) -> None:
-    world.server.foreign = count
+def _rush(world: World) -> None:
+    world.at(5.0, partial(world.ask, RUSH, HEAVY))
 
 
 def _half(world: World) -> None:
-    """Half of the fleet wants all it can get, the others come half a minute later."""
-    _crowd(world)
-    for each in world.sidecars[::2]:
-        each.demand = 0.01
+    """Half of the fleet wants all it can get, the others come twenty seconds later."""
+    _rush(world)
+    for each in world.sidecars[1::2]:
+        each.demand = 0.001
 
     def wake() -> None:
         for each in world.sidecars:
             each.demand = 1.0
 
-    world.at(40.0, wake)
+    world.at(25.0, wake)
+
+
+def _foreign(world: World) -> None:
+    """Everybody wants all, and others come and take a third of the server within ten seconds, one by one."""
+    _rush(world)
+    world.has_intruders = True
+    third = world.server.limit // 3
+    for number in range(third):
+        world.at(20.0 + 10.0 * number / third, partial(world.intrude, number + 1))
 
 
 SCENARIOS: Final = (
-    Scenario("peace", 30.0, _peace),
-    Scenario("ten-fold load", 60.0, _ramp),
-    Scenario("a tenth crashes", 40.0, _crash),
-    Scenario("all are deployed", 50.0, _deploy),
-    Scenario("slow server", 70.0, _slow),
-    Scenario("everybody wants all", 60.0, _crowd),
-    Scenario("half, then all", 80.0, _half),
-    Scenario("others come", 80.0, _foreign),
+    Scenario("peace", 35.0, _peace),
+    Scenario("ten-fold load", 52.0, _ramp, (15.0, 20.0)),
+    Scenario("a tenth crashes", 42.0, _crash, (10.0,)),
+    Scenario("all are deployed", 59.0, _deploy, (27.0,)),
+    Scenario("slow server", 55.0, _slow, (8.0, 38.0), (8.0, 38.0)),
+    Scenario("everybody wants all", 74.0, _crowd, (5.0, 42.0)),
+    Scenario("half, then all", 60.0, _half, (5.0, 25.0)),
+    Scenario("others come", 62.0, _foreign, (5.0, 30.0)),
 )

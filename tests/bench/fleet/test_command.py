@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bench.__main__ import main
+from bench.fleet.bars import BARS
 
 
 def test_the_command_writes_a_table_a_picture_and_a_page(
@@ -24,6 +26,25 @@ def test_the_command_writes_a_table_a_picture_and_a_page(
     assert (tmp_path / "png").read_bytes().startswith(b"\x89PNG")
     page = (tmp_path / "html").read_text()
     assert "data:image/png;base64," in page and "<td>split</td>" in page and "http" not in page
+
+
+def test_a_check_compares_with_the_ideal_and_fails_when_a_bar_is_missed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [f"--{kind}={tmp_path / kind}" for kind in ("json", "png", "html")]
+    size = "--sidecars 3 --clients 40 --max-connections 151 --foreign 10 --fleet unknown"
+    check = [*size.split(), "--check", "--scenarios=peace", "--seeds=3", "--ideal-seeds=2", *files]
+    assert main(["fleet", *check]) == 0
+    out = capsys.readouterr().out
+    assert "MISSED" not in out and "peak, of usable" in out
+    courses = json.loads((tmp_path / "json").read_text())["courses"]
+    assert [(each["policy"], each["seed"]) for each in courses] == [
+        *[("fanin", seed) for seed in (1, 2, 3)],
+        *[("ideal", seed) for seed in (1, 2)],
+    ]
+    monkeypatch.setattr("bench.fleet.bars.BARS", (replace(BARS[0], at_most=0.01),))
+    assert main(["fleet", *check]) == 1
+    assert "MISSED" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -6,32 +6,56 @@ from dataclasses import replace
 
 import pytest
 
-from bench.fleet.policies import Budgets, Fixed, Ideal, Policy
-from bench.fleet.scenarios import MINTED, SCENARIOS, Course, Scenario
+from bench.fleet.bars import BARS, verdicts
+from bench.fleet.policies import BAR, Budgets, Fixed, Ideal, Policy, Unproxied
+from bench.fleet.scenarios import MINTED, SCENARIOS, Course, Profile, Scenario
 
-SMALL = replace(MINTED, sidecars=20, limit=400, clients=40, size=40)
-
-
-def played(name: str, policy: Policy) -> Course:
-    (scenario,) = [each for each in SCENARIOS if each.name == name]
-    return scenario.play(SMALL, policy, 1, lambda sample: None)
+SMALL = replace(MINTED, sidecars=20, limit=400, clients=20, size=40)
+BY_NAME = {each.name: each for each in SCENARIOS}
+WAITS = "p99 wait, of the ideal's"
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.name)
-def test_a_fleet_stays_below_the_limit(scenario: Scenario) -> None:
-    course = played(scenario.name, Budgets(40))
-    assert course.refused == 0
-    assert course.peak <= 0.95
+def played(scenario: Scenario, policy: Policy, profile: Profile = SMALL) -> Course:
+    return scenario.play(profile, policy, 1, lambda sample: None)
 
 
-def test_fixed_numbers_do_not() -> None:
-    course = played("everybody wants all", Fixed("as large as it can be", 40))
+# What is cheap to simulate; all of it, with many seeds: `python -m bench fleet --seeds 20 --check`
+@pytest.mark.parametrize("name", ["peace", "a tenth crashes", "everybody wants all", "others come"])
+def test_a_fleet_keeps_to_the_bars(name: str) -> None:
+    scenario = BY_NAME[name]
+    ours, best = played(scenario, Budgets(40)), played(scenario, Ideal())
+    judged = verdicts([ours, best], [scenario])
+    assert len(judged) >= len(BARS) - 2
+    missed = [each.what for each in judged if not each.is_met]
+    if name in ("peace", "a tenth crashes"):
+        assert missed == []
+    else:
+        # so few processes and connections of a server that is full are shared out more slowly than one who saw all could
+        assert set(missed) <= {WAITS}
+        assert ours.queries >= 0.9 * best.queries
+
+
+def test_one_that_does_not_know_its_size_is_safe() -> None:
+    course = played(BY_NAME["everybody wants all"], Budgets(40, knows_fleet=False))
+    assert (course.refused, course.peak <= BAR) == (0, True)
+
+
+def test_fixed_numbers_are_not() -> None:
+    many = replace(SMALL, clients=40)
+    course = played(BY_NAME["everybody wants all"], Fixed("as large as it can be", 40), many)
     assert course.refused > 0
     assert course.peak > 1.0
 
 
-def test_nor_does_it_serve_much_less_than_one_who_knew_all() -> None:
-    """Who fills all that may be used, and that at once; a fleet stays at 85 percent of it."""
-    ours, best = [played("everybody wants all", policy) for policy in (Budgets(40), Ideal())]
-    assert ours.queries >= 0.85 * best.queries
-    assert ours.samples[-1].share >= 0.9
+def test_nor_are_applications_that_connect_themselves() -> None:
+    short = replace(BY_NAME["peace"], seconds=3.0)
+    course = short.play(replace(SMALL, limit=100), Unproxied(), 1, lambda sample: None)
+    assert course.refused > 0 and course.errors > 0
+
+
+def test_the_ideal_is_held_to_the_bar_and_keeps_room_for_others() -> None:
+    profile = replace(SMALL, sidecars=5, limit=100, foreign=10)
+    course = BY_NAME["half, then all"].play(profile, Ideal(10), 1, lambda sample: None)
+    assert 0.9 < course.peak <= BAR
+    fleet = {sample.connected - sample.foreign for sample in course.samples if sample.at > 40.0}
+    assert max(fleet) == int(BAR * 90) - 10

@@ -28,7 +28,21 @@ def test_samples_are_shown_as_they_come() -> None:
 
 def test_what_happens_happens_to_the_server() -> None:
     foreign = [sample.foreign for sample in FOREIGN.play(SMALL, Ideal(), 1, lambda sample: None).samples]
-    assert max(foreign) == 400 // 3 and foreign[-1] == 0
+    assert foreign[0] == 0 and foreign[-1] == max(foreign) == 400 // 3
+
+
+def test_expected_others_come_and_go() -> None:
+    profile = replace(SMALL, foreign=10)
+    assert {sample.foreign for sample in PEACE.play(profile, Ideal(10), 1, lambda sample: None).samples} == {
+        0,
+        10,
+    }
+
+
+def test_every_change_is_followed_by_time_to_be_judged_or_another() -> None:
+    for each in SCENARIOS:
+        assert list(each.changes) == sorted(each.changes)
+        assert each.slow is not None or each.seconds > max(each.changes, default=0.0) + 30.0
 
 
 def test_who_is_restarted_comes_back() -> None:
