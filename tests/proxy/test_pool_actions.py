@@ -13,6 +13,7 @@ from proxy.pool_actions import (
     PoolDraining,
     PoolMoved,
     PoolSnapshot,
+    Shed,
     capture_member,
     close_member,
     open_member,
@@ -62,3 +63,8 @@ def test_the_other_errors_say_no_more_than_their_name() -> None:
     assert OpenFailed("no route").error == "no route"
     assert not isinstance(PoolDraining(), PoolClosed)
     assert not PoolMoved().goes_on and PoolMoved(True).goes_on
+
+
+def test_who_was_shed_knows_why() -> None:
+    shed = Shed(0.6, True)
+    assert (shed.waited, shed.is_batch) == (0.6, True)
