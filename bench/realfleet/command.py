@@ -191,7 +191,7 @@ class Play:
             statements=watch.statements,
             ended=ended,
             peak=peak,
-            errors=crowd.errors,
+            errors=dict(crowd.errors),
             refused=self._strangers.refused,
             unserved=crowd.unserved(),
             cut_off=crowd.cut_off,

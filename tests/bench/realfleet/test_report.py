@@ -28,8 +28,8 @@ def test_there_is_a_picture(tmp_path: Path) -> None:
 
 
 def test_the_json_has_everything(tmp_path: Path) -> None:
-    course = course_of()
+    course = course_of(errors={"lost": 2})
     write_json(tmp_path / "f.json", course, rows_of(course))
     content = json.loads((tmp_path / "f.json").read_text())
-    assert len(content["looks"]) == 35 and content["plan"]["limit"] == 40
-    assert all(row["is_met"] is not False for row in content["rows"])
+    assert content["errors"] == {"lost": 2} and len(content["looks"]) == 35 and content["plan"]["limit"] == 40
+    assert [row["what"] for row in content["rows"] if row["is_met"] is False] == ["other errors"]
