@@ -12,7 +12,7 @@ of usable, less what others may open at once on a small server (SURPRISE).
 The level. How many connections a process may have is a function of what is connected and of N alone, so that all who look at the same server find the
 same: full / N when the server is full, and more or less by the power of e for what is free of usable, or too much. STEEP is how steep: where half
 of the fleet wants nothing the others' level doubles for little more than one percent of usable. Few processes are many percent each, and must not be
-so nervous (NERVE, JOLT). When all want more than they get, they settle where N levels are as much as is in use. Nobody need remember anything for
+so nervous (PATIENCE, NERVE, JOLT). When all want more than they get, they settle where N levels are as much as is in use. Nobody need remember anything for
 that to be fair, and nothing swings: who is above the level gives up a part of the difference with each look, MOVES.
 (Additive increase and multiplicative decrease, by which shares become equal too, either take minutes for it or open and close a tenth of all
 connections with every look.)
@@ -60,8 +60,11 @@ SURPRISE: Final = 9.8
 SMALL: Final = 0.0725
 """The part of usable that is kept for them at most."""
 STEEP: Final = 60.0
-NERVE: Final = 3.5
-"""How steep at most, for each process of the fleet."""
+PATIENCE: Final = 0.35
+"""How steep at most below what is full, for each pair of processes: else few of them stay unequal, because the first connection that one gives up makes the
+level rise to what it has."""
+NERVE: Final = 4.5
+"""How steep at most above what is full, for each process."""
 JOLT: Final = 7.5
 """So many connections beyond what is full make the level fall by e at most: who looks first must not give up all that is too much."""
 MOVES: Final = 0.4
@@ -233,8 +236,9 @@ class Budget:
     def _steepness(self, connected: int) -> float:
         """By which power of e the level falls with each connection."""
         if self.fleet:
-            steep = min(STEEP, NERVE * self.fleet) / self.usable
-            return steep if connected <= self.full else min(steep, 1.0 / JOLT)
+            if connected <= self.full:
+                return min(STEEP, PATIENCE * self.fleet * self.fleet) / self.usable
+            return min(min(STEEP, NERVE * self.fleet) / self.usable, 1.0 / JOLT)
         return math.log(max(math.e, self.usable)) / ((SPAN + LAST) * self.usable)
 
     def _surprise(self) -> float:
