@@ -284,7 +284,8 @@ def test_waiting_too_long_says_who_has_the_pool(server: Server, fanin: MakeFanin
     holder, other = connect(impatient), connect(impatient)
     run(holder, "SET @x = 1", "SELECT GET_LOCK('pins', 1)")
     with pytest.raises(
-        Exception, match=r"pool of primary has 1 of 1 leased: 0 in transaction, 1 pinned, 0 running.*oldest"
+        Exception,
+        match=r"pool of primary has 1 of 1 leased: 0 in transaction, 1 pinned \(1 user-lock\), 0 running.*oldest",
     ) as caught:
         run(other, "SELECT 1")
     assert caught.value.args[0] == 1040
