@@ -189,7 +189,7 @@ class Budget:
         self._refusals += 1
         self._waits_until = now + pause * self._random()
         self._regains_at = now + REGAINS
-        return self._set(int(own * KEPT))
+        return self._set(min(self.bound, int(own * KEPT)))
 
     def passed(self, now: float, own: int) -> int:
         """Time has passed without a look. The bound from now on."""

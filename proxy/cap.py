@@ -162,6 +162,8 @@ class Cap:
     ) -> None:
         """A look. Nothing when it is too early for one. ``own``: connections of ours that are open; ``needed``: how many could be used now."""
         if self.delay(now) > 0.0:
+            if self._is_counted(seen) and not seen.lie(0):
+                self._count(seen.fleet())
             return
         self._next_look(now)
         limit = self._rules.limit
@@ -246,7 +248,7 @@ class Cap:
         self.seen, self.seen_at = seen, now
         self.trouble, self._is_hopeless, self._failing_since = "", False, math.inf
         budget = self._budget
-        is_counted = seen.count is not None and not self._rules.fleet
+        is_counted = self._is_counted(seen)
         if is_counted:
             self._count(seen.fleet())
         if is_counted or seen.trouble:
@@ -255,6 +257,9 @@ class Cap:
         if self._no_count:
             self._tell("warning", _NO_FLEET, now, self._no_count, again=math.inf)
         self._turn(self._reason(seen.connected, now), now, f"{seen.connected} of {seen.limit} in use")
+
+    def _is_counted(self, seen: Occupancy) -> bool:
+        return seen.count is not None and not self._rules.fleet
 
     def _count(self, fleet: int) -> None:
         """Those who begin at the same time as we do are not all there yet, nor are all back when the server has been restarted: the larger of

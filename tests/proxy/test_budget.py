@@ -206,6 +206,11 @@ def test_a_refusal_halves_and_holds_for_a_while(budget: Budget, luck: Luck) -> N
     assert budget.looked(2.6, 100, LIMIT, 20, needed=40) > 20
 
 
+def test_a_refusal_never_allows_more(budget: Budget) -> None:
+    bound = budget.looked(1.0, 880, LIMIT, 4)
+    assert bound < 20 and budget.refused(2.0, 40) == bound
+
+
 def test_for_longer_with_each_refusal(budget: Budget, luck: Luck) -> None:
     luck.next = 1.0
     for _ in range(10):

@@ -80,6 +80,14 @@ def test_looks_that_come_too_early_are_not_taken(scene: Scene) -> None:
     assert scene.cap.looks == 2
 
 
+def test_but_a_count_is_whenever_it_comes(unsure: Scene) -> None:
+    unsure.saw(occupancy(count=None))
+    unsure.later(0.1).saw(occupancy(count=Count(0, 0, 0, 0, is_all=True), limit=UNKNOWN))
+    assert unsure.cap.fleet == 0
+    unsure.saw(occupancy(count=Count(7, 1, 20, 20, is_all=True)))
+    assert (unsure.cap.fleet, unsure.cap.looks) == (7, 1)
+
+
 def test_they_are_spread_and_as_many_as_intervals(scene: Scene) -> None:
     delays = []
     for luck in (0.0, 0.999, 0.0, 0.5, 0.999, 0.0):
