@@ -163,7 +163,7 @@ class Cap:
         """A look. Nothing when it is too early for one. ``own``: connections of ours that are open; ``needed``: how many could be used now."""
         if self.delay(now) > 0.0:
             if self._is_counted(seen) and not seen.lie(0):
-                self._count(seen.fleet())
+                self._count(seen)
             return
         self._next_look(now)
         limit = self._rules.limit
@@ -250,7 +250,7 @@ class Cap:
         budget = self._budget
         is_counted = self._is_counted(seen)
         if is_counted:
-            self._count(seen.fleet())
+            self._count(seen)
         if is_counted or seen.trouble:
             self._no_count = seen.trouble
         budget.looked(now, seen.connected, seen.limit, own, needed)
@@ -261,11 +261,13 @@ class Cap:
     def _is_counted(self, seen: Occupancy) -> bool:
         return seen.count is not None and not self._rules.fleet
 
-    def _count(self, fleet: int) -> None:
+    def _count(self, seen: Occupancy) -> None:
         """Those who begin at the same time as we do are not all there yet, nor are all back when the server has been restarted: the larger of
         two counts, and the first one twice."""
+        fleet = seen.fleet()
         before = self.fleet or max(LEAST_FLEET, 2 * fleet)
         self._budget.fleet = max(before, fleet) if fleet else 0
+        self._budget.foreign = seen.foreign()
         self.fleet = fleet
 
     def _reason(self, connected: int, now: float) -> Why:

@@ -53,6 +53,7 @@ class Count:
     sessions: int  # connections that have one
     visible: int  # connections with any attributes
     is_all: bool  # those of all accounts were looked at
+    is_complete: bool = False  # and all connections of each process, not only the one by which it looks
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,11 @@ class Occupancy:
         if self.connected < least:
             return f"Threads_connected is {self.connected}, and this process alone has {least} connections"
         return ""
+
+    def foreign(self) -> int:
+        """Connections that are no process's of the fleet, as far as was counted."""
+        count = self.count
+        return 0 if count is None or not count.is_complete else max(0, self.connected - count.sessions)
 
     def fleet(self) -> int:
         """Processes that share the server, as far as was counted; 0: not known."""
@@ -101,7 +107,9 @@ def parse_occupancy(cells: Sequence[str | None], source: int | None = None) -> O
         return Occupancy(limit, connected, refusals)
     # sums over nothing are NULL
     processes, own, sessions, visible = (_number(cell or "0") for cell in cells[3:])
-    count = Count(processes, own, sessions, visible, is_all=source != OF_ACCOUNT)
+    count = Count(
+        processes, own, sessions, visible, is_all=source != OF_ACCOUNT, is_complete=source == OF_ALL
+    )
     if source == LOCKS and own == 1:
         # the others', and ours
         locks = processes + 1

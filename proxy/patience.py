@@ -15,11 +15,12 @@ from typing import Final
 from proxy.hints import hints_of
 from proxy.pool_states import NEVER
 
+# possessive: nothing is tried twice, however long a text is
 _SELECT: Final = re.compile(
-    rb"(?:\s|/\*(?![!+]).*?\*/)*\(*\s*(?:/\*!\d*\s*)?select\b", re.IGNORECASE | re.DOTALL
+    rb"(?:\s++|/\*(?![!+])(?:[^*]++|\*(?!/))*+\*/)*+\(*+\s*+(?:/\*!\d*+\s*+)?select\b", re.IGNORECASE
 )
 _HINT: Final = re.compile(
-    rb"\s*/\*\+(?:(?!\*/).)*?\bmax_execution_time\s*\(\s*(\d{1,10})\s*\)", re.IGNORECASE | re.DOTALL
+    rb"\s*+/\*\+(?:(?!\*/).)*?\bmax_execution_time\s*+\(\s*+(\d{1,10})\s*+\)", re.IGNORECASE | re.DOTALL
 )
 
 

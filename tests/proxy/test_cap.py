@@ -120,6 +120,16 @@ def test_the_fleet_is_known_from_counts(unsure: Scene) -> None:
     assert unsure.cap.fleet == 7
 
 
+def test_strangers_are_told_from_the_fleet_by_counts(unsure: Scene) -> None:
+    def bound_beside(sessions: int) -> int:
+        cap = Scene(size=1000).cap
+        count = Count(20, 60, sessions, 800, is_all=True, is_complete=True)
+        cap.saw(occupancy(800, count=count), 100.0, 60, 0.01, 100)
+        return cap.bound
+
+    assert bound_beside(sessions=800) > 60 > bound_beside(sessions=200)
+
+
 def test_those_who_begin_together_are_not_all_there_at_the_first_count() -> None:
     bounds = []
     for number in (1, 30, 300):

@@ -612,7 +612,7 @@ async def test_looks_at_who_it_is_tell_it_too(fake: Server) -> None:
 async def test_the_first_look_counts_the_fleet(fake: Server) -> None:
     watch = counting_watch(fake)
     text = counted(fake, "session_connect_attrs", "2", "2", "4", "6")
-    assert (await watch.look_at_occupancy(ACCOUNT)).count == Count(2, 2, 4, 6, is_all=True)
+    assert (await watch.look_at_occupancy(ACCOUNT)).count == Count(2, 2, 4, 6, is_all=True, is_complete=True)
     assert (await watch.look_at_occupancy(ACCOUNT)).count is None
     watch.close()
     assert fake.asked == [text, queries.MYSQL_OCCUPANCY]

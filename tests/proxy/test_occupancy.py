@@ -37,7 +37,7 @@ def test_what_is_no_number_is_not_known(cell: str | None) -> None:
 
 def test_a_count() -> None:
     found = parse_occupancy(("151", "7", "2", "2", "3", "5", "6"), source=0)
-    assert found.count == Count(processes=2, own=3, sessions=5, visible=6, is_all=True)
+    assert found.count == Count(processes=2, own=3, sessions=5, visible=6, is_all=True, is_complete=True)
     assert (found.fleet(), found.trouble) == (2, "")
     own = parse_occupancy(("151", "7", "2", "2", "3", "5", "6"), OF_ACCOUNT).count
     assert own is not None and not own.is_all
@@ -72,6 +72,16 @@ def test_locks_that_are_taken_are_processes(locks: tuple[str | None, ...], fleet
 )
 def test_only_what_can_be_true(seen: Occupancy, why: str) -> None:
     assert seen.lie(5) == why
+
+
+def test_who_is_of_no_process_is_a_stranger() -> None:
+    count = Count(2, 1, 3, 4, is_all=True, is_complete=True)
+    assert Occupancy(151, 100, 0, count).foreign() == 97
+    assert Occupancy(151, UNKNOWN, 0, count).foreign() == 0
+
+
+def test_unless_not_all_are_seen() -> None:
+    assert SEEN.foreign() == Occupancy(151, 100, 0).foreign() == 0
 
 
 def test_all_that_are_seen_are_the_fleet() -> None:

@@ -34,3 +34,20 @@ LIMITED = {b"max_execution_time": b"3000"}
 )
 def test_the_shortest_limit_holds(text: bytes, variables: dict[bytes, bytes], seconds: float) -> None:
     assert patience(text, variables) == seconds
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"/**/" * 100_000 + b"x",
+        b" " * 500_000 + b"x",
+        b"/*" + b"*" * 500_000,
+        b"(" * 500_000,
+        b"SELECT /*+ " + b"max_execution_time" * 30_000,
+        b"SELECT /*+ " + b"max_execution_time(" * 30_000,
+        b"SELECT /*+ max_execution_time" + b" " * 500_000 + b"x",
+    ],
+    ids=["comments", "spaces", "stars", "parentheses", "names", "openings", "gap"],
+)
+def test_long_texts_are_read_once(text: bytes) -> None:
+    assert patience(text, {b"max_execution_time": b"0"}) == NEVER
