@@ -15,12 +15,12 @@ from typing import Final
 from proxy.hints import hints_of
 from proxy.pool_states import NEVER
 
-# possessive: nothing is tried twice, however long a text is
-_SELECT: Final = re.compile(
-    rb"(?:\s++|/\*(?![!+])(?:[^*]++|\*(?!/))*+\*/)*+\(*+\s*+(?:/\*!\d*+\s*+)?select\b", re.IGNORECASE
-)
+LOOKED_AT: Final = 4096
+"""Bytes at a text's beginning in which its SELECT and hints are looked for: they are on the event loop."""
+_SPACES: Final = re.compile(rb"\s*")
+_SELECT: Final = re.compile(rb"\(*\s*(?:/\*!\d*\s*)?select\b", re.IGNORECASE)
 _HINT: Final = re.compile(
-    rb"\s*+/\*\+(?:(?!\*/).)*?\bmax_execution_time\s*+\(\s*+(\d{1,10})\s*+\)", re.IGNORECASE | re.DOTALL
+    rb"\s*/\*\+(?:(?!\*/).)*?\bmax_execution_time\s*\(\s*(\d{1,10})\s*\)", re.IGNORECASE | re.DOTALL
 )
 
 
@@ -28,12 +28,30 @@ def patience(text: bytes, variables: Mapping[bytes, bytes]) -> float:
     """Seconds; infinity if neither the text nor the session's variables say anything."""
     hints = hints_of(text)
     limit = hints.acquire_timeout if hints.acquire_timeout >= 0.0 else NEVER
-    select = _SELECT.match(text)
+    head = text[:LOOKED_AT]
+    select = _SELECT.match(head, _beginning(head))
     if select is not None:
-        hint = _HINT.match(text, select.end())
+        hint = _HINT.match(head, select.end())
         milliseconds = hint[1] if hint is not None else variables.get(b"max_execution_time", b"")
         limit = min(limit, _limit(milliseconds) / 1000.0)
     return min(limit, _limit(variables.get(b"max_statement_time", b"")))
+
+
+def _beginning(text: bytes) -> int:
+    """Where it begins behind spaces and comments; comments that servers execute, or read as hints, are none."""
+    at = _after_spaces(text, 0)
+    while text.startswith(b"/*", at) and text[at + 2 : at + 3] not in (b"!", b"+"):
+        end = text.find(b"*/", at + 2)
+        if end < 0:
+            return len(text)
+        at = _after_spaces(text, end + 2)
+    return at
+
+
+def _after_spaces(text: bytes, at: int) -> int:
+    found = _SPACES.match(text, at)
+    assert found is not None, "it matches nothing, too"
+    return found.end()
 
 
 def _limit(number: bytes) -> float:
