@@ -20,7 +20,7 @@ PURPOSE: Final = "purpose"
 MONITOR: Final = "monitor"
 """What PURPOSE is on connections that only look at the server; backends have none."""
 LONGEST: Final = 64
-"""Characters of a value."""
+"""Bytes of a value."""
 
 
 def attributes(fanin_id: str, version: str, application: str, process_id: int) -> dict[str, str]:
@@ -29,7 +29,7 @@ def attributes(fanin_id: str, version: str, application: str, process_id: int) -
         PROGRAM_NAME: FANIN,
         FANIN_ID: fanin_id,
         VERSION: version,
-        APPLICATION: application[:LONGEST],
+        APPLICATION: application.encode("utf-8", "replace")[:LONGEST].decode("utf-8", "ignore"),
         "_pid": str(process_id),
     }
 

@@ -115,6 +115,7 @@ class Budget:
         "bound",
         "fleet",
         "floor",
+        "foreign",
         "headroom",
         "limit",
         "most",
@@ -138,6 +139,8 @@ class Budget:
         self.headroom: float = headroom
         self.floor: int = floor
         self.fleet: int = fleet
+        # connections that are known to be nobody's of the fleet
+        self.foreign: int = 0
         # connections that this process may have now
         self.bound: int = floor
         # what the server allows; 0: not known
@@ -189,7 +192,7 @@ class Budget:
         self._refusals += 1
         self._waits_until = now + pause * self._random()
         self._regains_at = now + REGAINS
-        return self._set(int(own * KEPT))
+        return self._set(min(self.bound, int(own * KEPT)))
 
     def passed(self, now: float, own: int) -> int:
         """Time has passed without a look. The bound from now on."""
@@ -228,7 +231,7 @@ class Budget:
         """How many connections anybody may have when so many are in use."""
         if self.fleet:
             # each has a monitor's connection besides
-            share, at = max(0.0, self.full / self.fleet - 1.0), self.full
+            share, at = max(0.0, (self.full - self.foreign) / self.fleet - 1.0), self.full
         else:
             share, at = 1.0, self.full + LAST * self.usable
         return share * math.exp(min(MOST_EXPONENT, self._steepness(connected) * (at - connected)))
@@ -295,7 +298,7 @@ class Budget:
         if not fleet:
             return 1.0 / max(LEAST_FLEET, connected - own)
         lacks = level - own
-        others = fleet * level - max(0, connected - fleet)
+        others = fleet * level - max(0, connected - self.foreign - fleet)
         return max(0.0, lacks) / max(1.0, lacks, others, 0.5 * fleet * level)
 
     def _need(self, connected: int, own: int, level: float) -> float:

@@ -139,6 +139,9 @@ class Budgets:
             self.failed(endpoint, failure)
             return max(PATIENT if failure.is_hopeless else 0.0, cap.delay(self._now()))
         self.saw(endpoint, seen, self._now() - asked_at)
+        if cap.trouble:
+            # it may be another server than the one that the name leads to now
+            looker.watch.close()
         return cap.delay(self._now())
 
     def saw(self, endpoint: Endpoint, seen: Occupancy, round_trip: float) -> None:

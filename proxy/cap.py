@@ -162,6 +162,8 @@ class Cap:
     ) -> None:
         """A look. Nothing when it is too early for one. ``own``: connections of ours that are open; ``needed``: how many could be used now."""
         if self.delay(now) > 0.0:
+            if self._is_counted(seen) and not seen.lie(0):
+                self._count(seen)
             return
         self._next_look(now)
         limit = self._rules.limit
@@ -246,9 +248,9 @@ class Cap:
         self.seen, self.seen_at = seen, now
         self.trouble, self._is_hopeless, self._failing_since = "", False, math.inf
         budget = self._budget
-        is_counted = seen.count is not None and not self._rules.fleet
+        is_counted = self._is_counted(seen)
         if is_counted:
-            self._count(seen.fleet())
+            self._count(seen)
         if is_counted or seen.trouble:
             self._no_count = seen.trouble
         budget.looked(now, seen.connected, seen.limit, own, needed)
@@ -256,11 +258,16 @@ class Cap:
             self._tell("warning", _NO_FLEET, now, self._no_count, again=math.inf)
         self._turn(self._reason(seen.connected, now), now, f"{seen.connected} of {seen.limit} in use")
 
-    def _count(self, fleet: int) -> None:
+    def _is_counted(self, seen: Occupancy) -> bool:
+        return seen.count is not None and not self._rules.fleet
+
+    def _count(self, seen: Occupancy) -> None:
         """Those who begin at the same time as we do are not all there yet, nor are all back when the server has been restarted: the larger of
         two counts, and the first one twice."""
+        fleet = seen.fleet()
         before = self.fleet or max(LEAST_FLEET, 2 * fleet)
         self._budget.fleet = max(before, fleet) if fleet else 0
+        self._budget.foreign = seen.foreign()
         self.fleet = fleet
 
     def _reason(self, connected: int, now: float) -> Why:

@@ -67,6 +67,7 @@ _CAUSES: Final[dict[int, Cause]] = {
         [1053, 1077, 1079, 1152, 1158, 1159, 1160, 1161, 1927, 2006, 2013, 3032, 3169, 4031], Cause.LOST
     ),
 }
+_TOO_MUCH: Final = frozenset([3024, 3636])  # max_execution_time, cte_max_recursion_depth
 _LEVELS: Final = {
     Event.SUSPECTED: "warning",
     Event.WRITER_LOST: "warning",
@@ -83,7 +84,7 @@ class Account:
     """Who looks."""
 
     user: str
-    password: str
+    password: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +279,7 @@ class Watch:
         self._replication_text = queries.MARIADB_REPLICATION if is_mariadb else queries.MYSQL_REPLICATION
         self._replication = None
         self._remark = ""
-        self._counting = Counting(self.way.counts_fleet, random.random)
+        self._counting.connected(self.now())
 
     async def _look_at_occupancy(self) -> Occupancy:
         assert self._eye is not None
@@ -423,7 +424,7 @@ class Watch:
 def _is_refusal(error: Any) -> bool:
     """Whether the server has said no to a statement, and to nothing else."""
     code = error.args[0] if error.args else 0
-    return isinstance(code, int) and 1000 <= code < 2000 and code not in _CAUSES
+    return code in _TOO_MUCH or (isinstance(code, int) and 1000 <= code < 2000 and code not in _CAUSES)
 
 
 def _server_failure(error: Any) -> LookFailed:

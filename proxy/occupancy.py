@@ -36,6 +36,9 @@ COUNT_COST: Final = 0.1
 EAGER: Final = 0.02
 """The part of that after which the second count follows the first, for all may have begun at the same time; then twice as much each time."""
 
+RECOVERS: Final = 600.0
+"""Seconds without counts after one that the connection has not survived: looks are for more than that."""
+
 NO_COUNT: Final = (
     "it shows this account no attributes of connections (performance_schema), and has no locks to count"
 )
@@ -50,6 +53,7 @@ class Count:
     sessions: int  # connections that have one
     visible: int  # connections with any attributes
     is_all: bool  # those of all accounts were looked at
+    is_complete: bool = False  # and all connections of each process, not only the one by which it looks
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,11 @@ class Occupancy:
         if self.connected < least:
             return f"Threads_connected is {self.connected}, and this process alone has {least} connections"
         return ""
+
+    def foreign(self) -> int:
+        """Connections that are no process's of the fleet, as far as was counted."""
+        count = self.count
+        return 0 if count is None or not count.is_complete else max(0, self.connected - count.sessions)
 
     def fleet(self) -> int:
         """Processes that share the server, as far as was counted; 0: not known."""
@@ -98,7 +107,9 @@ def parse_occupancy(cells: Sequence[str | None], source: int | None = None) -> O
         return Occupancy(limit, connected, refusals)
     # sums over nothing are NULL
     processes, own, sessions, visible = (_number(cell or "0") for cell in cells[3:])
-    count = Count(processes, own, sessions, visible, is_all=source != OF_ACCOUNT)
+    count = Count(
+        processes, own, sessions, visible, is_all=source != OF_ACCOUNT, is_complete=source == OF_ALL
+    )
     if source == LOCKS and own == 1:
         # the others', and ours
         locks = processes + 1
@@ -112,22 +123,48 @@ def _number(cell: str | None) -> int:
 
 
 class Counting:
-    """When the next look has a count in it, on one connection, and in which source."""
+    """When the next look at one server has a count in it, and in which source."""
 
-    __slots__ = ("_due_at", "_eagerness", "_random", "_source", "is_held", "slot")
+    __slots__ = (
+        "_due_at",
+        "_eagerness",
+        "_is_wanted",
+        "_random",
+        "_recovers_at",
+        "_source",
+        "is_held",
+        "is_under_way",
+        "slot",
+    )
 
     def __init__(self, is_wanted: bool, random: Callable[[], float]) -> None:
+        self._is_wanted: bool = is_wanted
         self._source: int = OF_ALL if is_wanted else SOURCES + 1
+        # when counts are tried again after a failure
+        self._recovers_at: float = -math.inf
         self._due_at: float = -math.inf
         self._eagerness: float = EAGER
         self._random: Callable[[], float] = random
         # of LOCKS the one that is ours, or that we try to take
         self.slot: int = int(SLOTS * random())
         self.is_held: bool = False
+        # a statement with a count in it was begun and has no answer yet
+        self.is_under_way: bool = False
+
+    def connected(self, now: float) -> None:
+        """There is another connection, where all may be asked anew. But if the last one has ended while it counted, nothing is counted for a while."""
+        if self.is_under_way:
+            self._recovers_at = now + RECOVERS
+        if self._is_wanted:
+            self._source = SOURCES if now < self._recovers_at else OF_ALL
+        self._due_at = -math.inf
+        self._eagerness = EAGER
+        self.is_held = self.is_under_way = False
 
     def source(self, now: float) -> int | None:
         """What to count in now; None for a look without a count."""
-        return self._source if now >= self._due_at and self._source < SOURCES else None
+        self.is_under_way = now >= self._due_at and self._source < SOURCES
+        return self._source if self.is_under_way else None
 
     def refused(self) -> None:
         """The server has not taken the statement because of it."""
@@ -136,6 +173,7 @@ class Counting:
     def counted(self, now: float, seen: Occupancy) -> bool:
         """The answer is here. False when it says nothing: the next source should be asked."""
         assert seen.count is not None
+        self.is_under_way = False
         if self._source == LOCKS:
             self.is_held = seen.count.own == 1
             if not self.is_held:

@@ -206,6 +206,11 @@ def test_a_refusal_halves_and_holds_for_a_while(budget: Budget, luck: Luck) -> N
     assert budget.looked(2.6, 100, LIMIT, 20, needed=40) > 20
 
 
+def test_a_refusal_never_allows_more(budget: Budget) -> None:
+    bound = budget.looked(1.0, 880, LIMIT, 4)
+    assert bound < 20 and budget.refused(2.0, 40) == bound
+
+
 def test_for_longer_with_each_refusal(budget: Budget, luck: Luck) -> None:
     luck.next = 1.0
     for _ in range(10):
@@ -281,6 +286,27 @@ def test_what_a_refusal_has_cost_comes_back_one_by_one(luck: Luck) -> None:
     assert blind.unable(20.0, LIMIT) == 30
     assert blind.unable(2.0 + REGAINS, LIMIT) == 31
     assert blind.passed(2.0 + 2 * REGAINS, 31) == 32
+
+
+# Strangers
+
+
+def test_an_equal_share_is_one_of_what_strangers_leave(budget: Budget) -> None:
+    before = budget.level(600)
+    budget.foreign = 400
+    assert 10 * (budget.level(round(budget.full)) + 1) == pytest.approx(budget.full - 400, rel=0.03)
+    assert budget.level(600) < before
+
+
+def test_who_has_most_beside_strangers_gives_up_what_others_lack(luck: Luck) -> None:
+    first, second = (Budget(most=200, now=0.0, random=luck, fleet=2) for _ in range(2))
+    own = [17, 1]
+    for each in (first, second):
+        each.foreign = 100
+    for look in range(1, 200):
+        for at, each in enumerate((first, second)):
+            own[at] = min(200, each.looked(float(look), 102 + sum(own), 151, own[at], needed=200))
+    assert abs(own[0] - own[1]) <= 2 and sum(own) >= 10
 
 
 # A fleet of unknown size

@@ -230,6 +230,7 @@ async def test_a_server_that_lies_is_as_one_that_cannot_be_looked_at(connected: 
         scene.logs_in()
         await scene.until(lambda: scene.bound == 13)
         assert "not believed" in scene.report()["trouble"]
+        await scene.until(lambda: scene.server.connections > 1)
         scene.says()
         await scene.until(lambda: scene.bound > 13)
         assert not scene.report()["trouble"]

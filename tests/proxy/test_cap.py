@@ -80,6 +80,14 @@ def test_looks_that_come_too_early_are_not_taken(scene: Scene) -> None:
     assert scene.cap.looks == 2
 
 
+def test_but_a_count_is_whenever_it_comes(unsure: Scene) -> None:
+    unsure.saw(occupancy(count=None))
+    unsure.later(0.1).saw(occupancy(count=Count(0, 0, 0, 0, is_all=True), limit=UNKNOWN))
+    assert unsure.cap.fleet == 0
+    unsure.saw(occupancy(count=Count(7, 1, 20, 20, is_all=True)))
+    assert (unsure.cap.fleet, unsure.cap.looks) == (7, 1)
+
+
 def test_they_are_spread_and_as_many_as_intervals(scene: Scene) -> None:
     delays = []
     for luck in (0.0, 0.999, 0.0, 0.5, 0.999, 0.0):
@@ -110,6 +118,16 @@ def test_the_fleet_is_known_from_counts(unsure: Scene) -> None:
     assert unsure.cap.fleet == 30
     unsure.later().saw(occupancy(count=Count(7, 1, 40, 40, is_all=True)))
     assert unsure.cap.fleet == 7
+
+
+def test_strangers_are_told_from_the_fleet_by_counts(unsure: Scene) -> None:
+    def bound_beside(sessions: int) -> int:
+        cap = Scene(size=1000).cap
+        count = Count(20, 60, sessions, 800, is_all=True, is_complete=True)
+        cap.saw(occupancy(800, count=count), 100.0, 60, 0.01, 100)
+        return cap.bound
+
+    assert bound_beside(sessions=800) > 60 > bound_beside(sessions=200)
 
 
 def test_those_who_begin_together_are_not_all_there_at_the_first_count() -> None:

@@ -612,7 +612,7 @@ async def test_looks_at_who_it_is_tell_it_too(fake: Server) -> None:
 async def test_the_first_look_counts_the_fleet(fake: Server) -> None:
     watch = counting_watch(fake)
     text = counted(fake, "session_connect_attrs", "2", "2", "4", "6")
-    assert (await watch.look_at_occupancy(ACCOUNT)).count == Count(2, 2, 4, 6, is_all=True)
+    assert (await watch.look_at_occupancy(ACCOUNT)).count == Count(2, 2, 4, 6, is_all=True, is_complete=True)
     assert (await watch.look_at_occupancy(ACCOUNT)).count is None
     watch.close()
     assert fake.asked == [text, queries.MYSQL_OCCUPANCY]
@@ -629,7 +629,7 @@ async def test_without_the_privilege_those_of_the_account(fake: Server) -> None:
 async def test_without_attributes_by_locks(fake: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     for table in TABLES:
         counted(fake, table, "0", None, None, "0")
-    luck = iter([0.0, 0.0, 0.5, 0.25])
+    luck = iter([0.0, 0.5, 0.25])
     monkeypatch.setattr("proxy.monitor.random.random", lambda: next(luck))
     watch = counting_watch(fake)
     slots = (0, SLOTS // 2)
@@ -663,6 +663,19 @@ async def test_a_count_that_ends_the_connection_is_no_refusal(fake: Server) -> N
     with pytest.raises(LookFailed) as caught:
         await watch.look_at_occupancy(ACCOUNT)
     assert (caught.value.cause, caught.value.code) == (Cause.LOST, 1053)
+    found = await watch.look_at_occupancy(ACCOUNT)
+    watch.close()
+    assert (found.connected, found.count, found.trouble) == (7, None, NO_COUNT)
+
+
+@pytest.mark.parametrize("code", [3024, 3636])
+async def test_a_count_that_is_too_much_for_the_server_is_none(fake: Server, code: int) -> None:
+    watch = counting_watch(fake)
+    fake.answers[queries.with_count(queries.MYSQL_OCCUPANCY, TABLES[0], "5f")] = error(code, "too much")
+    counted(fake, TABLES[1], "2", "2", "4", "6")
+    assert (await watch.look_at_occupancy(ACCOUNT)).count is not None
+    watch.close()
+    assert fake.connections == 1
 
 
 async def test_an_answer_of_other_columns_is_not_understood(fake: Server) -> None:

@@ -15,6 +15,7 @@ from proxy.occupancy import (
     NO_COUNT,
     OF_ACCOUNT,
     OF_ALL,
+    RECOVERS,
     SLOTS,
     UNKNOWN,
     Count,
@@ -36,7 +37,7 @@ def test_what_is_no_number_is_not_known(cell: str | None) -> None:
 
 def test_a_count() -> None:
     found = parse_occupancy(("151", "7", "2", "2", "3", "5", "6"), source=0)
-    assert found.count == Count(processes=2, own=3, sessions=5, visible=6, is_all=True)
+    assert found.count == Count(processes=2, own=3, sessions=5, visible=6, is_all=True, is_complete=True)
     assert (found.fleet(), found.trouble) == (2, "")
     own = parse_occupancy(("151", "7", "2", "2", "3", "5", "6"), OF_ACCOUNT).count
     assert own is not None and not own.is_all
@@ -71,6 +72,16 @@ def test_locks_that_are_taken_are_processes(locks: tuple[str | None, ...], fleet
 )
 def test_only_what_can_be_true(seen: Occupancy, why: str) -> None:
     assert seen.lie(5) == why
+
+
+def test_who_is_of_no_process_is_a_stranger() -> None:
+    count = Count(2, 1, 3, 4, is_all=True, is_complete=True)
+    assert Occupancy(151, 100, 0, count).foreign() == 97
+    assert Occupancy(151, UNKNOWN, 0, count).foreign() == 0
+
+
+def test_unless_not_all_are_seen() -> None:
+    assert SEEN.foreign() == Occupancy(151, 100, 0).foreign() == 0
 
 
 def test_all_that_are_seen_are_the_fleet() -> None:
@@ -135,6 +146,24 @@ def test_what_is_refused_or_says_nothing_is_not_asked_again() -> None:
     assert (each.source(0.0), each.trouble()) == (None, NO_COUNT)
 
 
+def test_another_connection_is_asked_anew() -> None:
+    each = counting()
+    assert each.source(0.0) == OF_ALL
+    each.refused()
+    assert each.source(0.0) == OF_ACCOUNT and each.counted(0.0, SEEN)
+    each.connected(0.1)
+    assert each.source(0.1) == OF_ALL
+
+
+def test_but_not_for_a_while_when_the_last_one_has_ended_over_a_count() -> None:
+    each = counting()
+    assert each.source(0.0) == OF_ALL
+    each.connected(1.0)
+    assert each.source(1.0) is None and each.trouble() == NO_COUNT
+    each.connected(1.0 + RECOVERS)
+    assert each.source(1.0 + RECOVERS) == OF_ALL
+
+
 def test_a_lock_that_is_not_to_be_had_is_followed_by_another() -> None:
     each = counting()
     each.refused()
@@ -146,5 +175,18 @@ def test_a_lock_that_is_not_to_be_had_is_followed_by_another() -> None:
     assert (each.slot, each.is_held) == (SLOTS // 4, True)
 
 
+def test_a_lock_is_lost_with_its_connection() -> None:
+    each = counting()
+    for _ in range(2):
+        assert each.source(0.0) is not None
+        each.refused()
+    assert each.source(0.0) == LOCKS and each.counted(0.0, SEEN) and each.is_held
+    each.connected(1.0)
+    assert not each.is_held
+
+
 def test_nothing_is_counted_where_the_fleet_is_configured() -> None:
-    assert (counting(False).source(0.0), counting(False).trouble()) == (None, "")
+    each = counting(False)
+    for _ in range(2):
+        assert (each.source(0.0), each.trouble()) == (None, "")
+        each.connected(0.0)
