@@ -5,10 +5,11 @@ A client thinks, asks, waits for a connection if there is none, is served, and t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import Final
 
 from bench.fleet.events import NEVER, Events, Stream
+from bench.fleet.ticking import Ticking
 from bench.histogram import Histogram
 from proxy.budget import HEADROOM
 from proxy.pool import PoolCore
@@ -193,8 +194,10 @@ class Tally:
 Refused = Callable[["Sidecar"], None]
 
 
-class Sidecar:
+class Sidecar(Ticking):
     """One process with its pool and its clients. A crash forgets all of it, connections included."""
+
+    member = SimMember
 
     def __init__(
         self,
@@ -206,7 +209,7 @@ class Sidecar:
         clients: int,
         size: int,
     ) -> None:
-        self.events = events
+        super().__init__(events)
         self.server = server
         self.load = load
         self.tally = tally
@@ -221,7 +224,6 @@ class Sidecar:
         self.demand = 1.0
         # ends of leases less their beginnings
         self._leased = 0.0
-        self._tick_at = NEVER
         self.core = self._new_core()
         self.clients = [SimClient(self) for _ in range(clients)]
         for client in self.clients:
@@ -229,7 +231,7 @@ class Sidecar:
         events.after(events.random.random(), self._tick)
 
     def _new_core(self) -> PoolCore:
-        return PoolCore(new_member=_new_member, random=self.events.random.random, max_size=self.size)
+        return PoolCore(new_member=self._new_member, random=self.events.random.random, max_size=self.size)
 
     @property
     def waiting(self) -> int:
@@ -312,21 +314,18 @@ class Sidecar:
 
     # What the pool asks for
 
-    def _perform(self, actions: list[Action]) -> None:
-        for action in actions:
-            kind, member = action.kind, action.member
-            if kind == OPEN and isinstance(member, SimMember):
-                self._open(member)
-            elif kind == CLOSE and member is not None:
-                self._closed(member)
-            elif kind == WAKE and isinstance(action.ticket, SimClient):
-                client = action.ticket
-                if client.member is not None:
-                    self._serve(client)
-                else:
-                    self._failed(client)
-        if self.core.waiting_count:
-            self._tick_in_time()
+    def _carry_out(self, action: Action) -> None:
+        kind, member = action.kind, action.member
+        if kind == OPEN and isinstance(member, SimMember):
+            self._open(member)
+        elif kind == CLOSE and member is not None:
+            self._closed(member)
+        elif kind == WAKE and isinstance(action.ticket, SimClient):
+            client = action.ticket
+            if client.member is not None:
+                self._serve(client)
+            else:
+                self._failed(client)
 
     def _open(self, member: SimMember) -> None:
         member.is_open = self.server.accepts()
@@ -347,22 +346,6 @@ class Sidecar:
             member.is_open = False
             self.server.pooled -= 1
 
-    # Time
-
-    def _tick(self, _: object) -> None:
-        self._perform(self.core.tick(self.events.now))
-        self.events.after(1.0, self._tick)
-
-    def _tick_in_time(self) -> None:
-        at = self.core.next_deadline(self.events.now)
-        if at < self._tick_at:
-            self._tick_at = at
-            self.events.after(max(0.0, at - self.events.now), self._due)
-
-    def _due(self, _: object) -> None:
-        self._tick_at = NEVER
-        self._perform(self.core.tick(self.events.now))
-
 
 def connect_time(events: Events, server: SimServer) -> float:
     """Until a connection is there, or refused."""
@@ -371,8 +354,3 @@ def connect_time(events: Events, server: SimServer) -> float:
 
 def _nobody(sidecar: Sidecar) -> None:
     del sidecar
-
-
-def _new_member(key: Hashable, payload: object) -> Member:
-    del key, payload
-    return SimMember()

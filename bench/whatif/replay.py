@@ -10,13 +10,14 @@ sessions wait, and so do all copies.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Final
 
 from bench.fleet.events import Events
 from bench.fleet.model import CONNECT
+from bench.fleet.ticking import Ticking
 from bench.histogram import Histogram
 from bench.whatif.recorded import Lease, Pool, Recorded, Session
 from proxy.pool import PoolCore
@@ -113,13 +114,13 @@ class _Player(Ticket):
         return self.session[self.at]
 
 
-class _Replay:
+class _Replay(Ticking):
     def __init__(self, traffic: Traffic, size: int, idle_timeout: float, seed: int) -> None:
+        super().__init__(Events(seed))
         self.traffic = traffic
         pool = traffic.pool
-        self.events = Events(seed)
         self.core = PoolCore(
-            new_member=_new_member,
+            new_member=self._new_member,
             random=self.events.random.random,
             max_size=size,
             acquire_timeout=pool.acquire_timeout,
@@ -131,7 +132,6 @@ class _Replay:
         self.waits = Histogram()
         self.asked = self.timeouts = self.opened = self.peak = 0
         self.connections: list[int] = []
-        self._tick_at = NEVER
 
     def run(self) -> Result:
         """What is asked within the time of the recording counts, also if it is answered later."""
@@ -225,21 +225,21 @@ class _Replay:
     # What the pool asks for
 
     def _perform(self, actions: Sequence[Action]) -> None:
-        for action in actions:
-            member, ticket = action.member, action.ticket
-            if action.kind == OPEN:
-                self.opened += 1
-                self.events.after(self._opening_time(), self._opened, member)
-            elif action.kind == CAPTURE:
-                self.events.after(CAPTURING, self._captured, member)
-            elif action.kind == WAKE and isinstance(ticket, _Player):
-                if ticket.member is not None:
-                    self._granted(ticket)
-                else:
-                    self._refused(ticket)
+        super()._perform(actions)
         self.peak = max(self.peak, self.core.size)
-        if self.core.waiting_count:
-            self._tick_in_time()
+
+    def _carry_out(self, action: Action) -> None:
+        member, ticket = action.member, action.ticket
+        if action.kind == OPEN:
+            self.opened += 1
+            self.events.after(self._opening_time(), self._opened, member)
+        elif action.kind == CAPTURE:
+            self.events.after(CAPTURING, self._captured, member)
+        elif action.kind == WAKE and isinstance(ticket, _Player):
+            if ticket.member is not None:
+                self._granted(ticket)
+            else:
+                self._refused(ticket)
 
     def _opening_time(self) -> float:
         opens = self.traffic.pool.opens
@@ -251,22 +251,6 @@ class _Replay:
     def _captured(self, member: Member) -> None:
         self._perform(self.core.captured(member, self.events.now))
 
-    # Time
-
-    def _tick(self, _: object) -> None:
-        self._perform(self.core.tick(self.events.now))
-        self.events.after(1.0, self._tick)
-
-    def _tick_in_time(self) -> None:
-        at = self.core.next_deadline(self.events.now)
-        if at < self._tick_at:
-            self._tick_at = at
-            self.events.after(at - self.events.now, self._due)
-
-    def _due(self, _: object) -> None:
-        self._tick_at = NEVER
-        self._perform(self.core.tick(self.events.now))
-
     def _look(self, _: object) -> None:
         if self.events.now <= self.traffic.seconds:
             self.connections.append(self.core.size)
@@ -275,8 +259,3 @@ class _Replay:
 
 def _beginning(session: Session) -> float:
     return session[0].gap
-
-
-def _new_member(key: Hashable, payload: object) -> Member:
-    del key, payload
-    return Member()
