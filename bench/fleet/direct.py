@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bench.fleet.events import Events
-from bench.fleet.model import RETRY, Load, Sidecar, SimClient, SimServer, Tally, Thinking, connect_time
+from bench.fleet.model import RETRY, Sidecar, SimClient, Simulation, connect_time
 
 RECYCLE: Final = 120.0
 """Seconds, as Minted had it."""
@@ -14,17 +13,8 @@ RECYCLE: Final = 120.0
 class Direct(Sidecar):
     """One application server. Its clients get errors when the server refuses them: nothing waits for them."""
 
-    def __init__(
-        self,
-        events: Events,
-        server: SimServer,
-        load: Load,
-        tally: Tally,
-        thinking: Thinking,
-        clients: int,
-        size: int,
-    ) -> None:
-        super().__init__(events, server, load, tally, thinking, clients, size)
+    def __init__(self, simulation: Simulation, clients: int, size: int) -> None:
+        super().__init__(simulation, clients, size)
         # when each connection was opened, by its client
         self._opened_at: dict[SimClient, float] = {}
         # who had a connection before; who connects, and is served, since the last crash

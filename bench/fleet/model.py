@@ -191,6 +191,17 @@ class Tally:
         return made
 
 
+class Simulation:
+    """What all sidecars have in common: time, the server, what their clients want, and what becomes of that."""
+
+    def __init__(self, seed: int, limit: int, think: float, service: tuple[tuple[float, float], ...]) -> None:
+        self.events = Events(seed)
+        self.server = SimServer(limit)
+        self.load = Load(think, service)
+        self.tally = Tally()
+        self.thinking = Thinking(self.events, self.load)
+
+
 Refused = Callable[["Sidecar"], None]
 
 
@@ -199,21 +210,12 @@ class Sidecar(Ticking):
 
     member = SimMember
 
-    def __init__(
-        self,
-        events: Events,
-        server: SimServer,
-        load: Load,
-        tally: Tally,
-        thinking: Thinking,
-        clients: int,
-        size: int,
-    ) -> None:
-        super().__init__(events)
-        self.server = server
-        self.load = load
-        self.tally = tally
-        self.thinking = thinking
+    def __init__(self, simulation: Simulation, clients: int, size: int) -> None:
+        super().__init__(simulation.events)
+        self.server = simulation.server
+        self.load = simulation.load
+        self.tally = simulation.tally
+        self.thinking = simulation.thinking
         self.size = size
         # told of each refusal
         self.refused: Refused = _nobody
@@ -227,8 +229,8 @@ class Sidecar(Ticking):
         self.core = self._new_core()
         self.clients = [SimClient(self) for _ in range(clients)]
         for client in self.clients:
-            thinking.add(client)
-        events.after(events.random.random(), self._tick)
+            self.thinking.add(client)
+        self.events.after(self.events.random.random(), self._tick)
 
     def _new_core(self) -> PoolCore:
         return PoolCore(new_member=self._new_member, random=self.events.random.random, max_size=self.size)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from bench.fleet.events import Events
-from bench.fleet.model import Load, Sidecar, SimServer, Tally, Thinking, usable
+from bench.fleet.model import Sidecar, Simulation, usable
 from bench.fleet.policies import Policy
 
 SAMPLE: Final = 0.25
@@ -42,40 +41,20 @@ MINTED: Final = Profile(300, 60, 16000, 60, 18000 / 23000, ((20 / 23, 0.002), (3
 """Minted on Cyber Monday 2019: 300 application servers, 18,000 connections, 20,000 SELECT/s and 3,000 DML/s."""
 
 
-@dataclass
-class World:
-    """A simulation that is under way."""
+class World(Simulation):
+    """One that is under way: a fleet, and what happens to it."""
 
-    profile: Profile
-    policy: Policy
-    seed: int
-    events: Events = field(init=False)
-    server: SimServer = field(init=False)
-    load: Load = field(init=False)
-    tally: Tally = field(init=False)
-    thinking: Thinking = field(init=False)
-    sidecars: list[Sidecar] = field(init=False)
-    # connections of others: of those that come and go, and of a scenario's
-    visitors: int = 0
-    intruders: int = 0
-    # there are only these
-    has_intruders: bool = False
-
-    def __post_init__(self) -> None:
-        profile = self.profile
-        self.events = Events(self.seed)
-        self.server = SimServer(profile.limit)
-        self.load = Load(profile.think, profile.service)
-        self.tally = Tally()
-        self.thinking = Thinking(self.events, self.load)
-        made = self.policy.sidecar
-        self.sidecars = [
-            made(
-                self.events, self.server, self.load, self.tally, self.thinking, profile.clients, profile.size
-            )
-            for _ in range(profile.sidecars)
-        ]
-        self.policy.begin(self.events, self.server, self.sidecars)
+    def __init__(self, profile: Profile, policy: Policy, seed: int) -> None:
+        super().__init__(seed, profile.limit, profile.think, profile.service)
+        self.profile = profile
+        self.policy = policy
+        # connections of others: of those that come and go, and of a scenario's
+        self.visitors = 0
+        self.intruders = 0
+        # there are only these
+        self.has_intruders = False
+        self.sidecars = [policy.sidecar(self, profile.clients, profile.size) for _ in range(profile.sidecars)]
+        policy.begin(self.events, self.server, self.sidecars)
         if profile.foreign:
             self.events.after(0.0, lambda _: self.visit(profile.foreign))
 

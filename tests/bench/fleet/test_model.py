@@ -5,27 +5,17 @@ from __future__ import annotations
 import pytest
 
 from bench.fleet.direct import RECYCLE, Direct
-from bench.fleet.events import Events
-from bench.fleet.model import Load, Sidecar, SimServer, Tally, Thinking
+from bench.fleet.model import Sidecar, Simulation
 
 
-class Scene:
+class Scene(Simulation):
     """One sidecar before one server."""
 
     def __init__(
-        self,
-        limit: int = 10,
-        clients: int = 4,
-        size: int = 4,
-        service: float = 0.01,
-        kind: type[Sidecar] = Sidecar,
+        self, limit: int = 10, clients: int = 4, size: int = 4, kind: type[Sidecar] = Sidecar
     ) -> None:
-        self.events = Events(1)
-        self.server = SimServer(limit)
-        self.tally = Tally()
-        self.load = Load(0.01, ((1.0, service),))
-        self.thinking = Thinking(self.events, self.load)
-        self.sidecar = kind(self.events, self.server, self.load, self.tally, self.thinking, clients, size)
+        super().__init__(1, limit, 0.01, ((1.0, 0.01),))
+        self.sidecar = kind(self, clients, size)
 
 
 def test_clients_are_served_and_connections_counted() -> None:
