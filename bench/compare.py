@@ -20,6 +20,7 @@ from bench.fanin_process import FaninProcess, ProxyProcess
 from bench.haproxy_process import HaproxyProcess, find_haproxy
 from bench.load import Group
 from bench.meters import ProcessMeter, ServerWatch, machine
+from bench.options import names_of
 from bench.report import Peer, comparison_table, console, print_remarks, write_json
 from bench.servers import KINDS
 from bench.trial import Outcome, Trial
@@ -53,9 +54,7 @@ class Contestant:
 
 def run(options: Namespace) -> int:
     """The subcommand. Returns the exit status: 1 if there was any error."""
-    names = [name.strip() for name in options.proxies.split(",") if name.strip()]
-    if unknown := [name for name in names if name not in PROXIES]:
-        raise ValueError(f"unknown proxies {', '.join(unknown)}; there are {', '.join(PROXIES)}")
+    names = names_of("proxies", options.proxies, PROXIES)
     out = console()
     if "haproxy" in names and find_haproxy() is None:
         out.print(

@@ -8,7 +8,6 @@ import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, contextmanager
-from pathlib import Path
 
 import uvloop
 from rich.console import Console
@@ -20,6 +19,7 @@ from bench.display import Display
 from bench.fanin_process import DEFAULT_PORT, FaninProcess, port_or_free
 from bench.load import Group
 from bench.meters import ProcessMeter, ServerWatch
+from bench.options import add_files
 from bench.report import console, draw, outcome_table, print_remarks, write_json
 from bench.servers import HOST, KINDS
 from bench.trial import Outcome, Trial
@@ -27,7 +27,6 @@ from bench.workload import Catalogue, Shop, Step, Workload
 
 SHOP = "shop"  # the database
 SPARE_CONNECTIONS = 60  # of each server: replication, monitors, and this program's own
-RESULTS = Path("bench-results")
 NAMES = {"mariadb": "MariaDB", "mysql": "MySQL"}
 
 
@@ -51,8 +50,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--keep", action="store_true", help="stay up until Ctrl-C; KEEP=1 in the environment does it too"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", default=RESULTS / "demo.json")
-    parser.add_argument("--png", type=Path, metavar="FILE", default=RESULTS / "demo.png")
+    add_files(parser, "demo", "json", "png")
 
 
 def run(options: Namespace) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import uvloop
 from rich.console import Console
@@ -15,6 +14,7 @@ from bench.display import Display
 from bench.fanin_process import FaninProcess
 from bench.load import Group
 from bench.meters import FaninPages, ProcessMeter, ServerWatch
+from bench.options import add_files
 from bench.report import console, draw, outcome_table, print_remarks, write_json
 from bench.servers import KINDS
 from bench.trial import Outcome, Trial
@@ -22,7 +22,6 @@ from bench.workload import Step
 from bench.workloads import NAMES, workload_of
 
 PREFIX = "fanin_bench_"  # of tables in a database that is not ours
-RESULTS = Path("bench-results")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -50,8 +49,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--pid", type=int, help="with --dsn: process whose CPU and memory to measure")
     parser.add_argument("--pages", metavar="HOST:PORT", help="with --dsn of a Fanin: where its /metrics are")
-    parser.add_argument("--json", type=Path, metavar="FILE", default=RESULTS / "fanin.json")
-    parser.add_argument("--png", type=Path, metavar="FILE", default=RESULTS / "fanin.png")
+    add_files(parser, "fanin", "json", "png")
 
 
 @dataclass(frozen=True, slots=True)

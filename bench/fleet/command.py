@@ -6,7 +6,6 @@ import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 from rich.console import Console
@@ -17,10 +16,10 @@ from bench.fleet.model import usable
 from bench.fleet.policies import Budgets, Fixed, Ideal, Policy, Unproxied
 from bench.fleet.report import page, picture, print_tables, print_verdicts, write_json
 from bench.fleet.scenarios import MINTED, SCENARIOS, Course, Profile, Sample, Scenario
+from bench.options import add_files, names_of, unknown, words
 from bench.report import console, number
 
 PROFILES: Final = {"minted": MINTED}
-RESULTS: Final = Path("bench-results")
 CHECKED: Final = "fanin,ideal"
 FOREVER: Final = float("inf")
 PROXYSQL_DEFAULT: Final = 1000
@@ -64,8 +63,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--check", action="store_true", help="Fanin and the ideal only; 1 when a bar is missed"
     )
-    for kind in ("json", "png", "html"):
-        parser.add_argument(f"--{kind}", type=Path, metavar="FILE", default=RESULTS / f"fleet.{kind}")
+    add_files(parser, "fleet", "json", "png", "html")
 
 
 def run(options: Namespace) -> int:
@@ -167,17 +165,14 @@ def _profile(options: Namespace) -> Profile:
 
 def _chosen_ways(names: str, profile: Profile, knows_fleet: bool) -> dict[str, Callable[[], Policy]]:
     known = ways(profile, knows_fleet=knows_fleet)
-    wanted = [name.strip() for name in names.split(",") if name.strip()]
-    if unknown := [name for name in wanted if name not in known]:
-        raise ValueError(f"unknown ways {', '.join(unknown)}; there are {', '.join(known)}")
-    return {name: known[name] for name in wanted}
+    return {name: known[name] for name in names_of("ways", names, known)}
 
 
 def _chosen_scenarios(names: str | None) -> list[Scenario]:
     if names is None:
         return list(SCENARIOS)
-    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    wanted = words(names)
     found = [each for each in SCENARIOS if any(each.name.startswith(name) for name in wanted)]
     if not found:
-        raise ValueError(f"unknown scenarios {names}; there are {', '.join(each.name for each in SCENARIOS)}")
+        raise unknown("scenarios", wanted, [each.name for each in SCENARIOS])
     return found

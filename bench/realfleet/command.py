@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 import uvloop
@@ -14,6 +13,7 @@ from rich.console import Console
 from bench.client import Target, control, raise_file_limit
 from bench.fanin_process import ProxyError
 from bench.meters import ServerWatch
+from bench.options import add_files
 from bench.realfleet.crowd import Crowd
 from bench.realfleet.plan import Phase, Plan
 from bench.realfleet.report import draw, print_course, write_json
@@ -23,7 +23,6 @@ from bench.realfleet.watch import Look, Watch
 from bench.report import console
 from bench.servers import KINDS, Server
 
-RESULTS: Final = Path("bench-results")
 AFTER: Final = 5.0
 """Seconds that are watched longer than backends may stay."""
 
@@ -43,8 +42,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--kind", choices=sorted(KINDS), default="mysql")
     parser.add_argument("--seed", type=int, default=1)
-    for kind in ("json", "png"):
-        parser.add_argument(f"--{kind}", type=Path, metavar="FILE", default=RESULTS / f"real-fleet.{kind}")
+    add_files(parser, "real-fleet", "json", "png")
 
 
 def run(options: Namespace) -> int:

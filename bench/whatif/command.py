@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
-from typing import Final
 
+from bench.options import add_files
 from bench.report import console
 from bench.whatif.recorded import Pool, Recorded, load
 from bench.whatif.replay import Result, traffic_of
 from bench.whatif.report import page, picture, print_answer, write_json
 from bench.whatif.search import MOST, answer
-
-RESULTS: Final = Path("bench-results")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -33,8 +30,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--endpoint", metavar="NAME", help="of these servers only that one")
     parser.add_argument("--seed", type=int, default=1)
-    for kind in ("json", "png", "html"):
-        parser.add_argument(f"--{kind}", type=Path, metavar="FILE", default=RESULTS / f"whatif.{kind}")
+    add_files(parser, "whatif", "json", "png", "html")
 
 
 def run(options: Namespace) -> int:
