@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench import pages
 from bench.meters import machine
 from bench.trial import Outcome
 
@@ -226,21 +226,13 @@ def write_json(path: Path, command: str, outcomes: Sequence[Outcome], **more: An
         **more,
         "outcomes": [asdict(each) for each in outcomes],
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    pages.write_json(path, content, indent=1)
 
 
 def draw(path: Path, outcomes: Sequence[Outcome], title: str) -> None:
     """A PNG: clients against server connections, and queries/s, over the time of each trial."""
-    import matplotlib  # slow to import, and not needed for the rest
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure, rows = pyplot.subplots(
-        2, len(outcomes), figsize=(1 + 6.5 * len(outcomes), 6.5), sharex="col", sharey="row", squeeze=False
-    )
+    size = (1 + 6.5 * len(outcomes), 6.5)
+    figure, rows = pages.fields(2, len(outcomes), size, sharex="col", sharey="row")
     for outcome, above, below in zip(outcomes, rows[0], rows[1], strict=True):
         draw_connections(above, outcome)
         draw_rate(below, outcome)
@@ -248,9 +240,7 @@ def draw(path: Path, outcomes: Sequence[Outcome], title: str) -> None:
         0, 1.1 * max(1.0, *(sample.rate for outcome in outcomes for sample in outcome.samples))
     )
     figure.suptitle(title)
-    figure.tight_layout()
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
+    pages.write(path, pages.png(figure, 110))
 
 
 def draw_connections(axes: Axes, outcome: Outcome) -> None:

@@ -17,6 +17,7 @@ from bench.fleet.policies import Budgets, Fixed, Ideal, Policy, Unproxied
 from bench.fleet.report import page, picture, print_tables, print_verdicts, write_json
 from bench.fleet.scenarios import MINTED, SCENARIOS, Course, Profile, Sample, Scenario
 from bench.options import add_files, names_of, unknown, words
+from bench.pages import write
 from bench.report import console, number
 
 PROFILES: Final = {"minted": MINTED}
@@ -108,9 +109,8 @@ def _play(
 
 def _write(options: Namespace, courses: list[Course], profile: Profile) -> None:
     png = picture(courses, profile)
-    for path, content in ((options.png, png), (options.html, page(courses, profile, png).encode())):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+    write(options.png, png)
+    write(options.html, page(courses, profile, png).encode())
     write_json(options.json, courses, profile, options.seed)
 
 

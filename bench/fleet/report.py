@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from bench import pages
 from bench.fleet.bars import Verdict
 from bench.fleet.model import usable
 from bench.fleet.scenarios import SAMPLE, Course, Profile, Sample
@@ -88,8 +86,13 @@ def table(scenario: str, courses: Sequence[Course]) -> Table:
     for head in HEADS:
         made.add_column(head, justify="left" if head == "fleet" else "right", no_wrap=True)
     for each in by_way(courses).values():
-        made.add_row(*worst(each), style="red" if any(course.refused for course in each) else None)
+        made.add_row(*worst(each), style=_style(each))
     return made
+
+
+def _style(same: Sequence[Course]) -> str | None:
+    """Of a row about these courses."""
+    return "red" if any(course.refused for course in same) else None
 
 
 def print_verdicts(out: Console, judged: Sequence[Verdict]) -> None:
@@ -123,15 +126,9 @@ def print_tables(out: Console, courses: Sequence[Course]) -> None:
 def picture(courses: Sequence[Course], profile: Profile) -> bytes:
     """A PNG: for each scenario connections over time against the server's limit, the longest of average waits, shares, and connections opened; the first
     seed of each way."""
-    import matplotlib  # slow to import, and not needed for the rest
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     groups = by_scenario(courses)
-    figure, fields = pyplot.subplots(
-        len(groups), len(DRAWN), figsize=(5 * len(DRAWN), 3 * len(groups)), squeeze=False
-    )
+    size = (5 * len(DRAWN), 3 * len(groups))
+    figure, fields = pages.fields(len(groups), len(DRAWN), size)
     for row, (scenario, each) in zip(fields, groups.items(), strict=True):
         for axes, (what, values) in zip(row, DRAWN.items(), strict=True):
             for same in by_way(each).values():
@@ -146,34 +143,20 @@ def picture(courses: Sequence[Course], profile: Profile) -> bytes:
         row[1].set_yscale("symlog", linthresh=1.0)
         row[2].set_ylim(0.0, 1.05)
     fields[0][0].legend(fontsize=8)
-    figure.tight_layout()
-    content = io.BytesIO()
-    figure.savefig(content, dpi=80)
-    pyplot.close(figure)
-    return content.getvalue()
+    return pages.png(figure, 80)
 
 
 def page(courses: Sequence[Course], profile: Profile, png: bytes) -> str:
     """HTML that needs no other file."""
-    parts = [
-        "<!doctype html><meta charset='utf-8'><title>A fleet of sidecars</title>",
-        "<style>body{font:15px sans-serif;margin:2em}td,th{padding:.2em .8em;text-align:right}"
-        "td:first-child,th:first-child{text-align:left}.red{color:#b00}img{max-width:100%}</style>",
-        f"<h1>{profile.sidecars} sidecars, {profile.clients} clients each, max_connections = {number(profile.limit)}</h1>",
-        f"<img src='data:image/png;base64,{base64.b64encode(png).decode()}'>",
-    ]
+    parts: list[str] = []
     for scenario, each in by_scenario(courses).items():
-        parts.append(f"<h2>{html.escape(scenario)}</h2><table><tr>")
-        parts += [f"<th>{html.escape(head)}</th>" for head in HEADS]
-        for same in by_way(each).values():
-            parts.append(f"<tr class='{'red' if any(course.refused for course in same) else ''}'>")
-            parts += [f"<td>{html.escape(cell)}</td>" for cell in worst(same)]
-        parts.append("</table>")
-    return "\n".join(parts) + "\n"
+        rows = [(worst(same), _style(same) or "") for same in by_way(each).values()]
+        parts += [f"<h2>{html.escape(scenario)}</h2>", pages.table(HEADS, rows)]
+    heading = f"{profile.sidecars} sidecars, {profile.clients} clients each, max_connections = {number(profile.limit)}"
+    return pages.page("A fleet of sidecars", heading, png, parts, pages.NAMES_FIRST)
 
 
 def write_json(path: Path, courses: Sequence[Course], profile: Profile, seed: int) -> None:
     """Everything, sample by sample."""
     content = {"profile": asdict(profile), "seed": seed, "courses": [asdict(each) for each in courses]}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content) + "\n")
+    pages.write_json(path, content)

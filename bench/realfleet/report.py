@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from bench import pages
 from bench.fleet.model import usable
 from bench.meters import machine
 from bench.realfleet.verdict import MOST, Course, Row
@@ -41,13 +41,8 @@ def print_course(out: Console, course: Course, rows: list[Row]) -> None:
 
 def draw(path: Path, course: Course) -> None:
     """A PNG: all connections against the limit, and those of each sidecar."""
-    import matplotlib  # slow to import, and not needed for the rest
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     limit = course.plan.limit
-    figure, (above, below) = pyplot.subplots(2, 1, figsize=(11, 8), sharex=True)
+    figure, ((above,), (below,)) = pages.fields(2, 1, (11, 8), sharex=True)
     above.plot([look.at for look in course.looks], [look.connected for look in course.looks], linewidth=1)
     above.plot([look.at for look in course.looks], [look.strangers for look in course.looks], linewidth=1)
     for at, style in ((limit, "-"), (usable(limit), "--"), (MOST * usable(limit), ":")):
@@ -65,14 +60,10 @@ def draw(path: Path, course: Course) -> None:
             axes.axvline(played.began, color="grey", linewidth=0.5)
     for played in course.played:
         above.text(played.began, limit * 1.02, played.phase.name[:18], fontsize=7)
-    figure.tight_layout()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=100)
-    pyplot.close(figure)
+    pages.write(path, pages.png(figure, 100))
 
 
 def write_json(path: Path, course: Course, rows: list[Row]) -> None:
     """Everything, look by look."""
     content = {"machine": machine(), "rows": [asdict(row) for row in rows], **asdict(course)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, default=list) + "\n")
+    pages.write_json(path, content)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from bench.options import add_files
+from bench.pages import write
 from bench.report import console
 from bench.whatif.recorded import Pool, Recorded, load
 from bench.whatif.replay import Result, traffic_of
@@ -59,10 +60,8 @@ def run(options: Namespace) -> int:
         answers.append(found)
         print_answer(out, recorded, found)
     png = picture(answers)
-    content = page(recorded, answers, png).encode()
-    for path, written in ((options.png, png), (options.html, content)):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(written)
+    write(options.png, png)
+    write(options.html, page(recorded, answers, png).encode())
     write_json(options.json, recorded, answers, options.seed)
     out.print(f"Written: {options.json} {options.png} {options.html}", style="dim")
     return 0

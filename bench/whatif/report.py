@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from bench import pages
 from bench.histogram import Histogram
 from bench.report import number
 from bench.whatif.recorded import Recorded
@@ -107,12 +105,7 @@ def print_answer(out: Console, recorded: Recorded, found: Answer) -> None:
 
 def picture(answers: Sequence[Answer]) -> bytes:
     """A PNG: waits and connections by pool size, a field for each server."""
-    import matplotlib  # slow to import, and not needed for the rest
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, fields = pyplot.subplots(1, len(answers), figsize=(7 * len(answers), 4.5), squeeze=False)
+    figure, fields = pages.fields(1, len(answers), (7 * len(answers), 4.5))
     for axes, found in zip(fields.flat, answers, strict=True):
         sizes = [result.size for result in found.results]
         axes.plot(sizes, [result.wait_p99 / 1000 for result in found.results], "o-", label="wait p99, ms")
@@ -127,33 +120,21 @@ def picture(answers: Sequence[Answer]) -> bytes:
         axes.set_xlabel("pool.size")
         axes.grid(alpha=0.3)
         axes.legend()
-    figure.tight_layout()
-    content = io.BytesIO()
-    figure.savefig(content, dpi=100)
-    pyplot.close(figure)
-    return content.getvalue()
+    return pages.png(figure, 100)
 
 
 def page(recorded: Recorded, answers: Sequence[Answer], png: bytes) -> str:
     """HTML that needs no other file."""
-    parts = [
-        "<!doctype html><meta charset='utf-8'><title>Other pool sizes</title>",
-        "<style>body{font:15px sans-serif;margin:2em}td,th{padding:.2em .8em;text-align:right}"
-        ".red{color:#b00}.bold{font-weight:bold}.dim{color:#777}img{max-width:100%}</style>",
-        f"<h1>{html.escape(recorded.about)}: what other pool sizes would have done</h1>",
-        f"<img src='data:image/png;base64,{base64.b64encode(png).decode()}'>",
-    ]
+    parts: list[str] = []
     for found in answers:
         parts.append(f"<h2>{html.escape(found.traffic.pool.name)}</h2>")
         parts.append(f"<p>{html.escape(measured(recorded, found))}</p>")
         parts.append(
-            f"<p><b>{html.escape(found.reason)}</b></p><p>{html.escape(remark(recorded, found))}</p><table><tr>"
+            f"<p><b>{html.escape(found.reason)}</b></p><p>{html.escape(remark(recorded, found))}</p>"
         )
-        parts += [f"<th>{html.escape(head)}</th>" for head in HEADS]
-        for row, style in rows(found):
-            parts.append(f"<tr class='{style}'>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row))
-        parts.append("</table>")
-    return "\n".join(parts) + "\n"
+        parts.append(pages.table(HEADS, rows(found)))
+    heading = f"{recorded.about}: what other pool sizes would have done"
+    return pages.page("Other pool sizes", heading, png, parts)
 
 
 def write_json(path: Path, recorded: Recorded, answers: Sequence[Answer], seed: int) -> None:
@@ -166,8 +147,7 @@ def write_json(path: Path, recorded: Recorded, answers: Sequence[Answer], seed: 
         "seed": seed,
         "pools": [_as_json(recorded, found) for found in answers],
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=1) + "\n")
+    pages.write_json(path, content, indent=1)
 
 
 def _as_json(recorded: Recorded, found: Answer) -> dict[str, object]:
