@@ -88,7 +88,8 @@ __all__ = ["NO_ACTIONS", "Member", "PoolCore", "PoolStateError", "Ticket"]
 #         longest that has the waiter's likeness;
 #      c. idle, of any key: close the one idle longest and open in its place;
 #      d. parked, of any key: capture the one parked longest; once it is idle, c. applies.
-#      In c. and d. what another user has just let go is passed over for a moment (KEEPS), unless the one who waits has nothing.
+#      In c. and d. what another user has just let go is passed over for a moment (KEEPS), unless he uses more than the one who waits, or that one
+#      has nothing.
 #   3. What may not be opened now (back-off, max_opening) can still be captured: b. for every short queue.
 #
 # What wins on conflict:

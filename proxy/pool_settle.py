@@ -39,8 +39,8 @@ POOL_CLOSED: Final = 3
 
 POOL_STATE_NAMES: Final = ("open", "paused", "draining", "closed")
 
-KEEPS: Final = 5.0
-"""So many times switch_delay a user keeps a member that is free while others wait."""
+KEEPS: Final = 15.0
+"""So many times switch_delay a user keeps a member of his part that is free while others wait: one who now and then needs it pays for a connection at each."""
 HOLDS: Final = 1.75
 """So many times idle_timeout a member that may be needed is idle before it is closed: less than two, after which nothing is to be left of a load."""
 SPREAD: Final = 10.0
@@ -368,7 +368,8 @@ class Settling:
             # there is room for others, but not for this user
             return None
         if needy.tenant is not pool.tenant:
-            theirs, ours = needy.used() * weight(first), pool.used() * weight(ticket)
+            theirs = needy.used() * weight(first.is_batch)
+            ours = pool.used() * weight(ticket.is_batch)
             if theirs or ours:
                 return needy if theirs < ours else None
         return needy if comes_first(first, ticket, now, self.switch_delay) else None
@@ -395,9 +396,9 @@ class Settling:
             if isinstance(queue, KeyPool) and queue.counts[PARKED]:
                 self._capture_own(queue)
                 return True
-            replaced = replaced or self._yielding(members.idle, queue, tenant, now)
+            replaced = replaced or self._yielding(members.idle, queue, ticket, tenant, now)
             if replaced is None:
-                parked = self._yielding(members.parked, queue, tenant, now)
+                parked = self._yielding(members.parked, queue, ticket, tenant, now)
                 if parked is not None:
                     self._capture(parked, queue)
                 return parked is not None
@@ -411,18 +412,21 @@ class Settling:
         return True
 
     def _yielding(
-        self, members: MemberList, queue: Queue, tenant: Tenant | None, now: float
+        self, members: MemberList, queue: Queue, ticket: Ticket, tenant: Tenant | None, now: float
     ) -> Member | None:
-        """Of members that are free the one for longest so, of those that a queue may have, for a key of ``tenant``. Another user keeps its own
-        for a moment, for the next command of a client that is busy, unless this one has nothing at all. Who may have no more gives up its own."""
+        """Of members that are free the one for longest so, of those that a queue may have, for a ticket of ``tenant``. Another user keeps its own
+        for a moment, for the next command of a client that is busy, unless this one has nothing at all, or less even with that. Who may have no
+        more gives up its own."""
         is_own_only = tenant is not None and tenant.is_full()
+        ours = queue.used() * weight(ticket.is_batch)
         member = members.oldest
         while member is not None:
-            yields_at = member.idle_since + KEEPS * self.switch_delay
-            if member.pool.tenant is tenant:
+            owner = member.pool.tenant
+            if owner is tenant:
                 break
             if not is_own_only:
-                if now >= yields_at or not queue.used():
+                yields_at = member.idle_since + KEEPS * self.switch_delay
+                if now >= yields_at or not ours or ours < owner.used() * weight(owner.is_batch):
                     break
                 self._yields_at = min(self._yields_at, yields_at)
             member = member.newer

@@ -243,13 +243,15 @@ class Quota:
 class Tenant:
     """One user: all pools of keys that are theirs. A key's members serve nobody else, so what a user has is what the members have."""
 
-    __slots__ = ("late_since", "most", "name", "pools")
+    __slots__ = ("is_batch", "late_since", "most", "name", "pools")
 
     def __init__(self, name: Hashable = None, most: int = 0) -> None:
         self.name: Hashable = name
         # members that the user may have; 0: as many as there are
         self.most: int = most
         self.pools: list[KeyPool] = []
+        # the class of the one who began to wait last: what the user's members count for
+        self.is_batch: bool = False
         # since when those who wait have waited for too long (`proxy.pool_shedding`)
         self.late_since: float = NEVER
 

@@ -35,6 +35,7 @@ class Waiters:
         ticket.is_done = False
         queue.append(ticket, tenant)
         self.queues[queue] = None
+        queue.tenant.is_batch = ticket.is_batch
         self.count += 1
         deadlines = self._deadlines
         heappush(deadlines, (deadline, ticket.order, ticket))
@@ -74,7 +75,7 @@ class Waiters:
                 continue
             first = queue.first
             assert first is not None, "a short queue has somebody to serve"
-            theirs = queue.used() * weight(first)
+            theirs = queue.used() * weight(first.is_batch)
             if best is None or theirs < used or (theirs == used and comes_first(first, best, now)):
                 neediest, best, used = queue, first, theirs
         return neediest
@@ -133,9 +134,9 @@ class Waiters:
         return ticket.order == entry[1] and ticket.queue in self.queues
 
 
-def weight(ticket: Ticket) -> int:
-    """How much a member of its class counts beside one of the other's."""
-    return BATCH_TURN if ticket.is_batch else 1
+def weight(is_batch: bool) -> int:
+    """How much a member of this class counts beside one of the other's."""
+    return BATCH_TURN if is_batch else 1
 
 
 def comes_first(ticket: Ticket, other: Ticket, now: float, delay: float = 0.0) -> bool:
@@ -146,4 +147,4 @@ def comes_first(ticket: Ticket, other: Ticket, now: float, delay: float = 0.0) -
             return ticket.enqueued_at + delay < other.enqueued_at
         return ticket.order < other.order
     waited, other_waited = now - ticket.enqueued_at, now - other.enqueued_at + delay
-    return waited * weight(other) > other_waited * weight(ticket)
+    return waited * weight(other.is_batch) > other_waited * weight(ticket.is_batch)

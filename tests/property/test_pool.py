@@ -42,6 +42,7 @@ from proxy.pool_states import (
     Queue,
     Quota,
 )
+from proxy.pool_waiters import weight
 from proxy.reasons import CloseReason
 
 # some 20,000 steps, each followed by all invariants: half a minute in the interpreter when the machine is busy
@@ -755,9 +756,19 @@ class PoolMachine(RuleBasedStateMachine):
             assert not (queue.is_short and parked)
 
     def is_kept(self, member: Member, queue: Queue) -> bool:
-        """Another user has just let it go, and the one who waits is not without any."""
+        """Another user has just let it go who has no more in use, and the one who waits is not without any."""
         is_recent = self.core._settled_at < member.idle_since + KEEPS * self.core.switch_delay
-        return is_recent and member.pool.tenant is not queue.tenant and queue.used() > 0
+        owner = member.pool.tenant
+        first = queue.first
+        assert first is not None
+        # what was leased at once since then has settled nothing
+        newer = [
+            m
+            for m in self.leases.values()
+            if m.pool.tenant is owner and m.leased_since >= self.core._settled_at
+        ]
+        theirs = (owner.used() - len(newer)) * weight(owner.is_batch)
+        return is_recent and owner is not queue.tenant and 0 < queue.used() * weight(first.is_batch) >= theirs
 
     def is_parked_for(self, member: Member, queue: object) -> bool:
         return self.states[member] == PARKED and member.pool is queue

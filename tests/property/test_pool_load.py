@@ -73,6 +73,30 @@ def test_one_who_comes_late_gets_his_part_at_once() -> None:
     assert kept == [10, 10]
 
 
+@pytest.mark.parametrize("think", [0.0, 0.001, 0.02])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_whose_clients_come_back_at_once_gives_up_what_is_more_than_his_part(think: float, seed: int) -> None:
+    """They have a member each, so that none of them waits, and none of their members is free for long."""
+    early, late = Crowd(19, key="early", think=think), Crowd(60, key="late")
+    load = PoolLoad(early, seed=seed, counts_from=2.0, max_size=20)
+    load.run(1.0)
+    for client in late.tickets:
+        load.after(0.0, load._ask, client)
+    load.run(6.0)
+    kept = [sum(member.key == key for member in load.core.members()) for key in ("early", "late")]
+    assert kept == [10, 10]
+    assert late.percentile(0.99) < 0.15 and load.opened <= 0.01 * load.leases
+
+
+@pytest.mark.parametrize("clients", [18, 40])
+@pytest.mark.parametrize("think", [0.2, 0.5])
+def test_who_now_and_then_needs_more_hardly_costs_connections(clients: int, think: float) -> None:
+    few, many = Crowd(10, key="few", think=think), Crowd(clients, key="many", service=0.05)
+    load = ran(few, many, seconds=20.0)
+    assert few.percentile(0.99) < 2.5 * CONNECT
+    assert load.opened <= 0.01 * load.leases
+
+
 def test_a_load_that_does_not_change_opens_nothing() -> None:
     crowds = [Crowd(40, key="app", think=0.02), Crowd(10, key="other", think=0.1)]
     load = ran(*crowds, seconds=20.0)

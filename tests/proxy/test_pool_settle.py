@@ -337,10 +337,38 @@ def test_what_another_user_has_just_let_go_stays_his_for_a_moment() -> None:
     play.leased("small", key="small")
     assert play.release("m3") == []
     assert play.acquire("c", "big") == []
-    assert play.core.next_deadline(0.0) == 0.1
+    assert play.core.next_deadline(0.0) == 0.3
     play.acquire("small", "small")
     assert play.lease_of("small") == "m3" and play.release("m3") == []
-    assert play.tick(0.1) == ["close m3: evicted", "open m4 for m3 with payload of c"]
+    assert play.tick(0.29) == []
+    assert play.tick(0.3) == ["close m3: evicted", "open m4 for m3 with payload of c"]
+
+
+def test_what_is_more_than_his_part_goes_at_once() -> None:
+    play = Play(max_size=5, tenant_of=str)
+    play.leased("a", "b", "c", "d", key="big")
+    play.leased("small", key="small")
+    play.acquire("small 2", "small"), play.acquire("small 3", "small")
+    assert play.release("m1") == ["close m1: evicted", "open m6 for m1 with payload of small 2"]
+    play.opened("m6")
+    assert play.release("m2") == [], "each has two that he uses, and the fifth stays where it is"
+
+
+@pytest.mark.parametrize(("is_batch", "left"), [(False, 6), (True, 2)])
+def test_his_part_is_by_the_class_of_those_who_waited_last(is_batch: bool, left: int) -> None:
+    play = Play(max_size=11, tenant_of=str)
+    for number in range(1, 11):
+        play.acquire(f"big {number}", "big", batch=is_batch)
+        play.opened(f"m{number}")
+    play.leased("small 0", key="small")
+    for number in range(1, 10):
+        play.acquire(f"small {number}", "small")
+    for number in range(1, 11):
+        opened = any(word.startswith("open") for word in play.release(f"m{number}"))
+        play.acquire(f"big {number}", "big", batch=is_batch)
+        if opened:
+            play.opened(f"m{len(play.members)}")
+    assert len(leased(play, "big")) == left
 
 
 def test_so_does_what_he_has_parked() -> None:
@@ -349,7 +377,7 @@ def test_so_does_what_he_has_parked() -> None:
     play.leased("small", key="small")
     play.release("m2", parked_by="small")
     assert play.acquire("b", "big") == []
-    assert play.tick(0.1) == ["capture m2 of small"]
+    assert play.tick(0.3) == ["capture m2 of small"]
 
 
 def test_who_has_nothing_gets_what_there_is_at_once() -> None:
