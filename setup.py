@@ -95,6 +95,7 @@ HOT_PROXY = (
     "endpoint",
     "tenants",
     "deadlocks",
+    "user_limits",
     "queueing",
     "overwriting",
     "telling",

@@ -41,8 +41,7 @@ async def run_aside(
     except Failure as failure:
         if failure.is_credential:
             endpoint.credentials.forget(credential)
-        if failure.is_full and endpoint.budget is not None:
-            endpoint.budget.refused(endpoint, failure.code)
+        endpoint.was_refused(credential.user, failure)
         return failure
     except ConnectionError as error:
         return unreachable(endpoint.name, str(error))

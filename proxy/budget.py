@@ -187,7 +187,7 @@ class Budget:
         return self._set(wanted)
 
     def refused(self, now: float, own: int) -> int:
-        """The server has refused a connection because it has too many (1040, 1203). The bound from now on."""
+        """The server has refused a connection because it has too many (1040). The bound from now on."""
         pause = min(MOST_BACKOFF, BACKOFF * 2.0 ** min(self._refusals, 5))
         self._refusals += 1
         self._waits_until = now + pause * self._random()

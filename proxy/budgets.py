@@ -169,7 +169,7 @@ class Budgets:
     # What endpoints say, and what people ask
 
     def refused(self, endpoint: Endpoint, code: int) -> None:
-        """The server has refused a connection because it has too many, or its user has."""
+        """The server has refused a connection because it has too many."""
         looker = self._lookers.get(endpoint)
         if looker is not None:
             looker.cap.refused(self._now(), endpoint.core.size, code)

@@ -20,13 +20,11 @@ from proxy.budget import BLIND, LEAST_FLEET, PRESSES, Budget
 from proxy.occupancy import Occupancy
 
 TOO_MANY: Final = 1040
-"""The server has no connection left; other codes are about its user's (max_user_connections)."""
+"""The server has no connection left."""
 USUAL_LIMIT: Final = 151
 """max_connections that is assumed where it cannot be read: MySQL's default, and less than any instance of Aurora allows by default."""
 PROMPT: Final = 0.2
 """Seconds that a look may take for its number to be compared with ours: that is as old as the last tick but one."""
-RAISES: Final = 60.0
-"""Seconds after which it is tried whether a user may have one connection more than the last time."""
 QUIET: Final = 30.0
 """Seconds between two lines of the log about the same."""
 
@@ -91,7 +89,6 @@ class Cap:
 
     __slots__ = (
         "_budget",
-        "_ceiling",
         "_due_at",
         "_failing_since",
         "_is_hopeless",
@@ -100,7 +97,6 @@ class Cap:
         "_lines",
         "_no_count",
         "_owns",
-        "_raises_at",
         "_random",
         "_rules",
         "_told",
@@ -134,9 +130,6 @@ class Cap:
         self._no_count = ""
         self._failing_since = math.inf
         self._is_hopeless = False
-        # the most that the server has let its user have, where it has said that this is the limit, and when one more is tried
-        self._ceiling = rules.size
-        self._raises_at = now
         self._due_at = -math.inf
         self._jitter = 0.0
         # open connections of ours at the last two ticks
@@ -149,7 +142,7 @@ class Cap:
     @property
     def bound(self) -> int:
         """Connections that there may be now."""
-        return min(self._budget.bound, self._ceiling)
+        return self._budget.bound
 
     def delay(self, now: float) -> float:
         """Seconds until the next look should be taken."""
@@ -181,25 +174,18 @@ class Cap:
         self._fail(now, trouble, is_hopeless)
 
     def refused(self, now: float, own: int, code: int = TOO_MANY) -> None:
-        """The server has refused a connection because it has too many, or its user has (``code``). ``own``: connections of ours that are left,
-        those included that are being opened."""
+        """The server has refused a connection because it has too many. ``own``: connections of ours that are left, those included that are being
+        opened."""
         if self._budget.is_waiting(now):
             # it was opened at the same time as the one that was refused before
             return
         self.refusals += 1
         self._budget.refused(now, own)
-        if code != TOO_MANY:
-            # no look shows what the user may have: so many it is
-            self._ceiling = max(1, own)
-            self._raises_at = now + RAISES
         self._turn(Why.REFUSED, now, str(code))
 
     def passed(self, now: float, own: int) -> None:
         """The coarse tick."""
         self._owns = (self._owns[1], own)
-        if self._ceiling < self._rules.size and not 0.0 < self._raises_at - now <= RAISES:
-            self._ceiling += 1
-            self._raises_at = now + RAISES
         if self.looks:
             self._budget.passed(now, own)
             if now - self.seen_at >= BLIND:
@@ -276,7 +262,7 @@ class Cap:
             return Why.PRESSED
         if self.bound >= budget.most:
             return Why.SIZE
-        if budget.is_waiting(now) or self._ceiling <= budget.bound:
+        if budget.is_waiting(now):
             return Why.REFUSED
         if connected >= budget.room:
             return Why.ROOM

@@ -29,6 +29,7 @@ from proxy.reasons import CloseReason
 from proxy.replies import Failure, of_ticket, unreachable
 from proxy.tasks import spawn
 from proxy.tenants import Holder, Leaver, LeaverOfWarnings, Waiter, in_words
+from proxy.user_limits import UserLimits
 from proxy.vector import SPOILT_SCHEMA, Vector
 
 COM_QUERY: Final = b"\x03"
@@ -73,6 +74,7 @@ class Endpoint(LossListener):
         "size",
         "strangers",
         "target",
+        "user_limits",
     )
 
     def __init__(
@@ -126,6 +128,8 @@ class Endpoint(LossListener):
         self.size: int = rules.max_size
         # seconds for which tickets wait when the pool is not paused
         self.normal_wait: float = rules.acquire_timeout
+        # what the server lets users have, where it has refused more
+        self.user_limits: UserLimits = UserLimits(rules.max_size, random.random)
         # limits of databases, by name
         self.quotas: dict[bytes, Quota] = {
             name: Quota(name, most) for name, most in rules.database_limits.items()
@@ -234,6 +238,9 @@ class Endpoint(LossListener):
         if self.minute >= 0:
             self.expected.seen(self.demand(), self.minute)
             self.core.wanted = self.expected.needed()
+        if self.user_limits:
+            for user, most in self.user_limits.passed(now, self.core.counts_of).items():
+                self._execute(self.core.limit(user, most, now))
         self._execute(self.core.tick(now))
         if self.core.waiting_count:
             for ticket in deadlocked(self.core, now):
@@ -537,7 +544,15 @@ class Endpoint(LossListener):
                 is_limit=failure.is_limit,
             )
         )
-        if failure.is_full and self.budget is not None:
+        self.was_refused(credential.user, failure)
+
+    def was_refused(self, user: bytes, failure: Failure) -> None:
+        """The server has not let this user in: if it has too many connections, or the user has, there will be fewer of ours."""
+        if failure.is_users:
+            now = self.loop.time()
+            most = self.user_limits.refused(user, now, *self.core.counts_of(user))
+            self._execute(self.core.limit(user, most, now))
+        elif failure.is_limit and self.budget is not None:
             self.budget.refused(self, failure.code)
 
 

@@ -357,6 +357,17 @@ class PoolCore(Upkeep):
         self.bound = self._bound_of(max_size)
         return self._settled(now)
 
+    def limit(self, tenant: Hashable, most: int, now: float) -> list[Action]:
+        """So many members may this user have from now on, if it was not given fewer; 0: what it was given. What is too much is closed as it gets free."""
+        user = self._members.limit(tenant, most)
+        member = self._members.idle.oldest
+        while member is not None and user.is_over():
+            newer = member.newer
+            if member.pool.tenant is user:
+                self._close(member, CloseReason.OVER_BOUND)
+            member = newer
+        return self._settled(now)
+
     def spare(self, ticket: Ticket, now: float) -> list[Action]:
         """Open a member of the reserve for this ticket and nobody else. Nothing when it does not wait, has one coming, or there is none left."""
         pool = ticket.queue

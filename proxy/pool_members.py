@@ -91,6 +91,15 @@ class Members:
         """Whose a key is; None: of one who has no members, nor a limit."""
         return self.tenants.get(self._name(key))
 
+    def limit(self, name: Hashable, most: int) -> Tenant:
+        """So many may this user have, and no more than it was given; 0: what it was given."""
+        tenant = self.tenants.get(name)
+        if tenant is None:
+            tenant = self.tenants[name] = Tenant(name)
+        tenant.most = min(most or tenant.given, tenant.given or most)
+        self._forget(tenant)
+        return tenant
+
     def _name(self, key: Hashable) -> Hashable:
         return None if self._tenant_of is None else self._tenant_of(key)
 
@@ -101,8 +110,11 @@ class Members:
         if self.pools.pop(pool.key, None) is not None:
             tenant = pool.tenant
             tenant.pools.remove(pool)
-            if not tenant.pools and not tenant.most:
-                del self.tenants[tenant.name]
+            self._forget(tenant)
+
+    def _forget(self, tenant: Tenant) -> None:
+        if not tenant.pools and not tenant.most:
+            del self.tenants[tenant.name]
 
     def add(self, member: Member, pool: KeyPool) -> None:
         """A new member begins in OPENING."""

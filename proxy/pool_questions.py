@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 from proxy.pool_actions import PoolSnapshot
 from proxy.pool_settle import POOL_OPEN, POOL_STATE_NAMES, Settling
 from proxy.pool_states import NEVER, Member, Tenant, Ticket
@@ -77,6 +79,12 @@ class Questions(Settling):
     def users(self) -> list[Tenant]:
         """Those who have members or wait, or have a limit."""
         return list(self._members.tenants.values())
+
+    def counts_of(self, tenant: Hashable) -> tuple[int, int]:
+        """Members of this user that are connected, and that are being opened."""
+        user = self._members.tenants.get(tenant)
+        opened = 0 if user is None else user.opened()
+        return opened, 0 if user is None else user.size() - opened
 
     def opens_at(self) -> float:
         """When the next member may be opened, as far as that is a matter of time: of the back-off, or of how many were."""

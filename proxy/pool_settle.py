@@ -207,7 +207,7 @@ class Settling:
 
     def _is_over(self, member: Member, now: float) -> bool:
         """Whether a member that is free is one too many, or too old: then it is closed."""
-        if self._members.size > self.bound:
+        if self._members.size > self.bound or member.pool.tenant.is_over():
             self._close(member, CloseReason.OVER_BOUND)
         elif now >= member.ages_at and self._is_too_old(member, now):
             self._close(member, CloseReason.MAX_AGE)

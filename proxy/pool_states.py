@@ -243,12 +243,13 @@ class Quota:
 class Tenant:
     """One user: all pools of keys that are theirs. A key's members serve nobody else, so what a user has is what the members have."""
 
-    __slots__ = ("is_batch", "late_since", "most", "name", "pools")
+    __slots__ = ("given", "is_batch", "late_since", "most", "name", "pools")
 
     def __init__(self, name: Hashable = None, most: int = 0) -> None:
         self.name: Hashable = name
-        # members that the user may have; 0: as many as there are
+        # members that the user may have, and by the settings alone; 0: as many as there are
         self.most: int = most
+        self.given: int = most
         self.pools: list[KeyPool] = []
         # the class of the one who began to wait last: what the user's members count for
         self.is_batch: bool = False
@@ -258,6 +259,10 @@ class Tenant:
     def size(self) -> int:
         """Members."""
         return sum([pool.size for pool in self.pools])
+
+    def opened(self) -> int:
+        """Members that are connected."""
+        return sum([pool.size - pool.counts[OPENING] for pool in self.pools])
 
     def waiting(self) -> int:
         """Tickets that wait for a member, but for those that want a fresh one."""
@@ -270,6 +275,10 @@ class Tenant:
     def is_full(self) -> bool:
         """Whether the user has as many members as allowed."""
         return self.most > 0 and self.size() >= self.most
+
+    def is_over(self) -> bool:
+        """Whether the user has more members than allowed."""
+        return self.most > 0 and self.size() > self.most
 
     def is_stuck(self) -> bool:
         """Whether, besides, none of them is free, to be closed for another key's."""

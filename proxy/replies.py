@@ -43,9 +43,9 @@ class Failure(Exception):
         return self.code in _LIMIT_CODES
 
     @property
-    def is_full(self) -> bool:
-        """The server has too many connections: fewer of ours would help."""
-        return self.is_limit and self.code != ErrorCode.USER_LIMIT_REACHED
+    def is_users(self) -> bool:
+        """This user has as many connections as the server lets it have."""
+        return self.code in _USER_CODES
 
     @property
     def is_refusal(self) -> bool:
@@ -75,9 +75,8 @@ _CREDENTIAL_CODES: Final = frozenset(
 )
 SCHEMA_CODES: Final = frozenset({ErrorCode.DBACCESS_DENIED_ERROR, ErrorCode.BAD_DB_ERROR})
 """The schema does not exist (any more), or is not this user's."""
-_LIMIT_CODES: Final = frozenset(
-    {ErrorCode.CON_COUNT_ERROR, ErrorCode.TOO_MANY_USER_CONNECTIONS, ErrorCode.USER_LIMIT_REACHED, 1135}
-)
+_USER_CODES: Final = frozenset({ErrorCode.TOO_MANY_USER_CONNECTIONS, ErrorCode.USER_LIMIT_REACHED})
+_LIMIT_CODES: Final = _USER_CODES | {ErrorCode.CON_COUNT_ERROR, 1135}
 _REFUSAL_CODES: Final = _CREDENTIAL_CODES | {
     # init_connect failed
     ABORTED,

@@ -127,6 +127,9 @@ class Play:
         self.now = now
         return self.words(self.core.tick(now))
 
+    def limit(self, tenant: str, most: int) -> list[str]:
+        return self.words(self.core.limit(tenant, most, self.now))
+
     def resize(self, max_size: int) -> list[str]:
         return self.words(self.core.resize(max_size, self.now))
 

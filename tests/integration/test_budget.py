@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -228,8 +228,23 @@ def test_nobody_sees_a_refusal(quiet: Server) -> None:
         assert fanin.metric("fanin_acquire_failures_total") == 0
 
 
+def keep_busy(clients: list[WireClient], until: Callable[[], bool]) -> None:
+    """With statements that take long enough for more backends to be opened."""
+
+    def is_so() -> bool:
+        busy(clients, 0.3)
+        return until()
+
+    eventually(is_so)
+
+
+def limit_of(fanin: Fanin, user: str) -> int:
+    """What the server lets it have, as far as is known; 0: nothing is."""
+    return next((each["limit"] or 0 for each in fanin.endpoint()["users"] if each["name"] == user), 0)
+
+
 @pytest.mark.mysql
-def test_a_user_who_may_have_few_is_served_by_those() -> None:
+def test_users_who_may_have_few_are_served_by_those() -> None:
     # MariaDB does not hold users to it who may do everything, as these may
     pool = {"size": 20, "acquire_timeout": 30}
     with (
@@ -238,21 +253,23 @@ def test_a_user_who_may_have_few_is_served_by_those() -> None:
         ExitStack() as exits,
     ):
         clients = [exits.enter_context(WireClient(fanin.port)) for _ in range(20)]
-
-        def is_refused() -> bool:
-            # for long enough that more are opened meanwhile
-            busy(clients, 0.3)
-            return bool(budget(fanin)["refusals"])
-
-        eventually(is_refused)
-        for _ in range(20):
-            busy(clients)
-            looked(fanin)
         # one looks
-        assert 4 <= fanin.endpoint()["bound"] <= 7
-        assert budget(fanin)["why"] == "refused"
+        keep_busy(clients, lambda: limit_of(fanin, "app") == 7)
         # not one with each look
-        assert budget(fanin)["refusals"] <= 8
+        assert fanin.metric("fanin_open_failures_total") <= 16
+        assert fanin.metric("fanin_acquire_failures_total") == 0
+
+
+def test_a_users_limit_on_the_server_is_that_users_alone(quiet: Server) -> None:
+    pool = {"size": 20, "acquire_timeout": 30}
+    quiet.sql("CREATE USER IF NOT EXISTS few@'%' IDENTIFIED BY 'few' WITH MAX_USER_CONNECTIONS 4")
+    quiet.sql("GRANT SELECT ON app.* TO few@'%'")
+    with Fanin(quiet, budget={**FAST, "fleet": 1}, pool=pool) as fanin, ExitStack() as exits:
+        many = [exits.enter_context(WireClient(fanin.port)) for _ in range(12)]
+        few = [exits.enter_context(WireClient(fanin.port, user="few", password="few")) for _ in range(8)]
+        keep_busy(few, lambda: limit_of(fanin, "few") == 4)
+        keep_busy(many, lambda: fanin.endpoint()["idle"] >= 12)
+        assert limit_of(fanin, "app") == 0 and budget(fanin)["refusals"] == 0
         assert fanin.metric("fanin_acquire_failures_total") == 0
 
 

@@ -271,27 +271,6 @@ def test_nothing_grows_for_a_while_then(scene: Scene) -> None:
     assert scene.told()[1:] == ["info: connections follow the room on the server again (500 of 1000 in use)"]
 
 
-def test_what_a_user_may_have_is_found_out_and_kept_to(scene: Scene) -> None:
-    scene.saw()
-    scene.cap.refused(scene.now, 20, 1203)
-    assert scene.cap.bound == 10
-    assert scene.told() == ["warning: server has refused a connection: fewer are used (1203)"]
-    scene.own = 3
-    for _ in range(8):
-        assert scene.later(5.0).saw() == 20
-        assert scene.cap.why is Why.REFUSED
-    # now and then one more, whatever the clock does
-    scene.later(20.0).passes()
-    assert scene.later().saw() == 21
-    scene.now -= 86_400.0
-    scene.passes(1)
-    assert scene.cap.bound == 22
-    for _ in range(20):
-        scene.later(61.0).passes()
-    assert scene.saw() == 40
-    assert scene.cap.why is Why.SIZE
-
-
 # Servers that cannot be looked at
 
 

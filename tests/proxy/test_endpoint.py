@@ -127,7 +127,7 @@ class Told:
 
 @pytest.mark.parametrize(
     ("code", "is_told"),
-    [(1040, True), (1203, True), (1135, True), (1226, False), (1045, False), (2003, False)],
+    [(1040, True), (1135, True), (1203, False), (1226, False), (1045, False), (2003, False)],
 )
 def test_of_a_server_that_has_too_many_connections_the_budget_hears(
     world: World, code: int, is_told: bool
@@ -136,6 +136,36 @@ def test_of_a_server_that_has_too_many_connections_the_budget_hears(
     world.server.refusal = build_err(code, b"", b"no", before_handshake=True)
     world.client().sends(SELECT)
     assert told.refused_of == ([("writer", code)] if is_told else [])
+
+
+@pytest.mark.parametrize("code", [1203, 1226])
+def test_a_user_whom_the_server_allows_no_more_has_fewer_and_others_as_many_as_ever(
+    make_world: MakeWorld, code: int
+) -> None:
+    world = make_world(pool_size=6)
+    clients = [world.client() for _ in range(4)]
+    for client in clients:
+        client.sends(BEGIN)
+        world.backend().got()
+        world.backend().answers(ok(IN_TRANS))
+        client.gets(ok(IN_TRANS))
+    late, other = world.client(), world.client(user=b"other", password=b"other")
+    world.server.refusal = build_err(code, b"", b"no", before_handshake=True)
+    late.sends(SELECT)
+    assert [(tenant.name, tenant.most) for tenant in world.writer.core.users()] == [
+        (b"app", 2),
+        (b"other", 0),
+    ]
+    assert world.writer.core.max_size == 6
+    world.server.refusal = None
+    other.sends(SELECT)
+    assert any(end.got() for end in world.server.open_ends)
+    for _ in range(40):
+        world.tick(1)
+    assert {tenant.name: tenant.most for tenant in world.writer.core.users()} == {b"app": 4, b"other": 0}
+    for _ in range(30):
+        world.tick(1)
+    assert {tenant.name: tenant.most for tenant in world.writer.core.users()} == {b"app": 5, b"other": 0}
 
 
 def test_a_bound_that_is_lowered_and_raised(make_world: MakeWorld) -> None:

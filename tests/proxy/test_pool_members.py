@@ -59,6 +59,22 @@ def test_a_user_is_known_as_long_as_a_key_is() -> None:
     members.prune(first.pool)
 
 
+def test_a_limit_that_is_found_out_is_no_more_than_the_one_that_was_given() -> None:
+    members = Members(keeps_proven=False, tenant_of=lambda key: str(key), limits={"a": 3})
+    assert [members.limit("a", most).most for most in (5, 2, 0)] == [3, 2, 3]
+    assert [members.limit("b", most).most for most in (5, 0)] == [5, 0]
+    # of whom nothing is known is forgotten
+    assert set(members.tenants) == {"a"}
+    member = added(members, "b")
+    assert members.limit("b", 1) is member.pool.tenant
+    assert not member.pool.tenant.is_over() and (member.pool.tenant.opened(), member.pool.tenant.size()) == (
+        0,
+        1,
+    )
+    added(members, "b")
+    assert member.pool.tenant.is_over()
+
+
 def test_a_user_with_a_limit_is_known_for_ever() -> None:
     members = Members(keeps_proven=False, tenant_of=lambda key: str(key)[0], limits={"a": 2})
     member = added(members, "a1")

@@ -489,6 +489,20 @@ def test_at_his_limit_one_of_his_own_makes_room_for_another_key() -> None:
     assert play.captured("m3") == ["close m3: evicted", "open m4 for m3 with payload of five"]
 
 
+def test_who_may_have_fewer_than_he_has_gives_up_what_is_free_and_the_rest_when_it_is() -> None:
+    play = limited(4)
+    play.leased("other", key="b")
+    play.release("m3"), play.release("m1")
+    assert play.limit("b", 1) == [] and play.limit("a", 1) == ["close m1: over-bound"]
+    play.acquire("five", "a1")
+    assert play.release("m2") == ["five gets m2"]
+    assert (
+        play.limit("a", 0) == []
+        and play.core.counts_of("a") == (1, 0)
+        and play.core.counts_of("nobody") == (0, 0)
+    )
+
+
 def test_at_his_limit_his_own_logins_are_served_in_time() -> None:
     play = limited(4)
     play.acquire("fresh", "a1", fresh=True)

@@ -34,16 +34,16 @@ def test_an_unknown_code_is_a_general_error_unless_it_says_otherwise() -> None:
         (1698, {"is_credential", "is_refusal"}),
         (1049, {"is_refusal"}),
         (1044, {"is_refusal"}),
-        (1040, {"is_limit", "is_full"}),
-        (1203, {"is_limit", "is_full"}),
-        (1226, {"is_limit"}),
+        (1040, {"is_limit"}),
+        (1203, {"is_limit", "is_users"}),
+        (1226, {"is_limit", "is_users"}),
         (2003, set()),
     ],
 )
 def test_codes_say_what_kind_of_refusal_it_is(code: int, kinds: set[str]) -> None:
     failure = Failure(code, "x")
     found = {
-        name for name in ("is_credential", "is_limit", "is_full", "is_refusal") if getattr(failure, name)
+        name for name in ("is_credential", "is_limit", "is_users", "is_refusal") if getattr(failure, name)
     }
     assert found == kinds
 
