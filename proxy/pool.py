@@ -63,8 +63,8 @@ __all__ = ["NO_ACTIONS", "Member", "PoolCore", "PoolStateError", "Ticket"]
 #     any ------> CLOSED      open_failed, discard, lost; or decided here: too old, idle for too long, evicted, over the bound, drained
 #
 # Limits. A user (`Tenant`) may have a bound of members of his own below `max_size`: at it a member of his makes room for another of his, and
-# nobody else's. A `Quota` bounds leases instead, whatever their keys: whom it stops lets others of his key pass. Taking back what one has parked
-# counts, but is never refused.
+# nobody else's. A `Quota` bounds leases instead, whatever their keys: whom it stops lets others of his key pass. What is on its way for those of one
+# key is not opened for those of another again. Taking back what one has parked counts, but is never refused.
 #
 # The reserve. A client that holds a lease and waits for another deadlocks with others that do the same, as soon as they have all members. Nothing that
 # is closed or refused for it helps; one member more does: whoever gets it goes on, and gives back two. It is kept free of ordinary use, within
@@ -90,6 +90,7 @@ __all__ = ["NO_ACTIONS", "Member", "PoolCore", "PoolStateError", "Ticket"]
 #      d. parked, of any key: capture the one parked longest; once it is idle, c. applies.
 #      In c. and d. what another user has just let go is passed over for a moment (KEEPS), unless he uses more than the one who waits, or that one
 #      has nothing.
+#      When that user cannot have one now, those follow who have something free themselves, for another key.
 #   3. What may not be opened now (back-off, max_opening) can still be captured: b. for every short queue.
 #
 # What wins on conflict:
@@ -122,7 +123,7 @@ __all__ = ["NO_ACTIONS", "Member", "PoolCore", "PoolStateError", "Ticket"]
 # their key could be released to them; the first ticket after the interval is let in: it is the next attempt.
 #
 # Keep in sync: the table above with `pool_members._LEGAL`; `KeyPool.counts` and `.size` with the lists (only Members changes them);
-# `Queue.coming` with `Member.serves` (only `serve` changes them).
+# `Queue.coming` with `Member.serves` (only `serve` changes them); `Quota.promised` with the lines' (only `Line.promise` changes them).
 
 
 class PoolCore(Upkeep):
@@ -178,7 +179,8 @@ class PoolCore(Upkeep):
         if member is not None:
             return self.release(member, now, parked_by=member.claim)
         self._leave(ticket)
-        return NO_ACTIONS
+        # what was coming for it uses up its quota no more
+        return NO_ACTIONS if ticket.quota is None else self._settled(now)
 
     # Reports about members
 
@@ -196,10 +198,14 @@ class PoolCore(Upkeep):
         member.ticket = None
         if ticket is not None:
             ticket.opening = None
-        if ticket is not None and self._state == POOL_OPEN:
+        if (
+            ticket is not None
+            and self._state == POOL_OPEN
+            and (ticket.quota is None or ticket.quota.has_room())
+        ):
             self._grant(member, ticket, now)
         else:
-            # paused: the ticket waits on for another; this one is anybody's
+            # paused, or its quota is used up by now: the ticket waits on for another; this one is anybody's
             self._rest(member, now)
         return self._settled(now)
 
@@ -373,7 +379,9 @@ class PoolCore(Upkeep):
         pool = ticket.queue
         if not isinstance(pool, KeyPool) or ticket.opening is not None or not self._may_open(now):
             return NO_ACTIONS
-        if self._members.size >= self.max_size or pool.tenant.is_full() or pool.first is None:
+        if self._members.size >= self.max_size or pool.tenant.is_full():
+            return NO_ACTIONS
+        if ticket.quota is not None and not ticket.quota.has_room():
             return NO_ACTIONS
         member = self._open(pool, pool, ticket.payload, ticket.credential, now).member
         assert member is not None, "an opening is of a member"

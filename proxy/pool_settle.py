@@ -322,20 +322,33 @@ class Settling:
         self._yields_at = NEVER
         if self._state != POOL_OPEN:
             return
-        waiters = self._waiters
+        members = self._members
         # 1.
-        for queue in list(waiters.queues):
-            if isinstance(queue, KeyPool):
-                self._grant_idle(queue, now)
+        if members.idle.count:
+            for queue in list(self._waiters.queues):
+                if isinstance(queue, KeyPool) and queue.top is not None:
+                    self._grant_idle(queue, now)
         # 2.
-        while self._may_open(now):
-            needy = waiters.neediest(now)
-            if needy is None or not self._add_member(needy, now):
-                break
+        if not self._supply(now, False):
+            self._supply(now, True)
         # 3.
-        for queue in waiters.queues:
-            while isinstance(queue, KeyPool) and queue.is_short and queue.counts[PARKED]:
-                self._capture_own(queue)
+        if members.parked.count:
+            for queue in self._waiters.queues:
+                while isinstance(queue, KeyPool) and queue.counts[PARKED] and queue.is_short:
+                    self._capture_own(queue)
+
+    def _supply(self, now: float, owning: bool) -> bool:
+        """Get members for queues that are short, as far as may be; False when there is none for the neediest. ``owning``: as in `neediest`."""
+        members = self._members
+        while self._may_open(now) and (
+            members.size < self.bound or members.idle.count or members.parked.count
+        ):
+            needy = self._waiters.neediest(now, owning)
+            if needy is None:
+                break
+            if not self._add_member(needy, now):
+                return False
+        return True
 
     def _grant_idle(self, pool: KeyPool, now: float) -> None:
         while True:
@@ -346,10 +359,8 @@ class Settling:
             if member is None:
                 return
             starved = self._starved(pool, ticket, now)
-            if starved is None:
+            if starved is None or not self._add_member(starved, now, member):
                 self._grant(member, ticket, now)
-            else:
-                self._add_member(starved, now, member)
 
     def _starved(self, pool: KeyPool, ticket: Ticket, now: float) -> Queue | None:
         """The queue for which a member is closed although this ticket could have it: of a user who has less than its own; or whose oldest waiter is
@@ -388,7 +399,7 @@ class Settling:
 
     def _add_member(self, queue: Queue, now: float, replaced: Member | None = None) -> bool:
         """Get another member for a queue that is short, while one may be opened; False if there is no room for it at present. ``replaced``: the idle
-        member that makes room, if that is decided."""
+        member that makes room, unless one of a user's own has to, because of a limit."""
         members = self._members
         ticket = self._waiters.uncovered(queue)
         tenant = members.tenant(ticket.key)
@@ -396,7 +407,10 @@ class Settling:
             if isinstance(queue, KeyPool) and queue.counts[PARKED]:
                 self._capture_own(queue)
                 return True
-            replaced = replaced or self._yielding(members.idle, queue, ticket, tenant, now)
+            if replaced is None or (
+                replaced.pool.tenant is not tenant and tenant is not None and tenant.is_full()
+            ):
+                replaced = self._yielding(members.idle, queue, ticket, tenant, now)
             if replaced is None:
                 parked = self._yielding(members.parked, queue, ticket, tenant, now)
                 if parked is not None:

@@ -231,19 +231,25 @@ class MemberList:
 class Quota:
     """How many leases sessions of one kind may have at a time, whatever their keys: those of one database."""
 
-    __slots__ = ("leased", "most", "name")
+    __slots__ = ("leased", "most", "name", "promised")
 
     def __init__(self, name: Hashable, most: int) -> None:
         self.name: Hashable = name
         self.most: int = most
         # tickets with this quota that have a member; more than `most` when sessions took back what they had parked
         self.leased: int = 0
+        # tickets with this quota that wait, and for whom one is coming
+        self.promised: int = 0
+
+    def has_room(self) -> bool:
+        """Whether another ticket may have a member."""
+        return self.leased < self.most
 
 
 class Tenant:
     """One user: all pools of keys that are theirs. A key's members serve nobody else, so what a user has is what the members have."""
 
-    __slots__ = ("given", "is_batch", "late_since", "most", "name", "pools")
+    __slots__ = ("_counted", "_used", "given", "is_batch", "late_since", "most", "name", "pools")
 
     def __init__(self, name: Hashable = None, most: int = 0) -> None:
         self.name: Hashable = name
@@ -255,6 +261,9 @@ class Tenant:
         self.is_batch: bool = False
         # since when those who wait have waited for too long (`proxy.pool_shedding`)
         self.late_since: float = NEVER
+        # what `used_at` said last, and for which turn
+        self._counted: int = 0
+        self._used: int = 0
 
     def size(self) -> int:
         """Members."""
@@ -270,7 +279,21 @@ class Tenant:
 
     def used(self) -> int:
         """Members that are not free."""
-        return sum([pool.size - pool.counts[IDLE] - pool.counts[PARKED] for pool in self.pools])
+        used = 0
+        for pool in self.pools:
+            used += pool.size - pool.counts[IDLE] - pool.counts[PARKED]
+        return used
+
+    def used_at(self, turn: int) -> int:
+        """The same, counted once in a turn, however many keys they have: nothing may change within it."""
+        if turn != self._counted:
+            self._counted = turn
+            self._used = self.used()
+        return self._used
+
+    def has_free(self) -> bool:
+        """Whether some of them are."""
+        return any([pool.counts[IDLE] or pool.counts[PARKED] for pool in self.pools])
 
     def is_full(self) -> bool:
         """Whether the user has as many members as allowed."""
@@ -288,7 +311,7 @@ class Tenant:
 class Line:
     """Waiting tickets that are served in the order of arrival: of one queue, class and quota."""
 
-    __slots__ = ("count", "first", "is_batch", "last", "quota", "tenant")
+    __slots__ = ("count", "first", "is_batch", "last", "promised", "quota", "tenant")
 
     def __init__(
         self, is_batch: bool = False, quota: Quota | None = None, tenant: Tenant | None = None
@@ -300,6 +323,15 @@ class Line:
         self.first: Ticket | None = None
         self.last: Ticket | None = None
         self.count: int = 0
+        # with a quota: for how many of these a member is coming
+        self.promised: int = 0
+
+    def promise(self, coming: int) -> None:
+        """So many members are coming for these, or for nobody."""
+        if self.quota is not None:
+            promised = max(0, min(self.count, coming))
+            self.quota.promised += promised - self.promised
+            self.promised = promised
 
     def room(self) -> int:
         """How many of these may be served now."""
@@ -351,7 +383,7 @@ class Queue:
     whose quota is used up let others pass.
     """
 
-    __slots__ = ("coming", "count", "lines", "passed", "tenant")
+    __slots__ = ("coming", "count", "is_limited", "lines", "passed", "tenant")
 
     def __init__(self, tenant: Tenant | None = None) -> None:
         # whose tickets these are; all that want a fresh member count as one user more
@@ -359,6 +391,8 @@ class Queue:
         # those in which somebody waits
         self.lines: list[Line] = []
         self.count: int = 0
+        # whether some of the lines have a limit of their own
+        self.is_limited: bool = False
         # members OPENING or RESETTING whose `serves` is this queue
         self.coming: int = 0
         # turns of the interactive class since the last of the batch class
@@ -369,7 +403,7 @@ class Queue:
         """Whose turn it is; None when nobody may be served."""
         lines = self.lines
         if len(lines) == 1:
-            return lines[0].first if lines[0].room() else None
+            return lines[0].first if not self.is_limited or lines[0].room() else None
         best: Ticket | None = None
         for line in lines:
             ticket = line.first
@@ -385,7 +419,29 @@ class Queue:
         """Whether somebody waits, and may be served, for whom no member is coming."""
         if self.count <= self.coming:
             return False
-        return sum([line.room() for line in self.lines]) > self.coming
+        return not self.is_limited or sum(self._rooms()) > self.coming
+
+    def _rooms(self) -> list[int]:
+        """How many of each line may be served, those included for whom a member is coming. What is coming for other queues uses up quotas."""
+        rooms: list[int] = []
+        # what is left of each quota
+        left: dict[Quota, int] = {}
+        for line in self.lines:
+            room = line.room()
+            quota = line.quota
+            if quota is not None:
+                mine = sum([other.promised for other in self.lines if other.quota is quota])
+                free = left.get(quota, quota.most - quota.leased - quota.promised + mine)
+                room = max(0, min(room, free))
+                left[quota] = free - room
+            rooms.append(room)
+        return rooms
+
+    def promise(self) -> None:
+        """Who waits, or what is coming, has changed: keep count of what is coming for those who have a quota. Of several lines it is the others'."""
+        if self.is_limited:
+            for line in self.lines:
+                line.promise(self.coming - (self.count - line.count))
 
     def used(self) -> int:
         """Members that those who wait here have already: of two queues the one that has fewer is served."""
@@ -396,6 +452,7 @@ class Queue:
         self._line(ticket.is_batch, ticket.quota, tenant).append(ticket)
         ticket.queue = self
         self.count += 1
+        self.promise()
 
     def _line(self, is_batch: bool, quota: Quota | None, tenant: Tenant | None) -> Line:
         for line in self.lines:
@@ -403,16 +460,21 @@ class Queue:
                 return line
         line = Line(is_batch, quota, tenant)
         self.lines.append(line)
+        self.is_limited = self.is_limited or quota is not None or tenant is not None
         return line
 
     def remove(self, ticket: Ticket) -> None:
         line = ticket.line
         assert line is not None, "a ticket in a queue is in one of its lines"
         line.remove(ticket)
+        self.count -= 1
+        self.promise()
         if line.count == 0:
             self.lines.remove(line)
+            self.is_limited = any(
+                [other.quota is not None or other.tenant is not None for other in self.lines]
+            )
         ticket.queue = None
-        self.count -= 1
 
     def served(self, ticket: Ticket) -> None:
         """It was this one's turn."""
@@ -431,9 +493,13 @@ class Queue:
     def turns(self) -> list[Ticket]:
         """A copy of those who may be served, about in that order."""
         found: list[Ticket] = []
+        rooms = self._rooms()
         for is_batch in (False, True):
-            lines = [line for line in self.lines if line.is_batch == is_batch]
-            found += sorted([ticket for line in lines for ticket in line.tickets(line.room())], key=_order)
+            first: list[Ticket] = []
+            for line, room in zip(self.lines, rooms, strict=True):
+                if line.is_batch == is_batch:
+                    first += line.tickets(room)
+            found += sorted(first, key=_order)
         return found
 
 
@@ -509,9 +575,11 @@ def serve(member: Member, queue: Queue | None) -> None:
     served = member.serves
     if served is not None:
         served.coming -= 1
+        served.promise()
     member.serves = queue
     if queue is not None:
         queue.coming += 1
+        queue.promise()
 
 
 def _order(ticket: Ticket) -> int:

@@ -11,7 +11,7 @@ from proxy.pool_states import BATCH_TURN, NEVER, KeyPool, Queue, Tenant, Ticket,
 class Waiters:
     """A ticket is in exactly one queue while it waits, and in none before and after."""
 
-    __slots__ = ("_deadlines", "_order", "count", "fresh", "queues")
+    __slots__ = ("_deadlines", "_order", "_turn", "count", "fresh", "queues")
 
     def __init__(self) -> None:
         # the tickets that want a fresh member, whatever their key
@@ -22,6 +22,8 @@ class Waiters:
         self.count: int = 0
         # arrivals so far
         self._order: int = 0
+        # how often the neediest queue was looked for
+        self._turn: int = 0
         # a heap of (deadline, order, ticket); an entry is void when its ticket no longer waits here with that order
         self._deadlines: list[tuple[float, int, Ticket]] = []
 
@@ -64,18 +66,26 @@ class Waiters:
             member.ticket = None
             serve(member, member.pool)
 
-    def neediest(self, now: float) -> Queue | None:
+    def neediest(self, now: float, owning: bool = False) -> Queue | None:
         """Of the queues that are short and may have another member, that of the user who has least; of those the one whose first waiter
-        `comes_first`."""
+        `comes_first`. ``owning``: of users only who have a member that is free."""
         neediest: Queue | None = None
         best: Ticket | None = None
         used = 0
+        self._turn = turn = self._turn + 1
         for queue in self.queues:
-            if not queue.is_short or queue.tenant.is_stuck():
+            tenant = queue.tenant
+            if (
+                not queue.is_short
+                or (tenant.most and tenant.is_stuck())
+                or (owning and not tenant.has_free())
+            ):
                 continue
             first = queue.first
             assert first is not None, "a short queue has somebody to serve"
-            theirs = queue.used() * weight(first.is_batch)
+            theirs = queue.coming if queue is self.fresh else tenant.used_at(turn)
+            if first.is_batch:
+                theirs *= BATCH_TURN
             if best is None or theirs < used or (theirs == used and comes_first(first, best, now)):
                 neediest, best, used = queue, first, theirs
         return neediest

@@ -782,6 +782,8 @@ class PoolMachine(RuleBasedStateMachine):
             *self.core._members.pools.values(),
         }:
             assert queue.coming == sum(member.serves is queue for member in alive)
+        lines = [line for queue in self.core._waiters.queues for line in queue.lines]
+        assert self.quota.promised == sum(line.promised for line in lines)
         for member in alive:
             assert (member.serves is None) == (member.state not in (OPENING, RESETTING))
             if member.state == OPENING:

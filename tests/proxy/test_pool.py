@@ -1069,6 +1069,21 @@ def test_the_reserve_is_not_for_who_does_not_wait_or_may_have_no_more() -> None:
     quota = Quota("shop", 0)
     play.acquire("carol", "third", quota=quota)
     assert play.spare("carol") == []
+    # though others of the key might have one
+    play.acquire("dave", "third")
+    assert play.spare("carol") == []
+
+
+def test_the_reserve_is_not_for_whose_quota_is_used_up_meanwhile() -> None:
+    play, quota = Play(max_size=3, reserve=1, reserve_share=2), Quota("shop", 1)
+    play.leased("alice", "carol", key="other")
+    play.acquire("bob", quota=quota)
+    assert play.spare("bob") == ["open m3 with payload of bob"]
+    assert play.release("m1") == ["close m1: over-bound"] and play.release("m2") == []
+    play.acquire("carol", "other", quota=quota)
+    assert play.lease_of("carol") == "m2"
+    assert play.opened("m3") == [] and play.waiting() == 1
+    assert play.release("m2") == ["bob gets m3"]
 
 
 def test_whichever_is_free_first_is_closed_for_the_reserve() -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
+from types import FrameType
+
 import pytest
 
+from protocol.speed import COMPILED
 from proxy.pool_states import MOST_LOOKS, NEVER, Quota
 from tests.fakes.pool import Play
 
@@ -371,6 +376,15 @@ def test_his_part_is_by_the_class_of_those_who_waited_last(is_batch: bool, left:
     assert len(leased(play, "big")) == left
 
 
+def test_what_one_user_cannot_have_does_not_hold_up_another_who_can() -> None:
+    play = Play(max_size=3, tenant_of=lambda key: key[:1])
+    play.leased("b", key="b")
+    play.leased("one", "two", key="a1")
+    assert play.acquire("late b", "b") == []
+    assert play.release("m2") == [], "a keeps it for a moment: each uses one"
+    assert play.acquire("three", "a2") == ["close m2: evicted", "open m4 for m2 with payload of three"]
+
+
 def test_so_does_what_he_has_parked() -> None:
     play = Play(max_size=2, tenant_of=str)
     play.leased("a", key="big")
@@ -542,6 +556,41 @@ def test_a_user_at_his_limit_has_what_he_parked_with_the_key_captured() -> None:
     play.release("m1", parked_by="a")
     assert play.acquire("b") == ["capture m1 of a"]
     assert play.captured("m1") == ["b gets m1"]
+
+
+def test_at_his_limit_nothing_of_others_is_closed_for_him_either() -> None:
+    play = Play(max_size=3, tenant_of=lambda key: key[:1], tenant_limits={"a": 1}, connects_per_second=3.0)
+    play.leased("one", key="a1")
+    play.leased("other", "another", key="b")
+    play.release("m1")
+    play.acquire("two", "a2")
+    play.acquire("late", "b")
+    play.now = 0.5
+    assert play.release("m2") == [
+        "close m1: evicted",
+        "open m4 for m1 with payload of two",
+        "late gets m2",
+    ]
+
+
+def test_room_of_a_quota_is_for_one_queue() -> None:
+    play, quota = Play(max_size=8), Quota("shop", 2)
+    assert play.acquire("a", "app", quota=quota) == ["open m1 with payload of a"]
+    assert play.acquire("b", "other", quota=quota) == ["open m2 with payload of b"]
+    assert play.acquire("c", "third", quota=quota) == [], "what is coming uses it up"
+    assert play.acquire("d", "third") == ["open m3 with payload of d"]
+    assert play.cancel("a") == ["open m4 with payload of d"], "m1 is nobody's now, so that c has m3"
+    for member in ("m1", "m2", "m3", "m4"):
+        play.opened(member)
+    assert play.waiting() == 0 and quota.leased == 2 and quota.promised == 0
+
+
+def test_room_of_a_quota_is_shared_by_its_classes() -> None:
+    play, quota = Play(max_size=8), Quota("shop", 1)
+    play.acquire("a", quota=quota)
+    assert play.acquire("b", quota=quota, batch=True) == []
+    assert play.opened("m1") == ["a gets m1"]
+    assert play.release("m1") == ["b gets m1"]
 
 
 # Fresh members
@@ -758,3 +807,37 @@ def test_who_is_old_beside_others_as_old_waits_its_turn_and_is_leased_meanwhile(
     assert play.lease_of("carol") == "m2"
     play.members["m2"].expire(10.0)
     assert play.release("m2") == ["close m2: max-age"]
+
+
+# What a release costs, by counts
+
+
+def calls_of_release(play: Play, member: str) -> Counter[str]:
+    """Functions that are called meanwhile, how often."""
+    names: Counter[str] = Counter()
+
+    def called(frame: FrameType, event: str, argument: object) -> None:
+        if event == "call":
+            names[frame.f_code.co_name] += 1
+
+    core, released = play.core, play.members[member]
+    sys.setprofile(called)
+    try:
+        core.release(released, play.now)
+    finally:
+        sys.setprofile(None)
+    return names
+
+
+@pytest.mark.skipif(COMPILED, reason="calls of compiled functions are not seen")
+@pytest.mark.parametrize(("users", "keys"), [(100, 1), (1, 100), (10, 10)])
+def test_among_many_queues_each_is_looked_at_once_and_each_user_counted_once(users: int, keys: int) -> None:
+    play = Play(max_size=2, tenant_of=lambda key: key.partition(".")[0])
+    play.leased("a", "b", key="u0.k0")
+    for number in range(users * keys):
+        name = f"u{number % users}.k{number // users}"
+        play.acquire(name, name)
+    calls = calls_of_release(play, "m1")
+    assert calls["neediest"] == 1 and calls["is_short"] == users * keys
+    assert calls["used"] <= users + 4
+    assert calls.total() < 8 * users * keys + 60

@@ -129,6 +129,10 @@ def test_what_a_user_has_is_what_is_not_free_of_all_his_keys() -> None:
     first.size, first.counts = 6, [1, 2, 1, 1, 1]
     second.size, second.counts = 1, [0, 0, 0, 1, 0]
     assert first.used() == second.used() == user.used() == 4
+    assert user.used_at(1) == 4
+    second.counts = [0, 1, 0, 0, 0]
+    assert user.used_at(1) == 4 and user.used_at(2) == user.used() == 3, "counted once in a turn"
+    second.counts = [0, 0, 0, 1, 0]
     first.append(Ticket())
     assert (user.size(), user.waiting()) == (7, 1)
     waiting = Queue(user)
@@ -203,3 +207,34 @@ def test_who_may_have_no_more_members_waits_for_one_of_his_own() -> None:
     pool.size, pool.counts = 1, [0, 0, 0, 1, 0]
     assert not user.is_full() and not user.is_stuck()
     assert not Tenant("other").is_full() and not Tenant("other").is_stuck()
+
+
+def test_what_comes_for_one_queue_uses_up_the_quota_of_another() -> None:
+    one, other, quota = Queue(), Queue(), Quota("shop", 2)
+    plain, mine = queued(one, 0), queued(one, 1, quota=quota)
+    theirs = [queued(other, order, quota=quota) for order in (2, 3)]
+    coming = [Member(), Member()]
+    serve(coming[0], one)
+    assert quota.promised == 0 and other.turns() == theirs, "it is for the first, perhaps"
+    serve(coming[1], one)
+    assert quota.promised == 1 and other.turns() == theirs[:1] and other.is_short
+    assert one.turns() == [plain, mine] and not one.is_short
+    serve(Member(), other)
+    assert quota.promised == 2 and not other.is_short
+    one.remove(plain)
+    assert quota.promised == 2, "each has one coming, and one comes for nobody"
+    one.remove(mine)
+    assert quota.promised == 1 and other.is_short
+    assert quota.has_room()
+    quota.leased = 2
+    assert not quota.has_room() and not other.is_short
+
+
+def test_a_user_has_something_free() -> None:
+    user = Tenant("app")
+    pool = KeyPool("a", 0.0, user)
+    assert not user.has_free()
+    for state in (1, 2):
+        pool.counts[state] = 1
+        assert user.has_free()
+        pool.counts[state] = 0
