@@ -366,6 +366,9 @@ class PoolCore(Upkeep):
     def limit(self, tenant: Hashable, most: int, now: float) -> list[Action]:
         """So many members may this user have from now on, if it was not given fewer; 0: what it was given. What is too much is closed as it gets free."""
         user = self._members.limit(tenant, most)
+        for ticket in self._waiters.fresh.tickets():
+            if self._members.tenant(ticket.key) is user:
+                self._waiters.fresh.limit(ticket, user if user.most else None)
         member = self._members.idle.oldest
         while member is not None and user.is_over():
             newer = member.newer

@@ -1030,6 +1030,33 @@ def test_a_lease_counts_for_its_quota_until_it_ends() -> None:
     assert quota.leased == 0
 
 
+# Limits that change
+
+
+def test_logins_that_wait_when_their_user_is_limited_hold_up_nobody() -> None:
+    play = Play(max_size=4, tenant_of=str, max_opening=1)
+    play.acquire("one", "a", fresh=True)
+    play.acquire("two", "a", fresh=True)
+    play.acquire("another", "c", fresh=True)
+    play.acquire("other", "b")
+    assert play.limit("a", 1) == []
+    assert play.opened("m1") == ["one gets m1", "open m2 with payload of another"]
+    assert play.opened("m2") == ["another gets m2", "open m3 with payload of other"]
+    assert play.opened("m3") == ["other gets m3"] and play.waiting() == 1
+    assert play.limit("a", 0) == ["open m4 with payload of two"]
+    assert play.opened("m4") == ["two gets m4"]
+
+
+def test_who_is_over_his_limit_closes_what_is_free() -> None:
+    play = Play(max_size=4, tenant_of=str)
+    play.leased("one", "two", "three", key="a")
+    play.leased("other", key="b")
+    for member in ("m4", "m1", "m2"):
+        play.release(member)
+    assert play.limit("a", 2) == ["close m1: over-bound"]
+    assert play.states() == {"m2": "idle", "m3": "leased", "m4": "idle"}
+
+
 # The reserve
 
 
