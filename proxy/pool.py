@@ -23,6 +23,7 @@ from proxy.pool_settle import (
     POOL_OPEN,
     POOL_PAUSED,
 )
+from proxy.pool_shedding import forget_late
 from proxy.pool_states import (
     CLOSED,
     LEASED,
@@ -348,6 +349,7 @@ class PoolCore(Upkeep):
         if self._state != POOL_PAUSED:
             return NO_ACTIONS
         self._state = POOL_OPEN
+        forget_late(self._members)
         for ticket in self._waiters.all():
             member = _claimed(ticket)
             if member is not None:

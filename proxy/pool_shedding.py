@@ -14,12 +14,9 @@ from __future__ import annotations
 
 from proxy.pool_members import Members
 from proxy.pool_states import NEVER, Tenant, Ticket
-from proxy.pool_waiters import Waiters
 
 
-def late_tickets(
-    waiters: Waiters, members: Members, now: float, target: float, interval: float
-) -> list[Ticket]:
+def late_tickets(members: Members, now: float, target: float, interval: float) -> list[Ticket]:
     """Who is refused now. To be asked at every tick."""
     found: list[Ticket] = []
     for tenant in list(members.tenants.values()):
@@ -35,6 +32,12 @@ def late_tickets(
                             if now - ticket.enqueued_at >= target
                         ]
     return found
+
+
+def forget_late(members: Members) -> None:
+    """The pool was paused: what has been waited in that time says nothing of the queues."""
+    for tenant in members.tenants.values():
+        tenant.late_since = NEVER
 
 
 def _late_since(tenant: Tenant, now: float, target: float) -> float:

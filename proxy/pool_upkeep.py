@@ -49,7 +49,7 @@ class Upkeep(Questions):
             self._refuse(ticket, AcquireTimeout(now - ticket.enqueued_at, snapshot))
 
     def _shed(self, now: float) -> None:
-        for ticket in late_tickets(self._waiters, self._members, now, self.shed_target, self.shed_interval):
+        for ticket in late_tickets(self._members, now, self.shed_target, self.shed_interval):
             self.shed_count += 1
             self._refuse(ticket, Shed(now - ticket.enqueued_at, ticket.is_batch))
 

@@ -1154,6 +1154,20 @@ def test_a_queue_that_stands_is_cut() -> None:
     assert play.core.shed_count == 2
 
 
+def test_what_one_waits_in_a_pause_cuts_no_queue() -> None:
+    play = Play(max_size=1, shed_target=0.5, shed_interval=1.0, tenant_of=str, acquire_timeout=60.0)
+    play.leased("alice")
+    play.acquire("bob"), play.acquire("other", "other")
+    assert play.tick(0.5) == []
+    play.pause()
+    assert play.tick(9.0) == [] and play.resume() == []
+    assert play.tick(9.1) == [], "it is long only since now"
+    assert play.tick(10.0) == []
+    play.pause(), play.resume()
+    assert play.tick(10.5) == [] and play.tick(12.4) == []
+    assert play.tick(12.5) == ["bob is refused: Shed", "other is refused: Shed"]
+
+
 def test_it_tells_what_users_have_and_when_it_may_open() -> None:
     play = Play(max_size=1, tenant_of=str, connects_per_second=1.0)
     play.leased("alice", key="app")

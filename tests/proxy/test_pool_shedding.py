@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from proxy.pool_members import Members
-from proxy.pool_shedding import late_tickets
+from proxy.pool_shedding import forget_late, late_tickets
 from proxy.pool_states import NEVER, Ticket
 from proxy.pool_waiters import Waiters
 
@@ -25,7 +25,7 @@ class Queueing:
         return ticket
 
     def refused(self, now: float) -> list[Ticket]:
-        found = late_tickets(self.waiters, self.members, now, 0.5, 1.0)
+        found = late_tickets(self.members, now, 0.5, 1.0)
         for ticket in found:
             self.waiters.leave(ticket)
         return found
@@ -77,3 +77,12 @@ def test_one_users_queue_is_not_anothers_and_logins_are_spared() -> None:
     queueing.refused(0.5)
     assert queueing.refused(3.0) == [late]
     assert queueing.refused(3.0) == [] and other.queue is not None
+
+
+def test_after_a_pause_a_queue_has_stood_for_no_time() -> None:
+    queueing = Queueing()
+    late = queueing.waits(0.0)
+    assert queueing.refused(0.5) == []
+    forget_late(queueing.members)
+    assert queueing.refused(3.0) == [] and queueing.refused(4.9) == []
+    assert queueing.refused(5.0) == [late]
