@@ -128,6 +128,7 @@ class Ticket:
         "payload",
         "queue",
         "quota",
+        "until",
         "wants_fresh",
     )
 
@@ -167,6 +168,8 @@ class Ticket:
         # The core's own:
         # place in the order of arrival over all keys, new at each wait
         self.order: int = 0
+        # waiting: it ends at this time, or before
+        self.until: float = NEVER
         # waiting: the queue, the line of it, and the neighbours in that
         self.queue: Queue | None = None
         self.line: Line | None = None

@@ -24,7 +24,7 @@ class Waiters:
         self._order: int = 0
         # how often the neediest queue was looked for
         self._turn: int = 0
-        # a heap of (deadline, order, ticket); an entry is void when its ticket no longer waits here with that order
+        # a heap of (deadline, order, ticket); an entry is void when its ticket no longer waits here with that order until then
         self._deadlines: list[tuple[float, int, Ticket]] = []
 
     def enter(
@@ -39,16 +39,22 @@ class Waiters:
         self.queues[queue] = None
         queue.tenant.is_batch = ticket.is_batch
         self.count += 1
+        self._expect(ticket, deadline)
+
+    def hasten(self, ticket: Ticket, deadline: float) -> None:
+        """It waits until then, at most."""
+        if deadline < ticket.until:
+            self._expect(ticket, deadline)
+
+    def _expect(self, ticket: Ticket, deadline: float) -> None:
+        """Its waiting ends then, and the entry of before is void."""
+        ticket.until = deadline
         deadlines = self._deadlines
         heappush(deadlines, (deadline, ticket.order, ticket))
         # void entries go when they are most of the heap: on average that costs each ticket no more than its own entry
         if len(deadlines) > 2 * self.count + 64:
             self._deadlines = [entry for entry in deadlines if self._is_waiting(entry)]
             heapify(self._deadlines)
-
-    def hasten(self, ticket: Ticket, deadline: float) -> None:
-        """It waits until then, at most."""
-        heappush(self._deadlines, (deadline, ticket.order, ticket))
 
     def leave(self, ticket: Ticket) -> None:
         """End to wait. A member that is being opened for this ticket alone is now opened for whoever waits with its key."""
@@ -141,7 +147,7 @@ class Waiters:
 
     def _is_waiting(self, entry: tuple[float, int, Ticket]) -> bool:
         ticket = entry[2]
-        return ticket.order == entry[1] and ticket.queue in self.queues
+        return ticket.order == entry[1] and ticket.until == entry[0] and ticket.queue in self.queues
 
 
 def weight(is_batch: bool) -> int:

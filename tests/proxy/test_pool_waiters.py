@@ -66,6 +66,21 @@ def test_deadlines_of_those_who_left_do_not_pile_up() -> None:
     assert waiters.all() == [stays] and waiters.count == 1
 
 
+def test_neither_do_those_of_one_who_loses_patience_again_and_again() -> None:
+    waiters, app = Waiters(), KeyPool("app", 0.0)
+    tickets = [entered(waiters, app, 5000.0) for _ in range(100)]
+    for number in range(1000):
+        for ticket in tickets:
+            waiters.hasten(ticket, 4000.0 - number)
+            waiters.hasten(ticket, 4500.0)
+    assert len(waiters._deadlines) <= 2 * waiters.count + 64
+    assert waiters.next_deadline() == 3001.0
+    waiters.hasten(tickets[7], 1.0)
+    assert waiters.next_expired(2.0) is tickets[7]
+    waiters.leave(tickets[7])
+    assert waiters.next_expired(3000.9) is None and waiters.next_expired(3001.0) in tickets
+
+
 def test_the_neediest_queue_is_the_short_one_with_the_oldest_waiter() -> None:
     waiters, app, other = Waiters(), KeyPool("app", 0.0), KeyPool("other", 0.0)
     assert waiters.neediest(0.0) is None
