@@ -25,7 +25,10 @@ OF_ALL: Final = 0
 OF_ACCOUNT: Final = 1
 LOCKS: Final = 2
 SOURCES: Final = 3
-"""What is counted in."""
+"""What is counted in, and how many of these there are."""
+UNWANTED: Final = 4
+RECOVERING: Final = 5
+"""In place of one: nothing is to be counted, or not for a while."""
 TABLES: Final = ("session_connect_attrs", "session_account_connect_attrs")
 """Of performance_schema, by source."""
 SLOTS: Final = 900
@@ -36,9 +39,11 @@ COUNT_COST: Final = 0.1
 EAGER: Final = 0.02
 """The part of that after which the second count follows the first, for all may have begun at the same time; then twice as much each time."""
 
+LOSSES: Final = 2
 RECOVERS: Final = 600.0
-"""Seconds without counts after one that the connection has not survived: looks are for more than that."""
+"""So many connections one after the other that have not survived a count, and the seconds without counts that follow: looks are for more than that."""
 
+TOO_MUCH: Final = "connections by which it was counted have ended over that"
 NO_COUNT: Final = (
     "it shows this account no attributes of connections (performance_schema), and has no locks to count"
 )
@@ -128,7 +133,7 @@ class Counting:
     __slots__ = (
         "_due_at",
         "_eagerness",
-        "_is_wanted",
+        "_losses",
         "_random",
         "_recovers_at",
         "_source",
@@ -138,9 +143,9 @@ class Counting:
     )
 
     def __init__(self, is_wanted: bool, random: Callable[[], float]) -> None:
-        self._is_wanted: bool = is_wanted
-        self._source: int = OF_ALL if is_wanted else SOURCES + 1
-        # when counts are tried again after a failure
+        self._source: int = OF_ALL if is_wanted else UNWANTED
+        # connections that have ended while they counted, one after the other, and when counts are tried again after that
+        self._losses: int = 0
         self._recovers_at: float = -math.inf
         self._due_at: float = -math.inf
         self._eagerness: float = EAGER
@@ -152,17 +157,25 @@ class Counting:
         self.is_under_way: bool = False
 
     def connected(self, now: float) -> None:
-        """There is another connection, where all may be asked anew. But if the last one has ended while it counted, nothing is counted for a while."""
-        if self.is_under_way:
-            self._recovers_at = now + RECOVERS
-        if self._is_wanted:
-            self._source = SOURCES if now < self._recovers_at else OF_ALL
+        """There is another connection, where all may be asked anew. But if the last one has ended while it counted, that is not for its first look; if
+        another does, not for a long while: one may have had other reasons."""
         self._due_at = -math.inf
+        if self.is_under_way:
+            self._losses += 1
+            self._due_at = now + COUNT_INTERVAL
+        if self._losses >= LOSSES:
+            self._losses = 0
+            self._recovers_at = now + RECOVERS
+            self._source = RECOVERING
+        elif self._source <= SOURCES:
+            self._source = OF_ALL
         self._eagerness = EAGER
         self.is_held = self.is_under_way = False
 
     def source(self, now: float) -> int | None:
         """What to count in now; None for a look without a count."""
+        if self._source == RECOVERING and not 0.0 < self._recovers_at - now <= RECOVERS:
+            self._source = OF_ALL
         self.is_under_way = now >= self._due_at and self._source < SOURCES
         return self._source if self.is_under_way else None
 
@@ -174,6 +187,7 @@ class Counting:
         """The answer is here. False when it says nothing: the next source should be asked."""
         assert seen.count is not None
         self.is_under_way = False
+        self._losses = 0
         if self._source == LOCKS:
             self.is_held = seen.count.own == 1
             if not self.is_held:
@@ -187,4 +201,4 @@ class Counting:
 
     def trouble(self) -> str:
         """Why nothing can be counted, in words, or ""."""
-        return NO_COUNT if self._source == SOURCES else ""
+        return {SOURCES: NO_COUNT, RECOVERING: TOO_MUCH}.get(self._source, "")

@@ -17,6 +17,7 @@ from proxy.occupancy import (
     OF_ALL,
     RECOVERS,
     SLOTS,
+    TOO_MUCH,
     UNKNOWN,
     Count,
     Counting,
@@ -155,13 +156,38 @@ def test_another_connection_is_asked_anew() -> None:
     assert each.source(0.1) == OF_ALL
 
 
-def test_but_not_for_a_while_when_the_last_one_has_ended_over_a_count() -> None:
+def test_but_not_for_a_while_when_the_last_two_have_ended_over_a_count() -> None:
     each = counting()
     assert each.source(0.0) == OF_ALL
     each.connected(1.0)
-    assert each.source(1.0) is None and each.trouble() == NO_COUNT
-    each.connected(1.0 + RECOVERS)
-    assert each.source(1.0 + RECOVERS) == OF_ALL
+    assert (each.source(1.0), each.trouble()) == (None, "")
+    again = 1.0 + COUNT_INTERVAL
+    assert each.source(again) == OF_ALL
+    for now in (again + 1.0, again + 2.0):
+        each.connected(now)
+        assert (each.source(now + COUNT_INTERVAL), each.trouble()) == (None, TOO_MUCH)
+    assert each.source(again + RECOVERS) is None
+    assert (each.source(again + 1.0 + RECOVERS), each.trouble()) == (OF_ALL, "")
+
+
+def test_one_that_has_ended_and_another_that_has_not_are_nothing() -> None:
+    each = counting()
+    for now in (0.0, 100.0, 200.0):
+        each.connected(now)
+        assert each.source(now) == OF_ALL
+        each.connected(now + 1.0)
+        later = now + 1.0 + COUNT_INTERVAL
+        assert each.source(later) == OF_ALL and each.counted(later, SEEN)
+
+
+def test_a_clock_that_is_set_back_ends_the_pause() -> None:
+    each = counting()
+    for now in (1000.0, 1100.0):
+        each.source(now)
+        each.connected(now)
+    assert (each.source(1200.0), each.trouble()) == (None, TOO_MUCH)
+    assert (each.source(10.0), each.trouble()) == (None, "")
+    assert each.source(1100.0 + COUNT_INTERVAL) == OF_ALL
 
 
 def test_a_lock_that_is_not_to_be_had_is_followed_by_another() -> None:
