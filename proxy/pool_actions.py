@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Final
 
 from proxy.pool_states import Member, Ticket
@@ -116,16 +117,36 @@ class PoolSnapshot:
         )
 
 
+OF_USER: Final = 0
+OF_SERVER: Final = 1
+OF_DATABASE: Final = 2
+
+
+class Limit:
+    """Of a user or a database: it has been reached."""
+
+    __slots__ = ("kind", "most", "name")
+
+    def __init__(self, kind: int, name: Hashable, most: int) -> None:
+        # OF_USER; OF_SERVER: of a user, too, but the server's; or OF_DATABASE
+        self.kind: int = kind
+        # the user's or database's
+        self.name: Hashable = name
+        self.most: int = most
+
+
 class AcquireTimeout:
     """The ticket's deadline, or acquire_timeout, passed in the queue."""
 
-    __slots__ = ("cause", "snapshot", "waited")
+    __slots__ = ("cause", "limit", "snapshot", "waited")
 
-    def __init__(self, waited: float, snapshot: PoolSnapshot) -> None:
+    def __init__(self, waited: float, snapshot: PoolSnapshot, limit: Limit | None = None) -> None:
         # seconds
         self.waited: float = waited
         # just before this ticket and those that expired with it left the queue
         self.snapshot: PoolSnapshot = snapshot
+        # what it waited for, whatever room the pool had
+        self.limit: Limit | None = limit
         # the last error if opening fails at present, else None
         self.cause: object = snapshot.cause
 

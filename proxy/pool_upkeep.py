@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from proxy.pool_actions import AcquireTimeout, Action, PoolSnapshot, Shed
+from proxy.pool_actions import (
+    OF_DATABASE,
+    OF_SERVER,
+    OF_USER,
+    AcquireTimeout,
+    Action,
+    Limit,
+    PoolSnapshot,
+    Shed,
+)
 from proxy.pool_questions import Questions
 from proxy.pool_settle import HOLDS, POOL_OPEN
 from proxy.pool_shedding import late_tickets
-from proxy.pool_states import IDLE, NEVER, KeyPool
+from proxy.pool_states import IDLE, NEVER, KeyPool, Ticket
 from proxy.reasons import CloseReason
 
 
@@ -46,7 +55,7 @@ class Upkeep(Questions):
         while (ticket := self._waiters.next_expired(now)) is not None:
             if snapshot is None:
                 snapshot = self.snapshot()
-            self._refuse(ticket, AcquireTimeout(now - ticket.enqueued_at, snapshot))
+            self._refuse(ticket, AcquireTimeout(now - ticket.enqueued_at, snapshot, _limit_of(ticket)))
 
     def _shed(self, now: float) -> None:
         for ticket in late_tickets(self._members, now, self.shed_target, self.shed_interval):
@@ -98,3 +107,15 @@ class Upkeep(Questions):
                 and self._may_open(now)
             ):
                 self._open(pool, pool, pool.payload, pool.credential, now)
+
+
+def _limit_of(ticket: Ticket) -> Limit | None:
+    """The limit that one who waits has to wait for; None when others could have a member either."""
+    line, queue, quota = ticket.line, ticket.queue, ticket.quota
+    assert line is not None and queue is not None, "it waits"
+    if quota is not None and not quota.has_room():
+        return Limit(OF_DATABASE, quota.name, quota.most)
+    user = line.tenant or queue.tenant
+    if user.most == 0 or user.opened() < user.most:
+        return None
+    return Limit(OF_USER if user.most == user.given else OF_SERVER, user.name, user.most)

@@ -12,7 +12,17 @@ from protocol.constants import SQLSTATE, ErrorCode
 from protocol.framing import frame
 from protocol.packets import build_eof, build_err, build_ok
 from protocol.response import ResponseTracker
-from proxy.pool_actions import AcquireTimeout, OpenFailed, PoolClosed, PoolDraining, Shed
+from proxy.pool_actions import (
+    OF_DATABASE,
+    OF_SERVER,
+    OF_USER,
+    AcquireTimeout,
+    Limit,
+    OpenFailed,
+    PoolClosed,
+    PoolDraining,
+    Shed,
+)
 
 PREFIX: Final = "Fanin: "
 CLIENT_INTERACTION_TIMEOUT: Final = 4031
@@ -244,11 +254,25 @@ def _of_timeout(error: AcquireTimeout, endpoint: str, holders: str, trouble: str
     text = f"{PREFIX}no server connection became free within {error.waited:.1f} s: "
     if trouble:
         text += f"{endpoint} does not answer ({trouble}); {holders}. See /state"
+    elif error.limit is not None:
+        text += f"{_limit(error.limit)}; {holders}. Shorten transactions, raise that limit, or see /state for who pins"
     elif error.snapshot.leased < error.snapshot.max_size:
         text += f"{holders}. The server is slow to open or reset connections; see /state"
     else:
         text += f"{holders}. Shorten transactions, raise pool.size, or see /state for who pins"
     return Failure(ErrorCode.CON_COUNT_ERROR, text)
+
+
+_LIMITS: Final = {
+    OF_USER: "user '{}' has all {} that it may have ([[users]] max_backends)",
+    OF_SERVER: "user '{}' has all {} that the server lets it have (max_user_connections)",
+    OF_DATABASE: "database '{}' has all {} that it may have ([[databases]] max_backends)",
+}
+
+
+def _limit(limit: Limit) -> str:
+    name = limit.name.decode("utf-8", "replace") if isinstance(limit.name, bytes) else str(limit.name)
+    return _LIMITS[limit.kind].format(name, limit.most)
 
 
 def _of_cause(cause: object, endpoint: str) -> Failure:

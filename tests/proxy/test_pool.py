@@ -10,7 +10,15 @@ from random import Random
 import pytest
 
 from proxy.pool import NO_ACTIONS, Member, PoolCore, PoolStateError, Ticket
-from proxy.pool_actions import AcquireTimeout, OpenFailed, PoolClosed, PoolDraining
+from proxy.pool_actions import (
+    OF_DATABASE,
+    OF_SERVER,
+    OF_USER,
+    AcquireTimeout,
+    OpenFailed,
+    PoolClosed,
+    PoolDraining,
+)
 from proxy.pool_states import NEVER, Quota
 from tests.fakes.pool import Play
 
@@ -1055,6 +1063,40 @@ def test_who_is_over_his_limit_closes_what_is_free() -> None:
         play.release(member)
     assert play.limit("a", 2) == ["close m1: over-bound"]
     assert play.states() == {"m2": "idle", "m3": "leased", "m4": "idle"}
+
+
+def test_who_waits_for_his_own_limit_hears_so() -> None:
+    play, quota = Play(max_size=8, tenant_of=str, tenant_limits={"a": 1}), Quota("shop", 1)
+    play.leased("one", key="a")
+    play.acquire("two", "b", quota=quota)
+    play.opened("m2")
+    play.acquire("at user", "a"), play.acquire("fresh", "a", fresh=True)
+    play.acquire("at database", "c", quota=quota)
+    play.limit("b", 1)
+    play.acquire("at server", "b")
+    play.acquire("slow", "d")
+    assert len(play.tick(5.0)) == 5
+    limits = {name: timeout(play, name).limit for name, ticket in play.tickets.items() if ticket.error}
+    assert {name: limit and (limit.kind, limit.name, limit.most) for name, limit in limits.items()} == {
+        "at user": (OF_USER, "a", 1),
+        "fresh": (OF_USER, "a", 1),
+        "at database": (OF_DATABASE, "shop", 1),
+        "at server": (OF_SERVER, "b", 1),
+        "slow": None,
+    }
+
+
+def test_who_waits_for_openings_does_not_wait_for_a_limit() -> None:
+    play = Play(max_size=8, tenant_of=str, tenant_limits={"a": 1})
+    play.acquire("one", "a"), play.acquire("two", "a")
+    play.tick(5.0)
+    assert timeout(play, "two").limit is None
+
+
+def timeout(play: Play, name: str) -> AcquireTimeout:
+    error = play.tickets[name].error
+    assert isinstance(error, AcquireTimeout)
+    return error
 
 
 # The reserve

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from proxy.pool_actions import (
+    OF_USER,
     RESET,
     AcquireTimeout,
     Action,
+    Limit,
     OpenFailed,
     PoolClosed,
     PoolDraining,
@@ -57,6 +59,9 @@ def test_a_snapshot_says_how_many_are_where() -> None:
     snapshot = PoolSnapshot("open", 9, 1, 2, 3, 4, 5, 6, "no route")
     assert repr(snapshot) == "open, bound 9: 1 opening, 2 idle, 3 parked, 4 leased, 5 resetting, 6 waiting"
     assert AcquireTimeout(5.0, snapshot).cause == "no route"
+    limit = Limit(OF_USER, "app", 3)
+    assert AcquireTimeout(5.0, snapshot, limit).limit is limit
+    assert (limit.kind, limit.name, limit.most) == (OF_USER, "app", 3)
 
 
 def test_the_other_errors_say_no_more_than_their_name() -> None:

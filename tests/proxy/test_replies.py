@@ -7,7 +7,18 @@ from protocol.framing import frame
 from protocol.packets import build_err, parse_eof, parse_err, parse_ok
 from protocol.response import ResponseTracker
 from proxy import replies
-from proxy.pool_actions import AcquireTimeout, OpenFailed, PoolClosed, PoolDraining, PoolSnapshot, Shed
+from proxy.pool_actions import (
+    OF_DATABASE,
+    OF_SERVER,
+    OF_USER,
+    AcquireTimeout,
+    Limit,
+    OpenFailed,
+    PoolClosed,
+    PoolDraining,
+    PoolSnapshot,
+    Shed,
+)
 from proxy.replies import Failure
 from tests.fakes.wire import AUTOCOMMIT, packets
 
@@ -149,6 +160,24 @@ def test_a_lost_connection_without_state() -> None:
             1040,
             "Fanin: no server connection became free within 5.0 s: HOLDERS. The server is slow to open or reset connections; "
             "see /state",
+        ),
+        (
+            AcquireTimeout(5.02, snapshot(leased=1), Limit(OF_USER, b"app", 3)),
+            1040,
+            "Fanin: no server connection became free within 5.0 s: user 'app' has all 3 that it may have ([[users]] max_backends); HOLDERS. "
+            "Shorten transactions, raise that limit, or see /state for who pins",
+        ),
+        (
+            AcquireTimeout(5.02, snapshot(), Limit(OF_DATABASE, b"shop", 3)),
+            1040,
+            "Fanin: no server connection became free within 5.0 s: database 'shop' has all 3 that it may have ([[databases]] max_backends); HOLDERS. "
+            "Shorten transactions, raise that limit, or see /state for who pins",
+        ),
+        (
+            AcquireTimeout(5.02, snapshot(), Limit(OF_SERVER, b"app", 3)),
+            1040,
+            "Fanin: no server connection became free within 5.0 s: user 'app' has all 3 that the server lets it have (max_user_connections); HOLDERS. "
+            "Shorten transactions, raise that limit, or see /state for who pins",
         ),
         (
             AcquireTimeout(30.02, snapshot(state="paused")),
