@@ -78,7 +78,7 @@ def record_of_first(placement: Placement, record: TextRecord) -> TextRecord:
     first = placement.first
     if first[4] != COM_QUERY or first[:3] == b"\xff\xff\xff":
         return record
-    facts = TextFacts(record.facts.proof, hints_of(first[_TEXT_AT:]), record.facts.begins, False)
+    facts = TextFacts(record.facts.proof, hints_of(first[_TEXT_AT:]), record.facts.begins)
     return TextRecord(record.text, facts, record.writes, record.reads)
 
 

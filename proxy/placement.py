@@ -37,6 +37,7 @@ from proxy.routing import (
     READ_WRITE,
     SessionSide,
     TextFacts,
+    commits_itself,
     text_facts,
 )
 from proxy.statement import (
@@ -114,13 +115,17 @@ def record_of(text: bytes, lexing: int, statement: Statement, is_mariadb: bool) 
     """``statement`` is what `classify` made of the same text and lexing."""
     if len(text) > LONGEST_KEPT and not statement.flags & (IS_SELECT | BEGINS):
         # it is no query, and its rows need not be looked at
-        facts = TextFacts(NO_QUERY, hints_of(text), BEGINS_NOTHING, False)
+        facts = _unproved(NO_QUERY, text, statement)
     elif len(text) > LONGEST_PROVED:
-        facts = TextFacts(NOT_UNDERSTOOD, hints_of(text), BEGINS_NOTHING, False)
+        facts = _unproved(NOT_UNDERSTOOD, text, statement)
     else:
         facts = text_facts(text, lexing, statement, is_mariadb)
     writes = _may_write(text, statement, facts)
     return TextRecord(text, facts, writes, writes or _may_read(text, statement, facts))
+
+
+def _unproved(proof: int, text: bytes, statement: Statement) -> TextFacts:
+    return TextFacts(proof, hints_of(text), BEGINS_NOTHING, commits_itself=commits_itself(statement.flags))
 
 
 def _may_write(text: bytes, statement: Statement, facts: TextFacts) -> bool:

@@ -60,7 +60,6 @@ from proxy.routing import (
     SIDES,
     route,
 )
-from proxy.statement import BEGINS, COMMITS_ITSELF
 from proxy.states import AWAITING_CAPTURE, PLACING, READY
 from proxy.stranding import StrandedAccounts
 
@@ -317,10 +316,8 @@ def _chosen(lessee: Lessee, placing: Placing, placement: Placement) -> Endpoint 
     side.is_autocommit = is_autocommit(session.status)
     side.is_stranded = placing.stranded.has(lessee.identity.credential.user, session.vector.schema)
     rules = placing.rules
-    flags = leaving.flags_of(session, lessee.statement)
-    is_for_writer = flags & COMMITS_ITSELF != 0 and not flags & BEGINS and not side.is_reader
-    if placement.is_bounced or placement.after or is_for_writer:
-        # what a reader refuses, or does not refuse to everybody, or what is said there once more that was said on a reader (`leaving`)
+    if placement.is_bounced or placement.after:
+        # what a reader refuses, or what is said on the writer once more that was said on a reader (`leaving`)
         placement.is_bounced = False
         reason = BOUNCED
     else:

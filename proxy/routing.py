@@ -4,11 +4,12 @@ What a text says is found once (`text_facts`) and kept with it; what the session
 two together and returns a reason, and :data:`SIDES` has the side of each. In this order:
 
 1. The reader listener is for readers. A session that is held, by a transaction or a pin, stays where it is: a transaction never changes sides.
-2. A session that uses write forwarding (`aurora_replica_read_consistency`) decided for itself: its reads and writes stay together.
-3. The hint in the text, then the setting of the user or schema.
-4. Transactions: READ ONLY to a reader, others to the writer. With autocommit off a statement begins one, and may be followed by a write.
+2. What commits on its own account goes to the writer, whatever is asked for: readers do not refuse it to everybody.
+3. A session that uses write forwarding (`aurora_replica_read_consistency`) decided for itself: its reads and writes stay together.
+4. The hint in the text, then the setting of the user or schema.
+5. Transactions: READ ONLY to a reader, others to the writer. With autocommit off a statement begins one, and may be followed by a write.
    The writer has them, too, once a session of the same account was pinned by one and then wrote (`stranding`).
-5. Single statements: in a read-only session, and elsewhere when `autocommit_reads` says so, what is proved to be a read goes to a reader.
+6. Single statements: in a read-only session, and elsewhere when `autocommit_reads` says so, what is proved to be a read goes to a reader.
 
 Everything else goes to the writer. A hint cannot send to a reader what would do something else there than it does on the writer: locking reads, user
 locks, residue; nor a read that opens a transaction unseen (autocommit off).
@@ -33,7 +34,7 @@ from proxy.reads import (
     SYSTEM_VARIABLE,
     proof_of,
 )
-from proxy.statement import BEGINS, BEGINS_READ_ONLY, CONSISTENT_SNAPSHOT, MULTI, Statement
+from proxy.statement import BEGINS, BEGINS_READ_ONLY, COMMITS_ITSELF, CONSISTENT_SNAPSHOT, MULTI, Statement
 
 # Sides
 WRITER: Final = 0
@@ -55,7 +56,7 @@ READ_ONLY_SESSION: Final = 10
 PROVED_READ: Final = 11
 NOT_PROVED: Final = 12  # `TextFacts.proof` has the details
 IN_LOCAL_SCHEMA: Final = 13
-BOUNCED: Final = 14  # a reader has refused this text, or one like it
+BOUNCED: Final = 14  # a reader has refused this text, or one like it; or might not, though it is none for it
 SPLIT_OFF: Final = 15  # reads outside transactions are not configured to leave the writer
 STRANDED_BEFORE: Final = (
     16  # a session of its account was pinned to a reader by such a transaction, and wrote
@@ -122,9 +123,11 @@ _LONGEST_BEGIN: Final = 256
 class TextFacts:
     """What a text says about where it may run. Never changed once made."""
 
-    __slots__ = ("begins", "can_wait", "hints", "proof")
+    __slots__ = ("begins", "can_wait", "commits_itself", "hints", "proof")
 
-    def __init__(self, proof: int, hints: Hints, begins: int, can_wait: bool) -> None:
+    def __init__(
+        self, proof: int, hints: Hints, begins: int, can_wait: bool = False, commits_itself: bool = False
+    ) -> None:
         # reads.PROVED, or why not
         self.proof: int = proof
         self.hints: Hints = hints
@@ -132,6 +135,8 @@ class TextFacts:
         self.begins: int = begins
         # it begins a transaction that need not begin before its first statement does
         self.can_wait: bool = can_wait
+        # see `commits_itself`
+        self.commits_itself: bool = commits_itself
 
 
 def text_facts(text: bytes, lexing: int, statement: Statement, is_mariadb: bool) -> TextFacts:
@@ -139,11 +144,12 @@ def text_facts(text: bytes, lexing: int, statement: Statement, is_mariadb: bool)
     hints = hints_of(text)
     if not statement.flags & BEGINS:
         if PinReason.NEXT_TRANSACTION in statement.pins and _is_for_reads(text, lexing, statement):
-            return TextFacts(NO_QUERY, hints, BEGINS_READ, False)
-        return TextFacts(proof_of(text, lexing, statement, is_mariadb), hints, BEGINS_NOTHING, False)
+            return TextFacts(NO_QUERY, hints, BEGINS_READ)
+        proof = proof_of(text, lexing, statement, is_mariadb)
+        return TextFacts(proof, hints, BEGINS_NOTHING, commits_itself=commits_itself(statement.flags))
     if statement.flags & MULTI:
         # what begins may have ended, or have been begun, by the others
-        return TextFacts(NO_QUERY, hints, BEGINS_WRITE, False)
+        return TextFacts(NO_QUERY, hints, BEGINS_WRITE)
     begins = BEGINS_READ if statement.flags & BEGINS_READ_ONLY else BEGINS_AS_SESSION
     words = words_of(tokenize(text, 0, min(len(text), _LONGEST_BEGIN), lexing, True))
     if b"write" in words or len(text) > _LONGEST_BEGIN:
@@ -159,7 +165,13 @@ def _is_for_reads(text: bytes, lexing: int, statement: Statement) -> bool:
     return words[:2] == [b"set", b"transaction"] and b"only" in words
 
 
-NO_TEXT: Final = TextFacts(NO_QUERY, NO_HINTS, BEGINS_NOTHING, False)
+def commits_itself(flags: int) -> bool:
+    """Whether a statement with these flags commits on its own account, and begins nothing: no server refuses all of that to everybody, and what it runs
+    is in a binary log of its own. What an EXECUTE executes is only known in a session that its PREPARE has pinned."""
+    return flags & (COMMITS_ITSELF | BEGINS) == COMMITS_ITSELF
+
+
+NO_TEXT: Final = TextFacts(NO_QUERY, NO_HINTS, BEGINS_NOTHING)
 """Of commands without a text."""
 
 
@@ -212,6 +224,8 @@ def route(session: SessionSide, text: TextFacts, autocommit_reads: bool, is_boun
         return READER_LISTENER
     if session.is_held:
         return IN_HELD_SESSION
+    if text.commits_itself:
+        return BOUNCED
     if session.is_undivided:
         return WRITE_FORWARDING
     hint = text.hints.side

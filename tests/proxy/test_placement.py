@@ -102,6 +102,15 @@ def test_long_texts_are_not_looked_at_whole() -> None:
     assert (longer.facts.proof, longer.facts.hints.side, longer.writes) == (NOT_UNDERSTOOD, TO_READER, True)
 
 
+@pytest.mark.parametrize("length", [1, LONGEST_KEPT, LONGEST_PROVED])
+def test_whatever_its_length_a_text_is_known_to_commit_on_its_own_account(length: int) -> None:
+    comment = "x" * length
+    assert record(f"CREATE TABLE n (a INT) COMMENT '{comment}'").facts.commits_itself
+    assert record(f"CREATE TABLE n SELECT '{comment}'").facts.commits_itself
+    assert not record(f"INSERT INTO t VALUES ('{comment}')").facts.commits_itself
+    assert not record(f"SELECT '{comment}'").facts.commits_itself
+
+
 def test_reads_are_what_may_fall_back_on_the_writer() -> None:
     assert record("SELECT a FROM t").is_read()
     assert record("START TRANSACTION READ ONLY").is_read()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -859,8 +860,11 @@ def test_eventual_reads_do_not_make_readers_be_looked_at_more_often(make_world: 
 
 
 @pytest.mark.parametrize("text", ["FLUSH TABLES", "CREATE TABLE n (a INT)", "ANALYZE TABLE t"])
-def test_what_commits_on_its_own_account_is_never_for_readers(make_world: MakeWorld, text: str) -> None:
-    """No server refuses all of it to everybody, and it is written to the binary log."""
+@pytest.mark.parametrize("command", [query, prepare])
+def test_what_commits_on_its_own_account_is_never_for_readers(
+    make_world: MakeWorld, text: str, command: Callable[[str], bytes]
+) -> None:
+    """No server refuses all of it to everybody, and it is written to the binary log. It is prepared where it runs."""
     world = make_world(readers=1)
     place_among(world)
     client = client_of(world)
@@ -872,5 +876,5 @@ def test_what_commits_on_its_own_account_is_never_for_readers(make_world: MakeWo
         world.backend().got()
         world.backend().answers(ok(status, changes=changed(change)))
         client.got()
-    client.sends(query(text))
-    world.backend().gets(query(text))
+    client.sends(command(text))
+    world.backend().gets(command(text))

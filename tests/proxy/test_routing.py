@@ -177,6 +177,36 @@ def test_what_a_reader_has_refused_goes_to_the_writer() -> None:
     assert routed("/* fanin: reader */ SELECT f()", is_bounced=True) == "bounced"
 
 
+ON_ITS_OWN_ACCOUNT = [
+    "FLUSH TABLES",
+    "CREATE TABLE n (a INT)",
+    "/* fanin: reader */ ANALYZE TABLE t",
+    "/* fanin: writer */ DROP TABLE t",
+    "SELECT 1; DROP TABLE t",
+]
+
+
+@pytest.mark.parametrize("text", ON_ITS_OWN_ACCOUNT)
+@pytest.mark.parametrize(
+    "session", [{}, {"access": READ_ONLY, "is_autocommit": False}, {"is_undivided": True}]
+)
+def test_what_commits_on_its_own_account_is_for_the_writer_whoever_asks(
+    text: str, session: dict[str, Any]
+) -> None:
+    assert routed(text, **session) == "bounced"
+
+
+@pytest.mark.parametrize("text", ON_ITS_OWN_ACCOUNT)
+def test_but_where_a_session_is_kept_that_is_too(text: str) -> None:
+    assert routed(text, is_reader=True) == "reader-listener"
+    assert routed(text, is_held=True) == "held"
+
+
+def test_what_begins_a_transaction_is_placed_by_that() -> None:
+    assert routed("FLUSH TABLES; BEGIN") == "read-write-transaction"
+    assert routed("START TRANSACTION READ ONLY", access=READ_ONLY) == "read-only-transaction"
+
+
 # What the text says
 
 
