@@ -19,7 +19,7 @@ from config.settings import Settings
 from proxy.cap import TOO_MANY, Cap, CapRules
 from proxy.endpoint import Endpoint
 from proxy.logs import get_logger
-from proxy.looking import account_of, way_of
+from proxy.looking import NO_ACCOUNT, account_of, way_of
 from proxy.monitor import PATIENT, Account, LookFailed, Place, Watch
 from proxy.occupancy import Occupancy
 from proxy.shared import Shared
@@ -27,10 +27,6 @@ from proxy.tasks import spawn
 
 if TYPE_CHECKING:
     from proxy.monitor import Way
-
-NOBODY: Final = (
-    "nobody has logged in whose name and password could be used for the looks: see topology.monitor_user"
-)
 
 
 def rules_of(settings: BudgetSettings, size: int) -> CapRules:
@@ -130,7 +126,7 @@ class Budgets:
         account = looker.account = self.account()
         if account is None:
             if endpoint.initialised:
-                self._failed(looker, NOBODY, is_hopeless=True)
+                self._failed(looker, NO_ACCOUNT, is_hopeless=True)
             return PATIENT
         asked_at = self._now()
         try:

@@ -25,7 +25,7 @@ from proxy.aurora_names import aurora_name, instance_host
 from proxy.backend import Backend
 from proxy.endpoint import Endpoint
 from proxy.logs import get_logger
-from proxy.looking import account_of, place_of, way_of
+from proxy.looking import NO_ACCOUNT, account_of, place_of, way_of
 from proxy.monitor import PATIENT, Account, LookFailed, Monitor, Place, Watch
 from proxy.observation import Observation
 from proxy.pool_states import LEASED, RESETTING
@@ -144,7 +144,7 @@ class Cluster:
         account = self.account()
         self.delay = PROBE
         if account is None:
-            self._say_trouble("nobody has logged in whose name and password could be used for the looks")
+            self._say_trouble(NO_ACCOUNT)
             return None
         if wanted is not settings_of.ClusterKind.AUTO:
             return ClusterKind(wanted.value)

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from proxy.endpoint import Endpoint
 from proxy.fleet_report import report, unseen
+from proxy.looking import NO_ACCOUNT
 from proxy.monitor import Account, LookFailed, Watch
 from proxy.shared import Shared
 from proxy.tasks import spawn
@@ -17,7 +18,6 @@ from proxy.tasks import spawn
 KEPT: Final = 3.0
 """Seconds for which an answer is good enough."""
 NOBODY_LOOKS: Final = "Fanin does not look at it; see budget.enabled"
-NO_ACCOUNT: Final = "nobody has logged in whose name and password could be used; see topology.monitor_user"
 
 
 class Fleet:

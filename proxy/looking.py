@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from config.cluster import Topology
 from config.sections import Upstream
@@ -10,6 +11,11 @@ from config.settings import Settings
 from proxy import tls
 from proxy.credentials import Credentials
 from proxy.monitor import Account, Place, Way
+
+NO_ACCOUNT: Final = (
+    "nobody has logged in whose name and password could be used for the looks: see topology.monitor_user"
+)
+"""What people are told where nobody looks because `account_of` knows nobody."""
 
 
 def way_of(settings: Settings, announced: Mapping[str, str]) -> Way:

@@ -16,13 +16,13 @@ from config.settings import Settings
 from protocol.auth import Verifier
 from protocol.packets import build_err
 from proxy import monitor_queries as queries
-from proxy.budgets import NOBODY, Budgets
+from proxy.budgets import Budgets
 from proxy.connector import Target
 from proxy.counters import Counters
 from proxy.credentials import Credential, Credentials
 from proxy.endpoint import Endpoint
 from proxy.endpoint_rules import EndpointRules
-from proxy.looking import account_of, borrowed, place_of, way_of
+from proxy.looking import NO_ACCOUNT, account_of, borrowed, place_of, way_of
 from proxy.monitor import Account, LookFailed, Place
 from proxy.occupancy import Occupancy
 from proxy.topology_actions import Cause
@@ -201,7 +201,7 @@ async def test_so_has_who_gave_no_password_that_could_be_used() -> None:
     async with scene_of() as scene:
         scene.logs_in(password=None)
         await scene.until(lambda: scene.bound == 13)
-        assert scene.report()["trouble"] == NOBODY
+        assert scene.report()["trouble"] == NO_ACCOUNT
 
 
 async def test_a_look_that_is_refused_for_want_of_room_is_a_refusal() -> None:

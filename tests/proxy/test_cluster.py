@@ -18,6 +18,7 @@ from proxy import monitor_queries as queries
 from proxy.cluster import Cluster
 from proxy.credentials import Credential
 from proxy.endpoint import LOSSES, Endpoint
+from proxy.looking import NO_ACCOUNT
 from proxy.monitor import PATIENT, Account, LookFailed
 from proxy.observation import ReplicaRow, ReplicationStatus
 from proxy.occupancy import Occupancy
@@ -552,7 +553,7 @@ async def test_nobody_looks_before_somebody_has_logged_in() -> None:
         assert app is not None
         app.password = None
         beginning = spawn(cluster.run(), name="cluster")
-        await cluster.until(lambda: cluster.trouble.startswith("nobody has logged in"))
+        await cluster.until(lambda: cluster.trouble == NO_ACCOUNT)
         cluster.hurry(True)
         await cluster.stop()
         assert not beginning.done() and server.connections == 0

@@ -9,6 +9,7 @@ import pytest
 
 from proxy import monitor_queries as queries
 from proxy.fleet import KEPT, Fleet
+from proxy.looking import NO_ACCOUNT
 from proxy.monitor import Account, Watch
 from tests.proxy.test_budgets import Scene, scene_of
 from tests.proxy.test_monitor import NOT_ALLOWED, Server, rows, serving
@@ -115,7 +116,7 @@ async def test_nothing_can_be_shown_where_nobody_may_ask() -> None:
         view = View(scene)
         scene.shared.writers.append(scene.endpoint)
         scene.shared.cluster = None
-        assert "nobody has logged in" in (await view.endpoint())["notes"][0]
+        assert NO_ACCOUNT in (await view.endpoint())["notes"][0]
         # and that is not kept
         scene.logs_in()
         shows(scene, ROW)
