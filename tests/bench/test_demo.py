@@ -9,6 +9,7 @@ from rich.console import Console
 from bench import demo
 from bench.client import Target
 from bench.workload import Catalogue, Shop
+from tests.bench.files import files_in
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -16,8 +17,7 @@ pytestmark = pytest.mark.usefixtures("quick")
 def parsed(tmp_path: Path, *arguments: str) -> Namespace:
     parser = ArgumentParser()
     demo.add_arguments(parser)
-    files = ["--json", str(tmp_path / "d.json"), "--png", str(tmp_path / "d.png")]
-    return parser.parse_args([*files, *arguments])
+    return parser.parse_args([*files_in(tmp_path, "json", "png"), *arguments])
 
 
 def test_defaults_are_those_of_the_promise(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_small_demo_runs_without_errors(
     assert "through Fanin" in printed
     assert "make demo KEEP=1" in printed
     assert all(len(line) <= 100 for line in printed.splitlines())
-    through, direct = json.loads((tmp_path / "d.json").read_text())["outcomes"]
+    through, direct = json.loads((tmp_path / "json").read_text())["outcomes"]
     assert (through["connected"], direct["connected"]) == (60, 60)
     # with the monitor's and one side connection to each server
     assert sum(through["peak"]) - sum(through["before"]) <= 6 + 3 + 3

@@ -6,6 +6,7 @@ import pytest
 
 from bench import fanin
 from bench.servers import Server
+from tests.bench.files import files_in
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -13,8 +14,7 @@ pytestmark = pytest.mark.usefixtures("quick")
 def parsed(tmp_path: Path, *arguments: str) -> Namespace:
     parser = ArgumentParser()
     fanin.add_arguments(parser)
-    files = ["--json", str(tmp_path / "f.json"), "--png", str(tmp_path / "f.png")]
-    return parser.parse_args([*files, *arguments])
+    return parser.parse_args([*files_in(tmp_path, "json", "png"), *arguments])
 
 
 def test_more_clients_than_files_are_refused(tmp_path: Path) -> None:
@@ -30,18 +30,18 @@ def test_any_target_can_be_loaded_and_is_left_clean(
     arguments = f"--dsn {dsn} --pid {server.pid} --clients 20 --active 5 --seconds 0.3 --workload {workload}"
     assert fanin.run(parsed(tmp_path, *arguments.split())) == 0
     assert "clients connected" in capsys.readouterr().out
-    (outcome,) = json.loads((tmp_path / "f.json").read_text())["outcomes"]
+    (outcome,) = json.loads((tmp_path / "json").read_text())["outcomes"]
     assert (outcome["connected"], outcome["errors"]) == (20, {})
     assert outcome["peak"][0] >= 20
     assert outcome["proxy_memory"] > 0
-    assert (tmp_path / "f.png").exists()
+    assert (tmp_path / "png").exists()
     assert server.sql(f"SHOW TABLES FROM app LIKE '{fanin.PREFIX}%%'", []) == []
 
 
 def test_fanin_shares_few_connections(tmp_path: Path, server: Server) -> None:
     arguments = f"--kind {server.kind} --clients 60 --active 20 --pool-size 5 --seconds 0.5"
     assert fanin.run(parsed(tmp_path, *arguments.split())) == 0
-    (outcome,) = json.loads((tmp_path / "f.json").read_text())["outcomes"]
+    (outcome,) = json.loads((tmp_path / "json").read_text())["outcomes"]
     assert outcome["connected"] == 60
     assert outcome["peak"][0] <= 5 + 1  # the monitor's
     assert outcome["user_us"] is not None
@@ -51,5 +51,5 @@ def test_fanin_shares_few_connections(tmp_path: Path, server: Server) -> None:
 def test_sessions_of_frameworks_find_nothing_wrong(tmp_path: Path, server: Server) -> None:
     arguments = f"--kind {server.kind} --clients 30 --active 30 --pool-size 5 --seconds 0.5 --think 0.1 --workload orm"
     assert fanin.run(parsed(tmp_path, *arguments.split())) == 0
-    (outcome,) = json.loads((tmp_path / "f.json").read_text())["outcomes"]
+    (outcome,) = json.loads((tmp_path / "json").read_text())["outcomes"]
     assert outcome["errors"] == {} and outcome["sharing"]["commands"] > 0

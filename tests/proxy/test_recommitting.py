@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from protocol.constants import ServerStatus
 from tests.fakes.client import FakeClient
-from tests.fakes.cluster import Lab
-from tests.fakes.placing import place_among, reader_end
+from tests.fakes.reading import IN_READ_ONLY, begun, watched
 from tests.fakes.scenes import client_of
 from tests.fakes.server import ServerEnd
 from tests.fakes.wire import IN_TRANS, error, ok, query
 from tests.fakes.world import World
 from tests.proxy.conftest import MakeWorld
 
-IN_READ_ONLY = IN_TRANS | int(ServerStatus.IN_TRANS_READONLY)
 BEGIN = query("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
 REFUSED = error(
     1290, "The MariaDB server is running with the --read-only option so it cannot execute this statement"
@@ -24,22 +21,15 @@ REFUSED = error(
 @pytest.fixture
 def world(make_world: MakeWorld) -> World:
     """With servers that are watched."""
-    made = make_world(readers=1)
-    Lab(made).stable()
-    place_among(made)
+    made = watched(make_world(readers=1))
     made.shared.facts.server_version = b"10.11.0-MariaDB"
     return made
 
 
 def saved(world: World, client: FakeClient) -> ServerEnd:
     """In such a transaction a savepoint was set."""
-    for wire in (BEGIN, query("SAVEPOINT a")):
-        client.sends(wire)
-        server = reader_end(world)
-        server.gets(wire)
-        server.answers(ok(IN_READ_ONLY))
-        client.gets(ok(IN_READ_ONLY))
-    return server
+    begun(world, client, BEGIN)
+    return begun(world, client, query("SAVEPOINT a"))
 
 
 def refused(world: World, client: FakeClient, text: str) -> ServerEnd:

@@ -10,12 +10,13 @@ import pytest
 
 from bench.__main__ import main
 from bench.fleet.bars import BARS
+from tests.bench.files import files_in
 
 
 def test_the_command_writes_a_table_a_picture_and_a_page(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    files = [f"--{kind}={tmp_path / kind}" for kind in ("json", "png", "html")]
+    files = files_in(tmp_path, "json", "png", "html")
     size = (
         "--sidecars 5 --clients 10 --max-connections 60 --pool-size 10 --scenarios peace --ways fanin,split"
     )
@@ -31,7 +32,7 @@ def test_the_command_writes_a_table_a_picture_and_a_page(
 def test_a_check_compares_with_the_ideal_and_fails_when_a_bar_is_missed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files = [f"--{kind}={tmp_path / kind}" for kind in ("json", "png", "html")]
+    files = files_in(tmp_path, "json", "png", "html")
     size = "--sidecars 3 --clients 40 --max-connections 151 --foreign 10 --fleet unknown"
     check = [*size.split(), "--check", "--scenarios=peace", "--seeds=3", "--ideal-seeds=2", *files]
     assert main(["fleet", *check]) == 0

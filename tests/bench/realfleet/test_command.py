@@ -12,6 +12,7 @@ from bench.__main__ import main
 from bench.realfleet import command
 from bench.realfleet.plan import Plan
 from bench.servers import MySQL
+from tests.bench.files import files_in
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ def test_a_small_fleet_plays_a_short_course(
     monkeypatch.setattr(command, "Plan", lambda: quick)
     monkeypatch.setattr(command, "AFTER", 0.5)
     size = "--sidecars 3 --clients 4 --max-connections 60 --strangers 2 --pace 0.03"
-    files = [f"--{kind}={tmp_path / kind}" for kind in ("json", "png")]
+    files = files_in(tmp_path, "json", "png")
     assert main(["real-fleet", *size.split(), *files]) in (0, 1)
     assert "errors 1040 that any client saw" in capsys.readouterr().out
     content = json.loads((tmp_path / "json").read_text())

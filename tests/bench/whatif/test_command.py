@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from bench.__main__ import main
+from tests.bench.files import files_in
 from tests.bench.whatif.samples import content_of, steady
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> list[str]:
     (tmp_path / "recording").write_bytes(content_of(steady(20), open=10))
-    return [str(tmp_path / "recording"), *(f"--{kind}={tmp_path / kind}" for kind in ("json", "png", "html"))]
+    return [str(tmp_path / "recording"), *files_in(tmp_path, "json", "png", "html")]
 
 
 def test_the_command_writes_a_table_a_picture_and_a_page(
