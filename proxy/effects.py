@@ -182,7 +182,8 @@ def tokens_of(effects: Effects, begin: int, end: int) -> list[Token]:
     return tokens
 
 
-_VERBS: Final = frozenset([b"select", b"table", b"values", b"insert", b"replace", b"update", b"delete"])
+VERBS: Final = frozenset([b"select", b"table", b"values", b"insert", b"replace", b"update", b"delete"])
+"""What follows common table expressions."""
 
 
 def next_verb(tokens: list[Token], i: int) -> int:
@@ -195,7 +196,7 @@ def next_verb(tokens: list[Token], i: int) -> int:
             depth += 1
         elif is_symbol(token, b")"):
             depth -= 1
-        elif depth == 0 and token.word in _VERBS:
+        elif depth == 0 and token.word in VERBS:
             return i
         i += 1
     return i

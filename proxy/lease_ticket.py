@@ -38,7 +38,7 @@ class LeaseTicket(Waiter):
         text = payload_of(lessee.wire)[1:] if lessee.command == COM_QUERY else b""
         if lessee.executing is not None:
             text = lessee.executing.own.text
-        seconds = patience(text, lessee.session.vector.variables)
+        seconds = patience(text, lessee.session.vector.variables, lessee.session.lexing)
         if seconds < endpoint.core.acquire_timeout:
             endpoint.core.hasten(self, self.enqueued_at + seconds)
 

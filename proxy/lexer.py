@@ -174,7 +174,7 @@ class Survey:
         self.is_ambiguous = False  # whether such a comment is executed changes how the rest is read
 
 
-def _end_of_quoted(text: bytes, begin: i64, quote: i64, is_escaping: bool) -> i64:
+def end_of_quoted(text: bytes, begin: i64, quote: i64, is_escaping: bool) -> i64:
     """The offset after the closing quote of what begins (after its opening quote) at ``begin``; 0 when there is none."""
     size: i64 = len(text)
     pos: i64 = begin
@@ -268,7 +268,7 @@ def survey(text: bytes, lexing: int) -> Survey:
         elif kind in (_QUOTE, _DOUBLE_QUOTE, _BACKTICK):
             escapes = is_escaping and (kind == _QUOTE or (kind == _DOUBLE_QUOTE and not is_ansi))
             begin = pos
-            pos = _end_of_quoted(text, pos + 1, byte, escapes)
+            pos = end_of_quoted(text, pos + 1, byte, escapes)
             if pos == 0:
                 found.is_broken = True
                 break
@@ -424,7 +424,7 @@ def _end_of_variable(text: bytes, begin: i64) -> i64:
         elif kind in (_BACKTICK, _QUOTE, _DOUBLE_QUOTE):
             # A backslash does not escape in @'x': "User variable names ... can contain other characters if quoted" is all that the
             # manual says; servers read it like a string or name of that quote.
-            pos = _end_of_quoted(text, pos + 1, byte, kind != _BACKTICK)
+            pos = end_of_quoted(text, pos + 1, byte, kind != _BACKTICK)
             if pos == 0 or pos == size or text[pos] != byte:
                 return pos
         else:

@@ -3,7 +3,9 @@
 `pool.acquire_timeout` holds for all. Who limits how long a statement may run does not want to wait for longer than that until it begins; and a hint,
 ``/* fanin: acquire_timeout=200 */`` (milliseconds), says it for the wait alone. Asked only of those who have to wait.
 
-References: MySQL, "Statement Execution Time Optimizer Hints", max_execution_time (milliseconds, SELECT only, 0 for none); MariaDB, max_statement_time (seconds).
+References: MySQL, "Statement Execution Time Optimizer Hints": "permitted only for SELECT statements", "must appear after the first SELECT" (of which
+common table expressions have none), "If this option is absent or N is 0, the statement timeout established by the max_execution_time system variable applies"
+(milliseconds; to TABLE and VALUES, too). MariaDB, max_statement_time (seconds, for all statements), "SET STATEMENT".
 """
 
 from __future__ import annotations
@@ -12,46 +14,111 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from proxy.effects import VERBS, is_assignment, is_symbol
 from proxy.hints import hints_of
+from proxy.lexer import NAME, NO_BACKSLASH_ESCAPES, NUMBER, Token, end_of_quoted, tokenize
+from proxy.marks import QUERIES
 from proxy.pool_states import NEVER
 
 LOOKED_AT: Final = 4096
 """Bytes at a text's beginning in which its SELECT and hints are looked for: they are on the event loop."""
-_SPACES: Final = re.compile(rb"\s*")
-_SELECT: Final = re.compile(rb"\(*\s*(?:/\*!\d*\s*)?select\b", re.IGNORECASE)
+MOST_TOKENS: Final = 64
+"""Of SET STATEMENT, as far as its FOR."""
+_BLANKS: Final = re.compile(rb"[\s(]*")
+_COMMENT: Final = re.compile(rb"/\*(?!M?!)|#|--(?=[\x00-\x20\x7f]|\Z)")
+_ENDS: Final = {b"/*": b"*/", b"#": b"\n", b"--": b"\n"}
+_STEP: Final = re.compile(rb"""[A-Za-z0-9_$\x80-\xff]+|['"`()#]|/\*|--(?=[\x00-\x20\x7f]|\Z)""")
+"""Between these is nothing of interest."""
+_VERB: Final = re.compile(rb"(?:/\*M?!\d*\s*)?([a-z]+)\b", re.IGNORECASE)
 _HINT: Final = re.compile(
     rb"\s*/\*\+(?:(?!\*/).)*?\bmax_execution_time\s*\(\s*(\d{1,10})\s*\)", re.IGNORECASE | re.DOTALL
 )
 
 
-def patience(text: bytes, variables: Mapping[bytes, bytes]) -> float:
-    """Seconds; infinity if neither the text nor the session's variables say anything."""
+def patience(text: bytes, variables: Mapping[bytes, bytes], lexing: int = 0) -> float:
+    """Seconds; infinity if neither the text nor the session's variables say anything. ``lexing``: as `lexer.lexing_of` has it."""
     hints = hints_of(text)
     limit = hints.acquire_timeout if hints.acquire_timeout >= 0.0 else NEVER
     head = text[:LOOKED_AT]
-    select = _SELECT.match(head, _beginning(head))
-    if select is not None:
-        hint = _HINT.match(head, select.end())
-        milliseconds = hint[1] if hint is not None else variables.get(b"max_execution_time", b"")
-        limit = min(limit, _limit(milliseconds) / 1000.0)
-    return min(limit, _limit(variables.get(b"max_statement_time", b"")))
+    verb, end = _verb(head, 0, lexing)
+    if verb in QUERIES:
+        hint = _HINT.match(head, end) if verb == b"select" else None
+        milliseconds = NEVER if hint is None else _limit(hint[1])
+        if milliseconds == NEVER:
+            milliseconds = _limit(variables.get(b"max_execution_time", b""))
+        limit = min(limit, milliseconds / 1000.0)
+    seconds = _limit(variables.get(b"max_statement_time", b""))
+    if verb == b"set":
+        seconds = _set_for_it(tokenize(head, end, len(head), lexing, False, MOST_TOKENS), seconds)
+    return min(limit, seconds)
 
 
-def _beginning(text: bytes) -> int:
-    """Where it begins behind spaces and comments; comments that servers execute, or read as hints, are none."""
-    at = _after_spaces(text, 0)
-    while text.startswith(b"/*", at) and text[at + 2 : at + 3] not in (b"!", b"+"):
-        end = text.find(b"*/", at + 2)
-        if end < 0:
-            return len(text)
-        at = _after_spaces(text, end + 2)
-    return at
+def _verb(text: bytes, begin: int, lexing: int) -> tuple[bytes, int]:
+    """What a text does, in lower case, and where that word ends; nothing if that is not seen."""
+    first = _VERB.match(text, _beginning(text, begin))
+    if first is None:
+        return b"", 0
+    verb = first[1].lower()
+    return (verb, first.end()) if verb != b"with" else _verb_after_tables(text, first.end(), lexing)
 
 
-def _after_spaces(text: bytes, at: int) -> int:
-    found = _SPACES.match(text, at)
-    assert found is not None, "it matches nothing, too"
-    return found.end()
+def _verb_after_tables(text: bytes, begin: int, lexing: int) -> tuple[bytes, int]:
+    """The same for what follows common table expressions. (Tokens of `lexer` would be looked for anew behind each quote that does not end.)"""
+    depth, at, step = 0, begin, b""
+    while (found := _STEP.search(text, at)) is not None:
+        last, step = step, found[0]
+        at = found.end()
+        if step == b"(":
+            if depth == 0 and last == b")":
+                return _verb(text, at, lexing)
+            depth += 1
+        elif step == b")":
+            depth -= 1
+        elif step in (b"'", b'"', b"`"):
+            at = end_of_quoted(text, at, step[0], step != b"`" and not lexing & NO_BACKSLASH_ESCAPES)
+            if at == 0:
+                break
+        elif step in _ENDS:
+            at = _after_comment(text, found.start(), step)
+        elif depth == 0 and step.lower() in VERBS:
+            return step.lower(), at
+    return b"", 0
+
+
+def _set_for_it(tokens: list[Token], seconds: float) -> float:
+    """What SET STATEMENT has set max_statement_time to, for what follows; ``seconds`` if it has not. Infinity if that would have to be computed."""
+    if not tokens or tokens[0].word != b"statement":
+        return seconds
+    for i in range(1, len(tokens) - 3):
+        if tokens[i].word == b"for":
+            break
+        follows = i == 1 or is_symbol(tokens[i - 1], b",")
+        if follows and _name(tokens[i]) == b"max_statement_time" and is_assignment(tokens[i + 1]):
+            is_number = tokens[i + 2].kind == NUMBER and tokens[i + 3].text.lower() in (b",", b"for")
+            seconds = _limit(tokens[i + 2].text) if is_number else NEVER
+    return seconds
+
+
+def _name(token: Token) -> bytes:
+    return token.text.strip(b"`").lower() if token.kind == NAME else token.word
+
+
+def _beginning(text: bytes, at: int) -> int:
+    """Where it goes on behind spaces, parentheses and comments; comments that servers execute are none."""
+    while True:
+        blanks = _BLANKS.match(text, at)
+        assert blanks is not None, "it matches nothing, too"
+        at = blanks.end()
+        comment = _COMMENT.match(text, at)
+        if comment is None:
+            return at
+        at = _after_comment(text, at, comment[0])
+
+
+def _after_comment(text: bytes, begin: int, opening: bytes) -> int:
+    end = _ENDS[opening]
+    at = text.find(end, begin + len(opening))
+    return len(text) if at < 0 else at + len(end)
 
 
 def _limit(number: bytes) -> float:
