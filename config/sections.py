@@ -40,6 +40,7 @@ from config.values import (
 # Type of an error that concerns a whole table and not the key it was found at.
 TABLE_RULE: Final = "table_rule"
 
+_ONE_PASSWORD: Final = "expected exactly one of `password`, `native_hash` and `password_env`"
 _NATIVE_HASH: Final = re.compile(r"\*[0-9A-Fa-f]{40}")
 
 
@@ -208,7 +209,7 @@ class Pool(Section):
     shed_target: Seconds = Field(
         default=0.0,
         description="When for `shed_interval` nobody waits less than this for a backend, clients that have waited so long get error 1040 at once: `batch` ones, "
-        "and if that is not enough for as long again, all. 0: everybody waits for `acquire_timeout`.",
+        "and if that is not enough for as long again, all. Less than `acquire_timeout`; 0: everybody waits for that.",
     )
     shed_interval: Seconds = Field(default=1.0, gt=0, description="See `shed_target`.")
     reserve: Count = Field(
@@ -269,6 +270,16 @@ class Pool(Section):
         if min_idle > info.data.get("size", min_idle):
             raise ValueError(f"expected at most `pool.size`, which is {info.data['size']}")
         return min_idle
+
+    @field_validator("shed_target")
+    @classmethod
+    def _before_timeout(cls, shed_target: float, info: ValidationInfo) -> float:
+        timeout = info.data.get("acquire_timeout", shed_target + 1.0)
+        if shed_target >= timeout:
+            raise ValueError(
+                f"expected less than `pool.acquire_timeout`, which is {timeout:g}, as nobody waits for longer"
+            )
+        return shed_target
 
 
 class Limits(Section):
@@ -420,9 +431,11 @@ class User(Section):
             secrets = (info.data["password"], info.data["native_hash"], password_env)
             count = sum(secret is not None for secret in secrets)
             has_rules = info.data.get("max_backends") or info.data.get("priority") is Priority.BATCH
-            if count > 1 or (not count and not has_rules):
+            if count > 1:
+                raise PydanticCustomError(TABLE_RULE, _ONE_PASSWORD)
+            if not count and not has_rules:
                 raise PydanticCustomError(
-                    TABLE_RULE, "expected exactly one of `password`, `native_hash` and `password_env`"
+                    TABLE_RULE, f"{_ONE_PASSWORD}, or a rule: `max_backends`, or `priority` batch"
                 )
         return password_env
 

@@ -138,9 +138,16 @@ class Settings(Section):
 
     @field_validator("users")
     @classmethod
-    def _users_once(cls, users: tuple[User, ...]) -> tuple[User, ...]:
+    def _users_once(cls, users: tuple[User, ...], info: ValidationInfo) -> tuple[User, ...]:
         if repeated := _repeated([user.name for user in users]):
             raise ValueError(f"expected each user once; repeated: {repeated}")
+        unknown = [
+            user.name for user in users if not (user.password or user.native_hash or user.password_env)
+        ]
+        if unknown and info.data.get("passthrough") is False:
+            raise ValueError(
+                f"needs a password for {', '.join(unknown)}: as `passthrough` is false, who has none cannot log in"
+            )
         return users
 
     @field_validator("databases")
@@ -168,4 +175,10 @@ def _warnings(settings: Settings) -> list[str]:
             found.append(f"queries and results travel to {upstream.name} in the clear; see server_tls.mode")
     if settings.is_static and (settings.routing, settings.failover) != (Routing(), Failover()):
         found.append("routing and failover need several servers that are watched; see topology.kind")
+    for what, limited in (("user", settings.users), ("database", settings.databases)):
+        found += [
+            f"max_backends of {what} {each.name} is {each.max_backends}, which is more than pool.size and limits nothing"
+            for each in limited
+            if each.max_backends > settings.pool.size
+        ]
     return found

@@ -99,7 +99,7 @@ def test_every_problem_of_a_file_is_named_with_its_line(file: Path) -> None:
         "found 'db:33'",
         "FILE:9: upstream[1]: expected either `host` or `socket`",
         'FILE:14: users[0].native_hash: expected "*" and 40 hexadecimal digits; found ****',
-        "FILE:15: users[1]: expected exactly one of `password`, `native_hash` and `password_env`",
+        "FILE:15: users[1]: expected exactly one of `password`, `native_hash` and `password_env`, or a rule: `max_backends`, or `priority` batch",
         "FILE:17: users[1].pasword: unknown key; did you mean `password`?",
     ]
 

@@ -34,7 +34,7 @@ def problems_of(**table: Any) -> list[str]:
         ({"passthrough": {}}, "passthrough: expected true or false; found a table"),
         ({"users": [{"name": 5, "password": ""}]}, "users[0].name: expected a text; found 5"),
         ({"users": [{"password": "x"}]}, "users[0].name: is needed and not there"),
-        ({"users": [{"name": "x"}]}, "users[0]: expected exactly one of `password`, `native_hash` and `password_env`"),
+        ({"users": [{"name": "x"}]}, "users[0]: expected exactly one of `password`, `native_hash` and `password_env`, or a rule: `max_backends`, or `priority` batch"),
         ({"users": [{"name": "x", "max_backends": 1, "password": "a", "native_hash": "*" + "0" * 40}]}, "users[0]: expected exactly one of `password`, `native_hash` and `password_env`"),
         ({"users": [{"name": "x", "password": "", "priority": "high"}]}, "users[0].priority: expected 'interactive' or 'batch'; found ****"),
         ({"users": ["app:hunter2"]}, "users[0]: expected a table; found ****"),

@@ -88,6 +88,27 @@ def test_min_idle_is_not_above_size() -> None:
     ]
 
 
+def test_who_waits_is_refused_before_he_gives_up() -> None:
+    assert Pool(acquire_timeout=2, shed_target=1.9).shed_target == 1.9
+    assert Pool(acquire_timeout=0.5).shed_target == 0.0
+    for target in (2, 2.5):
+        assert errors_of(Pool, {"acquire_timeout": 2, "shed_target": target}) == [
+            (
+                "shed_target",
+                "Value error, expected less than `pool.acquire_timeout`, which is 2, as nobody waits for longer",
+            )
+        ]
+    assert [loc for loc, _ in errors_of(Pool, {"acquire_timeout": 0, "shed_target": 6})] == [
+        "acquire_timeout"
+    ]
+
+
+def test_a_user_with_neither_a_password_nor_a_rule_says_nothing() -> None:
+    [(_, text)] = errors_of(User, {"name": "a", "priority": "interactive"})
+    assert "or a rule" in text
+    assert User.model_validate({"name": "a", "priority": "batch"}).password is None
+
+
 def test_a_bad_size_is_not_held_against_min_idle() -> None:
     assert [loc for loc, _ in errors_of(Pool, {"size": 0, "min_idle": 6})] == ["size"]
 

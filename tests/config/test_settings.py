@@ -153,6 +153,30 @@ def test_what_others_could_read_is_warned_about(table: dict[str, Any], warnings:
     assert len(settings(**table).warnings()) == warnings
 
 
+def test_without_passthrough_a_user_needs_a_password() -> None:
+    rules = [{"name": "a", "max_backends": 3}, {"name": "b", "password": "x", "max_backends": 3}]
+    assert len(settings(users=rules).users) == 2
+    assert len(settings(users=rules[1:], passthrough=False).users) == 1
+    with pytest.raises(ValidationError, match="needs a password for a: as `passthrough` is false"):
+        settings(users=rules, passthrough=False)
+    # one mistake is told once
+    with pytest.raises(ValidationError) as caught:
+        settings(users=rules, passthrough=3)
+    assert [error["loc"] for error in caught.value.errors()] == [("passthrough",)]
+
+
+def test_limits_that_limit_nothing_are_warned_about() -> None:
+    made = settings(
+        pool={"size": 10},
+        users=[{"name": "a", "max_backends": 11}, {"name": "b", "max_backends": 10}],
+        databases=[{"name": "shop", "max_backends": 20}, {"name": "blog", "max_backends": 1}],
+    )
+    assert made.warnings() == [
+        "max_backends of user a is 11, which is more than pool.size and limits nothing",
+        "max_backends of database shop is 20, which is more than pool.size and limits nothing",
+    ]
+
+
 def test_an_open_listener_with_tls_is_not_warned_about(tmp_path: Any) -> None:
     pem = tmp_path / "some.pem"
     pem.touch()
