@@ -35,6 +35,7 @@ from proxy.pool_states import (
     KeyPool,
     Member,
     PoolStateError,
+    Tenant,
     Ticket,
 )
 from proxy.pool_upkeep import Upkeep
@@ -368,9 +369,7 @@ class PoolCore(Upkeep):
     def limit(self, tenant: Hashable, most: int, now: float) -> list[Action]:
         """So many members may this user have from now on, if it was not given fewer; 0: what it was given. What is too much is closed as it gets free."""
         user = self._members.limit(tenant, most)
-        for ticket in self._waiters.fresh.tickets():
-            if self._members.tenant(ticket.key) is user:
-                self._waiters.fresh.limit(ticket, user if user.most else None)
+        self._limit_logins()
         member = self._members.idle.oldest
         while member is not None and user.is_over():
             newer = member.newer
@@ -431,6 +430,18 @@ class PoolCore(Upkeep):
 
     # Below the calls
 
+    def _limit_logins(self) -> None:
+        """Limits of users have changed: those that want a fresh member wait in other lines, each in the order of arrival."""
+        fresh = self._waiters.fresh
+        for ticket in fresh.tickets():
+            fresh.remove(ticket)
+            fresh.append(ticket, self._limited(ticket))
+
+    def _limited(self, ticket: Ticket) -> Tenant | None:
+        """Whose limit holds for a ticket, if its user has one."""
+        tenant = self._members.tenant(ticket.key)
+        return tenant if tenant is not None and tenant.most else None
+
     def _acquire_later(self, ticket: Ticket, now: float) -> list[Action]:
         member = _claimed(ticket) if self._state == POOL_OPEN else None
         if member is not None:
@@ -442,9 +453,7 @@ class PoolCore(Upkeep):
             return NO_ACTIONS
         deadline = min(ticket.deadline, began + self.acquire_timeout)
         if ticket.wants_fresh:
-            tenant = self._members.tenant(ticket.key)
-            limited = tenant if tenant is not None and tenant.most else None
-            self._waiters.enter(ticket, self._waiters.fresh, began, deadline, limited)
+            self._waiters.enter(ticket, self._waiters.fresh, began, deadline, self._limited(ticket))
         else:
             pool = self._members.pool_of(ticket.key, now)
             self._waiters.enter(ticket, pool, began, deadline)

@@ -479,11 +479,6 @@ class Queue:
             )
         ticket.queue = None
 
-    def limit(self, ticket: Ticket, tenant: Tenant | None) -> None:
-        """From now on this one's limit holds for it, where the queue is of all users."""
-        self.remove(ticket)
-        self.append(ticket, tenant)
-
     def served(self, ticket: Ticket) -> None:
         """It was this one's turn."""
         if ticket.is_batch:

@@ -155,7 +155,8 @@ class PoolMachine(RuleBasedStateMachine):
             tenant_of=tenant_of,
             tenant_limits={"app": limit} if limit and tenant_of is user_of else None,
         )
-        self.limit = limit if tenant_of is user_of else 0
+        self.has_limits = tenant_of is user_of
+        self.limit = self.given = limit if self.has_limits else 0
         self.pace = pace
         self.openings: list[float] = []
         self.retirements = 0
@@ -605,6 +606,14 @@ class PoolMachine(RuleBasedStateMachine):
                 bound, self.core.opening_count
             )
 
+    @precondition(lambda self: self.has_limits)
+    @rule(most=st.sampled_from([0, 1, 1, 2, 3]))
+    def limit_a_user(self, most: int) -> None:
+        """The server has refused him, or does so no more."""
+        self.limit = min(most or self.given, self.given or most)
+        self.over_limit = len(self.members_of("app"))
+        self.perform(self.core.limit("app", most, self.now))
+
     @precondition(lambda self: self.waiting)
     @rule(index=INDEX)
     def spare(self, index: int) -> None:
@@ -723,9 +732,13 @@ class PoolMachine(RuleBasedStateMachine):
         assert len(leased) <= max(self.quota.most, self.over_quota), "but for residue that was taken back"
         self.over_quota = max(self.quota.most, len(leased))
         if self.limit:
-            members = [m for m, state in self.states.items() if state != CLOSED and user_of(m.key) == "app"]
+            members = self.members_of("app")
             assert len(members) <= max(self.limit, self.over_limit), "but for members that changed hands"
             self.over_limit = len(members)
+
+    def members_of(self, user: str) -> list[Member]:
+        """Those that are not closed."""
+        return [m for m, state in self.states.items() if state != CLOSED and user_of(m.key) == user]
 
     @invariant()
     def who_waits_can_hope(self) -> None:

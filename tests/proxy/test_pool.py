@@ -1051,7 +1051,9 @@ def test_logins_that_wait_when_their_user_is_limited_hold_up_nobody() -> None:
     assert play.opened("m1") == ["one gets m1", "open m2 with payload of another"]
     assert play.opened("m2") == ["another gets m2", "open m3 with payload of other"]
     assert play.opened("m3") == ["other gets m3"] and play.waiting() == 1
-    assert play.limit("a", 0) == ["open m4 with payload of two"]
+    play.acquire("three", "a", fresh=True)
+    assert play.limit("a", 2) == ["open m4 with payload of two"]
+    assert play.limit("a", 0) == [] and play.limit("b", 1) == []
     assert play.opened("m4") == ["two gets m4"]
 
 

@@ -246,14 +246,3 @@ def test_who_has_more_than_he_may() -> None:
     for size, is_full, is_over in ((1, False, False), (2, True, False), (3, True, True)):
         pool.size, pool.counts = size, [1, 0, 0, size - 1, 0]
         assert (user.is_full(), user.is_over(), user.opened()) == (is_full, is_over, size - 1)
-
-
-def test_one_who_waits_can_get_a_limit_and_keeps_his_turn() -> None:
-    user, queue = Tenant("app", 1), Queue()
-    first, second = queued(queue, 0), queued(queue, 1)
-    KeyPool("a", 0.0, user).size = 1
-    user.pools[0].counts = [0, 0, 0, 1, 0]
-    queue.limit(first, user)
-    assert queue.first is second and queue.tickets() == [first, second]
-    queue.limit(first, None)
-    assert queue.is_short and queue.count == 2
