@@ -379,11 +379,13 @@ class PoolCore(Upkeep):
         return self._settled(now)
 
     def spare(self, ticket: Ticket, now: float) -> list[Action]:
-        """Open a member of the reserve for this ticket and nobody else. Nothing when it does not wait, has one coming, or there is none left."""
+        """Open a member of the reserve for this ticket and nobody else. Nothing when it does not wait, has one coming, or there is none left; nor while
+        of the others some are not leased."""
         pool = ticket.queue
         if not isinstance(pool, KeyPool) or ticket.opening is not None or not self._may_open(now):
             return NO_ACTIONS
-        if self._members.size >= self.max_size or pool.tenant.is_full():
+        members = self._members
+        if members.size >= self.max_size or members.leased.count < self.bound or pool.tenant.is_full():
             return NO_ACTIONS
         if ticket.quota is not None and not ticket.quota.has_room():
             return NO_ACTIONS

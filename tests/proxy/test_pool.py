@@ -1132,17 +1132,25 @@ def test_the_reserve_is_for_whom_it_is_given_to_and_closed_afterwards() -> None:
 def test_the_reserve_is_not_for_who_does_not_wait_or_may_have_no_more() -> None:
     play = Play(max_size=3, reserve=1, reserve_share=2, tenant_of=str, tenant_limits={"app": 1})
     play.leased("alice")
+    play.leased("other", key="other")
     play.acquire("bob")
     assert play.spare("alice") == [] and play.spare("bob") == []
     play.acquire("fresh", "other", fresh=True)
     assert play.spare("fresh") == []
-    play.opened("m2"), play.release("m2")
     quota = Quota("shop", 0)
     play.acquire("carol", "third", quota=quota)
     assert play.spare("carol") == []
     # though others of the key might have one
     play.acquire("dave", "third")
-    assert play.spare("carol") == []
+    assert play.spare("carol") == [] and play.spare("dave") == ["open m3 with payload of dave"]
+
+
+def test_the_reserve_is_not_used_while_a_member_is_free_or_coming() -> None:
+    play = Play(max_size=3, reserve=1, reserve_share=2)
+    play.leased("alice", "bob", key="other")
+    play.release("m1"), play.release("m2")
+    assert play.acquire("carol") == ["close m1: evicted", "open m3 for m1 with payload of carol"]
+    assert play.spare("carol") == [] and play.states() == {"m2": "idle", "m3": "opening"}
 
 
 def test_the_reserve_is_not_for_whose_quota_is_used_up_meanwhile() -> None:
