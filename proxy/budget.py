@@ -13,7 +13,8 @@ The level. How many connections a process may have is a function of what is conn
 same: full / N when the server is full, and more or less by the power of e for what is free of usable, or too much. STEEP is how steep: where half
 of the fleet wants nothing the others' level doubles for little more than one percent of usable. Few processes are many percent each, and must not be
 so nervous (PATIENCE, NERVE, JOLT). When all want more than they get, they settle where N levels are as much as is in use. Nobody need remember anything for
-that to be fair, and nothing swings: who is above the level gives up a part of the difference with each look, MOVES.
+that to be fair, and nothing swings: who is above the level gives up a part of the difference with each look, MOVES, and one of many all of it.
+A fleet of MANY looks ahead, too: when the server will be full by the next look, if it goes on like this, the level is that of a full one.
 (Additive increase and multiplicative decrease, by which shares become equal too, either take minutes for it or open and close a tenth of all
 connections with every look.)
 
@@ -24,8 +25,9 @@ to who needs it. Who has opened what it was promised gets more of what is *free*
 process looked last.
 
 Need. Most processes want little, and what is promised to them cannot be given to the few that want much. But what is given to clients that wait now
-is opened at once, so that everybody sees it: of what is free, such a process may take as much as if it were one of few. How few? Of all that was
-promised at its last look, this part was opened since: about this part of the fleet grows.
+is opened at once, so that everybody sees it: of what is free, such a process may take as much as if it were one of few. How few? Of as many as look
+while one look, and the opening of what it allows, is under way; one in IN_NEED of the fleet at least. Among few, where each connection counts, also as many as
+seem to be in need: of all that was promised at its last look, this part was opened since, and about this part of the fleet grows.
 
 Limits. All that holds if the answer to a look is used at once, if what is idle is kept for longer than until the next look, and if not more than
 about a tenth of the fleet looks in the same moment: looks are at random times.
@@ -50,14 +52,14 @@ import math
 from collections.abc import Callable
 from typing import Final
 
-FULL: Final = 0.93
+FULL: Final = 0.932
 """The part of usable at which the server is full: the larger, the closer it comes to what it must not exceed when others appear."""
-FILLS: Final = 0.944
+FILLS: Final = 0.946
 """The part up to which somebody may grow."""
 PRESSES: Final = 0.975
-SURPRISE: Final = 9.8
+SURPRISE: Final = 10.07
 """Connections that others may open between two looks."""
-SMALL: Final = 0.0725
+SMALL: Final = 0.0742
 """The part of usable that is kept for them at most."""
 STEEP: Final = 60.0
 PATIENCE: Final = 0.35
@@ -68,7 +70,10 @@ NERVE: Final = 4.5
 JOLT: Final = 7.5
 """So many connections beyond what is full make the level fall by e at most: who looks first must not give up all that is too much."""
 MOVES: Final = 0.4
-"""The part of what a process has above the level that it gives up with each look."""
+"""The part of what a process has above the level that one of few gives up with each look; one of many gives up all of it."""
+MANY: Final = 100
+FEW: Final = 20
+"""Processes of which each can hardly be felt, and of which each connection is."""
 CALM: Final = 0.02
 """How far below what is full the server is, of usable, while everybody may keep what is idle."""
 SPARES: Final = 0.2
@@ -80,7 +85,7 @@ MOST_PROMISED: Final = 0.95
 """The part of the room that is promised where there is hardly any, and where all is room."""
 HANDFUL: Final = 10.0
 """Of fewer processes less is promised, so that more is left for who is in need."""
-FEW: Final = 30.0
+IN_NEED: Final = 50.0
 """Who is in need takes a part of what is free as if the fleet were smaller by this factor, or alone."""
 ALONE: Final = 0.5
 """The part of the room that is promised at most where nobody knows how many share the server, and the part of what is free that one may take."""
@@ -111,6 +116,7 @@ class Budget:
         "_random",
         "_refusals",
         "_regains_at",
+        "_round_trip",
         "_waits_until",
         "bound",
         "fleet",
@@ -150,6 +156,8 @@ class Budget:
         self._looked_at: float = now
         self._connected: int = -1
         self._promised: float = 0.0
+        # seconds that its answer was under way
+        self._round_trip: float = 0.0
         # refusals without growth between them, and until when nothing grows for that
         self._refusals: int = 0
         self._waits_until: float = now
@@ -171,9 +179,19 @@ class Budget:
         """Connections up to which anybody may grow."""
         return FILLS * self.usable - self._surprise()
 
-    def looked(self, now: float, connected: int, limit: int, own: int, needed: int | None = None) -> int:
+    def looked(
+        self,
+        now: float,
+        connected: int,
+        limit: int,
+        own: int,
+        needed: int | None = None,
+        round_trip: float = 0.0,
+    ) -> int:
         """The server has ``connected`` connections, of which ``own`` are of this process's pool, and allows ``limit``. ``needed``: how many this process
-        could use now, leases and clients that wait for one; None: all that it has. The bound from now on."""
+        could use now, leases and clients that wait for one; None: all that it has. ``round_trip``: seconds that the answer was under way. The bound
+        from now on."""
+        self._round_trip = round_trip
         self.limit = max(1, limit)
         # a server that says less than it must
         connected = max(connected, own)
@@ -227,7 +245,7 @@ class Budget:
     def _part_of_all(self) -> float:
         return self.usable / (self.fleet or LEAST_FLEET)
 
-    def level(self, connected: int) -> float:
+    def level(self, connected: float) -> float:
         """How many connections anybody may have when so many are in use."""
         if self.fleet:
             # each has a monitor's connection besides
@@ -236,7 +254,7 @@ class Budget:
             share, at = 1.0, self.full + LAST * self.usable
         return share * math.exp(min(MOST_EXPONENT, self._steepness(connected) * (at - connected)))
 
-    def _steepness(self, connected: int) -> float:
+    def _steepness(self, connected: float) -> float:
         """By which power of e the level falls with each connection."""
         if self.fleet:
             if connected <= self.full:
@@ -254,7 +272,7 @@ class Budget:
     def _wanted(self, now: float, connected: int, own: int, needed: int) -> int:
         if connected > PRESSES * self.usable:
             return self._rounded(own * KEPT)
-        level = self.level(connected)
+        level = self.level(self._ahead(connected))
         surplus = self._surplus(connected, own, needed, level)
         if surplus > 0.0:
             return self._rounded(own - surplus)
@@ -264,9 +282,20 @@ class Budget:
         self._refusals = 0
         return own + self._rounded(min(lacks, self._grant(connected, own, needed - own, level)))
 
+    def _ahead(self, connected: int) -> float:
+        """What will be connected at the next look, if it goes on like this: but a server that is not full counts as full at most."""
+        if self._connected < 0:
+            return connected
+        soon = connected + self._manifold() * (connected - self._connected)
+        return max(float(connected), min(self.full, soon))
+
+    def _manifold(self) -> float:
+        """From 0 for few processes to 1 for many."""
+        return max(0.0, min(1.0, (self.fleet - FEW) / (MANY - FEW)))
+
     def _surplus(self, connected: int, own: int, needed: int, level: float) -> float:
         """What is given up now. Where few may share the server, no more than moves the level by as much."""
-        surplus = MOVES * (own - math.ceil(level))
+        surplus = (MOVES + (1.0 - MOVES) * self._manifold()) * (own - math.ceil(level))
         if not self.fleet:
             surplus /= max(1.0, MOVES * level * self._steepness(connected))
         if connected > self.full - CALM * self.usable:
@@ -308,8 +337,9 @@ class Budget:
             return min(ALONE, max(own, level) / max(1, connected))
         grown = 0 if self._connected < 0 else connected - self._connected
         growing = fleet * max(0.0, min(1.0, grown / max(float(fleet), self._promised)))
-        # if there is another it may look in the same moment
-        return 1.0 / (1.0 + max(growing, fleet / FEW, min(1.0, fleet - 1.0)))
+        # each looks every two seconds, and opens a connection in about the time of a look; if there is another it may look in the same moment
+        looking = max(fleet / IN_NEED, fleet * self._round_trip, min(1.0, fleet - 1.0))
+        return 1.0 / (1.0 + max(looking, growing * (1.0 - self._manifold())))
 
     def _rounded(self, number: float) -> int:
         """At random, so that parts of a connection add up to whole ones."""

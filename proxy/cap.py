@@ -166,7 +166,7 @@ class Cap:
         if lie:
             self._fail(now, f"what it says is not believed: {lie}", is_hopeless=True)
             return
-        self._believe(seen, now, own, needed)
+        self._believe(seen, now, own, needed, round_trip)
 
     def failed(self, now: float, trouble: str, is_hopeless: bool) -> None:
         """A look has failed. ``is_hopeless``: asking again soon does not help."""
@@ -229,7 +229,7 @@ class Cap:
         self._due_at = now + self._rules.interval + jitter - self._jitter
         self._jitter = jitter
 
-    def _believe(self, seen: Occupancy, now: float, own: int, needed: int | None) -> None:
+    def _believe(self, seen: Occupancy, now: float, own: int, needed: int | None, round_trip: float) -> None:
         self.looks += 1
         self.seen, self.seen_at = seen, now
         self.trouble, self._is_hopeless, self._failing_since = "", False, math.inf
@@ -239,7 +239,7 @@ class Cap:
             self._count(seen)
         if is_counted or seen.trouble:
             self._no_count = seen.trouble
-        budget.looked(now, seen.connected, seen.limit, own, needed)
+        budget.looked(now, seen.connected, seen.limit, own, needed, round_trip)
         if self._no_count:
             self._tell("warning", _NO_FLEET, now, self._no_count, again=math.inf)
         self._turn(self._reason(seen.connected, now), now, f"{seen.connected} of {seen.limit} in use")

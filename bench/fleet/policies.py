@@ -67,16 +67,17 @@ class Budgets:
         """What the server says now is heard later."""
         server, events = self._server, self._events
         budget = self._budgets[sidecar]
-        heard = partial(self._heard, budget, server.connected, server.limit)
-        events.after(events.about(ANSWER * server.slowness), heard, sidecar)
+        round_trip = events.about(ANSWER * server.slowness)
+        events.after(
+            round_trip, partial(self._heard, budget, server.connected, server.limit, round_trip), sidecar
+        )
 
-    def _heard(self, budget: Budget, connected: int, limit: int, sidecar: Sidecar) -> None:
+    def _heard(self, budget: Budget, connected: int, limit: int, round_trip: float, sidecar: Sidecar) -> None:
         # else it has crashed meanwhile
         if sidecar.is_up and self._budgets[sidecar] is budget:
             core = sidecar.core
-            bound = budget.looked(
-                self._events.now, connected, limit, core.size, core.leased_count + core.waiting_count
-            )
+            needed = core.leased_count + core.waiting_count
+            bound = budget.looked(self._events.now, connected, limit, core.size, needed, round_trip)
             sidecar.resize(bound)
 
     def _look_later(self, sidecar: Sidecar) -> None:

@@ -154,14 +154,36 @@ def test_who_is_in_need_gets_more_of_that_but_not_more_than_it_needs(luck: Luck)
     assert grown[0] < 50 == grown[1] < grown[2]
 
 
-def test_and_less_where_many_have_grown(luck: Luck) -> None:
+def test_and_less_where_many_have_grown_of_few(luck: Luck) -> None:
     def grows(total: int) -> int:
-        each = of_fleet(40, luck)
+        each = of_fleet(20, luck)
         own = each.looked(1.0, 100, LIMIT, 1)
         before = each.room - total
         return round(1000 * (each.looked(3.0, total, LIMIT, own, needed=own + 900) - own) / before)
 
     assert grows(600) < grows(140)
+
+
+def test_and_less_where_looks_take_long(luck: Luck) -> None:
+    def grows(round_trip: float) -> int:
+        each = of_fleet(100, luck)
+        own = each.looked(1.0, 100, LIMIT, 1)
+        return each.looked(3.0, 140, LIMIT, own, needed=own + 900, round_trip=round_trip) - own
+
+    # at 0.02 s two look in that time, of a hundred that look every two seconds
+    assert grows(0.0) == grows(0.02) > 2 * grows(0.1) > 8 * grows(1.0)
+
+
+def test_many_look_ahead(luck: Luck) -> None:
+    def bound(fleet: int, before: int) -> int:
+        each = of_fleet(fleet, luck)
+        each.looked(1.0, before, LIMIT, 20)
+        return each.looked(3.0, 800, LIMIT, 20)
+
+    # with 900 all would be full, of which each has nine
+    assert bound(100, 600) < 10 < bound(100, 790)
+    # of few each connection counts, and they wait until it is full
+    assert bound(20, 600) == bound(20, 790)
 
 
 def test_below_the_level_nothing_grows_where_there_is_no_room(budget: Budget) -> None:

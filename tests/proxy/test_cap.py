@@ -189,7 +189,7 @@ def test_a_limit_of_our_own_is_as_good_as_the_servers() -> None:
     [
         (5, 4, Why.SIZE),
         (450, 20, Why.GROWING),
-        (829, 20, Why.LEVEL),
+        (832, 20, Why.LEVEL),
         (845, 20, Why.ROOM),
         (880, 20, Why.PRESSED),
     ],
