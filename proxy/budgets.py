@@ -21,7 +21,7 @@ from proxy.endpoint import Endpoint
 from proxy.logs import get_logger
 from proxy.looking import NO_ACCOUNT, account_of, way_of
 from proxy.monitor import PATIENT, Account, LookFailed, Place, Watch
-from proxy.occupancy import Occupancy
+from proxy.occupancy import Counting, Occupancy
 from proxy.shared import Shared
 from proxy.tasks import spawn
 
@@ -45,6 +45,8 @@ class Looker:
         self.task: asyncio.Task[None] | None = None
         # who has looked, or tried to, last
         self.account: Account | None = None
+        # that account has been refused connections because it has too many: none is kept between looks
+        self.gives_way = False
 
 
 class Budgets:
@@ -123,7 +125,11 @@ class Budgets:
         if cluster is not None and cluster.watches(endpoint):
             looker.watch.close()
             return PATIENT
-        account = looker.account = self.account()
+        account = self.account()
+        if account != looker.account:
+            looker.account = account
+            looker.gives_way = False
+            looker.watch.counting = Counting(self._way.counts_fleet, random.random)
         if account is None:
             if endpoint.initialised:
                 self._failed(looker, NO_ACCOUNT, is_hopeless=True)
@@ -135,8 +141,8 @@ class Budgets:
             self.failed(endpoint, failure)
             return max(PATIENT if failure.is_hopeless else 0.0, cap.delay(self._now()))
         self.saw(endpoint, seen, self._now() - asked_at)
-        if cap.trouble:
-            # it may be another server than the one that the name leads to now
+        if cap.trouble or looker.gives_way:
+            # with trouble it may be another server than the one that the name leads to now
             looker.watch.close()
         return cap.delay(self._now())
 
@@ -170,6 +176,18 @@ class Budgets:
         if looker is not None:
             looker.cap.refused(self._now(), endpoint.core.size, code)
             self._apply(looker)
+
+    def refused_user(self, endpoint: Endpoint, user: bytes) -> None:
+        """The server has refused this user a connection because it has too many. The one that looks may be the last that it may have: of a whole fleet
+        they may be all."""
+        looker = self._lookers.get(endpoint)
+        account = None if looker is None else looker.account
+        if looker is None or account is None or account.user.encode() != user or looker.gives_way:
+            return
+        looker.gives_way = True
+        # only those who are there all the time are counted
+        looker.watch.counting = Counting(False, random.random)
+        looker.wake.set()
 
     def watch_of(self, endpoint: Endpoint) -> Watch | None:
         """What looks at it while the monitor does not."""

@@ -552,6 +552,8 @@ class Endpoint(LossListener):
             now = self.loop.time()
             most = self.user_limits.refused(user, now, *self.core.counts_of(user))
             self._execute(self.core.limit(user, most, now))
+            if self.budget is not None:
+                self.budget.refused_user(self, user)
         elif failure.is_limit and self.budget is not None:
             self.budget.refused(self, failure.code)
 

@@ -185,7 +185,7 @@ class Watch:
         self._replication_text = ""  # "": not to be asked on this connection
         self._replication: tuple[ReplicationStatus, ...] | None = None
         self._remark = ""
-        self._counting = Counting(way.counts_fleet, random.random)
+        self.counting = Counting(way.counts_fleet, random.random)
         # when the last statement was sent
         self._asked_at = 0.0
         # people want to know something while it is looked at the server
@@ -279,7 +279,7 @@ class Watch:
         self._replication_text = queries.MARIADB_REPLICATION if is_mariadb else queries.MYSQL_REPLICATION
         self._replication = None
         self._remark = ""
-        self._counting.connected(self.now())
+        self.counting.connected(self.now())
 
     async def _look_at_occupancy(self) -> Occupancy:
         assert self._eye is not None
@@ -349,7 +349,7 @@ class Watch:
         self, text: str, parse: Callable[[Sequence[Row]], U], cells: Callable[[U], Sequence[str | None]]
     ) -> tuple[U, Occupancy]:
         """The answer, and the occupancy in it: with a count when it is time for one and the server allows it."""
-        counting = self._counting
+        counting = self.counting
         while (source := counting.source(self.now())) is not None:
             try:
                 _, rows = await self._ask(self._text_with_count(text, source))
@@ -367,7 +367,7 @@ class Watch:
 
     def _text_with_count(self, text: str, source: int) -> str:
         if source == LOCKS:
-            return queries.with_locks(text, self._counting.slot, self._counting.is_held, SLOTS)
+            return queries.with_locks(text, self.counting.slot, self.counting.is_held, SLOTS)
         return queries.with_count(text, TABLES[source], self.way.announced.get(FANIN_ID, ""))
 
     async def _ask_replication(self) -> None:

@@ -293,6 +293,23 @@ def test_without_a_budget_nobody_looks(quiet: Server) -> None:
         assert quiet.status("Threads_connected") == 2
 
 
+def test_looks_leave_connections_to_clients_of_an_account_that_may_have_few(quiet: Server) -> None:
+    quiet.sql("CREATE USER scant@'%' IDENTIFIED BY 'scant' WITH MAX_USER_CONNECTIONS 2")
+    scant = {"user": "scant", "password": "scant", "database": None}
+    try:
+        with ExitStack() as exits:
+            for _ in range(2):
+                fanin = exits.enter_context(Fanin(quiet, budget=FAST, pool={"size": 4, "idle_timeout": 0.5}))
+                with fanin.connect(**scant) as client:
+                    run(client, "SELECT 1")
+                eventually(lambda fanin=fanin: budget(fanin)["looks"] and not fanin.endpoint()["idle"])  # type: ignore[misc]
+            # both are taken by looks
+            with fanin.connect(**scant) as client:
+                assert value(client, "SELECT 1") == 1
+    finally:
+        quiet.sql("DROP USER scant@'%'")
+
+
 # Servers that cannot be looked at
 
 

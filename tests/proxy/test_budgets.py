@@ -160,6 +160,26 @@ async def test_logins_do_not_make_it_look_more_often() -> None:
         await scene.until(lambda: scene.report()["looks"])
 
 
+async def test_whose_account_may_have_no_more_keeps_no_connection_for_looks() -> None:
+    async with scene_of(interval=5.0) as scene:
+        scene.logs_in()
+        await scene.until(lambda: scene.report()["looks"])
+        asked = len(scene.server.asked)
+        scene.budgets.refused_user(scene.endpoint, b"other")
+        assert scene.server.open_connections() == 1
+        scene.budgets.refused_user(scene.endpoint, b"app")
+        await scene.until(lambda: scene.server.open_connections() == 0)
+        assert scene.server.asked[asked] == queries.MYSQL_OCCUPANCY
+        scene.budgets.refused_user(scene.endpoint, b"app")
+        assert scene.report()["fleet"] == 1
+        # another account may have some
+        scene.shared.credentials.forget_all()
+        scene.shared.credentials.learn(Credential(b"other", b"x", Verifier.of_password(b"x")))
+        looker = scene.budgets._lookers[scene.endpoint]
+        looker.wake.set()
+        await scene.until(lambda: scene.server.open_connections() == 1 and not looker.gives_way)
+
+
 async def test_where_the_monitor_looks_nobody_else_does() -> None:
     async with scene_of() as scene:
         scene.logs_in()
@@ -270,6 +290,7 @@ async def test_an_endpoint_that_is_gone_is_left_alone() -> None:
         scene.budgets.saw(scene.endpoint, Occupancy(1000, 1, 0), 0.0)
         scene.budgets.failed(scene.endpoint, LookFailed(Cause.LOST, "gone"))
         scene.budgets.refused(scene.endpoint, 1040)
+        scene.budgets.refused_user(scene.endpoint, b"app")
         assert (scene.report(), scene.budgets.in_words(scene.endpoint), scene.bound) == ({}, "", 40)
 
 

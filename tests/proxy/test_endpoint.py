@@ -116,10 +116,14 @@ class Told:
 
     def __init__(self) -> None:
         self.refused_of: list[tuple[str, int]] = []
+        self.refused_users: list[tuple[str, bytes]] = []
         self.shortage = ""
 
     def refused(self, endpoint: Endpoint, code: int) -> None:
         self.refused_of.append((endpoint.name, code))
+
+    def refused_user(self, endpoint: Endpoint, user: bytes) -> None:
+        self.refused_users.append((endpoint.name, user))
 
     def in_words(self, endpoint: Endpoint) -> str:
         return self.shortage
@@ -136,6 +140,7 @@ def test_of_a_server_that_has_too_many_connections_the_budget_hears(
     world.server.refusal = build_err(code, b"", b"no", before_handshake=True)
     world.client().sends(SELECT)
     assert told.refused_of == ([("writer", code)] if is_told else [])
+    assert told.refused_users == ([("writer", b"app")] if code in (1203, 1226) else [])
 
 
 @pytest.mark.parametrize("code", [1203, 1226])
