@@ -535,6 +535,8 @@ class Endpoint(LossListener):
         self.last_failure = failure.message
         if failure.is_credential:
             self.credentials.forget(credential)
+        # before the pool can try again
+        most = self._refused_user(credential.user, backend) if failure.is_users else 0
         self._execute(
             self.core.open_failed(
                 backend,
@@ -542,20 +544,27 @@ class Endpoint(LossListener):
                 failure,
                 is_credential=failure.is_refusal,
                 is_limit=failure.is_limit,
+                most=most,
             )
         )
-        self.was_refused(credential.user, failure)
+        if not most:
+            self.was_refused(credential.user, failure)
 
     def was_refused(self, user: bytes, failure: Failure) -> None:
         """The server has not let this user in: if it has too many connections, or the user has, there will be fewer of ours."""
         if failure.is_users:
-            now = self.loop.time()
-            most = self.user_limits.refused(user, now, *self.core.counts_of(user))
-            self._execute(self.core.limit(user, most, now))
-            if self.budget is not None:
-                self.budget.refused_user(self, user)
+            most = self._refused_user(user, None)
+            self._execute(self.core.limit(user, most, self.loop.time()))
         elif failure.is_limit and self.budget is not None:
             self.budget.refused(self, failure.code)
+
+    def _refused_user(self, user: bytes, failed: Backend | None) -> int:
+        """How many this user may have from now on, after it was refused one."""
+        if self.budget is not None:
+            self.budget.refused_user(self, user)
+        own, opening = self.core.counts_of(user)
+        opening -= failed is not None and failed.state == MEMBER_OPENING
+        return self.user_limits.refused(user, self.loop.time(), own, opening)
 
 
 class _Ended:

@@ -219,15 +219,20 @@ class PoolCore(Upkeep):
         *,
         is_credential: bool = False,
         is_limit: bool = False,
+        most: int = 0,
     ) -> list[Action]:
         """Connecting or the login failed; there is no Close. `is_credential`: the server refused this credential, another may
-        be right. `is_limit`: the server takes no more connections (1040, 1203, 1226)."""
+        be right. `is_limit`: the server takes no more connections (1040); `most`: of this user, who may have so many from now on (`limit`)."""
         if member.state == CLOSED:
             return NO_ACTIONS
         _expect(member, OPENING)
         pool = member.pool
         credential = member.credential
         self._drop(member)
+        if most:
+            # nobody else is held up
+            self._backoff.succeeded()
+            return self.limit(self._members.name_of(pool.key), most, now)
         if is_credential:
             self._backoff.succeeded()
             pool.disprove(credential)
@@ -367,7 +372,7 @@ class PoolCore(Upkeep):
         return self._settled(now)
 
     def limit(self, tenant: Hashable, most: int, now: float) -> list[Action]:
-        """So many members may this user have from now on, if it was not given fewer; 0: what it was given. What is too much is closed as it gets free."""
+        """So many members may this user have from now on, if it was not given fewer; 0: what it was given; NOTHING: none. What is too much is closed as it gets free."""
         user = self._members.limit(tenant, most)
         self._limit_logins()
         member = self._members.idle.oldest

@@ -82,14 +82,14 @@ class Members:
         if pool is None:
             tenant = self.tenant(key)
             if tenant is None:
-                name = self._name(key)
+                name = self.name_of(key)
                 tenant = self.tenants[name] = Tenant(name)
             pool = self.pools[key] = KeyPool(key, now, tenant)
         return pool
 
     def tenant(self, key: Hashable) -> Tenant | None:
         """Whose a key is; None: of one who has no members, nor a limit."""
-        return self.tenants.get(self._name(key))
+        return self.tenants.get(self.name_of(key))
 
     def limit(self, name: Hashable, most: int) -> Tenant:
         """So many may this user have, and no more than it was given; 0: what it was given."""
@@ -100,7 +100,8 @@ class Members:
         self._forget(tenant)
         return tenant
 
-    def _name(self, key: Hashable) -> Hashable:
+    def name_of(self, key: Hashable) -> Hashable:
+        """Whose a key is."""
         return None if self._tenant_of is None else self._tenant_of(key)
 
     def prune(self, pool: KeyPool) -> None:

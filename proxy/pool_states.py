@@ -249,6 +249,10 @@ class Quota:
         return self.leased < self.most
 
 
+NOTHING: Final = -1
+"""The limit of a user who may have no member for the moment."""
+
+
 class Tenant:
     """One user: all pools of keys that are theirs. A key's members serve nobody else, so what a user has is what the members have."""
 
@@ -300,15 +304,15 @@ class Tenant:
 
     def is_full(self) -> bool:
         """Whether the user has as many members as allowed."""
-        return self.most > 0 and self.size() >= self.most
+        return self.most != 0 and self.size() >= self.most
 
     def is_over(self) -> bool:
         """Whether the user has more members than allowed."""
-        return self.most > 0 and self.size() > self.most
+        return self.most != 0 and self.size() > max(0, self.most)
 
     def is_stuck(self) -> bool:
         """Whether, besides, none of them is free, to be closed for another key's."""
-        return self.most > 0 and self.is_full() and self.used() >= self.most
+        return self.most != 0 and self.is_full() and self.used() >= self.most
 
 
 class Line:

@@ -118,4 +118,4 @@ def _limit_of(ticket: Ticket) -> Limit | None:
     user = line.tenant or queue.tenant
     if user.most == 0 or user.opened() < user.most:
         return None
-    return Limit(OF_USER if user.most == user.given else OF_SERVER, user.name, user.most)
+    return Limit(OF_USER if user.most == user.given else OF_SERVER, user.name, max(0, user.most))

@@ -182,7 +182,7 @@ def _user(tenant: Tenant) -> dict[str, object]:
         "backends": tenant.size(),
         "used": tenant.used(),
         "waiting": tenant.waiting(),
-        "limit": tenant.most or None,
+        "limit": max(0, tenant.most) if tenant.most else None,
     }
 
 

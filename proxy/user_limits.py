@@ -3,7 +3,7 @@
 
 No look shows it, so it is found out: at the first refusal the user keeps to half of what it has, for it may be that other processes want theirs, too;
 after a random while it has back what it had, one by one, and then tries one more after RAISES seconds, then two, and so on. A refusal of those only confirms what
-is known.
+is known. A user with none at all tries again within BACKOFF seconds.
 
 References: MySQL Reference Manual, "Setting Account Resource Limits", "Server System Variables" (max_user_connections).
 """
@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from proxy.budget import BACKOFF, KEPT, MOST_BACKOFF
+from proxy.pool_states import NOTHING
 
 RAISES: Final = 60.0
 """Seconds after which it is tried whether a user may have more connections than the last time."""
@@ -70,7 +71,7 @@ class UserLimit:
         if self._is_refused or self._is_waiting(now):
             return
         if self.most < self.ceiling:
-            self.most += 1
+            self.most = max(1, self.most + 1)
         elif not 0.0 < self._raises_at - now <= RAISES:
             if own >= self.most:
                 self._step = 2 * self._step or 1
@@ -83,6 +84,10 @@ class UserLimit:
             self._refusals = 0
             return
         self.ceiling = max(1, own)
+        if not own:
+            self.most = NOTHING
+            self._waits_until = now + BACKOFF * self._random()
+            return
         self.most = max(1, int(own * KEPT))
         pause = min(MOST_BACKOFF, BACKOFF * 2.0 ** min(self._refusals, 5))
         self._refusals += 1

@@ -75,11 +75,22 @@ class Play:
         return self.words(self.core.opened(self.members[member], self.now))
 
     def open_failed(
-        self, member: str, error: object = "refused", *, is_credential: bool = False, is_limit: bool = False
+        self,
+        member: str,
+        error: object = "refused",
+        *,
+        is_credential: bool = False,
+        is_limit: bool = False,
+        most: int = 0,
     ) -> list[str]:
         return self.words(
             self.core.open_failed(
-                self.members[member], self.now, error, is_credential=is_credential, is_limit=is_limit
+                self.members[member],
+                self.now,
+                error,
+                is_credential=is_credential,
+                is_limit=is_limit,
+                most=most,
             )
         )
 

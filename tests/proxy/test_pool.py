@@ -19,7 +19,7 @@ from proxy.pool_actions import (
     PoolClosed,
     PoolDraining,
 )
-from proxy.pool_states import NEVER, Quota
+from proxy.pool_states import NEVER, NOTHING, Quota
 from tests.fakes.pool import Play
 
 # A lease, from opening to reuse
@@ -762,6 +762,19 @@ def test_a_full_server_with_none_of_ours_is_failing() -> None:
     play.open_failed(f"m{len(play.members)}", 1040, is_limit=True)
     play.acquire("alice")
     assert isinstance(play.tickets["alice"].error, OpenFailed)
+
+
+def test_whom_the_server_allows_none_holds_up_and_refuses_nobody_else() -> None:
+    play = Play(acquire_timeout=5.0, tenant_of=str)
+    play.acquire("hers", "alice")
+    assert play.open_failed("m1", 1226, is_limit=True, most=NOTHING) == []
+    play.acquire("her next", "alice", fresh=True)
+    assert play.acquire("his", "bob") == ["open m2 with payload of his"]
+    assert play.opened("m2") == ["his gets m2"]
+    assert play.release("m2") == [] and play.core.size == 1
+    assert play.limit("alice", 1) == ["open m3 with payload of hers"]
+    assert play.opened("m3") == ["hers gets m3"]
+    assert play.waiting() == 1
 
 
 # Pausing, draining, closing

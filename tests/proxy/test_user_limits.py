@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from proxy.pool_states import NOTHING
 from proxy.user_limits import RAISES, UserLimits
 
 APP = b"app"
@@ -24,7 +25,7 @@ class Scene:
     def passes(self, seconds: float = 1.0) -> int:
         self.now += seconds
         found = self.limits.passed(self.now, lambda user: (self.own if user == APP else 0, self.opening))
-        self.own = found[APP] or self.own
+        self.own = max(0, found[APP]) or self.own
         return found[APP]
 
 
@@ -93,7 +94,12 @@ def test_each_refusal_that_halves_makes_the_pause_longer() -> None:
 
 
 def test_one_there_is_in_any_case() -> None:
-    assert Scene().refused(0) == 1
+    scene = Scene(own=0)
+    assert scene.refused(0) == NOTHING
+    assert [scene.passes(0.4), scene.passes(0.2)] == [NOTHING, 1]
+    # and again as soon
+    assert scene.refused(0) == NOTHING
+    assert [scene.passes(0.4), scene.passes(0.2)] == [NOTHING, 1]
 
 
 def test_what_the_server_does_not_mind_is_forgotten() -> None:
