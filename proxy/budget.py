@@ -87,6 +87,8 @@ HANDFUL: Final = 10.0
 """Of fewer processes less is promised, so that more is left for who is in need."""
 IN_NEED: Final = 50.0
 """Who is in need takes a part of what is free as if the fleet were smaller by this factor, or alone."""
+STARVED: Final = 0.75
+"""Who has no more than this part of its share takes one, where there is room for it and nobody else seems to need that, whatever was promised."""
 ALONE: Final = 0.5
 """The part of the room that is promised at most where nobody knows how many share the server, and the part of what is free that one may take."""
 SPAN: Final = 0.1
@@ -314,7 +316,13 @@ class Budget:
             free = max(0.0, self.room - max(float(connected), self._connected + self._promised))
             # what it has opened of the last promise does not come again while the others' are open
             promise = min(promise, max(0, self.bound - own) + part * free)
+        if waiting > 0 and room >= 1.0 and self._is_starved(own) and connected <= self._connected:
+            promise = max(1.0, promise)
         return max(promise, min(float(waiting), free * self._need(connected, own, level)))
+
+    def _is_starved(self, own: int) -> bool:
+        """Whether it has much less than all would have on a full server."""
+        return own <= STARVED * self.level(self.full)
 
     def _promise(self, room: float) -> float:
         """What is promised to all together when there is so much room."""

@@ -536,7 +536,7 @@ class Endpoint(LossListener):
         if failure.is_credential:
             self.credentials.forget(credential)
         # before the pool can try again
-        most = self._refused_user(credential.user, backend) if failure.is_users else 0
+        most = self._refused_user(credential.user, failure, backend) if failure.is_users else 0
         self._execute(
             self.core.open_failed(
                 backend,
@@ -553,18 +553,22 @@ class Endpoint(LossListener):
     def was_refused(self, user: bytes, failure: Failure) -> None:
         """The server has not let this user in: if it has too many connections, or the user has, there will be fewer of ours."""
         if failure.is_users:
-            most = self._refused_user(user, None)
+            most = self._refused_user(user, failure, None)
             self._execute(self.core.limit(user, most, self.loop.time()))
         elif failure.is_limit and self.budget is not None:
             self.budget.refused(self, failure.code)
 
-    def _refused_user(self, user: bytes, failed: Backend | None) -> int:
+    def _refused_user(self, user: bytes, failure: Failure, failed: Backend | None) -> int:
         """How many this user may have from now on, after it was refused one."""
-        if self.budget is not None:
+        if self.budget is not None and AT_A_TIME in failure.message:
             self.budget.refused_user(self, user)
         own, opening = self.core.counts_of(user)
         opening -= failed is not None and failed.state == MEMBER_OPENING
         return self.user_limits.refused(user, self.loop.time(), own, opening)
+
+
+AT_A_TIME: Final = "max_user_connections"
+"""In the server's message: not so many in an hour, but at a time."""
 
 
 class _Ended:

@@ -174,6 +174,20 @@ def test_and_less_where_looks_take_long(luck: Luck) -> None:
     assert grows(0.0) == grows(0.02) > 2 * grows(0.1) > 8 * grows(1.0)
 
 
+def test_who_is_starved_takes_one_where_nobody_else_seems_to_need_it(luck: Luck) -> None:
+    luck.next = 0.999
+
+    def grows(own: int, before: int, now: int, needed: int = 90) -> int:
+        each = of_fleet(20, luck)
+        each.limit = 151
+        each.looked(1.0, before, 151, own, needed)
+        return each.looked(3.0, now, 151, own, needed) - own
+
+    assert grows(2, 117, 117) == grows(2, 118, 117) == 1
+    # it has not so few, others come, nobody waits, or the server is full
+    assert [grows(4, 117, 117), grows(2, 116, 117), grows(2, 117, 117, 2), grows(2, 118, 118)] == [0, 0, 0, 0]
+
+
 def test_many_look_ahead(luck: Luck) -> None:
     def bound(fleet: int, before: int) -> int:
         each = of_fleet(fleet, luck)

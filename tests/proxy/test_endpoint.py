@@ -130,17 +130,26 @@ class Told:
 
 
 @pytest.mark.parametrize(
-    ("code", "is_told"),
-    [(1040, True), (1135, True), (1203, False), (1226, False), (1045, False), (2003, False)],
+    ("code", "text", "is_told", "is_told_of_user"),
+    [
+        (1040, "no", True, False),
+        (1135, "no", True, False),
+        (1203, "more than 'max_user_connections'", False, True),
+        (1226, "the 'max_user_connections' resource", False, True),
+        # another attempt would make that worse
+        (1226, "the 'max_connections_per_hour' resource", False, False),
+        (1045, "no", False, False),
+        (2003, "no", False, False),
+    ],
 )
 def test_of_a_server_that_has_too_many_connections_the_budget_hears(
-    world: World, code: int, is_told: bool
+    world: World, code: int, text: str, is_told: bool, is_told_of_user: bool
 ) -> None:
     told = world.writer.budget = Told()
-    world.server.refusal = build_err(code, b"", b"no", before_handshake=True)
+    world.server.refusal = build_err(code, b"", text.encode(), before_handshake=True)
     world.client().sends(SELECT)
     assert told.refused_of == ([("writer", code)] if is_told else [])
-    assert told.refused_users == ([("writer", b"app")] if code in (1203, 1226) else [])
+    assert told.refused_users == ([("writer", b"app")] if is_told_of_user else [])
 
 
 @pytest.mark.parametrize("code", [1203, 1226])
