@@ -175,6 +175,8 @@ def _warnings(settings: Settings) -> list[str]:
             found.append(f"queries and results travel to {upstream.name} in the clear; see server_tls.mode")
     if settings.is_static and (settings.routing, settings.failover) != (Routing(), Failover()):
         found.append("routing and failover need several servers that are watched; see topology.kind")
+    if not settings.budget.enabled and settings.budget != Budget(enabled=False):
+        found.append("what [budget] says counts for nothing while budget.enabled is false")
     for what, limited in (("user", settings.users), ("database", settings.databases)):
         found += [
             f"max_backends of {what} {each.name} is {each.max_backends}, which is more than pool.size and limits nothing"

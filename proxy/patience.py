@@ -70,7 +70,13 @@ def _verb_after_tables(text: bytes, begin: int, lexing: int) -> tuple[bytes, int
         at = found.end()
         if step == b"(":
             if depth == 0 and last == b")":
-                return _verb(text, at, lexing)
+                query = _VERB.match(text, _beginning(text, at))
+                # tables of its own are seen by nobody, for that text could have them in one another as often as it likes
+                return (
+                    (b"", 0)
+                    if query is None or query[1].lower() == b"with"
+                    else (query[1].lower(), query.end())
+                )
             depth += 1
         elif step == b")":
             depth -= 1

@@ -110,6 +110,10 @@ class PoolSnapshot:
         # the last error if opening fails at present, else None
         self.cause: object = cause
 
+    def is_held_back(self) -> bool:
+        """Whether there is room for more, and nothing is under way that would fill it."""
+        return not self.opening and not self.resetting and self.leased < self.max_size
+
     def __repr__(self) -> str:
         return (
             f"{self.state}, bound {self.max_size}: {self.opening} opening, {self.idle} idle, {self.parked} parked, "

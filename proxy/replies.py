@@ -256,6 +256,8 @@ def _of_timeout(error: AcquireTimeout, endpoint: str, holders: str, trouble: str
         text += f"{endpoint} does not answer ({trouble}); {holders}. See /state"
     elif error.limit is not None:
         text += f"{_limit(error.limit)}; {holders}. Shorten transactions, raise that limit, or see /state for who pins"
+    elif error.snapshot.is_held_back():
+        text += f"{holders}. No more are opened at once than pool.connects_per_second says; see /state"
     elif error.snapshot.leased < error.snapshot.max_size:
         text += f"{holders}. The server is slow to open or reset connections; see /state"
     else:
@@ -272,6 +274,8 @@ _LIMITS: Final = {
 
 def _limit(limit: Limit) -> str:
     name = limit.name.decode("utf-8", "replace") if isinstance(limit.name, bytes) else str(limit.name)
+    if not limit.most:
+        return f"the server lets user '{name}' have none for now (max_user_connections)"
     return _LIMITS[limit.kind].format(name, limit.most)
 
 

@@ -177,6 +177,14 @@ def test_limits_that_limit_nothing_are_warned_about() -> None:
     ]
 
 
+@pytest.mark.parametrize(("budget", "warnings"), [({"fleet": 4}, 1), ({}, 0)])
+def test_a_budget_that_is_off_and_says_something_is_warned_about(
+    budget: dict[str, Any], warnings: int
+) -> None:
+    assert len(settings(budget={"enabled": False, **budget}).warnings()) == warnings
+    assert settings(budget=budget).warnings() == []
+
+
 def test_an_open_listener_with_tls_is_not_warned_about(tmp_path: Any) -> None:
     pem = tmp_path / "some.pem"
     pem.touch()

@@ -50,6 +50,8 @@ SHORT = {b"max_statement_time": b"0.100000"}
         (b"WITH a AS (SELECT 1) TABLE a", LIMITED, 3.0),
         (b"WITH a AS (SELECT 1) UPDATE t, a SET b = 1", LIMITED, NEVER),
         (b"WITH a AS (SELECT 1", LIMITED, NEVER),
+        (b"WITH a AS (SELECT 1) (WITH b AS (SELECT 2) SELECT 1)", LIMITED, NEVER),
+        (b"with()(" * 600, LIMITED, NEVER),
         (b"WITH a AS (SELECT 1) (SELECT /*+ MAX_EXECUTION_TIME(70) */ 1)", LIMITED, 0.07),
         (b'WITH `a)` AS (SELECT "\')" -- )\n # )\n /* ) */ ) ( -- a\n select 1)', LIMITED, 3.0),
         (b"WITH a AS (SELECT ')", LIMITED, NEVER),

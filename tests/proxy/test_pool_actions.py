@@ -73,3 +73,11 @@ def test_the_other_errors_say_no_more_than_their_name() -> None:
 def test_who_was_shed_knows_why() -> None:
     shed = Shed(0.6, True)
     assert (shed.waited, shed.is_batch) == (0.6, True)
+
+
+def test_nothing_is_held_back_while_something_is_under_way() -> None:
+    def is_held_back(opening: int = 0, leased: int = 0, resetting: int = 0) -> bool:
+        return PoolSnapshot("open", 2, opening, 0, 0, leased, resetting, 1, None).is_held_back()
+
+    assert is_held_back() and is_held_back(leased=1)
+    assert not (is_held_back(opening=1) or is_held_back(resetting=1) or is_held_back(leased=2))

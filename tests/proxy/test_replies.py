@@ -23,8 +23,8 @@ from proxy.replies import Failure
 from tests.fakes.wire import AUTOCOMMIT, packets
 
 
-def snapshot(cause: object = None, state: str = "open", leased: int = 2) -> PoolSnapshot:
-    return PoolSnapshot(state, 2, 2 - leased, 0, 0, leased, 0, 1, cause)
+def snapshot(cause: object = None, state: str = "open", leased: int = 2, opening: int = 0) -> PoolSnapshot:
+    return PoolSnapshot(state, 2, opening, 0, 0, leased, 0, 1, cause)
 
 
 def test_a_failure_is_an_err_packet() -> None:
@@ -157,6 +157,17 @@ def test_a_lost_connection_without_state() -> None:
         ),
         (
             AcquireTimeout(5.02, snapshot(leased=1)),
+            1040,
+            "Fanin: no server connection became free within 5.0 s: HOLDERS. No more are opened at once than pool.connects_per_second says; see /state",
+        ),
+        (
+            AcquireTimeout(5.02, snapshot(), Limit(OF_SERVER, b"app", 0)),
+            1040,
+            "Fanin: no server connection became free within 5.0 s: the server lets user 'app' have none for now (max_user_connections); HOLDERS. "
+            "Shorten transactions, raise that limit, or see /state for who pins",
+        ),
+        (
+            AcquireTimeout(5.02, snapshot(leased=1, opening=1)),
             1040,
             "Fanin: no server connection became free within 5.0 s: HOLDERS. The server is slow to open or reset connections; "
             "see /state",
