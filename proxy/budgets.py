@@ -24,6 +24,7 @@ from proxy.monitor import PATIENT, Account, LookFailed, Place, Watch
 from proxy.occupancy import Counting, Occupancy
 from proxy.shared import Shared
 from proxy.tasks import spawn
+from proxy.topology_actions import Cause
 
 if TYPE_CHECKING:
     from proxy.monitor import Way
@@ -139,6 +140,9 @@ class Budgets:
             seen = await looker.watch.look_at_occupancy(account)
         except LookFailed as failure:
             self.failed(endpoint, failure)
+            if failure.cause is Cause.DENIED and account == self.account():
+                # its password may be another by now; the next attempt is by somebody else
+                self._shared.credentials.put_last(account.user.encode())
             return max(PATIENT if failure.is_hopeless else 0.0, cap.delay(self._now()))
         self.saw(endpoint, seen, self._now() - asked_at)
         if cap.trouble or looker.gives_way:

@@ -79,6 +79,12 @@ class Credentials:
                 return credential
         return None
 
+    def put_last(self, user: bytes) -> None:
+        """Another is `first` from now on, if there is one that was learnt."""
+        credential = self._learnt.pop(user, None)
+        if credential is not None:
+            self._learnt[user] = credential
+
     def learn(self, credential: Credential) -> None:
         """Remember a credential that a server has accepted just now."""
         if credential.user not in self._configured:

@@ -217,6 +217,19 @@ async def test_who_may_not_look_has_a_share_at_once(capsys: pytest.CaptureFixtur
         assert "server cannot be looked at" in capsys.readouterr().out
 
 
+async def test_another_looks_where_the_first_may_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.budgets.PATIENT", 0.01)
+    async with scene_of() as scene:
+        scene.says().logs_in()
+        await scene.until(lambda: scene.report()["looks"])
+        scene.server.denied.add(b"app")
+        scene.budgets._lookers[scene.endpoint].watch.close()
+        await scene.until(lambda: "denied" in scene.report()["trouble"])
+        scene.shared.credentials.learn(Credential(b"b", b"secret", Verifier.of_password(b"secret")))
+        await scene.until(lambda: not scene.report()["trouble"])
+        assert borrowed(scene.shared.credentials) == Account("b", "secret")
+
+
 async def test_so_has_who_gave_no_password_that_could_be_used() -> None:
     async with scene_of() as scene:
         scene.logs_in(password=None)

@@ -115,3 +115,15 @@ def test_what_a_server_said_of_a_password_is_believed_for_a_while() -> None:
     assert not learnt.needs_proof(100.0 + PROOF_LIFETIME)
     assert learnt.needs_proof(101.0 + PROOF_LIFETIME)
     assert not configured.needs_proof(1e9)
+
+
+def test_who_was_turned_away_is_the_last_to_be_borrowed() -> None:
+    credentials = Credentials([], True)
+    credentials.put_last(b"a")
+    first, second = (Credential(user, b"pw", Verifier.of_password(b"pw")) for user in (b"a", b"b"))
+    credentials.learn(first)
+    credentials.learn(second)
+    credentials.put_last(b"a")
+    assert credentials.first() is second
+    credentials.put_last(b"b")
+    assert credentials.first() is first

@@ -60,6 +60,8 @@ class Server:
         self.version = version
         self.answers: dict[str, bytes] = {}
         self.refusal: bytes | None = None
+        # users who do not get in
+        self.denied: set[bytes] = set()
         self.speaks: bytes | None = None  # instead of a greeting
         self.asked: list[str] = []
         self.connections = 0
@@ -105,6 +107,9 @@ class Server:
         )
         writer.write(frame(greeting.build(), 0))
         self.login = await self.payload(reader)
+        if any(user + b"\0" in self.login for user in self.denied):
+            writer.write(frame(build_err(1045, b"28000", b"no"), 2))
+            return
         writer.write(frame(build_ok(status=2) if self.refusal is None else self.refusal, 2))
         while True:
             statement = (await self.payload(reader))[1:].decode()
