@@ -23,8 +23,9 @@ from proxy.jobs import Capturing, Cleaning
 from proxy.paranoid import Strangers
 from proxy.pool import Member, PoolCore, Ticket
 from proxy.pool_actions import CAPTURE, CLOSE, OPEN, RESET, WAKE, Action
+from proxy.pool_limits import Quota
 from proxy.pool_states import OPENING as MEMBER_OPENING
-from proxy.pool_states import PARKED, RESETTING, Quota
+from proxy.pool_states import PARKED, RESETTING
 from proxy.reasons import CloseReason
 from proxy.replies import Failure, of_ticket, unreachable
 from proxy.tasks import spawn

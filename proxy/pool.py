@@ -195,6 +195,7 @@ class PoolCore(Upkeep):
         member.ages_at = now + self.max_age * (1.0 - self.age_jitter * self._random())
         member.expires_at = NEVER
         member.pool.prove(member.payload, member.credential)
+        member.pool.tenant.refusals.succeeded()
         member.payload = member.credential = None
         ticket = member.ticket
         member.ticket = None
@@ -232,7 +233,7 @@ class PoolCore(Upkeep):
         if most:
             # nobody else is held up
             self._backoff.succeeded()
-            return self.limit(self._members.name_of(pool.key), most, now)
+            return self._bar(pool, most, now, error)
         if is_credential:
             self._backoff.succeeded()
             pool.disprove(credential)
@@ -472,6 +473,9 @@ class PoolCore(Upkeep):
             return PoolDraining()
         if self._state == POOL_CLOSED:
             return PoolClosed()
+        tenant = self._members.tenant(ticket.key)
+        if tenant is not None and tenant.is_barred(now, self.acquire_timeout) and self._state == POOL_OPEN:
+            return OpenFailed(tenant.refusals.error)
         backoff = self._backoff
         if self._state == POOL_PAUSED or now - backoff.failing_since <= self.acquire_timeout:
             return None
@@ -482,6 +486,17 @@ class PoolCore(Upkeep):
         if pool is not None and not ticket.wants_fresh and pool.size > pool.counts[OPENING]:
             return None
         return OpenFailed(backoff.error)
+
+    def _bar(self, pool: KeyPool, most: int, now: float, error: object) -> list[Action]:
+        """The server does not let a user have more than this; when it has had nothing for long nobody of the user goes on waiting."""
+        tenant = self._members.limit(pool.tenant.name, most)
+        if not tenant.opened():
+            tenant.refusals.failed(now, error)
+        if tenant.is_barred(now, self.acquire_timeout):
+            for ticket in self._waiters.all():
+                if self._members.tenant(ticket.key) is tenant:
+                    self._refuse(ticket, OpenFailed(error))
+        return self.limit(tenant.name, most, now)
 
     def _refreshed(self, member: Member, now: float) -> list[Action]:
         if member.state == CLOSED:

@@ -144,15 +144,17 @@ class AcquireTimeout:
 
     __slots__ = ("cause", "limit", "snapshot", "waited")
 
-    def __init__(self, waited: float, snapshot: PoolSnapshot, limit: Limit | None = None) -> None:
+    def __init__(
+        self, waited: float, snapshot: PoolSnapshot, limit: Limit | None = None, cause: object = None
+    ) -> None:
         # seconds
         self.waited: float = waited
         # just before this ticket and those that expired with it left the queue
         self.snapshot: PoolSnapshot = snapshot
         # what it waited for, whatever room the pool had
         self.limit: Limit | None = limit
-        # the last error if opening fails at present, else None
-        self.cause: object = snapshot.cause
+        # the last error if opening fails at present, for this user or for all, else None
+        self.cause: object = cause or snapshot.cause
 
 
 class Shed:

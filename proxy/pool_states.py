@@ -11,6 +11,8 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
+from proxy.pool_limits import NOTHING, Quota, Refusals
+
 # The states of a member. A state is the list the member is in: there is one list for each of the first five.
 OPENING: Final = 0  # the shell connects and logs in
 IDLE: Final = 1  # free for anybody of its key
@@ -231,32 +233,20 @@ class MemberList:
         return found
 
 
-class Quota:
-    """How many leases sessions of one kind may have at a time, whatever their keys: those of one database."""
-
-    __slots__ = ("leased", "most", "name", "promised")
-
-    def __init__(self, name: Hashable, most: int) -> None:
-        self.name: Hashable = name
-        self.most: int = most
-        # tickets with this quota that have a member; more than `most` when sessions took back what they had parked
-        self.leased: int = 0
-        # tickets with this quota that wait, and for whom one is coming
-        self.promised: int = 0
-
-    def has_room(self) -> bool:
-        """Whether another ticket may have a member."""
-        return self.leased < self.most
-
-
-NOTHING: Final = -1
-"""The limit of a user who may have no member for the moment."""
-
-
 class Tenant:
     """One user: all pools of keys that are theirs. A key's members serve nobody else, so what a user has is what the members have."""
 
-    __slots__ = ("_counted", "_used", "given", "is_batch", "late_since", "most", "name", "pools")
+    __slots__ = (
+        "_counted",
+        "_used",
+        "given",
+        "is_batch",
+        "late_since",
+        "most",
+        "name",
+        "pools",
+        "refusals",
+    )
 
     def __init__(self, name: Hashable = None, most: int = 0) -> None:
         self.name: Hashable = name
@@ -266,6 +256,8 @@ class Tenant:
         self.pools: list[KeyPool] = []
         # the class of the one who began to wait last: what the user's members count for
         self.is_batch: bool = False
+        # while the server lets it have no member at all
+        self.refusals: Refusals = Refusals()
         # since when those who wait have waited for too long (`proxy.pool_shedding`)
         self.late_since: float = NEVER
         # what `used_at` said last, and for which turn
@@ -301,6 +293,10 @@ class Tenant:
     def has_free(self) -> bool:
         """Whether some of them are."""
         return any([pool.counts[IDLE] or pool.counts[PARKED] for pool in self.pools])
+
+    def is_barred(self, now: float, patience: float) -> bool:
+        """Whether nobody of the user need wait: for so long there has been nothing to be had, and no attempt is due."""
+        return self.refusals.last_for(now) > patience and (self.most == NOTHING or self.size() > 0)
 
     def is_full(self) -> bool:
         """Whether the user has as many members as allowed."""

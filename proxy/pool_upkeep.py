@@ -55,7 +55,15 @@ class Upkeep(Questions):
         while (ticket := self._waiters.next_expired(now)) is not None:
             if snapshot is None:
                 snapshot = self.snapshot()
-            self._refuse(ticket, AcquireTimeout(now - ticket.enqueued_at, snapshot, _limit_of(ticket)))
+            self._refuse(
+                ticket,
+                AcquireTimeout(now - ticket.enqueued_at, snapshot, _limit_of(ticket), self._error_of(ticket)),
+            )
+
+    def _error_of(self, ticket: Ticket) -> object:
+        """Why there are no connections of its user."""
+        tenant = self._members.tenant(ticket.key)
+        return None if tenant is None else tenant.refusals.error
 
     def _shed(self, now: float) -> None:
         for ticket in late_tickets(self._members, now, self.shed_target, self.shed_interval):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from proxy.budget import BACKOFF, KEPT, MOST_BACKOFF
-from proxy.pool_states import NOTHING
+from proxy.pool_limits import NOTHING
 
 RAISES: Final = 60.0
 """Seconds after which it is tried whether a user may have more connections than the last time."""

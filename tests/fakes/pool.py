@@ -10,7 +10,8 @@ from typing import Any
 
 from proxy.pool import Member, PoolCore, Ticket
 from proxy.pool_actions import CAPTURE, CLOSE, OPEN, RESET, WAKE, AcquireTimeout, Action, OpenFailed
-from proxy.pool_states import NEVER, STATE_NAMES, Quota
+from proxy.pool_limits import Quota
+from proxy.pool_states import NEVER, STATE_NAMES
 from proxy.reasons import CloseReason
 
 

@@ -29,19 +29,9 @@ from proxy.pool_actions import (
     PoolDraining,
     PoolMoved,
 )
+from proxy.pool_limits import Quota
 from proxy.pool_settle import KEEPS
-from proxy.pool_states import (
-    CLOSED,
-    IDLE,
-    LEASED,
-    MOST_LOOKS,
-    NEVER,
-    OPENING,
-    PARKED,
-    RESETTING,
-    Queue,
-    Quota,
-)
+from proxy.pool_states import CLOSED, IDLE, LEASED, MOST_LOOKS, NEVER, OPENING, PARKED, RESETTING, Queue
 from proxy.pool_waiters import weight
 from proxy.reasons import CloseReason
 

@@ -19,7 +19,8 @@ from proxy.pool_actions import (
     PoolClosed,
     PoolDraining,
 )
-from proxy.pool_states import NEVER, NOTHING, Quota
+from proxy.pool_limits import NOTHING, Quota
+from proxy.pool_states import NEVER
 from tests.fakes.pool import Play
 
 # A lease, from opening to reuse
@@ -1240,3 +1241,41 @@ def test_it_tells_what_users_have_and_when_it_may_open() -> None:
     [user] = play.core.users()
     assert (user.name, user.size(), user.used(), user.waiting()) == ("app", 1, 1, 1)
     assert play.core.opens_at() == 1.0
+
+
+def test_a_user_whom_the_server_allows_nothing_is_refused_at_once_after_a_while() -> None:
+    play = Play(max_size=4, tenant_of=str)
+    play.leased("other", key="b")
+
+    def cause_of(name: str) -> object:
+        error = play.tickets[name].error
+        return error.error if isinstance(error, OpenFailed) else error
+
+    play.acquire("one", "a")
+    assert play.open_failed("m2", "too many of a", most=NOTHING) == []
+    play.now = 5.0
+    assert play.tick(5.0) == ["one waited 5 s: too many of a"]
+    play.now = 6.0
+    play.acquire("two", "a")
+    assert cause_of("two") == "too many of a"
+    # an attempt is due: the next one makes it, and whoever waits with it is refused with it
+    play.limit("a", 1)
+    assert play.acquire("three", "a") == ["open m3 with payload of three"]
+    play.acquire("four", "a")
+    assert cause_of("four") == "too many of a"
+    # nobody else is held up
+    assert play.acquire("second", "b") == ["open m4 with payload of second"]
+    play.open_failed("m3", "still too many", most=NOTHING)
+    assert (cause_of("three"), cause_of("second")) == ("still too many", None)
+    play.limit("a", 1)
+    play.acquire("five", "a")
+    assert play.opened("m5") == ["five gets m5"]
+    play.acquire("six", "a")
+    assert cause_of("six") is None
+    play.limit("a", 2)
+    play.acquire("seven", "a")
+    # it has one
+    assert play.open_failed("m6", "no more", most=1) == []
+    play.now = 20.0
+    play.acquire("eight", "a")
+    assert cause_of("eight") is None

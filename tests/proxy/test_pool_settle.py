@@ -9,7 +9,8 @@ from types import FrameType
 import pytest
 
 from protocol.speed import COMPILED
-from proxy.pool_states import MOST_LOOKS, NEVER, Quota
+from proxy.pool_limits import Quota
+from proxy.pool_states import MOST_LOOKS, NEVER
 from tests.fakes.pool import Play
 
 

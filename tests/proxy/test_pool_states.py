@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from itertools import permutations
 
-from proxy.pool_states import MOST_LOOKS, KeyPool, Member, MemberList, Queue, Quota, Tenant, Ticket, serve
+from proxy.pool_limits import NOTHING, Quota
+from proxy.pool_states import MOST_LOOKS, KeyPool, Member, MemberList, Queue, Tenant, Ticket, serve
 
 
 def test_members_can_leave_their_list_in_any_order() -> None:
@@ -246,3 +247,16 @@ def test_who_has_more_than_he_may() -> None:
     for size, is_full, is_over in ((1, False, False), (2, True, False), (3, True, True)):
         pool.size, pool.counts = size, [1, 0, 0, size - 1, 0]
         assert (user.is_full(), user.is_over(), user.opened()) == (is_full, is_over, size - 1)
+
+
+def test_a_user_is_barred_when_refusals_last_and_no_attempt_is_due() -> None:
+    tenant = Tenant("app", NOTHING)
+    assert not tenant.is_barred(100.0, 5.0)
+    tenant.refusals.failed(100.0, "too many")
+    assert [tenant.is_barred(now, 5.0) for now in (104.0, 106.0)] == [False, True]
+    tenant.most = 1
+    assert not tenant.is_barred(106.0, 5.0)
+    # which is under way
+    pool = KeyPool("app", 0.0, tenant)
+    pool.size = 1
+    assert tenant.is_barred(106.0, 5.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.pool_states import NOTHING
+from proxy.pool_limits import NOTHING
 from proxy.user_limits import RAISES, UserLimits
 
 APP = b"app"
