@@ -1279,3 +1279,11 @@ def test_a_user_whom_the_server_allows_nothing_is_refused_at_once_after_a_while(
     play.now = 20.0
     play.acquire("eight", "a")
     assert cause_of("eight") is None
+
+
+def test_what_a_user_has_is_counted() -> None:
+    play = Play(max_size=4, tenant_of=str)
+    play.leased("one", key="a")
+    play.acquire("two", "a")
+    play.acquire("other", "b")
+    assert [play.core.counts_of(user) for user in ("a", "b", "nobody")] == [(1, 1), (0, 1), (0, 0)]
