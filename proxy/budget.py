@@ -108,6 +108,11 @@ MOST_BACKOFF: Final = 30.0
 MOST_EXPONENT: Final = 50.0
 
 
+def longest_pause(refusals: int) -> float:
+    """Seconds for which nothing grows at most, after so many refusals and one more."""
+    return min(MOST_BACKOFF, BACKOFF * 2.0 ** min(refusals, 5))
+
+
 class Budget:
     """For one server."""
 
@@ -208,9 +213,8 @@ class Budget:
 
     def refused(self, now: float, own: int) -> int:
         """The server has refused a connection because it has too many (1040). The bound from now on."""
-        pause = min(MOST_BACKOFF, BACKOFF * 2.0 ** min(self._refusals, 5))
+        self._waits_until = now + longest_pause(self._refusals) * self._random()
         self._refusals += 1
-        self._waits_until = now + pause * self._random()
         self._regains_at = now + REGAINS
         return self._set(min(self.bound, int(own * KEPT)))
 

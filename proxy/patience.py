@@ -55,11 +55,13 @@ def patience(text: bytes, variables: Mapping[bytes, bytes], lexing: int = 0) -> 
 
 def _verb(text: bytes, begin: int, lexing: int) -> tuple[bytes, int]:
     """What a text does, in lower case, and where that word ends; nothing if that is not seen."""
-    first = _VERB.match(text, _beginning(text, begin))
-    if first is None:
-        return b"", 0
-    verb = first[1].lower()
-    return (verb, first.end()) if verb != b"with" else _verb_after_tables(text, first.end(), lexing)
+    verb, end = _first_word(text, begin)
+    return (verb, end) if verb != b"with" else _verb_after_tables(text, end, lexing)
+
+
+def _first_word(text: bytes, begin: int) -> tuple[bytes, int]:
+    found = _VERB.match(text, _beginning(text, begin))
+    return (b"", 0) if found is None else (found[1].lower(), found.end())
 
 
 def _verb_after_tables(text: bytes, begin: int, lexing: int) -> tuple[bytes, int]:
@@ -70,13 +72,9 @@ def _verb_after_tables(text: bytes, begin: int, lexing: int) -> tuple[bytes, int
         at = found.end()
         if step == b"(":
             if depth == 0 and last == b")":
-                query = _VERB.match(text, _beginning(text, at))
-                # tables of its own are seen by nobody, for that text could have them in one another as often as it likes
-                return (
-                    (b"", 0)
-                    if query is None or query[1].lower() == b"with"
-                    else (query[1].lower(), query.end())
-                )
+                verb, end = _first_word(text, at)
+                # tables of its own are not looked behind: a text could have them in one another as often as it likes
+                return (verb, end) if verb != b"with" else (b"", 0)
             depth += 1
         elif step == b")":
             depth -= 1

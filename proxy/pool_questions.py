@@ -83,8 +83,10 @@ class Questions(Settling):
     def counts_of(self, tenant: Hashable) -> tuple[int, int]:
         """Members of this user that are connected, and that are being opened."""
         user = self._members.tenants.get(tenant)
-        opened = 0 if user is None else user.opened()
-        return opened, 0 if user is None else user.size() - opened
+        if user is None:
+            return 0, 0
+        opened = user.opened()
+        return opened, user.size() - opened
 
     def opens_at(self) -> float:
         """When the next member may be opened, as far as that is a matter of time: of the back-off, or of how many were."""

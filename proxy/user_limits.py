@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from proxy.budget import BACKOFF, KEPT, MOST_BACKOFF
+from proxy.budget import BACKOFF, KEPT, MOST_BACKOFF, longest_pause
 from proxy.pool_limits import NOTHING
 
 RAISES: Final = 60.0
@@ -89,9 +89,8 @@ class UserLimit:
             self._waits_until = now + BACKOFF * self._random()
             return
         self.most = max(1, int(own * KEPT))
-        pause = min(MOST_BACKOFF, BACKOFF * 2.0 ** min(self._refusals, 5))
+        self._waits_until = now + longest_pause(self._refusals) * self._random()
         self._refusals += 1
-        self._waits_until = now + pause * self._random()
 
     def _is_waiting(self, now: float) -> bool:
         # more than ever was agreed: the clock has been set back
@@ -123,7 +122,7 @@ class UserLimits:
         found: dict[bytes, int] = {}
         for user, limit in list(self._limits.items()):
             limit.passed(now, *counts(user))
-            if limit.most >= self._size:
+            found[user] = limit.most if limit.most < self._size else 0
+            if not found[user]:
                 del self._limits[user]
-            found[user] = self._limits[user].most if user in self._limits else 0
         return found
