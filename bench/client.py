@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Self, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
 from bench.response import TEXT, BadResponse, Response, ResponseReader, Row
 from bench.workload import Step
-from protocol.client import ClientLogin, Connected, Refused
+from protocol.client import BackendEvent, ClientLogin, Connected, Refused, TlsWanted
 from protocol.constants import Capability
 from proxy.rsa import encrypt
 
@@ -47,13 +49,14 @@ class ClientError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where clients connect to, and as whom."""
+    """Where clients connect to, and as whom. ``tls``: they insist on it, and trust every certificate."""
 
     host: str
     port: int
     user: str = "app"
     password: str = "app"
     database: str = "app"
+    tls: bool = False
 
     @classmethod
     def of_dsn(cls, dsn: str) -> Target:
@@ -81,6 +84,14 @@ class Target:
         return f"mariadb -h{self.host} -P{self.port} -u{self.user} -p{self.password} {self.database}"
 
 
+@cache
+def trusting() -> ssl.SSLContext:
+    """TLS with whoever answers: servers and proxies make their certificates themselves."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
 class Connection(asyncio.Protocol):
     """One client connection. Subclasses for the data path override `answered` and `broke`."""
 
@@ -88,7 +99,9 @@ class Connection(asyncio.Protocol):
         "_form",
         "_known",
         "_login",
+        "_matched",
         "_reader",
+        "_starting",
         "_waiter",
         "chunk",
         "is_asking",
@@ -100,11 +113,13 @@ class Connection(asyncio.Protocol):
         self.target = target
         self.transport: asyncio.Transport | None = None  # None before the connection and after its end
         self.is_asking = False  # a statement was sent and its response is not complete
-        self.chunk = b""  # the whole response that was parsed last, if it came in one piece
+        self.chunk = b""  # the whole response that was parsed last
         self._known = b""
+        self._matched = 0  # bytes of the known response that have come, when it comes in pieces
         self._form = TEXT  # of the response that is awaited
         self._reader: ResponseReader | None = None  # only while a response is being parsed
         self._waiter: asyncio.Future[Response | None] | None = None
+        self._starting: asyncio.Task[None] | None = None  # of TLS, so that nobody forgets it
         self._login: ClientLogin | None = ClientLogin(
             user=target.user.encode(),
             password=target.password.encode(),
@@ -113,7 +128,7 @@ class Connection(asyncio.Protocol):
             collation=UTF8MB4_GENERAL_CI,
             capabilities=int(CAPABILITIES),
             attributes={},
-            tls="disabled",
+            tls="required" if target.tls else "disabled",
             is_secure=False,
             encrypt=encrypt,
         )
@@ -127,6 +142,7 @@ class Connection(asyncio.Protocol):
         """Send a statement; `answered` or `broke` follows."""
         assert self.transport is not None
         self._known = step.known
+        self._matched = 0
         self._form = step.form
         self.is_asking = True
         self.transport.write(step.wire)
@@ -174,6 +190,8 @@ class Connection(asyncio.Protocol):
             self._known = b""
             self.is_asking = False
             self.answered(None)
+        elif self._known:
+            self._match(chunk)
         elif self._login is not None:
             self._log_in(self._login, chunk)
         else:
@@ -185,6 +203,18 @@ class Connection(asyncio.Protocol):
 
     # -------------------------------------------------------------------------------------------------- inside
 
+    def _match(self, chunk: bytes) -> None:
+        """A piece of what is known, which takes no parsing; with anything else all of it is parsed."""
+        known, matched = self._known, self._matched
+        if not known.startswith(chunk, matched):
+            self._parse(known[:matched] + chunk)
+            return
+        self._matched = matched + len(chunk)
+        if self._matched == len(known):
+            self._known = b""
+            self.is_asking = False
+            self.answered(None)
+
     def _parse(self, chunk: bytes) -> None:
         reader = self._reader
         if not self.is_asking:
@@ -194,7 +224,7 @@ class Connection(asyncio.Protocol):
             reader = self._reader = ResponseReader(self._form)
             self.chunk = chunk
         else:
-            self.chunk = b""
+            self.chunk += chunk
         self._known = b""
         try:
             response = reader.feed(chunk)
@@ -211,12 +241,17 @@ class Connection(asyncio.Protocol):
             self.answered(response)
 
     def _log_in(self, login: ClientLogin, chunk: bytes) -> None:
-        event = login.receive(chunk)
+        self._go_on_with(login, login.receive(chunk))
+
+    def _go_on_with(self, login: ClientLogin, event: BackendEvent | None) -> None:
         while True:
             output = login.take_output()
             if output and self.transport is not None:
                 self.transport.write(output)
             if event is None:
+                return
+            if isinstance(event, TlsWanted):
+                self._start_tls(login)
                 return
             if isinstance(event, Connected):
                 self._login = None
@@ -226,6 +261,23 @@ class Connection(asyncio.Protocol):
                 self._fail(f"login {event.code}", f"login refused: {event.code} {event.message!r}")
                 return
             event = login.next_event()
+
+    def _start_tls(self, login: ClientLogin) -> None:
+        loop, plain = asyncio.get_running_loop(), self.transport
+        assert plain is not None
+
+        async def start() -> None:
+            try:
+                self.transport = await loop.start_tls(plain, self, trusting())
+            except OSError as error:
+                self._fail("tls", f"no TLS with {self.target.address}: {error}")
+                return
+            finally:
+                self._starting = None
+            login.tls_started()
+            self._go_on_with(login, login.next_event())
+
+        self._starting = loop.create_task(start())
 
     async def _awaited(self, seconds: float) -> Response | None:
         assert self._waiter is not None

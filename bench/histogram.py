@@ -41,6 +41,12 @@ class Histogram:
         if value > self.maximum:
             self.maximum = value
 
+    def record_many(self, value: int, count: int) -> None:
+        """Count as many latencies of ``value`` microseconds."""
+        self.counts[bucket_of(value)] += count
+        self.total += count
+        self.maximum = max(self.maximum, value)
+
     def add(self, other: Histogram) -> None:
         """Count everything that ``other`` has counted."""
         self.counts = [mine + theirs for mine, theirs in zip(self.counts, other.counts, strict=True)]

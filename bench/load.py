@@ -160,8 +160,14 @@ class Load:
         self.turns = 0
         self.errors: Counter[str] = Counter()
         self.examples: dict[str, str] = {}  # the first message of each kind of error
+        self.figures: dict[str, float] = {}  # what a load of another kind has to tell besides
         self.is_stopping = False
         self._ended = asyncio.Event()
+
+    @property
+    def groups(self) -> list[Group]:
+        """Who is in it."""
+        return [slots.group for slots in self.slots]
 
     @property
     def connected(self) -> int:
@@ -191,6 +197,10 @@ class Load:
         """Let the active clients play until `stop`."""
         for slots in self.slots:
             slots.start()
+
+    async def window(self, seconds: float) -> None:
+        """What is measured. A load of another kind may take as long as it needs."""
+        await asyncio.sleep(seconds)
 
     def begin_window(self) -> None:
         """Forget latencies and counts so far; errors stay."""

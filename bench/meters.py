@@ -37,7 +37,7 @@ class Cpu:
 
 
 class ProcessMeter:
-    """CPU and memory of processes and all their children. What has ended counts as nothing."""
+    """CPU, memory and context switches of processes and all their children. What has ended counts as nothing."""
 
     def __init__(self, *pids: int) -> None:
         self._pids = pids
@@ -54,6 +54,23 @@ class ProcessMeter:
         """Resident memory in bytes."""
         stats = [stat_of(pid) for pid in self._tree()]
         return sum(int(stat[21]) for stat in stats if stat) * PAGE
+
+    def switches(self) -> int:
+        """Context switches of all their threads so far, those that a thread asked for by waiting and the others."""
+        tasks = [task for pid in self._tree() for task in PROC.glob(f"{pid}/task/*/status")]
+        return sum(field_of(task, "voluntary_ctxt_switches") for task in tasks) + sum(
+            field_of(task, "nonvoluntary_ctxt_switches") for task in tasks
+        )
+
+    def forget_peak(self) -> None:
+        """Let `peak_memory` begin at what is resident now. Where that is not allowed it began with the process."""
+        for pid in self._tree():
+            with contextlib.suppress(OSError):
+                (PROC / str(pid) / "clear_refs").write_text("5")
+
+    def peak_memory(self) -> int:
+        """The most bytes that each process had resident at once since `forget_peak`: no sample can miss it."""
+        return sum(field_of(PROC / str(pid) / "status", "VmHWM") for pid in self._tree()) * 1024
 
     def _tree(self) -> list[int]:
         """The processes and their descendants."""
@@ -73,6 +90,12 @@ def stat_of(pid: int) -> list[str]:
         return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:
         return []
+
+
+def field_of(path: Path, name: str) -> int:
+    """A number of /proc/PID/status, 0 where there is none."""
+    wanted = f"{name}:"
+    return next((int(line.split()[1]) for line in read_lines(path) if line.startswith(wanted)), 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -88,12 +88,13 @@ def outcome_rows(outcomes: Sequence[Outcome]) -> list[tuple[str, list[str]]]:
         ("server connections, before", [counts(outcome.before) for outcome in outcomes]),
         (f"server connections, {peak}", [counts(outcome.peak) for outcome in outcomes]),
         ("server connections, after", [counts(outcome.after) for outcome in outcomes]),
-        ("logins/s", [number(outcome.connected / max(outcome.login_seconds, 1e-9)) for outcome in outcomes]),
+        ("logins/s", [number(outcome.logins_per_second) for outcome in outcomes]),
     ]
     if any(outcome.queries for outcome in outcomes):
         rows += [
             ("queries/s", [number(outcome.queries_per_second) for outcome in outcomes]),
             ("latency p50", [milliseconds(outcome.p50) for outcome in outcomes]),
+            ("latency p95", [milliseconds(outcome.p95) for outcome in outcomes]),
             ("latency p99", [milliseconds(outcome.p99) for outcome in outcomes]),
         ]
     rows += [
@@ -103,6 +104,7 @@ def outcome_rows(outcomes: Sequence[Outcome]) -> list[tuple[str, list[str]]]:
         ("errors", [number(outcome.error_count) for outcome in outcomes]),
         ("CPU us per query, proxy", [cpu(outcome) for outcome in outcomes]),
         ("CPU, proxy", [share(outcome.cpu_share) for outcome in outcomes]),
+        ("context switches per query, proxy", [number(outcome.switches, 2) for outcome in outcomes]),
         ("memory per client, proxy", [size(outcome.proxy_memory_per_client) for outcome in outcomes]),
         ("memory per client, servers", [size(outcome.server_memory_per_client) for outcome in outcomes]),
     ]
@@ -132,13 +134,19 @@ class Peer:
         return median(values) if values else None
 
     def values(self, figure: str) -> list[float]:
-        return [float(value) for outcome in self.rounds if (value := getattr(outcome, figure)) is not None]
+        return [value for outcome in self.rounds if (value := figure_of(outcome, figure)) is not None]
 
     def ratios(self, other: Peer, figure: str = "total_us") -> list[float]:
         """The figure as a multiple of another peer's, round by round."""
         pairs = zip(self.rounds, other.rounds, strict=True)
-        values = [(getattr(mine, figure), getattr(theirs, figure)) for mine, theirs in pairs]
+        values = [(figure_of(mine, figure), figure_of(theirs, figure)) for mine, theirs in pairs]
         return [mine / theirs for mine, theirs in values if mine is not None and theirs]
+
+
+def figure_of(outcome: Outcome, figure: str) -> float | None:
+    """An attribute, or one of the figures that only some loads have."""
+    value = outcome.figures[figure] if figure in outcome.figures else getattr(outcome, figure, None)
+    return None if value is None else float(value)
 
 
 def comparison_table(peers: Sequence[Peer], floor: str = "haproxy") -> Table:
@@ -147,7 +155,6 @@ def comparison_table(peers: Sequence[Peer], floor: str = "haproxy") -> Table:
     table.add_column("", no_wrap=True, min_width=max(len(peer.name) for peer in peers))
     heads = (
         "queries/s",
-        "p50 ms",
         "p99 ms",
         "CPU us/query",
         "user",
@@ -164,7 +171,6 @@ def comparison_table(peers: Sequence[Peer], floor: str = "haproxy") -> Table:
         table.add_row(
             peer.name,
             number(peer.median("queries_per_second")),
-            number(peer.median("p50"), 2),
             number(peer.median("p99"), 2),
             ranged(peer.values("total_us"), 1),
             number(peer.median("user_us"), 1),
@@ -173,6 +179,27 @@ def comparison_table(peers: Sequence[Peer], floor: str = "haproxy") -> Table:
             number(median(ratios), 2) if other and (ratios := peer.ratios(other, "user_us")) else NONE,
             number(sum(outcome.error_count for outcome in peer.rounds)),
         )
+    return table
+
+
+def further_table(peers: Sequence[Peer]) -> Table:
+    """What the comparison has no room for: a row for each peer, medians over the rounds."""
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("", no_wrap=True, min_width=max(len(peer.name) for peer in peers))
+    columns: dict[str, Callable[[Peer], str]] = {
+        "p50 ms": lambda peer: number(peer.median("p50"), 2),
+        "p95 ms": lambda peer: number(peer.median("p95"), 2),
+        "slowest": lambda peer: number(peer.median("slowest"), 1),
+        "logins/s": lambda peer: number(peer.median("logins_per_second")),
+        "switches/query": lambda peer: number(peer.median("switches"), 2),
+        "memory": lambda peer: size(peer.median("peak_memory")),
+        "a client": lambda peer: size(peer.median("proxy_memory_per_client")),
+        "connections": lambda peer: number(max(sum(outcome.peak) for outcome in peer.rounds)),
+    }
+    for head in columns:
+        table.add_column(head, justify="right", no_wrap=True)
+    for peer in peers:
+        table.add_row(peer.name, *[cell(peer) for cell in columns.values()])
     return table
 
 

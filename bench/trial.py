@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bench.load import Group, Load
@@ -58,7 +59,11 @@ class Outcome:
     proxy_memory: int | None  # after all clients connected
     proxy_memory_per_client: float | None
     server_memory_per_client: float | None
-    load_share: float  # of one core: the load's own process
+    load_share: float  # of one core: the load's own process, and those that it has started
+    switches: float | None = None  # of the proxy, per query
+    peak_memory: int | None = None  # of the proxy, the most within the window
+    growth: int | None = None  # of that, what was not there when the window began
+    figures: Mapping[str, float] = field(default_factory=dict)  # what only this load has to tell
     sharing: Sharing | None = None  # of the window, when the proxy is a Fanin whose metrics can be read
     samples: tuple[Sample, ...] = field(repr=False, default=())
 
@@ -69,6 +74,11 @@ class Outcome:
     @property
     def queries_per_second(self) -> float:
         return self.queries / self.seconds
+
+    @property
+    def logins_per_second(self) -> float | None:
+        """While everybody connected; None where nobody did."""
+        return self.connected / self.login_seconds if self.connected and self.login_seconds else None
 
     @property
     def pinned_share(self) -> float | None:
@@ -96,6 +106,11 @@ def share_of(part: int, whole: int) -> float:
     return part / whole if whole else 0.0
 
 
+def own_cpu() -> float:
+    """CPU time of this process and of its children that have ended, in seconds."""
+    return sum(os.times()[:4])
+
+
 class Trial:
     """Runs one load against its targets and watches the proxy and the servers meanwhile."""
 
@@ -111,7 +126,9 @@ class Trial:
         pages: FaninPages | None = None,
         warm_up: float | None = None,
         on_sample: Callable[[Sample], None] | None = None,
+        load: Load | None = None,
     ) -> None:
+        """``load``: another than the closed loop of the groups' clients."""
         self.name = name
         self.groups = groups
         self.seconds = seconds
@@ -121,7 +138,7 @@ class Trial:
         self._pages = pages
         self._warm_up = WARM_UP if warm_up is None else warm_up
         self._on_sample = on_sample
-        self._load = Load(groups)
+        self._load = load or Load(groups)
         self._phase = "connecting"
         self._samples: list[Sample] = []
         self._crashes: list[str] = []
@@ -174,11 +191,15 @@ class Trial:
         await asyncio.sleep(self._warm_up)
         sharing = await self._pages.sharing() if self._pages else None
         load.begin_window()
-        cpu, own, started = self._proxy_cpu(), time.process_time(), time.perf_counter()
-        await asyncio.sleep(self.seconds)
+        memory, switches = self._begin_memory(), self._proxy_switches()
+        cpu, own, started = self._proxy_cpu(), own_cpu(), time.perf_counter()
+        await load.window(self.seconds)
         result.cpu = self._proxy_cpu() - cpu
         result.seconds = time.perf_counter() - started
-        result.load_share = (time.process_time() - own) / result.seconds
+        result.load_share = (own_cpu() - own) / result.seconds
+        result.switches = self._proxy_switches() - switches
+        result.peak_memory = self._proxy.peak_memory() if self._proxy else 0
+        result.growth = result.peak_memory - memory
         result.queries = load.queries
         histogram = load.histogram
         result.latencies = tuple(histogram.percentile(percent) / 1000 for percent in (50, 95, 99, 100))
@@ -238,6 +259,16 @@ class Trial:
     def _proxy_cpu(self) -> Cpu:
         return self._proxy.cpu() if self._proxy else Cpu(0, 0)
 
+    def _proxy_switches(self) -> int:
+        return self._proxy.switches() if self._proxy else 0
+
+    def _begin_memory(self) -> int:
+        """What the proxy has resident as the window begins."""
+        if self._proxy is None:
+            return 0
+        self._proxy.forget_peak()
+        return self._proxy.memory()
+
     def _crashed(self, _: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
         # An exception in a callback of ours must not pass for a good result.
         self._crashes.append(repr(context.get("exception") or context.get("message")))
@@ -283,6 +314,10 @@ class Trial:
             proxy_memory_per_client=measured.proxy_growth / clients if has_proxy else None,
             server_memory_per_client=measured.server_growth / clients if self._servers else None,
             load_share=measured.load_share,
+            switches=measured.switches / queries if has_proxy and queries else None,
+            peak_memory=measured.peak_memory if has_proxy else None,
+            growth=measured.growth if has_proxy else None,
+            figures=dict(load.figures),
             sharing=measured.sharing,
             samples=tuple(self._samples),
         )
@@ -294,20 +329,24 @@ class _Measured:
     __slots__ = (
         "connected",
         "cpu",
+        "growth",
         "latencies",
         "load_share",
         "login_seconds",
+        "peak_memory",
         "proxy_growth",
         "proxy_memory",
         "queries",
         "seconds",
         "server_growth",
         "sharing",
+        "switches",
     )
 
     def __init__(self) -> None:
         self.cpu = Cpu(0, 0)
         self.connected = self.queries = self.proxy_memory = self.proxy_growth = self.server_growth = 0
+        self.switches = self.peak_memory = self.growth = 0
         self.latencies: tuple[float, ...] = (0.0, 0.0, 0.0, 0.0)
         self.login_seconds = self.load_share = 0.0
         self.sharing: Sharing | None = None

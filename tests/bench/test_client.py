@@ -6,8 +6,9 @@ from bench.client import ClientError, Connection, Target, control, opened, raise
 from bench.response import Response
 from bench.servers import Server
 from bench.workload import Step
+from protocol.constants import Capability
 from protocol.packets import build_err
-from tests.bench.fakes import HANG_UP, OK, FakeServer, error, rows, until
+from tests.bench.fakes import CAPABILITIES, HANG_UP, OK, FakeServer, error, rows, until
 
 
 class Recorder(Connection):
@@ -125,7 +126,33 @@ def test_response_in_pieces_is_put_together(size: int) -> None:
     for at in range(0, len(wire), size):
         recorder.data_received(wire[at : at + size])
     assert recorder.told == [[(b"1",), (b"2",)]]
-    assert recorder.chunk == b""  # no single piece that could be compared with
+    assert recorder.chunk == wire
+
+
+def known_in_pieces(*pieces: bytes) -> Recorder:
+    """A client that knows the response with two rows, and gets these pieces."""
+    recorder = Recorder(Target("127.0.0.1", 1))
+    recorder._login = None
+    recorder.is_asking = True
+    recorder._known = rows(b"1", b"2")
+    for piece in pieces:
+        recorder.data_received(piece)
+    return recorder
+
+
+@pytest.mark.parametrize("size", [1, 5, 1000])
+def test_known_response_is_known_in_pieces_too(size: int) -> None:
+    wire = rows(b"1", b"2")
+    recorder = known_in_pieces(*[wire[at : at + size] for at in range(0, len(wire), size)])
+    assert recorder.told == [None]
+    assert not recorder.is_asking
+
+
+def test_response_that_goes_on_otherwise_than_the_known_one_is_parsed() -> None:
+    wire = rows(b"1", b"3")
+    recorder = known_in_pieces(wire[:40], wire[40:-3], wire[-3:])
+    assert recorder.told == [[(b"1",), (b"3",)]]
+    assert known_in_pieces(rows(b"1", b"2") + OK).told == ["bad response"]
 
 
 def test_file_limit_is_raised_to_the_hard_one() -> None:
@@ -139,3 +166,24 @@ async def test_real_servers_let_clients_in(server: Server) -> None:
     for _ in range(2):  # the second time, caching_sha2_password takes its fast path
         async with control(target) as ask:
             assert await ask.rows("SELECT CURRENT_USER(), DATABASE(), NULL") == [(b"app@%", b"app", None)]
+
+
+@pytest.mark.mysql
+async def test_clients_can_insist_on_tls(mysql: Server) -> None:
+    target = Target(mysql.host, mysql.port, mysql.user, mysql.password, mysql.schema, tls=True)
+    async with control(target) as ask:
+        ((_, cipher),) = await ask.rows("SHOW STATUS LIKE 'Ssl_cipher'")
+        assert cipher
+
+
+async def test_server_without_tls_is_refused_by_those_who_insist(fake: FakeServer) -> None:
+    with pytest.raises(ClientError, match="does not offer TLS"):
+        await Connection.open(Target("127.0.0.1", fake.port, tls=True))
+
+
+async def test_tls_that_fails_is_an_error(fake: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server says that it can, and answers with something else."""
+    monkeypatch.setattr("tests.bench.fakes.CAPABILITIES", CAPABILITIES | int(Capability.SSL))
+    with pytest.raises(ClientError) as failed:
+        await Connection.open(Target("127.0.0.1", fake.port, tls=True))
+    assert failed.value.label in ("tls", "lost")

@@ -45,3 +45,12 @@ def test_histograms_add_up_and_can_be_cleared() -> None:
     assert (first.total, first.maximum, first.percentile(50), first.percentile(100)) == (2, 30, 10, 30)
     first.clear()
     assert (first.total, first.maximum, first.percentile(100)) == (0, 0, 0)
+
+
+def test_many_of_a_value_count_as_each_of_them() -> None:
+    one, many = Histogram(), Histogram()
+    for value in (70, 70, 70, 1000):
+        one.record(value)
+    many.record_many(70, 3)
+    many.record_many(1000, 1)
+    assert (many.counts, many.total, many.maximum) == (one.counts, one.total, one.maximum)

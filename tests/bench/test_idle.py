@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from bench.idle import IdleWithStatements
+from random import Random
+
+from bench.idle import IdleWithStatements, Waiting
 from bench.workloads import workload_of
 
 
@@ -14,3 +16,10 @@ def test_each_text_is_prepared_and_executed_once() -> None:
         "execute (2,)",
     ]
     assert workload_of("idle").greeting(7) == []
+
+
+def test_who_waits_asks_one_long_question() -> None:
+    workload = Waiting(0.5)
+    (step,) = workload.turn(1, Random(1))
+    assert step.sql == "SELECT SLEEP(0.5)" and step.rows == [(b"0",)]
+    assert list(workload.schema(5)) == []

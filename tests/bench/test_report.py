@@ -14,6 +14,7 @@ from bench.report import (
     counts,
     cpu,
     draw,
+    further_table,
     milliseconds,
     number,
     outcome_table,
@@ -94,9 +95,18 @@ def test_peers_are_compared_within_each_round() -> None:
     assert direct.ratios(haproxy) == []
     assert direct.median("total_us") is None
     rows = {cells[0]: cells[1:] for cells in printed(comparison_table([fanin, haproxy, direct])) if cells}
-    assert " ".join(rows["fanin"]) == "12,345 1.50 123.40 30.0 (20.0-40.0) 15.0 15.0 1.50 (1.00-2.00) 2.00 0"
-    assert " ".join(rows["haproxy"]) == "12,345 1.50 123.40 25.0 (10.0-40.0) 7.5 17.5 - - 0"
-    assert " ".join(rows["direct"]) == "12,345 1.50 123.40 - - - - - 2"
+    assert " ".join(rows["fanin"]) == "12,345 123.40 30.0 (20.0-40.0) 15.0 15.0 1.50 (1.00-2.00) 2.00 0"
+    assert " ".join(rows["haproxy"]) == "12,345 123.40 25.0 (10.0-40.0) 7.5 17.5 - - 0"
+    assert " ".join(rows["direct"]) == "12,345 123.40 - - - - - 2"
+
+
+def test_what_the_comparison_has_no_room_for_has_a_table_of_its_own() -> None:
+    fanin = Peer("fanin", (outcome(switches=0.5, peak_memory=3 << 20), outcome(switches=0.7)))
+    rows = {
+        cells[0]: cells[1:] for cells in printed(further_table([fanin, Peer("direct", (DIRECT,))])) if cells
+    }
+    assert rows["fanin"] == ["1.50", "3.00", "200.0", "4,000", "0.60", "3.0 MB", "2.0 KB", "41"]
+    assert rows["direct"] == ["1.50", "3.00", "200.0", "4,000", "-", "-", "-", "41"]
 
 
 def test_comparison_without_haproxy_has_no_ratios() -> None:

@@ -32,7 +32,7 @@ def test_clients_that_are_idle_have_as_many_statements_as_was_asked_for() -> Non
 
 
 def test_rows_are_read_a_hundred_at_a_time_or_one_by_one() -> None:
-    for name, queries, rows in (("point", 4, 1), ("rows100", 1, 100)):
+    for name, queries, rows in (("point", 4, 1), ("rows100", 1, 100), ("rows10000", 1, 10_000)):
         turn = workload_of(name).turn(0, Random(1))
         steps = list(turn)
         assert len(steps) == queries
