@@ -31,8 +31,8 @@ twin: setup ## hunt for answers that differ from a direct connection: MINUTES=n 
 lint: setup ## ruff, ruff format, mypy --strict, import contracts
 	@tools/lint
 
-bench: setup ## the load of the demo against a cluster of its own, with a table, JSON and a PNG
-	@$(BIN)/python -m bench fanin $(BENCH_ARGS)
+bench: setup ## Fanin beside HAProxy and whoever else is here, in 5 minutes: bars, JSON and a page; BENCH_ARGS=...
+	@$(BIN)/python -m bench compare --suite --short $(BENCH_ARGS)
 
 clean: ## remove what setup and the tests left in the checkout (the servers in the cache folder stay)
 	@rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.*

@@ -1,150 +1,135 @@
 """`python -m bench compare`: Fanin and its peers in turns, on one server, under the same load, in one run.
 
 Absolute times drift on a shared machine, so every proxy is measured in every round, in an order that rotates, and what
-counts is the ratio to HAProxy's CPU per query within the round.
+counts is the ratio to HAProxy's CPU per query within the round. `--suite` plays all rows of what Fanin has to show, and judges them.
 """
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from typing import Final
 
-import uvloop
 from rich.console import Console
 
-from bench.client import Target, control, raise_file_limit
-from bench.fanin_process import FaninProcess, ProxyProcess
-from bench.haproxy_process import HaproxyProcess, find_haproxy
-from bench.load import Group
-from bench.meters import ProcessMeter, ServerWatch, machine
-from bench.options import names_of
-from bench.report import Peer, comparison_table, console, print_remarks, write_json
+from bench.client import raise_file_limit
+from bench.contestants import DIRECT, FANIN, HAPROXY, PROXIES, why_missing
+from bench.options import RESULTS, names_of
+from bench.plays import PLAYS
+from bench.report import console
 from bench.servers import KINDS
-from bench.trial import Outcome, Trial
-from bench.workload import Step, Workload
-from bench.workloads import NAMES, workload_of
+from bench.suite.report import print_row, print_verdicts, write
+from bench.suite.rows import Row, rows, simple
+from bench.suite.stage import Length, Played, Servers, most_connections, played
 
-PROXIES = ("fanin", "haproxy", "direct")
-SPARE_CONNECTIONS = 50  # of the server: monitors, and this program's own
+USUAL: Final = (FANIN, HAPROXY, DIRECT)
+LONG, SHORT = Length(5, 5.0), Length(2, 1.5)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--workload", choices=[name for name in NAMES if name != "idle"], default="point")
+    parser.add_argument("--workload", choices=PLAYS, default="point")
     parser.add_argument("--clients", type=int, default=200, metavar="N")
     parser.add_argument("--active", type=int, default=50, metavar="M", help="of these busy at a time")
     parser.add_argument("--pool-size", type=int, default=50, metavar="P")
-    parser.add_argument("--rounds", type=int, default=5, metavar="R")
-    parser.add_argument("--seconds", type=float, default=5, metavar="S", help="of each proxy in each round")
+    parser.add_argument("--rounds", type=int, metavar="R", help="(5; with --short 2)")
+    parser.add_argument(
+        "--seconds", type=float, metavar="S", help="of each proxy in each round (5; with --short 1.5)"
+    )
     parser.add_argument("--kind", choices=sorted(KINDS), default="mariadb", help="of server")
-    parser.add_argument("--proxies", default=",".join(PROXIES), help="of " + ", ".join(PROXIES))
-    parser.add_argument("--json", type=Path, metavar="FILE")
-
-
-@dataclass(frozen=True, slots=True)
-class Contestant:
-    """A way to the server: through a proxy, or directly."""
-
-    name: str
-    port: int
-    proxy: ProxyProcess | None
+    parser.add_argument(
+        "--proxies",
+        help=f"of {', '.join(PROXIES)} (default {','.join(USUAL)}; with --suite all that are found)",
+    )
+    parser.add_argument("--suite", action="store_true", help="all rows of what Fanin has to show")
+    parser.add_argument("--short", action="store_true", help="with --suite: some rows, in about five minutes")
+    parser.add_argument(
+        "--rows", metavar="NAMES", help=f"with --suite: of {', '.join(row.key for row in rows())}"
+    )
+    parser.add_argument("--check", action="store_true", help="1 when a bar is missed")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="with --suite bench-results/compare.json")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="with --suite bench-results/compare.html")
 
 
 def run(options: Namespace) -> int:
-    """The subcommand. Returns the exit status: 1 if there was any error."""
-    names = names_of("proxies", options.proxies, PROXIES)
+    """The subcommand. Returns the exit status: 1 if there was any error, or with --check when a bar is missed."""
     out = console()
-    if "haproxy" in names and find_haproxy() is None:
-        out.print(
-            "HAProxy is not installed (Debian: apt-get install haproxy), so there is no floor to compare with"
-        )
-        names.remove("haproxy")
+    chosen = chosen_rows(options)
+    names = contestants(options, out)
     raise_file_limit()
-    most = options.clients + SPARE_CONNECTIONS
-    with (
-        KINDS[options.kind](max_connections=most) as server,
-        contestants(names, f"{server.host}:{server.port}", options) as field,
-    ):
-        peers = uvloop.run(compete(field, Target(server.host, server.port), options, out))
-        log = [line for contestant in field if contestant.proxy for line in contestant.proxy.last_words()]
-    title = (
-        f"{options.workload} on {options.kind}: {options.clients} clients, {options.active} busy, pool of"
-        f" {options.pool_size}; medians of {options.rounds} rounds of {options.seconds:g} s"
-    )
-    out.print(f"\n[bold]{title}[/]")
-    out.print(comparison_table(peers))
-    outcomes = [outcome for peer in peers for outcome in peer.rounds]
-    print_remarks(out, outcomes, log)
-    shares = ", ".join(f"{peer.name} {peer.median('load_share') or 0:.0%}" for peer in peers)
-    out.print(f"the load's own share of a core: {shares} ({machine()['cores']} cores for everything)")
-    if options.json:
-        write_json(options.json, title, outcomes, summary=[summary(peer, peers) for peer in peers])
-    return 1 if any(outcome.errors for outcome in outcomes) else 0
+    done = play_all(chosen, names, options, out)
+    verdicts = [verdict for each in done for verdict in each.verdicts]
+    if verdicts:
+        print_verdicts(out, verdicts)
+    if files := write(done, command_of(options), *files_of(options)):
+        out.print(f"written: {' '.join(map(str, files))}", style="dim")
+    is_wrong = any(each.failure or any(outcome.errors for outcome in each.outcomes) for each in done)
+    return int(is_wrong or (options.check and any(verdict.is_met is False for verdict in verdicts)))
 
 
-@contextmanager
-def contestants(names: list[str], upstream: str, options: Namespace) -> Iterator[list[Contestant]]:
-    """All proxies in front of the server at the same time: one that is not its turn does nothing."""
+def play_all(chosen: Sequence[Row], names: Sequence[str], options: Namespace, out: Console) -> list[Played]:
+    """Row by row, each printed when it is over."""
+    usual = SHORT if options.suite and options.short else LONG
+    length = Length(options.rounds or usual.rounds, options.seconds or usual.seconds)
+    done = []
     with ExitStack() as stack:
-        field = []
-        for name in names:
-            if name == "fanin":
-                fanin = FaninProcess(upstream, pool_size=options.pool_size, max_clients=options.clients + 10)
-                stack.enter_context(fanin)
-                field.append(Contestant(name, fanin.port, fanin))
-            elif name == "haproxy":
-                haproxy = stack.enter_context(HaproxyProcess(upstream, max_clients=options.clients))
-                field.append(Contestant(name, haproxy.port, haproxy))
-            else:
-                field.append(Contestant(name, int(upstream.rpartition(":")[2]), None))
-        yield field
+        servers = Servers(stack, most_connections(chosen, names, options.kind))
+        for row in chosen:
+            kind = row.kind or options.kind
+            done.append(played(row, names, partial(servers.of, kind), length, out.print))
+            print_row(out, done[-1])
+    return done
 
 
-async def compete(field: list[Contestant], server: Target, options: Namespace, out: Console) -> list[Peer]:
-    """All rounds. The order rotates, so that nobody always follows the same neighbour."""
-    workload = workload_of(options.workload)
-    rounds: dict[str, list[Outcome]] = {contestant.name: [] for contestant in field}
-    async with AsyncExitStack() as stack:
-        ask = await stack.enter_async_context(control(server))
-        for statement in workload.schema(options.clients):
-            await ask.run(Step(statement))
-        for number in range(options.rounds):
-            turn = number % len(field)
-            for contestant in field[turn:] + field[:turn]:
-                target = Target(server.host, contestant.port)
-                outcome = await one_trial(contestant, target, workload, ServerWatch([ask]), options)
-                rounds[contestant.name].append(outcome)
-                out.print(round_line(number + 1, options.rounds, outcome))
-    return [Peer(contestant.name, tuple(rounds[contestant.name])) for contestant in field]
+def chosen_rows(options: Namespace) -> list[Row]:
+    """Of the suite those that are wanted, without it the one that the options say. Raises ValueError."""
+    if not options.suite:
+        return [
+            simple(
+                options.workload,
+                options.workload,
+                options.clients,
+                options.active,
+                options.pool_size,
+                bars=(),
+                proxies=PROXIES,
+                kind=options.kind,
+            )
+        ]
+    there = {row.key: row for row in rows()}
+    if options.rows:
+        return [there[name] for name in names_of("rows", options.rows, there)]
+    return [row for row in there.values() if row.is_short or not options.short]
 
 
-async def one_trial(
-    contestant: Contestant, target: Target, workload: Workload, watch: ServerWatch, options: Namespace
-) -> Outcome:
-    group = Group(target, workload, options.clients, options.active)
-    proxy = ProcessMeter(contestant.proxy.pid) if contestant.proxy is not None else None
-    return await Trial(contestant.name, [group], watch, seconds=options.seconds, proxy=proxy).run()
+def contestants(options: Namespace, out: Console) -> list[str]:
+    """Those that are wanted and can be had; which of the named cannot is said. Raises ValueError."""
+    if options.proxies is None and options.suite:
+        return [name for name in PROXIES if why_missing(name) is None]
+    names = names_of("proxies", options.proxies or ",".join(USUAL), PROXIES)
+    for name in list(names):
+        if reason := why_missing(name):
+            out.print(reason)
+            names.remove(name)
+    return names
 
 
-def round_line(number: int, rounds: int, outcome: Outcome) -> str:
-    cpu = f"{outcome.total_us:6.1f} us CPU/query" if outcome.total_us is not None else " " * 19
-    errors = f", {outcome.error_count} errors" if outcome.errors else ""
-    rate = f"{outcome.queries_per_second:9,.0f} queries/s"
-    return f"round {number}/{rounds}  {outcome.name:8} {rate}  {cpu}  p99 {outcome.p99:.1f} ms{errors}"
+def files_of(options: Namespace) -> tuple[Path | None, Path | None]:
+    """JSON and HTML."""
+    if not options.suite:
+        return options.json, options.html
+    return options.json or RESULTS / "compare.json", options.html or RESULTS / "compare.html"
 
 
-def summary(peer: Peer, peers: list[Peer]) -> dict[str, object]:
-    """What the table shows of one peer, for programs."""
-    base = next((each for each in peers if each.name == "haproxy"), None)
-    figures = ("queries_per_second", "p50", "p95", "p99", "total_us", "user_us", "system_us", "load_share")
-    ratios = peer.ratios(base) if base is not None else []
-    user_ratios = peer.ratios(base, "user_us") if base is not None else []
-    return {
-        "name": peer.name,
-        **{figure: peer.median(figure) for figure in figures},
-        "total_us_rounds": peer.values("total_us"),
-        "ratio_to_haproxy_rounds": ratios,
-        "user_ratio_to_haproxy_rounds": user_ratios,
-    }
+def command_of(options: Namespace) -> str:
+    """How to do it again."""
+    flags = [f"--{name.replace('_', '-')}" for name in ("suite", "short") if getattr(options, name)]
+    names = ("workload", "clients", "active", "pool_size") if not options.suite else ("rows",)
+    given = [
+        f"--{name.replace('_', '-')} {value}"
+        for name in (*names, "kind", "proxies", "seconds")
+        if (value := getattr(options, name)) is not None
+    ]
+    return " ".join(["python -m bench compare", *flags, *given])

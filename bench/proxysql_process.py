@@ -1,0 +1,65 @@
+"""ProxySQL with one thread, and its thread for those who are idle, as it is run before thousands of clients."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from bench.fanin_process import ProxyProcess
+from bench.servers import HOST, PASSWORD, SCHEMA, USER, free_port
+
+SETTINGS = """\
+datadir="{folder}"
+admin_variables={{ admin_credentials="admin:admin"; mysql_ifaces="{host}:{admin_port}" }}
+mysql_variables=
+{{
+    threads=1
+    interfaces="{host}:{port}"
+    max_connections={most}
+    default_schema="{schema}"
+    monitor_enabled=false
+    free_connections_pct=100
+    connect_timeout_server=10000
+    have_ssl=false
+}}
+mysql_servers=({{ address="{server_host}"; port={server_port}; hostgroup=0; max_connections={pool_size}; use_ssl=0 }})
+mysql_users=({{ username="{user}"; password="{password}"; default_hostgroup=0; default_schema="{schema}"; max_connections={most}; active=1 }})
+"""
+
+
+def find_proxysql() -> str | None:
+    """The program, None where it is not installed."""
+    return shutil.which("proxysql")
+
+
+class ProxysqlProcess(ProxyProcess):
+    """ProxySQL in front of one server."""
+
+    name = "proxysql"
+
+    def __init__(self, upstream: str, *, pool_size: int, max_clients: int) -> None:
+        super().__init__([free_port()])
+        self._upstream = upstream
+        self._pool_size = pool_size
+        self._max_clients = max_clients
+
+    def command(self, folder: Path) -> list[str]:
+        program = find_proxysql()
+        assert program is not None, "no ProxySQL here"
+        server_host, _, server_port = self._upstream.rpartition(":")
+        config = folder / "proxysql.cnf"
+        text = SETTINGS.format(
+            folder=folder,
+            host=HOST,
+            port=self.port,
+            admin_port=free_port(),
+            most=self._max_clients + 10,  # those that look whether it is up
+            server_host=server_host,
+            server_port=server_port,
+            pool_size=self._pool_size,
+            user=USER,
+            password=PASSWORD,
+            schema=SCHEMA,
+        )
+        config.write_text(text)
+        return [program, "--foreground", "--idle-threads", "--config", str(config), "--datadir", str(folder)]
