@@ -32,6 +32,7 @@ lint: setup ## ruff, ruff format, mypy --strict, import contracts
 	@tools/lint
 
 bench: setup ## Fanin beside HAProxy and whoever else is here, in 5 minutes: bars, JSON and a page; BENCH_ARGS=...
+	@tools/install-servers router
 	@$(BIN)/python -m bench compare --suite --short $(BENCH_ARGS)
 
 clean: ## remove what setup and the tests left in the checkout (the servers in the cache folder stay)

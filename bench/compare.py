@@ -9,7 +9,6 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -77,8 +76,7 @@ def play_all(chosen: Sequence[Row], names: Sequence[str], options: Namespace, ou
     with ExitStack() as stack:
         servers = Servers(stack, most_connections(chosen, names, options.kind))
         for row in chosen:
-            kind = row.kind or options.kind
-            done.append(played(row, names, partial(servers.of, kind), length, out.print))
+            done.append(played(row, names, row.kind or options.kind, servers.of, length, out.print))
             print_row(out, done[-1])
     return done
 
@@ -106,12 +104,11 @@ def chosen_rows(options: Namespace) -> list[Row]:
 
 def contestants(options: Namespace, out: Console) -> list[str]:
     """Those that are wanted and can be had; which of the named cannot is said. Raises ValueError."""
-    if options.proxies is None and options.suite:
-        return [name for name in PROXIES if why_missing(name) is None]
-    names = names_of("proxies", options.proxies or ",".join(USUAL), PROXIES)
+    usual = ",".join(PROXIES if options.suite else USUAL)
+    names = names_of("proxies", options.proxies or usual, PROXIES)
     for name in list(names):
         if reason := why_missing(name):
-            out.print(reason)
+            out.print(reason, markup=False)
             names.remove(name)
     return names
 

@@ -16,6 +16,7 @@ from bench.haproxy_process import HaproxyProcess, find_haproxy
 from bench.maxscale_process import MaxscaleProcess, find_maxscale
 from bench.mysqlrouter_process import MysqlRouterProcess, find_mysqlrouter
 from bench.proxysql_process import ProxysqlProcess, find_proxysql
+from bench.servers import MySQL
 
 FANIN, HAPROXY, ROUTER, PROXYSQL, MAXSCALE, DIRECT = (
     "fanin",
@@ -65,9 +66,11 @@ def why_missing(name: str) -> str | None:
     return None if finder is None or finder() is not None else WHY_MISSING[name]
 
 
-def why_unfit(name: str, settings: Settings) -> str | None:
-    """Why it cannot be started with these settings, None when it can."""
+def why_unfit(name: str, settings: Settings, kind: str) -> str | None:
+    """Why it cannot be started with these settings before a server of this kind, None when it can."""
     most = raise_file_limit()
+    if name == ROUTER and kind != MySQL.kind:
+        return "MySQL Router shares connections of MySQL only"
     if name == HAPROXY and 2 * settings.clients > most:
         return f"HAProxy needs two file descriptors a client: {most // 2:,} clients at most"
     if settings.clients > most:

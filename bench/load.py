@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 from time import perf_counter_ns
+from typing import ClassVar
 
 from bench.client import ClientError, Connection, Target, opened
 from bench.histogram import Histogram
@@ -151,6 +152,8 @@ class Slots:
 
 class Load:
     """All groups together, their counters and their clock-free life: open, start, stop, close."""
+
+    connects_first: ClassVar[bool] = True  # whether `open` is when clients log in
 
     def __init__(self, groups: Sequence[Group], *, seed: int = 1) -> None:
         self.slots = [Slots(self, group) for group in groups]

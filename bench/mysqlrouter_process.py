@@ -13,7 +13,7 @@ from bench.templates import cache_folder
 SETTINGS = """\
 [DEFAULT]
 logging_folder =
-runtime_folder = {folder}
+{plugins}runtime_folder = {folder}
 data_folder = {folder}
 unknown_config_option = warning
 max_total_connections = {most}
@@ -44,6 +44,12 @@ def find_mysqlrouter() -> Path | None:
     return first_program(named, str(unpacked), shutil.which("mysqlrouter"))
 
 
+def plugins_of(program: Path) -> str:
+    """The setting that says where its plugins are, of one that is unpacked; installed ones know."""
+    unpacked = program.resolve().parent.parent / "usr/lib/mysqlrouter/plugin"
+    return f"plugin_folder = {unpacked}\n" if unpacked.is_dir() else ""
+
+
 class MysqlRouterProcess(ProxyProcess):
     """MySQL Router in front of one server."""
 
@@ -60,6 +66,7 @@ class MysqlRouterProcess(ProxyProcess):
         assert program is not None, "no MySQL Router here"
         config = folder / "router.conf"
         text = SETTINGS.format(
+            plugins=plugins_of(program),
             folder=folder,
             most=self._max_clients + 10,  # those that look whether it is up
             pool_size=self._pool_size,

@@ -34,6 +34,10 @@ class Play(Protocol):
     @property
     def busy(self) -> int: ...
 
+    @property
+    def most(self) -> int:
+        """Connections that a proxy may see at once: one that a client has closed may be seen for a little longer."""
+
     def why_not(self) -> str | None:
         """Why it cannot be played on this machine."""
 
@@ -52,6 +56,10 @@ class Closed:
     clients: int
     busy: int
     idle: int = 0
+
+    @property
+    def most(self) -> int:
+        return self.clients + self.idle
 
     def why_not(self) -> str | None:
         return None
@@ -77,6 +85,10 @@ class Visiting:
     def clients(self) -> int:
         return self.busy
 
+    @property
+    def most(self) -> int:
+        return 10 * self.busy
+
     def why_not(self) -> str | None:
         return None
 
@@ -100,6 +112,10 @@ class Storming:
     def clients(self) -> int:
         return self.working + self.logins
 
+    @property
+    def most(self) -> int:
+        return self.clients
+
     def why_not(self) -> str | None:
         return None
 
@@ -117,6 +133,10 @@ class Big:
     megabytes: int
     clients: int = 1
     busy: int = 1
+
+    @property
+    def most(self) -> int:
+        return self.clients
 
     def why_not(self) -> str | None:
         return None
@@ -139,6 +159,10 @@ class Sysbenching:
     @property
     def clients(self) -> int:
         return self.busy
+
+    @property
+    def most(self) -> int:
+        return self.clients
 
     def why_not(self) -> str | None:
         return (

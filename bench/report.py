@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 WIDTH = 100
 BUSY = 0.95  # of one core: from here on the load itself may be the bottleneck
+LARGE = 1000.0  # what is as large as that has no decimal places where there is little room
 NONE = "-"
 
 
@@ -207,6 +208,7 @@ def ranged(values: Sequence[float], digits: int) -> str:
     """The median of some values and their range: "18.0 (17.1-19.0)"."""
     if not values:
         return NONE
+    digits = digits if max(values) < LARGE else 0
     return f"{median(values):.{digits}f} ({min(values):.{digits}f}-{max(values):.{digits}f})"
 
 

@@ -34,6 +34,8 @@ class Named(Idle):
 class Sysbench(Load):
     """A run of sysbench with as many threads. Queries are counted as it does; a latency is an event's, which for `oltp_read_write` is a transaction."""
 
+    connects_first = False
+
     def __init__(self, target: Target, script: str, threads: int, *, prepared: bool = False) -> None:
         super().__init__([Group(target, Named(f"sysbench {script}"), threads, threads)])
         self._target = target

@@ -77,7 +77,7 @@ class Outcome:
 
     @property
     def logins_per_second(self) -> float | None:
-        """While everybody connected; None where nobody did."""
+        """While everybody connected; None where nobody did, or not all at first."""
         return self.connected / self.login_seconds if self.connected and self.login_seconds else None
 
     @property
@@ -170,7 +170,7 @@ class Trial:
         proxy_memory, server_memory = self._memory()
         started = time.perf_counter()
         await load.open()
-        result.login_seconds = time.perf_counter() - started
+        result.login_seconds = time.perf_counter() - started if load.connects_first else 0.0
         result.connected = load.connected
         await asyncio.sleep(SETTLE)
         result.proxy_memory, server_memory_after = self._memory()

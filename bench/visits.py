@@ -14,6 +14,8 @@ class Visits(Load):
     """As many visitors at a time as the group has active clients. What is counted, as a query, is a visit: from the connect to the last answer; that of an
     idle workload is over with its login."""
 
+    connects_first = False
+
     def __init__(self, group: Group, *, seed: int = 1) -> None:
         super().__init__([group], seed=seed)
         self._group = group

@@ -27,6 +27,7 @@ class Bar:
     is_worst: bool = False
     unit: str = ""
     digits: int = 2
+    only_with: str = ""  # a contestant who need not be there
 
     def verdict(self, row: str, peers: Peers) -> Verdict:
         """Of one row's figures."""
@@ -128,4 +129,6 @@ def cpu(total: float, user: float | None = None) -> tuple[Bar, ...]:
     return (*bars, AGAINST_PROXYSQL)
 
 
-AGAINST_PROXYSQL: Final = Bar("CPU per query, x ProxySQL's", 0.75, ratio(FANIN, PROXYSQL, "total_us"))
+AGAINST_PROXYSQL: Final = Bar(
+    "CPU per query, x ProxySQL's", 0.75, ratio(FANIN, PROXYSQL, "total_us"), only_with=PROXYSQL
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from bench.contestants import DIRECT, FANIN, HAPROXY, MAXSCALE, PROXYSQL, ROUTER, Settings
@@ -58,7 +58,7 @@ class Row:
 
 def connections(acts: Sequence[Act]) -> int:
     """The server's, at most: of a contestant that does not pool, and of all that pool at once."""
-    most = max((act.play.clients for act in acts if act.proxy in (HAPROXY, DIRECT)), default=0)
+    most = max((act.play.most for act in acts if act.proxy in (HAPROXY, DIRECT)), default=0)
     return most + sum(act.settings.pool_size for act in acts)
 
 
@@ -76,7 +76,7 @@ def simple(
 ) -> Row:
     """The same for all of them."""
     played = play_of(play, clients, busy)
-    settings = Settings(pool_size, played.clients)
+    settings = Settings(pool_size, played.most)
     where = f" on {kind}" if kind else ""
     title = f"{play}{where}: {played.clients:,} clients, {busy:,} busy, pool of {pool_size:,}"
     acts = [Act(name, played, settings) for name in proxies]
@@ -92,7 +92,7 @@ def prepared(clients: int = 200, busy: int = 50) -> Row:
     ]
     bars = [
         Bar("CPU per query, x that of texts", 1.15, ratio("fanin, prepared", FANIN, "total_us")),
-        Bar("CPU per query, x ProxySQL's", 0.75, ratio("fanin, prepared", "proxysql, prepared", "total_us")),
+        replace(AGAINST_PROXYSQL, measure=ratio("fanin, prepared", "proxysql, prepared", "total_us")),
     ]
     return Row("prepared", f"prepared statements and texts: {clients} clients, {busy} busy", acts, bars)
 

@@ -38,7 +38,9 @@ class Played:
     @property
     def verdicts(self) -> list[Verdict]:
         peers = {peer.name: peer for peer in self.peers}
-        return [bar.verdict(self.row.key, peers) for bar in self.row.bars]
+        there = {name.partition(",")[0] for name in peers}
+        bars = [bar for bar in self.row.bars if not bar.only_with or bar.only_with in there]
+        return [bar.verdict(self.row.key, peers) for bar in bars]
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,14 @@ class Servers:
         return self._started[kind]
 
 
-def fit(row: Row, proxies: Sequence[str]) -> tuple[list[Act], list[str]]:
-    """The acts that can take place, of these contestants; why others that were wanted cannot."""
+def fit(row: Row, proxies: Sequence[str], kind: str) -> tuple[list[Act], list[str]]:
+    """The acts that can take place on a server of this kind, of these contestants; why others that were wanted cannot."""
     acts, remarks = list[Act](), dict.fromkeys(row.remarks)
     for act in row.acts:
         if act.proxy not in proxies:
             continue
-        reason = why_missing(act.proxy) or why_unfit(act.proxy, act.settings) or act.play.why_not()
+        unfit = why_unfit(act.proxy, act.settings, kind)
+        reason = why_missing(act.proxy) or unfit or act.play.why_not()
         if reason is None:
             acts.append(act)
         else:
@@ -81,16 +84,21 @@ def fit(row: Row, proxies: Sequence[str]) -> tuple[list[Act], list[str]]:
 
 
 def played(
-    row: Row, proxies: Sequence[str], server: Callable[[], Server], length: Length, say: Callable[[str], None]
+    row: Row,
+    proxies: Sequence[str],
+    kind: str,
+    server: Callable[[str], Server],
+    length: Length,
+    say: Callable[[str], None],
 ) -> Played:
-    """All rounds of a row. What goes wrong is its failure, so that other rows can be played."""
-    acts, remarks = fit(row, proxies)
+    """All rounds of a row, on a server of this kind. What goes wrong is its failure, so that other rows can be played."""
+    acts, remarks = fit(row, proxies, kind)
     result = Played(row, remarks=remarks)
     if not acts:
         result.failure = "nobody takes part"
         return result
     try:
-        rounds = _all_rounds(row, acts, server(), length, result, say)
+        rounds = _all_rounds(row, acts, server(kind), length, result, say)
     except (ServerError, ProxyError, ClientError, OSError) as error:
         result.failure = str(error)
     except ExceptionGroup as group:
@@ -162,7 +170,7 @@ def most_connections(rows: Sequence[Row], proxies: Sequence[str], kind: str) -> 
     most: dict[str, int] = {}
     for row in rows:
         name = row.kind or kind
-        most[name] = max(most.get(name, 0), connections(fit(row, proxies)[0]))
+        most[name] = max(most.get(name, 0), connections(fit(row, proxies, name)[0]))
     return most
 
 

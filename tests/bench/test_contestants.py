@@ -22,19 +22,24 @@ def test_who_needs_more_files_than_there_are_is_unfit() -> None:
     crowd = replace(SMALL, clients=12_000)
     most = raise_file_limit()
     if most < 24_000:
-        assert why_unfit("haproxy", crowd) == (
+        assert why_unfit("haproxy", crowd, "mariadb") == (
             f"HAProxy needs two file descriptors a client: {most // 2:,} clients at most"
         )
-    assert why_unfit("fanin", replace(SMALL, clients=1 << 30)) is not None
-    assert why_unfit("fanin", SMALL) is why_unfit("haproxy", SMALL) is None
+    assert why_unfit("fanin", replace(SMALL, clients=1 << 30), "mariadb") is not None
+    assert why_unfit("fanin", SMALL, "mariadb") is why_unfit("haproxy", SMALL, "mariadb") is None
+
+
+def test_router_is_for_mysql_only() -> None:
+    assert why_unfit("mysqlrouter", SMALL, "mysql") is None
+    assert why_unfit("mysqlrouter", SMALL, "mariadb") == "MySQL Router shares connections of MySQL only"
 
 
 def test_workers_are_used_where_this_fanin_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
     two = replace(SMALL, workers=2)
     monkeypatch.setattr(contestants, "has_workers", lambda: False)
-    assert why_unfit("fanin", two) == "this Fanin has no workers"
+    assert why_unfit("fanin", two, "mariadb") == "this Fanin has no workers"
     monkeypatch.setattr(contestants, "has_workers", lambda: True)
-    assert why_unfit("fanin", two) is None
+    assert why_unfit("fanin", two, "mariadb") is None
     assert contestants.fanin_of("127.0.0.1:3306", two)._flags[-2:] == ["--workers", "2"]
 
 

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -21,6 +23,16 @@ from bench.meters import (
 from bench.servers import Server
 from protocol.packets import Column, text_resultset
 from tests.bench.fakes import FakeServer, error
+from tests.processes import started
+
+WORKER = """
+import sys
+for line in sys.stdin:
+    block = bytearray(64 << 20)
+    del block
+    print("had 64 MB", flush=True)
+"""
+"""Takes a lot of memory for a moment, each time that it gets a line."""
 
 
 def status_row(name: bytes, value: bytes) -> bytes:
@@ -36,6 +48,29 @@ def test_meter_sees_this_process_work() -> None:
     while (meter.cpu() - before).total <= 0:
         pass
     assert meter.memory() > 1 << 20
+
+
+def test_meter_sees_threads_wait_and_memory_come_and_go() -> None:
+    command = [sys.executable, "-c", WORKER]
+    with started(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as worker:
+        assert worker.stdin is not None and worker.stdout is not None
+        meter = ProcessMeter(worker.pid)
+
+        def told() -> str:
+            assert worker.stdin is not None and worker.stdout is not None
+            worker.stdin.write("go\n")
+            worker.stdin.flush()
+            return worker.stdout.readline()
+
+        assert told() == "had 64 MB\n"
+        high = meter.peak_memory()
+        assert high > 64 << 20
+        meter.forget_peak()
+        low, switches = meter.peak_memory(), meter.switches()
+        assert low < high - (60 << 20) and abs(low - meter.memory()) < 4 << 20
+        assert told() == "had 64 MB\n"
+        assert meter.peak_memory() - low > 60 << 20
+        assert meter.switches() > switches
 
 
 def test_meter_includes_children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,6 +57,7 @@ def test_numbers_are_easy_to_read() -> None:
     assert [cpu(OUTCOME), cpu(DIRECT)] == ["4.2 user + 18.0 system", "-"]
     assert [share(0.283), share(None)] == ["28.3% of a core", "-"]
     assert [ranged([3, 1, 2], 1), ranged([], 1)] == ["2.0 (1.0-3.0)", "-"]
+    assert ranged([900.5, 1000.5, 7042.25], 1) == "1000 (900-7042)"
 
 
 def test_outcomes_stand_side_by_side() -> None:

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from bench.client import Target, control
-from bench.load import Group
+from bench.load import Group, Load
 from bench.meters import ProcessMeter, ServerWatch
 from bench.servers import KINDS, Server
 from bench.trial import Outcome, Sample, Trial
@@ -87,6 +87,30 @@ async def test_proxy_has_a_cost_per_query(fake: FakeServer) -> None:
     assert outcome.queries > 0
     assert outcome.queries_per_second == outcome.queries / outcome.seconds
     assert outcome.total_us is not None and outcome.total_us >= 0
+
+
+class Told(Load):
+    """A load that has something to tell, and for which nobody connects at first."""
+
+    connects_first = False
+
+    async def window(self, seconds: float) -> None:
+        await super().window(seconds)
+        self.figures["told"] = 7.0
+
+
+async def test_load_of_another_kind_has_its_figures(fake: FakeServer) -> None:
+    answer_status(fake)
+    load = Told([Group(fake.target, Script("DO 0"), clients=3, active=1)])
+    async with control(fake.target) as ask:
+        meter = ProcessMeter(os.getpid())
+        trial = Trial("x", load.groups, ServerWatch([ask]), seconds=0.05, proxy=meter, warm_up=0.0, load=load)
+        outcome = await trial.run()
+    assert outcome.figures == {"told": 7.0}
+    assert outcome.logins_per_second is None
+    assert outcome.switches is not None and outcome.switches >= 0
+    assert outcome.peak_memory is not None and outcome.growth is not None
+    assert outcome.peak_memory > outcome.growth
 
 
 async def test_peak_is_sampled_where_it_cannot_be_counted(fake: FakeServer) -> None:
