@@ -89,6 +89,8 @@ IN_NEED: Final = 50.0
 """Who is in need takes a part of what is free as if the fleet were smaller by this factor, or alone."""
 STARVED: Final = 0.75
 """Who has no more than this part of its share takes one, where there is room for it and nobody else seems to need that, whatever was promised."""
+DESPERATE: Final = 0.5
+"""One of few who may have no more than this part of its share, and needs more, looks sooner: it waits for others to give something up."""
 ALONE: Final = 0.5
 """The part of the room that is promised at most where nobody knows how many share the server, and the part of what is free that one may take."""
 SPAN: Final = 0.1
@@ -210,6 +212,11 @@ class Budget:
         self._connected = connected
         self._promised = self._promise(max(0.0, self.room - connected))
         return self._set(wanted)
+
+    def is_desperate(self, needed: int) -> bool:
+        """Whether it should look again soon. (Of many who did nobody would be served sooner.)"""
+        held_back = needed > self.bound < self.most and self.bound <= DESPERATE * self.level(self.full)
+        return held_back and 0 < self.fleet < MANY
 
     def refused(self, now: float, own: int) -> int:
         """The server has refused a connection because it has too many (1040). The bound from now on."""

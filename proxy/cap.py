@@ -25,6 +25,8 @@ USUAL_LIMIT: Final = 151
 """max_connections that is assumed where it cannot be read: MySQL's default, and less than any instance of Aurora allows by default."""
 PROMPT: Final = 0.2
 """Seconds that a look may take for its number to be compared with ours: that is as old as the last tick but one."""
+MOST_OWED: Final = 30.0
+"""Seconds that are made up for."""
 QUIET: Final = 30.0
 """Seconds between two lines of the log about the same."""
 
@@ -96,6 +98,7 @@ class Cap:
         "_jitter",
         "_lines",
         "_no_count",
+        "_owed",
         "_owns",
         "_random",
         "_rules",
@@ -132,6 +135,8 @@ class Cap:
         self._is_hopeless = False
         self._due_at = -math.inf
         self._jitter = 0.0
+        # seconds by which looks have been early, and others will be late
+        self._owed = 0.0
         # open connections of ours at the last two ticks
         self._owns = (0, 0)
         # when a line was told last, by its event; and whether one was that something is wrong
@@ -148,7 +153,7 @@ class Cap:
         """Seconds until the next look should be taken."""
         left = self._due_at - now
         # more than ever was agreed: the clock has been set back
-        return left if 0.0 < left <= 1.5 * self._rules.interval else 0.0
+        return left if 0.0 < left <= 2.0 * self._rules.interval else 0.0
 
     def saw(
         self, seen: Occupancy, now: float, own: int, round_trip: float, needed: int | None = None
@@ -229,6 +234,17 @@ class Cap:
         self._due_at = now + self._rules.interval + jitter - self._jitter
         self._jitter = jitter
 
+    def _hurry(self, now: float) -> None:
+        """The next look comes at half the time: those later make up for it, so that in the long run there are no more."""
+        early = 0.5 * (self._due_at - now)
+        self._due_at -= early
+        self._owed = min(MOST_OWED, self._owed + early)
+
+    def _make_up(self) -> None:
+        late = min(self._owed, 0.5 * self._rules.interval)
+        self._due_at += late
+        self._owed -= late
+
     def _believe(self, seen: Occupancy, now: float, own: int, needed: int | None, round_trip: float) -> None:
         self.looks += 1
         self.seen, self.seen_at = seen, now
@@ -240,6 +256,10 @@ class Cap:
         if is_counted or seen.trouble:
             self._no_count = seen.trouble
         budget.looked(now, seen.connected, seen.limit, own, needed, round_trip)
+        if budget.is_desperate(own if needed is None else needed):
+            self._hurry(now)
+        else:
+            self._make_up()
         if self._no_count:
             self._tell("warning", _NO_FLEET, now, self._no_count, again=math.inf)
         self._turn(self._reason(seen.connected, now), now, f"{seen.connected} of {seen.limit} in use")

@@ -8,6 +8,7 @@ from proxy.budget import (
     BLIND,
     KEPT,
     LEAST_FLEET,
+    MANY,
     MOST_BACKOFF,
     MOVES,
     PRESSES,
@@ -186,6 +187,26 @@ def test_who_is_starved_takes_one_where_nobody_else_seems_to_need_it(luck: Luck)
     assert grows(2, 117, 117) == grows(2, 118, 117) == 1
     # it has not so few, others come, nobody waits, or the server is full
     assert [grows(4, 117, 117), grows(2, 116, 117), grows(2, 117, 117, 2), grows(2, 118, 118)] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("fleet", "connected", "needed", "most", "is_desperate"),
+    [
+        (20, 830, 30, 500, True),  # its share is 41
+        (20, 830, 20, 500, False),  # it may have that
+        (20, 830, 30, 20, False),  # it will never have more
+        (30, 830, 30, 500, False),  # 20 are most of its share
+        (MANY, 830, 30, 500, False),
+        (0, 830, 30, 500, False),
+    ],
+)
+def test_who_has_much_less_than_its_share_and_needs_it_should_look_soon(
+    luck: Luck, fleet: int, connected: int, needed: int, most: int, is_desperate: bool
+) -> None:
+    budget = Budget(most=most, now=0.0, random=luck, fleet=fleet)
+    budget.looked(1.0, connected, LIMIT, 20, needed)
+    budget.bound = 20
+    assert budget.is_desperate(needed) is is_desperate
 
 
 def test_many_look_ahead(luck: Luck) -> None:

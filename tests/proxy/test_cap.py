@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from proxy.budget import BLIND
-from proxy.cap import QUIET, USUAL_LIMIT, Cap, CapRules, Why
+from proxy.cap import MOST_OWED, QUIET, USUAL_LIMIT, Cap, CapRules, Why
 from proxy.occupancy import NO_COUNT, UNKNOWN, Count, Occupancy
 
 ALONE = Count(1, 1, 1, 1, is_all=True)
@@ -97,6 +97,30 @@ def test_they_are_spread_and_as_many_as_intervals(scene: Scene) -> None:
         scene.later(scene.cap.delay(scene.now))
     assert delays == [2.0, 3.0, 1.0, 2.5, 2.5, 1.0]
     assert sum(delays) == 2.0 * len(delays)
+
+
+def test_who_has_much_less_than_its_share_looks_sooner_and_makes_up_for_it_later() -> None:
+    scene = Scene(fleet=20)
+    scene.luck = 0.0
+    delays = []
+    for needed in [9] * 4 + [1] * 6:
+        scene.cap.saw(occupancy(900), scene.now, 1, 0.01, needed)
+        delays.append(scene.cap.delay(scene.now))
+        scene.later(delays[-1])
+    assert delays == [1.0] * 4 + [3.0] * 4 + [2.0] * 2
+
+
+def test_but_not_for_ever() -> None:
+    scene = Scene(fleet=20)
+    scene.luck = 0.0
+    for _ in range(100):
+        scene.cap.saw(occupancy(900), scene.now, 1, 0.01, 9)
+        scene.later(scene.cap.delay(scene.now))
+    began = scene.now
+    for _ in range(40):
+        scene.cap.saw(occupancy(900), scene.now, 1, 0.01, 1)
+        scene.later(scene.cap.delay(scene.now))
+    assert scene.now - began == 40 * 2.0 + MOST_OWED
 
 
 def test_a_clock_that_jumps_holds_nothing_up(scene: Scene) -> None:
