@@ -97,6 +97,7 @@ HOT_PROXY = (
     "deadlocks",
     "user_limits",
     "queueing",
+    "patience",
     "overwriting",
     "telling",
     "unseen",

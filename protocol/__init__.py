@@ -1,7 +1,7 @@
 """The MySQL client/server protocol, sans-I/O: bytes in, events and bytes out.
 
 Both roles (we are a server to each frontend and a client to each backend) and both dialects, MySQL and
-MariaDB. Pure standard library plus ``mypy_extensions``: nothing here opens a socket, asks for the time, logs,
+MariaDB. Pure standard library plus ``mypy_extensions`` and ``librt`` (what compiled code writes bytes with): nothing here opens a socket, asks for the time, logs,
 or imports ``proxy`` or ``config``. Every class can be driven by a test that feeds it bytes.
 
 The map, from the bottom up; a module imports only modules above itself:

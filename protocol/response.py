@@ -424,7 +424,7 @@ class ResponseTracker(Outcome):
         """Behind the definitions of a result set, where we have to put an EOF: with which status? (See above.)"""
         size: i64 = len(chunk)
         limit = pos + _HOLD_LIMIT
-        after, _ = walk(chunk, pos, self._sequence_id, _NO_LIMIT, limit if limit < size else size)
+        after, count = walk(chunk, pos, self._sequence_id, _NO_LIMIT, limit if limit < size else size)
         status = self.status & _LASTING
         if after + 5 <= limit:
             is_empty = _is_empty(chunk, after)
@@ -442,7 +442,10 @@ class ResponseTracker(Outcome):
                 status = final & ~_NOT_BEFORE_ROWS
         self._insert_eof(chunk, pos, status)
         self._state = _ROWS
-        return pos
+        # these rows need not be walked over again
+        self._sequence_id = (self._sequence_id + count) & 0xFF
+        self.rows += count
+        return after
 
     def _peek_status(self, chunk: bytes, pos: i64, end: i64) -> int:
         """Status of an OK(0xFE) that is whole but not its turn yet."""
@@ -545,10 +548,10 @@ class ResponseTracker(Outcome):
 
     def _translate_end(self, chunk: bytes, pos: i64, end: i64) -> None:
         """An end packet just read, for a client that negotiated the other kind."""
-        status = (self.status | self.warnings << 16).to_bytes(4, "little")
         if self._inserts_eof:
-            self._rewriter.replace(chunk, pos, end, b"\xfe" + status[2:] + status[:2])
+            self._rewriter.replace_by_eof(chunk, pos, end, self.warnings, self.status)
         elif self._removes_eof:
+            status = (self.status | self.warnings << 16).to_bytes(4, "little")
             self._rewriter.replace(chunk, pos, end, b"\xfe\0\0" + status)
 
     def _end_result(self) -> None:
@@ -565,7 +568,7 @@ class ResponseTracker(Outcome):
 
     def _insert_eof(self, chunk: bytes, pos: i64, status: int) -> None:
         """Puts an EOF in front of the packet at pos, whose id is the next one expected."""
-        self._rewriter.insert(chunk, pos, self._sequence_id, b"\xfe\0\0" + status.to_bytes(2, "little"))
+        self._rewriter.insert_eof(chunk, pos, self._sequence_id, status)
 
 
 def _length(chunk: bytes, pos: i64) -> i64:

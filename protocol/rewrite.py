@@ -3,11 +3,14 @@
 The owner walks over a chunk and says what is to change where, from the front to the back; all between is copied in
 stretches, and sequence ids are shifted there as long as packets were inserted or removed before. While nothing
 changes nothing is copied: the chunk itself comes out again.
+
+The output is a BytesWriter, into which compiled code puts single bytes for 2 ns; a bytearray takes 30.
 """
 
 from __future__ import annotations
 
-from mypy_extensions import i64
+from librt.strings import BytesWriter
+from mypy_extensions import i64, u8
 
 from protocol.scan import renumber
 
@@ -23,7 +26,7 @@ class Rewriter:
         # In this chunk something was inserted, replaced or removed: _out is in use.
         self._changes_something: bool = False
         # The output for the chunk up to _flushed.
-        self._out: bytearray = bytearray()
+        self._out: BytesWriter = BytesWriter()
         self._flushed: i64 = 0
         # First header at or behind _flushed.
         self._header: i64 = 0
@@ -37,19 +40,24 @@ class Rewriter:
         self._flushed = 0
         self._header = first_header
 
-    def insert(self, chunk: bytes, pos: i64, sequence_id: i64, payload: bytes) -> None:
-        """Puts a packet in front of the one at pos, whose id (in the input) is given whether or not it is there yet."""
+    def insert_eof(self, chunk: bytes, pos: i64, sequence_id: i64, status: i64) -> None:
+        """Puts an EOF without warnings in front of the packet at pos, whose id (in the input) is given whether or not it is there yet."""
         self._flush(chunk, pos)
-        header: int = len(payload) | ((sequence_id + self.shift) & 0xFF) << 24
-        self._out += header.to_bytes(4, "little") + payload
+        self._eof(sequence_id, 0, status)
         self.shift = (self.shift + 1) & 0xFF
 
     def replace(self, chunk: bytes, pos: i64, end: i64, payload: bytes) -> None:
         """Gives the packet from pos to end another payload, which must be shorter than 0xFFFFFF bytes."""
         self._flush(chunk, pos)
-        sequence_id: i64 = chunk[pos + 3]
-        header: int = len(payload) | ((sequence_id + self.shift) & 0xFF) << 24
-        self._out += header.to_bytes(4, "little") + payload
+        self._head(len(payload), chunk[pos + 3])
+        self._out.write(payload)
+        self._flushed = end
+        self._header = end
+
+    def replace_by_eof(self, chunk: bytes, pos: i64, end: i64, warnings: i64, status: i64) -> None:
+        """Puts an EOF in the place of the packet from pos to end."""
+        self._flush(chunk, pos)
+        self._eof(chunk[pos + 3], warnings, status)
         self._flushed = end
         self._header = end
 
@@ -65,8 +73,8 @@ class Rewriter:
         if self._changes_something or (self.shift != 0 and self._header < end):
             self._flush(chunk, end)
             self._changes_something = False
-            output = bytes(self._out)
-            self._out = bytearray()
+            output = self._out.getvalue()
+            self._out = BytesWriter()
             return output
         return chunk if end == len(chunk) else chunk[:end]
 
@@ -78,11 +86,25 @@ class Rewriter:
             return
         out = self._out
         offset: i64 = len(out) - start
-        if end - start > 4096:
-            out += memoryview(chunk)[start:end]  # saves a copy, but costs more than that for short stretches
-        else:
-            out += chunk[start:end]
+        out.write(chunk[start:end])
         if self.shift != 0:
             renumber(chunk, self._header, end, self.shift, out, offset)
         self._flushed = end
         self._header = end
+
+    def _head(self, length: i64, sequence_id: i64) -> None:
+        """A header; the id is that of the input."""
+        out = self._out
+        out.append(u8(length & 0xFF))
+        out.append(u8(length >> 8 & 0xFF))
+        out.append(u8(length >> 16))
+        out.append(u8(sequence_id + self.shift & 0xFF))
+
+    def _eof(self, sequence_id: i64, warnings: i64, status: i64) -> None:
+        self._head(5, sequence_id)
+        out = self._out
+        out.append(0xFE)
+        out.append(u8(warnings & 0xFF))
+        out.append(u8(warnings >> 8))
+        out.append(u8(status & 0xFF))
+        out.append(u8(status >> 8))

@@ -6,13 +6,28 @@ Nothing here knows of either.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import Final
 
 from proxy.recording import Recording
 
 # Upper bounds in seconds of the buckets of the waiting time. Below 1 ms a wait does not show in a query's time; at
 # 5 s `pool.acquire_timeout` ends it by default.
-WAIT_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+WAIT_BOUNDS: Final[tuple[float, ...]] = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+)
 
 
 class Counters:
@@ -85,10 +100,7 @@ class Counters:
 
     def observe_wait(self, seconds: float) -> None:
         """A ticket left the queue after so long, with a lease (count it in `leases` as well) or without one."""
-        index = 0
-        while index < len(WAIT_BOUNDS) and seconds > WAIT_BOUNDS[index]:
-            index += 1
-        self.wait_buckets[index] += 1
+        self.wait_buckets[bisect_left(WAIT_BOUNDS, seconds)] += 1
         self.wait_seconds += seconds
         self.waits += 1
 

@@ -19,7 +19,8 @@ LONGEST_KEY: Final = 128
 MOST_LAG: Final = 86_400_000
 """Milliseconds."""
 
-_PREFIX: Final = b"fanin:"
+PREFIX: Final = b"fanin:"
+"""What makes a comment a hint, in lower case."""
 _SPACE: Final = b" \t\r\n\x0b\x0c"
 _FAR: Final = 512
 """Hints are looked for in so much of a text."""
@@ -55,7 +56,7 @@ NO_HINTS: Final = Hints()
 
 def hints_of(text: bytes) -> Hints:
     """The hints in a text; NO_HINTS, the same object, when there are none."""
-    if _PREFIX not in text[:_FAR].lower():
+    if PREFIX not in text[:_FAR].lower():
         return NO_HINTS
     found = _Reading()
     pos = found.comments(text, 0)
@@ -98,10 +99,10 @@ class _Reading:
             pos = end + 2
 
     def _comment(self, comment: bytes) -> None:
-        if comment[: len(_PREFIX)].lower() != _PREFIX:
+        if comment[: len(PREFIX)].lower() != PREFIX:
             return
         self.is_hinted = True
-        for word in comment[len(_PREFIX) :].replace(b",", b" ").split():
+        for word in comment[len(PREFIX) :].replace(b",", b" ").split():
             self._word(word)
 
     def _word(self, word: bytes) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from protocol.framing import payload_of
 from proxy import queueing
 from proxy.identity import Identity
-from proxy.patience import patience
+from proxy.patience import LOOKED_AT, patience
 from proxy.tenants import Waiter
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ class LeaseTicket(Waiter):
     def be_patient(self, endpoint: Endpoint) -> None:
         """It waits: no longer than its statement wants to."""
         lessee = self.lessee
-        text = payload_of(lessee.wire)[1:] if lessee.command == COM_QUERY else b""
+        text = lessee.wire[5 : 5 + LOOKED_AT] if lessee.command == COM_QUERY else b""
         if lessee.executing is not None:
             text = lessee.executing.own.text
         seconds = patience(text, lessee.session.vector.variables, lessee.session.lexing)

@@ -15,11 +15,13 @@ from collections.abc import Mapping
 from typing import Final
 
 from proxy.effects import VERBS, is_assignment, is_symbol
-from proxy.hints import hints_of
+from proxy.hints import PREFIX, hints_of
 from proxy.lexer import NAME, NO_BACKSLASH_ESCAPES, NUMBER, Token, end_of_quoted, tokenize
 from proxy.marks import QUERIES
 from proxy.pool_states import NEVER
 
+_STATEMENT_TIME: Final = b"max_statement_time"
+_EXECUTION_TIME: Final = b"max_execution_time"
 LOOKED_AT: Final = 4096
 """Bytes at a text's beginning in which its SELECT and hints are looked for: they are on the event loop."""
 MOST_TOKENS: Final = 64
@@ -36,18 +38,29 @@ _HINT: Final = re.compile(
 
 
 def patience(text: bytes, variables: Mapping[bytes, bytes], lexing: int = 0) -> float:
-    """Seconds; infinity if neither the text nor the session's variables say anything. ``lexing``: as `lexer.lexing_of` has it."""
-    hints = hints_of(text)
-    limit = hints.acquire_timeout if hints.acquire_timeout >= 0.0 else NEVER
+    """Seconds; infinity if neither the text nor the session's variables say anything. ``text``: no more than LOOKED_AT of it is looked at. ``lexing``:
+    as `lexer.lexing_of` has it."""
     head = text[:LOOKED_AT]
+    lower = head.lower()
+    if (
+        PREFIX not in lower
+        and _STATEMENT_TIME not in lower
+        and _EXECUTION_TIME not in lower
+        and _STATEMENT_TIME not in variables
+        and _EXECUTION_TIME not in variables
+    ):
+        # nearly always, and everybody who waits asks
+        return NEVER
+    hints = hints_of(head)
+    limit = hints.acquire_timeout if hints.acquire_timeout >= 0.0 else NEVER
     verb, end = _verb(head, 0, lexing)
     if verb in QUERIES:
         hint = _HINT.match(head, end) if verb == b"select" else None
         milliseconds = NEVER if hint is None else _limit(hint[1])
         if milliseconds == NEVER:
-            milliseconds = _limit(variables.get(b"max_execution_time", b""))
+            milliseconds = _limit(variables.get(_EXECUTION_TIME, b""))
         limit = min(limit, milliseconds / 1000.0)
-    seconds = _limit(variables.get(b"max_statement_time", b""))
+    seconds = _limit(variables.get(_STATEMENT_TIME, b""))
     if verb == b"set":
         seconds = _set_for_it(tokenize(head, end, len(head), lexing, False, MOST_TOKENS), seconds)
     return min(limit, seconds)
@@ -97,7 +110,7 @@ def _set_for_it(tokens: list[Token], seconds: float) -> float:
         if tokens[i].word == b"for":
             break
         follows = i == 1 or is_symbol(tokens[i - 1], b",")
-        if follows and _name(tokens[i]) == b"max_statement_time" and is_assignment(tokens[i + 1]):
+        if follows and _name(tokens[i]) == _STATEMENT_TIME and is_assignment(tokens[i + 1]):
             is_number = tokens[i + 2].kind == NUMBER and tokens[i + 3].text.lower() in (b",", b"for")
             seconds = _limit(tokens[i + 2].text) if is_number else NEVER
     return seconds

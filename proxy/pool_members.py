@@ -22,8 +22,9 @@ from proxy.pool_states import (
     serve,
 )
 
-# Legal transitions: a bit per new state, by old state. The table in proxy.pool says who makes them and when.
-_LEGAL: Final = (
+# Legal transitions: a bit per new state, by old state. The table in proxy.pool says who makes them and when. (Of a fixed length compiled code would
+# box it anew each time.)
+_LEGAL: Final[tuple[int, ...]] = (
     1 << IDLE | 1 << LEASED | 1 << CLOSED,  # OPENING
     1 << LEASED | 1 << CLOSED,  # IDLE
     1 << LEASED | 1 << IDLE | 1 << RESETTING | 1 << CLOSED,  # PARKED

@@ -26,8 +26,8 @@ def test_a_packet_put_in_shifts_those_behind_it_in_later_chunks_too() -> None:
     rewriter = Rewriter()
     chunk = packets(b"a", b"c")
     rewriter.enter(0)
-    rewriter.insert(chunk, 5, 2, b"b")
-    assert rewriter.leave(chunk, 10) == packets(b"a", b"b", b"c")
+    rewriter.insert_eof(chunk, 5, 2, 0x1234)
+    assert rewriter.leave(chunk, 10) == packets(b"a", b"\xfe\0\0\x34\x12", b"c")
     later = b"tail" + packets(b"d", first=3)
     rewriter.enter(4)
     assert rewriter.leave(later, 9) == b"tail" + packets(b"d", first=4)
@@ -55,10 +55,21 @@ def test_packets_are_replaced_and_left_out() -> None:
     assert rewriter.shift == 255
 
 
+def test_the_end_of_rows_becomes_an_eof() -> None:
+    rewriter = Rewriter()
+    chunk = packets(b"a", b"an OK", first=254)
+    rewriter.enter(0)
+    rewriter.insert_eof(chunk, 0, 254, 2)
+    rewriter.replace_by_eof(chunk, 5, len(chunk), 0xFEDC, 0x8022)
+    assert rewriter.leave(chunk, len(chunk)) == packets(
+        b"\xfe\0\0\2\0", b"a", b"\xfe\xdc\xfe\x22\x80", first=254
+    )
+
+
 def test_long_stretches_are_shifted_like_short_ones() -> None:
     rewriter = Rewriter()
     rows = [b"r" * 1000] * 300
     chunk = packets(*rows)
     rewriter.enter(0)
-    rewriter.insert(chunk, 0, 1, b"first")
-    assert rewriter.leave(chunk, len(chunk)) == packets(b"first", *rows)
+    rewriter.insert_eof(chunk, 0, 1, 2)
+    assert rewriter.leave(chunk, len(chunk)) == packets(b"\xfe\0\0\2\0", *rows)

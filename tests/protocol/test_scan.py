@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from librt.strings import BytesWriter
 
 from protocol.errors import RemoteProtocolError
 from protocol.framing import frame
@@ -47,17 +48,23 @@ def test_a_wrong_sequence_id_is_refused() -> None:
         walk(chunk, 0, 0, MANY, len(chunk))
 
 
+def copy(chunk: bytes) -> BytesWriter:
+    out = BytesWriter()
+    out.write(chunk)
+    return out
+
+
 @pytest.mark.parametrize("shift", [1, 6, 255])
 def test_sequence_ids_are_shifted(shift: int) -> None:
     chunk = b"tail" + rows(*[b"row"] * 10, first=250)
-    out = bytearray(b"before" + chunk)
+    out = copy(b"before" + chunk)
     renumber(chunk, 4, len(chunk), shift, out, 6)
     expected = rows(*[b"row"] * 10, first=250 + shift)
-    assert bytes(out) == b"beforetail" + expected
+    assert out.getvalue() == b"beforetail" + expected
 
 
 def test_nothing_behind_the_end_is_shifted() -> None:
     chunk = rows(b"a", b"b")
-    out = bytearray(chunk)
+    out = copy(chunk)
     renumber(chunk, 0, 5, 1, out, 0)
-    assert bytes(out) == rows(b"a", first=1) + rows(b"b", first=1)
+    assert out.getvalue() == rows(b"a", first=1) + rows(b"b", first=1)
