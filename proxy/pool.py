@@ -181,8 +181,8 @@ class PoolCore(Upkeep):
         if member is not None:
             return self.release(member, now, parked_by=member.claim)
         self._leave(ticket)
-        # what was coming for it uses up its quota no more
-        return NO_ACTIONS if ticket.quota is None else self._settled(now)
+        # what was coming for it counts for others now, and not for its quota
+        return self._settled(now)
 
     # Reports about members
 

@@ -650,6 +650,15 @@ def test_when_it_leaves_its_member_is_for_whoever_waits() -> None:
     assert play.opened("m1") == ["alice gets m1"]
 
 
+def test_then_the_next_has_nothing_any_more_and_others_keep_nothing_from_it() -> None:
+    play = Play(max_size=3, tenant_of=str)
+    play.leased("one", "two", key="app")
+    play.acquire("login", "other", fresh=True)
+    play.release("m2")
+    assert play.acquire("next", "other", fresh=True) == [], "m2 is kept for a moment"
+    assert play.cancel("login") == ["close m2: evicted", "open m4 for m2 with payload of next"]
+
+
 def test_when_its_opening_fails_it_waits_for_the_next() -> None:
     play = Play()
     play.acquire("login", fresh=True)
