@@ -59,15 +59,14 @@ def was_reset(frontend: Frontend, backend: Backend, is_failed: bool) -> None:
 
 
 def schema_altered(frontend: Frontend) -> None:
-    """An ALTER DATABASE has run: the session has the schema's new collation if it is its own. Other backends have that of before."""
+    """An ALTER DATABASE has run: the session has the schema's new collation if it is its own. Other backends have that of before
+    (`special.heard`)."""
     session, backend = frontend.session, frontend.backend
     schema, text = session.vector.schema, frontend.wire
     if schema is not None and (schema in text or _ALTERS_OWN.search(text) is not None):
         session.vector = session.vector.with_schema(schema)
         if backend is not None:
             backend.vector = session.vector
-    for endpoint in frontend.shared.endpoints():
-        endpoint.retire_all()
 
 
 _ALTERS_OWN: Final = re.compile(

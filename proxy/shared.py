@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from proxy.budgets import Budgets
     from proxy.classify import StatementCache
     from proxy.cluster import Cluster
+    from proxy.colleagues import Colleagues
     from proxy.connector import Facts
     from proxy.endpoint import Endpoint
     from proxy.frontend import Frontend
@@ -45,6 +46,7 @@ class Shared:
         "batch_users",
         "budgets",
         "cluster",
+        "colleagues",
         "counters",
         "credentials",
         "delays",
@@ -76,6 +78,8 @@ class Shared:
         "statements",
         "surveys",
         "surveys_definitions",
+        "worker",
+        "workers",
         "writers",
     )
 
@@ -155,14 +159,23 @@ class Shared:
         self.surveys_definitions: bool = False
         self.is_draining: bool = False
         self.next_id: int = 0
+        # of so many processes that have their listeners in common this is the one with that number; and who knows the others (`colleagues`); None: there are none
+        self.workers: int = 1
+        self.worker: int = 0
+        self.colleagues: Colleagues | None = None
 
     def new_connection_id(self) -> int:
-        """An id that no client of this process has."""
+        """An id that no client of this process has, nor of its colleagues: which worker's it is shows in the id."""
         while True:
-            connection_id = FIRST_CONNECTION_ID + self.next_id % ID_COUNT
+            number = self.next_id % (ID_COUNT // self.workers)
+            connection_id = FIRST_CONNECTION_ID + number * self.workers + self.worker
             self.next_id += 1
             if connection_id not in self.frontends:
                 return connection_id
+
+    def is_colleagues(self, connection_id: int) -> bool:
+        """Whether one of our ids is of another worker's client, if of anybody's."""
+        return (connection_id - FIRST_CONNECTION_ID) % self.workers != self.worker
 
     async def wait_for_facts(self) -> None:
         """Wait until a server has been reached, for `acquire_timeout` at most."""

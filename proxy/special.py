@@ -7,7 +7,7 @@ References: MySQL documentation, "KILL Statement", "COM_CHANGE_USER", "COM_PROCE
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from protocol.errors import ProtocolError
 from protocol.framing import FileReader, frame, payload_of
@@ -16,6 +16,7 @@ from proxy.binary import COM_STMT_EXECUTE
 from proxy.blame import BEGINS_SESSION
 from proxy.classify import Statement
 from proxy.clearing import wants_mark
+from proxy.colleagues import NEWS, Killed
 from proxy.conditions import FOUND_ROWS, INSERT_ID, ROW_COUNT, probe_command
 from proxy.executed import asks, with_text
 from proxy.keeping import reads_kept
@@ -53,9 +54,12 @@ from proxy.tasks import spawn
 
 if TYPE_CHECKING:
     from proxy.backend import Backend
+    from proxy.colleagues import Colleagues
     from proxy.endpoint import Endpoint
     from proxy.frontend import Frontend
+    from proxy.identity import Identity
     from proxy.session import SessionState
+    from proxy.shared import Shared
 
 COM_PROCESS_KILL: Final = 0x0C
 COM_CHANGE_USER: Final = 0x11
@@ -239,57 +243,109 @@ def start_kill(frontend: Frontend, is_query: bool, connection_id: int) -> bool:
     """KILL of one of our own ids; False for any other, which is the server's business."""
     if connection_id < FIRST_CONNECTION_ID:
         return False
-    target = frontend.shared.frontends.get(connection_id)
+    shared = frontend.shared
+    target = shared.frontends.get(connection_id)
+    if target is None and shared.colleagues is not None and shared.is_colleagues(connection_id):
+        frontend.state = KILLING if frontend.backend is None else KILLING_HELD
+        spawn(_kill_colleagues(frontend, shared.colleagues, is_query, connection_id), name="KILL")
+        return True
     if target is None:
-        _refuse(frontend, Failure(NO_SUCH_THREAD, f"Unknown thread id: {connection_id}"))
+        _refuse(frontend, no_such_thread(connection_id))
         return True
     if target is frontend:
         _kill_self(frontend, is_query)
         return True
     if target.identity.credential.user != frontend.identity.credential.user:
-        return _kill_as_server_allows(frontend, target, is_query, connection_id)
-    if not is_query:
-        # what it runs is killed on the server as for any client that leaves
-        target.close(CloseReason.KILLED)
-        telling.send(frontend, ok(frontend.session.status))
-    elif target.state == WAITING:
-        target.stop_waiting(_interrupted())
-        telling.send(frontend, ok(frontend.session.status))
-    elif target.state == PLACING:
-        placing.interrupt(target, _interrupted())
-        telling.send(frontend, ok(frontend.session.status))
-    elif target.backend is None or target.state in _BETWEEN_STATEMENTS:
-        # nothing of the client's runs
+        _kill_as_server_allows(frontend, target.backend, is_query, connection_id)
+        return True
+    killing = _stop(frontend.identity, target, is_query)
+    if killing is None:
         telling.send(frontend, ok(frontend.session.status))
     else:
-        _start_kill_query(frontend, target, target.backend)
+        frontend.state = KILLING if frontend.backend is None else KILLING_HELD
+        spawn(_kill_query(frontend, killing), name="KILL")
     return True
 
 
-def _start_kill_query(frontend: Frontend, target: Frontend, backend: Backend) -> None:
-    """What the KILL is aimed at is settled now: before the task's first step the statement may be over, and its backend be somebody
-    else's."""
-    endpoint = target.endpoint
-    assert endpoint is not None
-    frontend.state = KILLING if frontend.backend is None else KILLING_HELD
-    backend.kills += 1
-    spawn(_kill_query(frontend, target, backend, endpoint), name="KILL")
+class _Killing(NamedTuple):
+    """A KILL QUERY that has to be sent to the server. What it is aimed at is settled beforehand: when the task begins the statement may be over, and its
+    backend be somebody else's."""
+
+    identity: Identity  # whose side connection it is sent on
+    target: Frontend
+    backend: Backend
+    endpoint: Endpoint
 
 
-async def _kill_query(frontend: Frontend, target: Frontend, backend: Backend, endpoint: Endpoint) -> None:
-    """KILL QUERY on a side connection; the answer comes when the server has given its own."""
-    identity = frontend.identity
-    failure: Failure | None = Failure(UNKNOWN_ERROR, "Fanin: internal error during KILL")
+def _stop(identity: Identity, target: Frontend, is_query: bool) -> _Killing | None:
+    """KILL by somebody who may. What is left to do, on a side connection of that identity; None when this was all."""
+    if not is_query:
+        # what it runs is killed on the server as for any client that leaves
+        target.close(CloseReason.KILLED)
+    elif target.state == WAITING:
+        target.stop_waiting(_interrupted())
+    elif target.state == PLACING:
+        placing.interrupt(target, _interrupted())
+    elif target.backend is not None and target.state not in _BETWEEN_STATEMENTS:
+        assert target.endpoint is not None
+        target.backend.kills += 1
+        return _Killing(identity, target, target.backend, target.endpoint)
+    return None
+
+
+async def _kill_running(killing: _Killing) -> Failure | None:
+    identity, target, backend, endpoint = killing
     try:
-        failure = await endpoint.kill(identity.credential, identity, backend.server_id, is_query=True)
+        return await endpoint.kill(identity.credential, identity, backend.server_id, is_query=True)
     finally:
         backend.kills -= 1
         if not backend.kills and target.backend is backend:
             _kill_was_sent(target, backend)
-        if frontend.state in (KILLING, KILLING_HELD):
+
+
+async def _kill_query(frontend: Frontend, killing: _Killing) -> None:
+    """KILL QUERY on a side connection; the answer comes when the server has given its own."""
+    failure: Failure | None = Failure(UNKNOWN_ERROR, "Fanin: internal error during KILL")
+    try:
+        failure = await _kill_running(killing)
+    finally:
+        _kill_answered(frontend, failure)
+
+
+async def _kill_colleagues(
+    frontend: Frontend, colleagues: Colleagues, is_query: bool, connection_id: int
+) -> None:
+    """KILL of another worker's client."""
+    killed = Killed(Failure(UNKNOWN_ERROR, "Fanin: internal error during KILL"))
+    try:
+        killed = await colleagues.kill(connection_id, frontend.identity.credential.user, is_query)
+    finally:
+        if killed.server_id is None:
+            if killed.failure is not None:
+                frontend.session.refused(killed.failure.code, killed.failure.message)
+            _kill_answered(frontend, killed.failure)
+        elif frontend.state in (KILLING, KILLING_HELD):
             frontend.state = READY if frontend.state == KILLING else HOLDING
-            telling.send(frontend, ok(frontend.session.status) if failure is None else failure.wire(1))
-            frontend.start_waiting_commands()
+            frontend.run_text(_kill_text(is_query, killed.server_id))
+
+
+async def kill_for_colleague(shared: Shared, connection_id: int, user: bytes, is_query: bool) -> Killed:
+    """KILL of one of our clients by another worker's client of this user."""
+    target = shared.frontends.get(connection_id)
+    if target is None:
+        return Killed(no_such_thread(connection_id))
+    if target.identity.credential.user != user:
+        backend = target.backend
+        return Killed(_not_owner(connection_id)) if backend is None else Killed(server_id=backend.server_id)
+    killing = _stop(target.identity, target, is_query)
+    return Killed() if killing is None else Killed(await _kill_running(killing))
+
+
+def _kill_answered(frontend: Frontend, failure: Failure | None) -> None:
+    if frontend.state in (KILLING, KILLING_HELD):
+        frontend.state = READY if frontend.state == KILLING else HOLDING
+        telling.send(frontend, ok(frontend.session.status) if failure is None else failure.wire(1))
+        frontend.start_waiting_commands()
 
 
 def _kill_was_sent(target: Frontend, backend: Backend) -> None:
@@ -333,14 +389,27 @@ def _interrupted() -> Failure:
     return Failure(INTERRUPTED, "Query execution was interrupted")
 
 
-def _kill_as_server_allows(frontend: Frontend, target: Frontend, is_query: bool, connection_id: int) -> bool:
+def _kill_as_server_allows(
+    frontend: Frontend, backend: Backend | None, is_query: bool, connection_id: int
+) -> None:
     """Another user's session: the server decides about the privilege, on the connection id that it knows."""
-    backend = target.backend
     if backend is None:
-        _refuse(frontend, Failure(NOT_OWNER, f"You are not owner of thread {connection_id}"))
-        return True
-    frontend.run_text(b"KILL %s%d" % (b"QUERY " if is_query else b"", backend.server_id))
-    return True
+        _refuse(frontend, _not_owner(connection_id))
+    else:
+        frontend.run_text(_kill_text(is_query, backend.server_id))
+
+
+def _kill_text(is_query: bool, server_id: int) -> bytes:
+    return b"KILL %s%d" % (b"QUERY " if is_query else b"", server_id)
+
+
+def no_such_thread(connection_id: int) -> Failure:
+    """Nobody has this id."""
+    return Failure(NO_SUCH_THREAD, f"Unknown thread id: {connection_id}")
+
+
+def _not_owner(connection_id: int) -> Failure:
+    return Failure(NOT_OWNER, f"You are not owner of thread {connection_id}")
 
 
 def relay_file(frontend: Frontend, chunk: bytes) -> None:
@@ -369,16 +438,27 @@ def aftermath(frontend: Frontend, is_error: bool) -> None:
     """What a statement means beyond its session."""
     if is_error:
         return
-    flags = frontend.statement.flags
-    if flags & CHANGES_ACCOUNT:
-        frontend.shared.credentials.forget_all()
-    if flags & SETS_GLOBAL:
-        frontend.shared.forget_baseline()
-    if flags & REDEFINES:
-        frontend.shared.surveys.clear()
-    if flags & ALTERS_SCHEMA:
-        resets.schema_altered(frontend)
+    flags, shared = frontend.statement.flags, frontend.shared
+    if flags & NEWS:
+        if flags & ALTERS_SCHEMA:
+            resets.schema_altered(frontend)
+        heard(shared, flags)
+        if shared.colleagues is not None:
+            shared.colleagues.tell(flags & NEWS)
     if closes_connection(frontend.session, flags):
         # the server has closed the connection after its OK, so the client's is over, too ("COMMIT .. RELEASE")
         frontend.discard(CloseReason.DIRTY)
         frontend.close(CloseReason.CLIENT_QUIT)
+
+
+def heard(shared: Shared, news: int) -> None:
+    """A statement with these flags has run, of whichever worker's client."""
+    if news & CHANGES_ACCOUNT:
+        shared.credentials.forget_all()
+    if news & SETS_GLOBAL:
+        shared.forget_baseline()
+    if news & REDEFINES:
+        shared.surveys.clear()
+    if news & ALTERS_SCHEMA:
+        for endpoint in shared.endpoints():
+            endpoint.retire_all()

@@ -3,8 +3,9 @@ from __future__ import annotations
 import gc
 
 from proxy.shared import FIRST_CONNECTION_ID, ID_COUNT
+from tests.fakes.loop import StepLoop
 from tests.fakes.wire import IN_TRANS, ok, query
-from tests.fakes.world import World
+from tests.fakes.world import Log, World, make_shared
 from tests.proxy.conftest import MakeWorld
 
 
@@ -63,3 +64,22 @@ def test_readers_are_used_in_turns_and_by_their_leases(make_world: MakeWorld) ->
     for client in world.clients[1::2]:
         client.leaves()
     assert [world.shared.choose(True).name for _ in range(2)] == ["reader-2", "reader-2"]
+
+
+def test_ids_tell_whose_client_it_is() -> None:
+    loop = StepLoop()
+    workers = [make_shared(loop, Log()) for _ in range(3)]
+    for number, shared in enumerate(workers):
+        shared.workers, shared.worker = 3, number
+    ids = [shared.new_connection_id() for shared in workers for _ in range(4)]
+    assert len(set(ids)) == 12
+    first, second, _ = workers
+    connection_id = second.new_connection_id()
+    assert (first.is_colleagues(connection_id), second.is_colleagues(connection_id)) == (True, False)
+    for shared in workers:
+        shared.next_id = ID_COUNT // 3 - 1
+        last = shared.new_connection_id()
+        assert FIRST_CONNECTION_ID <= last < 1 << 32
+        assert not shared.is_colleagues(last)
+        assert shared.new_connection_id() == FIRST_CONNECTION_ID + shared.worker
+    loop.close()

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from protocol.framing import frame
+from proxy.colleagues import Killed
 from proxy.shared import FIRST_CONNECTION_ID, STATEMENT_POOLING
+from proxy.special import heard, kill_for_colleague, no_such_thread
+from proxy.statement import ALTERS_SCHEMA, CHANGES_ACCOUNT, REDEFINES, SETS_GLOBAL
 from tests.fakes.client import FakeClient
 from tests.fakes.server import ServerEnd
 from tests.fakes.wire import IN_TRANS, PING, PROBE, error, execute, ok, prepare, prepared, query, rows
@@ -450,3 +455,175 @@ def test_statement_pooling_refuses_transactions(make_world: MakeWorld) -> None:
         client.gets_error(1235, "pool.mode is statement")
     client.sends(SELECT)
     world.backend().gets(SELECT)
+
+
+# Other workers
+
+
+class Others:
+    """Notes what it is asked and told, and answers as a test says."""
+
+    def __init__(self, killed: Killed | None) -> None:
+        self.killed = killed
+        self.asked: list[tuple[int, bytes, bool]] = []
+        self.told: list[int] = []
+        self.answer = asyncio.Event()
+
+    async def kill(self, connection_id: int, user: bytes, is_query: bool) -> Killed:
+        self.asked.append((connection_id, user, is_query))
+        await self.answer.wait()
+        if self.killed is None:
+            raise RuntimeError("a bug")
+        return self.killed
+
+    def tell(self, news: int) -> None:
+        self.told.append(news)
+
+
+def of_two(world: World, killed: Killed | None = None) -> Others:
+    """This is the first of two workers."""
+    others = Others(killed)
+    world.shared.workers, world.shared.colleagues = 2, others
+    return others
+
+
+ELSEWHERE = FIRST_CONNECTION_ID + 7
+
+
+@pytest.mark.parametrize("how", ["", "QUERY "])
+def test_an_id_of_another_workers_is_killed_there(world: World, how: str) -> None:
+    others = of_two(world, Killed())
+    client = world.client()
+    client.sends(query(f"KILL {how}{ELSEWHERE}"), PING)
+    assert (others.asked, client.got()) == ([(ELSEWHERE, b"app", bool(how))], b"")
+    world.loop.call(others.answer.set)
+    client.gets(ok(), ok())
+
+
+def test_who_kills_elsewhere_from_a_transaction_stays_in_it(world: World) -> None:
+    others = of_two(world, Killed())
+    client = world.client()
+    client.sends(query("BEGIN"))
+    server = world.backend()
+    server.answers(ok(IN_TRANS))
+    client.got()
+    client.sends(query(f"KILL {ELSEWHERE}"), SELECT)
+    world.loop.call(others.answer.set)
+    client.gets(ok(IN_TRANS))
+    server.got()
+    server.answers(ok(IN_TRANS))
+    client.gets(ok(IN_TRANS))
+
+
+def test_what_cannot_be_killed_there_is_refused(world: World) -> None:
+    others = of_two(world, Killed(no_such_thread(ELSEWHERE)))
+    client = world.client()
+    client.sends(query(f"KILL {ELSEWHERE}"))
+    world.loop.call(others.answer.set)
+    client.gets_error(1094, f"Unknown thread id: {ELSEWHERE}")
+
+
+def test_of_another_user_there_the_server_decides(world: World) -> None:
+    others = of_two(world, Killed(server_id=4711))
+    client = world.client()
+    client.sends(query(f"KILL {ELSEWHERE}"))
+    world.loop.call(others.answer.set)
+    world.backend().gets(query("KILL 4711"))
+    world.backend().answers(error(1095, "You are not owner of thread 4711"))
+    client.gets_error(1095, "You are not owner of thread 4711")
+
+
+def test_who_kills_elsewhere_may_leave(world: World) -> None:
+    for killed in (Killed(), Killed(server_id=4711)):
+        others = of_two(world, killed)
+        client = world.client()
+        client.sends(query(f"KILL {ELSEWHERE}"))
+        client.leaves()
+        world.loop.call(others.answer.set)
+        assert client.got() == b"" and not world.server.ends
+
+
+def test_a_bug_on_the_way_to_another_worker_is_answered(world: World) -> None:
+    others = of_two(world, None)
+    client = world.client()
+    client.sends(query(f"KILL {ELSEWHERE}"))
+    world.loop.call(others.answer.set)
+    client.gets_error(1105, "internal error during KILL")
+
+
+def test_an_own_id_that_nobody_has_is_unknown_here(world: World) -> None:
+    others = of_two(world)
+    client = world.client()
+    client.sends(query(f"KILL {FIRST_CONNECTION_ID + 8}"))
+    client.gets_error(1094)
+    assert others.asked == []
+
+
+def killed_here(world: World, client: FakeClient, user: bytes, is_query: bool) -> asyncio.Task[Killed]:
+    """Another worker's client of this user kills one of ours."""
+    killing = kill_for_colleague(world.shared, client.connection_id, user, is_query)
+    task = world.loop.create_task(killing)
+    world.loop.settle()
+    return task
+
+
+def test_another_workers_client_kills_one_of_ours(world: World) -> None:
+    client = world.client()
+    assert killed_here(world, client, b"app", True).result() == Killed()
+    server = sleeping(world, client)
+    task = killed_here(world, client, b"app", True)
+    killing(world, server).answers(error(1094, "Unknown thread id: 5"))
+    failure = task.result().failure
+    assert failure is not None and failure.code == 1094
+    task = killed_here(world, client, b"app", True)
+    killing(world, server).answers(ok())
+    assert task.result() == Killed()
+    server.answers(error(1317))
+    client.gets(error(1317))
+    assert killed_here(world, client, b"app", False).result() == Killed()
+    assert client.is_closed
+    failure = killed_here(world, client, b"app", False).result().failure
+    assert failure is not None and (failure.code, failure.message) == (
+        1094,
+        f"Unknown thread id: {client.connection_id}",
+    )
+
+
+def test_another_workers_client_of_another_user_asks_the_server(world: World) -> None:
+    client = world.client()
+    failure = killed_here(world, client, b"other", False).result().failure
+    assert failure is not None and failure.code == 1095
+    server = sleeping(world, client)
+    assert killed_here(world, client, b"other", False).result() == Killed(server_id=server.server_id)
+    server.answers(ok())
+    client.gets(ok())
+
+
+def test_what_all_workers_have_to_forget_is_told(world: World) -> None:
+    others = of_two(world)
+    client = world.client()
+    for statement, news in (
+        ("SET GLOBAL sort_buffer_size = 1", SETS_GLOBAL),
+        ("ALTER USER app IDENTIFIED BY 'x'", CHANGES_ACCOUNT),
+        ("ALTER DATABASE shop CHARACTER SET latin1", ALTERS_SCHEMA),
+        ("SELECT 1", 0),
+    ):
+        others.told.clear()
+        client.sends(query(statement))
+        world.backend().got()
+        world.backend().answers(ok())
+        client.got()
+        assert sum(others.told) & news == news and len(others.told) == bool(news)
+
+
+def test_what_another_worker_tells_is_forgotten_here(world: World) -> None:
+    client = world.client()
+    client.sends(SELECT)
+    server = world.backend()
+    server.answers(ok())
+    client.got()
+    world.shared.surveys["writer", b"app"] = None  # type: ignore[assignment]
+    world.loop.call(heard, world.shared, REDEFINES)
+    assert (world.shared.surveys, server.is_closed) == ({}, False)
+    world.loop.call(heard, world.shared, ALTERS_SCHEMA)
+    assert server.is_closed
