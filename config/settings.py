@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from config.budget import Budget
 from config.cluster import ClusterKind, Failover, Routing, Topology
+from config.cores import cores
 from config.sections import (
     ClientTls,
     ClientTlsMode,
@@ -29,7 +30,7 @@ from config.sections import (
     User,
     flag,
 )
-from config.values import Address, ListenAddress, Seconds, parse_list
+from config.values import AUTO, Address, ListenAddress, Seconds, Workers, parse_list
 
 NO_UPSTREAM: Final = "no_upstream"  # type of the error that nothing says where the server is
 
@@ -78,6 +79,11 @@ class Settings(Section):
     routing: Routing = Routing()
     failover: Failover = Failover()
     limits: Limits = Limits()
+    workers: Workers = Field(
+        default=1,
+        description="Processes that share the work, each on a core of its own; `auto`: as many as there are cores.",
+        json_schema_extra=flag("--workers"),
+    )
     client_tls: ClientTls = ClientTls()
     server_tls: ServerTls = ServerTls()
     users: tuple[User, ...] = ()
@@ -101,6 +107,13 @@ class Settings(Section):
         kind = self.topology.kind
         has_one_role = len(self.upstream) == 1 or len(self.readers) == len(self.upstream)
         return kind is ClusterKind.STATIC or (kind is ClusterKind.AUTO and has_one_role)
+
+    @property
+    def worker_count(self) -> int:
+        """Processes that serve clients: each has one connection of the pool, and may have one client, at least."""
+        if self.workers != AUTO:
+            return int(self.workers)
+        return min(cores(), self.pool.size, self.limits.max_clients)
 
     def warnings(self) -> list[str]:
         """What is allowed and probably not wanted, a sentence each."""
@@ -135,6 +148,20 @@ class Settings(Section):
         if repeated := _repeated(taken):
             raise ValueError(f"expected each address once; repeated: {repeated}")
         return listen
+
+    @field_validator("workers")
+    @classmethod
+    def _something_for_each(cls, workers: int | str, info: ValidationInfo) -> int | str:
+        for name, table, key in (
+            ("pool.size", "pool", "size"),
+            ("limits.max_clients", "limits", "max_clients"),
+        ):
+            if table in info.data and workers != AUTO and int(workers) > getattr(info.data[table], key):
+                most = getattr(info.data[table], key)
+                raise ValueError(
+                    f"expected at most `{name}`, which is {most}, for each worker has one at least"
+                )
+        return workers
 
     @field_validator("users")
     @classmethod

@@ -7,6 +7,7 @@ text that says what was expected. None of them shows what it was given: `config.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
 DEFAULT_PORT: Final = 3306
+AUTO: Final = "auto"
+MOST_WORKERS: Final = 256
 
 _SIZE: Final = re.compile(r"(\d+)\s*(?:([KMG])(?:iB|B)?|B)?", re.IGNORECASE)
 _SIZE_UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -125,6 +128,18 @@ def parse_span(value: object) -> object:
     return float(match[1]) * _SPAN_UNITS[match[2].lower()] if match is not None else value
 
 
+def parse_workers(value: object) -> object:
+    """A number of processes, or AUTO."""
+    _refuse_bool(value)
+    if isinstance(value, str) and value.strip().lower() == AUTO:
+        return AUTO
+    with suppress(ValueError):
+        number = int(value) if isinstance(value, str) else value
+        if isinstance(number, int) and 1 <= number <= MOST_WORKERS:
+            return number
+    raise ValueError(f'expected a number from 1 to {MOST_WORKERS}, or "auto"')
+
+
 def parse_list(value: object) -> object:
     """Several values: a list, or one text with commas (environment, flags); "off" is none."""
     if isinstance(value, str):
@@ -157,6 +172,9 @@ def _readable_file(path: Path) -> Path:
 
 Count = Annotated[int, BeforeValidator(_refuse_bool)]
 """A whole number."""
+
+Workers = Annotated[int | str, BeforeValidator(parse_workers)]
+"""A number of processes, or AUTO."""
 
 Fraction = Annotated[float, BeforeValidator(_refuse_bool), Field(ge=0, le=1, allow_inf_nan=False)]
 """A share from 0 to 1."""

@@ -26,6 +26,9 @@ SECONDS: Final = 30.0
 class AdminSource(MetricsSource, Protocol):
     """What the pages are read from, all of it at the moment of the request."""
 
+    async def refresh(self) -> None:
+        """Called before anything else is asked: what has to be fetched first is fetched now. (`/healthz` asks nothing.)"""
+
     def obstacles(self) -> Sequence[str]:
         """Why no traffic should be sent here, a sentence each: listeners that are not up, no endpoint of a role that
         answers, draining. Empty when ready."""
@@ -100,21 +103,25 @@ class Admin:
             _remove(self._socket_path)
 
     async def _metrics(self, _request: web.Request) -> web.Response:
+        await self._source.refresh()
         return web.Response(body=render(self._source), headers={"Content-Type": CONTENT_TYPE})
 
     async def _healthz(self, _request: web.Request) -> web.Response:
         return _json({"status": "alive"})
 
     async def _readyz(self, _request: web.Request) -> web.Response:
+        await self._source.refresh()
         obstacles = list(self._source.obstacles())
         if obstacles:
             return _json({"status": "not ready", "reasons": obstacles}, status=503)
         return _json({"status": "ready"})
 
     async def _state(self, _request: web.Request) -> web.Response:
+        await self._source.refresh()
         return _json(self._source.state())
 
     async def _pins(self, request: web.Request) -> web.Response:
+        await self._source.refresh()
         return _page(request, self._source.pin_report(), pin_report.as_text)
 
     async def _fleet(self, request: web.Request) -> web.Response:

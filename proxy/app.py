@@ -23,6 +23,7 @@ import uvloop
 
 from config.sections import PoolMode, Priority, Upstream, User
 from config.settings import Settings
+from config.values import Address
 from protocol.auth import Verifier
 from protocol.errors import ProtocolError
 from protocol.framing import PacketReader
@@ -39,7 +40,7 @@ from proxy.counters import Counters
 from proxy.credentials import Credential, Credentials
 from proxy.endpoint import Endpoint
 from proxy.endpoint_rules import EndpointRules
-from proxy.listeners import Listener, ListenError
+from proxy.listeners import Entrance, Listener, ListenError
 from proxy.login import Doorway
 from proxy.looking import place_of
 from proxy.placing import Placing
@@ -74,10 +75,17 @@ POOL_MODES: Final = {
 def run(settings: Settings) -> int:
     """Serve until a signal; the exit status. Raises nothing that a user could have caused: those end in a message and 1."""
     log = logs.get_logger("app")
-    _raise_descriptor_limit()
+    raise_descriptor_limit()
+    if settings.worker_count > 1:
+        # here and not above: a process that works alone has no use for it
+        from proxy.parent import Parent
+
+        serving = Parent(settings, log).serve()
+    else:
+        serving = Process(settings, log).serve()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(Process(settings, log).serve())
+            return runner.run(serving)
     except (ListenError, tls.TlsError) as error:
         print(f"fanin: {error}", file=sys.stderr)
         return 1
@@ -91,7 +99,7 @@ class Process:
         self.log = log
         self.counters = Counters()
         self.facts = Facts()
-        self.listeners: list[Listener] = []
+        self.listeners: list[Listener | Entrance] = []
         self.stopping = asyncio.Event()
         self.signals = 0
         self.shared: Shared | None = None
@@ -112,8 +120,7 @@ class Process:
             for listener in self.listeners:
                 listener.close()
             raise
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._signalled)
+        self._hear_signals(loop)
         for endpoint in shared.endpoints():
             spawn(self._learn_greeting(endpoint), name=f"greeting of {endpoint.name}")
         looking = None if shared.cluster is None else spawn(shared.cluster.run(), name="cluster")
@@ -231,11 +238,13 @@ class Process:
     def _listen(self, shared: Shared) -> None:
         settings = self.settings
         context = tls.client_side(settings.client_tls)
-        requires_tls = settings.client_tls.mode.value == "required"
-        for is_reader, addresses in ((False, settings.listen), (True, settings.reader_listen)):
-            for address in addresses:
-                doorway = Doorway(is_reader, address.is_unix, context, requires_tls)
-                self.listeners.append(Listener(shared, address, doorway))
+        for is_reader, address in listen_addresses(settings):
+            doorway = doorway_of(settings, is_reader, address, context)
+            self.listeners.append(Listener(shared, address, doorway))
+
+    def _hear_signals(self, loop: asyncio.AbstractEventLoop) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._signalled)
 
     async def _serve_pages(self, shared: Shared) -> Admin | None:
         listen = self.settings.http.listen
@@ -329,6 +338,18 @@ class Process:
         await asyncio.sleep(TICK / 2)
 
 
+def listen_addresses(settings: Settings) -> list[tuple[bool, Address]]:
+    """Where clients come in, and whether they come for a reader."""
+    return [(False, each) for each in settings.listen] + [(True, each) for each in settings.reader_listen]
+
+
+def doorway_of(
+    settings: Settings, is_reader: bool, address: Address, context: ssl.SSLContext | None
+) -> Doorway:
+    """What holds for those who come in there."""
+    return Doorway(is_reader, address.is_unix, context, settings.client_tls.mode.value == "required")
+
+
 def _drain_clients(shared: Shared) -> bool:
     """Close those that have nothing under way; whether none is left."""
     for frontend in list(shared.frontends.values()):
@@ -405,7 +426,8 @@ def credential_of(user: User) -> Credential:
     return Credential(name, None, Verifier.of_native_hash(native), is_configured=True)
 
 
-def _raise_descriptor_limit() -> None:
+def raise_descriptor_limit() -> None:
+    """As many file descriptors as this process may have."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

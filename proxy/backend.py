@@ -272,6 +272,16 @@ class Backend(Member):
         else:
             self.transport.abort()
 
+    def leave(self) -> None:
+        """Close the connection when the server has: it may have another one then. Whoever calls this sees to it that it `is_gone` some time."""
+        self.mode = CLOSED
+        self.owner = None
+        self.transport.write(b"\x01\x00\x00\x00\x01")
+
+    def is_gone(self) -> bool:
+        """Whether the connection has ended, as seen from here."""
+        return self.transport is None or self._is_gone
+
     async def wait_until_gone(self, limit: float) -> None:
         """Wait until the connection has ended, which `close` has begun; after `limit` seconds it is broken off."""
         if self.transport is None or self._is_gone:

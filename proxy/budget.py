@@ -239,6 +239,11 @@ class Budget:
             self.bound = int(self._part_of_all())
         return self._divided(now)
 
+    def allow(self, most: int) -> None:
+        """``most`` is another from now on. What it stopped goes on at once: another worker of this proxy has given up as many connections."""
+        self.bound = most if self.bound >= self.most else max(self.floor, min(self.bound, most))
+        self.most = most
+
     def is_waiting(self, now: float) -> bool:
         """Whether nothing grows because of a refusal."""
         # more than ever was agreed: the clock has been set back

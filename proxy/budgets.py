@@ -73,6 +73,13 @@ class Budgets:
         self._apply(looker)
         looker.task = spawn(self._look_on(looker), name=f"budget of {endpoint.name}")
 
+    def allow(self, endpoint: Endpoint, most: int) -> None:
+        """Of its size it may have so many, and the other workers the rest."""
+        looker = self._lookers.get(endpoint)
+        if looker is not None:
+            looker.cap.allow(most)
+            self._apply(looker)
+
     async def stop(self) -> None:
         """End all looks and connections."""
         tasks = [looker.task for looker in self._lookers.values() if looker.task is not None]

@@ -149,6 +149,10 @@ class Cap:
         """Connections that there may be now."""
         return self._budget.bound
 
+    def allow(self, most: int) -> None:
+        """So many connections may there be from now on, whatever the server allows: other workers have the rest of the size."""
+        self._budget.allow(most)
+
     def delay(self, now: float) -> float:
         """Seconds until the next look should be taken."""
         left = self._due_at - now
@@ -206,9 +210,9 @@ class Cap:
 
     def in_words(self) -> str:
         """Why there are no more connections, where `pool.size` would allow them; else ""."""
-        if self.bound >= self._rules.size:
+        if self.bound >= self._budget.most:
             return ""
-        return f"{WORDS[self.why]}: bound {self.bound} of {self._rules.size}"
+        return f"{WORDS[self.why]}: bound {self.bound} of {self._budget.most}"
 
     def report(self, now: float) -> dict[str, object]:
         """For /state and /metrics."""

@@ -19,7 +19,7 @@ from proxy.deadlocks import deadlocked
 from proxy.demand import Demand
 from proxy.endpoint_rules import EndpointRules
 from proxy.identity import IGNORE_SPACE, Identity, PoolKey, user_of
-from proxy.jobs import Capturing, Cleaning
+from proxy.jobs import Capturing, Cleaning, Ended
 from proxy.paranoid import Strangers
 from proxy.pool import Member, PoolCore, Ticket
 from proxy.pool_actions import CAPTURE, CLOSE, OPEN, RESET, WAKE, Action
@@ -60,6 +60,7 @@ class Endpoint(LossListener):
         "is_answering",
         "jobs",
         "last_failure",
+        "leaving",
         "log",
         "loop",
         "losses",
@@ -125,6 +126,8 @@ class Endpoint(LossListener):
         # backends lost one soon after the other, and when the last was
         self.losses: int = 0
         self.lost_at: float = 0.0
+        # backends that were closed and may be there yet; None: nobody asks (`shares`)
+        self.leaving: list[Backend] | None = None
         # most backends, whatever the server has room for (`pool.size`)
         self.size: int = rules.max_size
         # seconds for which tickets wait when the pool is not paused
@@ -289,6 +292,10 @@ class Endpoint(LossListener):
         """So many backends may there be from now on."""
         self._execute(self.core.resize(bound, self.loop.time()))
 
+    def give(self, user: bytes, most: int) -> None:
+        """So many backends is this user given from now on; NOTHING: none."""
+        self._execute(self.core.give(user, most, self.loop.time()))
+
     def move(self, ticket: Ticket) -> None:
         """It asks elsewhere, and its time goes on."""
         self._execute(self.core.move(ticket))
@@ -445,7 +452,7 @@ class Endpoint(LossListener):
             self.kill(identity.credential, identity, backend.server_id, is_query=False),
             name=f"kill {self.name}",
         )
-        killing.add_done_callback(_Ended(self, backend, CloseReason.CLIENT_LEFT).told)
+        killing.add_done_callback(Ended(self, backend, CloseReason.CLIENT_LEFT).told)
 
     # Carrying out
 
@@ -471,7 +478,7 @@ class Endpoint(LossListener):
                 opening = spawn(
                     self._open(backend, action.payload, action.replaces), name=f"open {self.name}"
                 )
-                opening.add_done_callback(_Ended(self, backend, CloseReason.OPEN_FAILED).told)
+                opening.add_done_callback(Ended(self, backend, CloseReason.OPEN_FAILED).told)
             elif kind == RESET:
                 Cleaning(self, backend).start()
             elif kind == CAPTURE:
@@ -483,6 +490,10 @@ class Endpoint(LossListener):
         if reason is not None:
             self.counters.count_close("backend", reason.value)
         is_idle = backend.owner is None and backend.mode != CLOSED
+        if self.leaving is not None:
+            self.leaving.append(backend)
+            if is_idle and reason is CloseReason.OVER_BOUND:
+                backend.leave()
         backend.close(is_polite=is_idle)
 
     async def _open(self, backend: Backend, payload: object, replaces: Member | None) -> None:
@@ -570,24 +581,6 @@ class Endpoint(LossListener):
 
 AT_A_TIME: Final = "max_user_connections"
 """In the server's message: not so many in an hour, but at a time."""
-
-
-class _Ended:
-    """Discards a backend when the task that cared for it has ended, cancelled before its first step included. Nothing when that has opened
-    the backend."""
-
-    __slots__ = ("backend", "endpoint", "reason")
-
-    def __init__(self, endpoint: Endpoint, backend: Backend, reason: CloseReason) -> None:
-        self.endpoint: Endpoint = endpoint
-        self.backend: Backend = backend
-        self.reason: CloseReason = reason
-
-    def told(self, task: object) -> None:
-        """The task is over."""
-        del task
-        if self.reason is not CloseReason.OPEN_FAILED or self.backend.state == MEMBER_OPENING:
-            self.endpoint.discard(self.backend, self.reason)
 
 
 _NOBODYS_RESIDUE: Final = Holder()

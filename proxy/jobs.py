@@ -1,4 +1,5 @@
-"""What an endpoint does with a backend that nobody leases: resetting it, reading a session's residue off it.
+"""What an endpoint does with a backend that nobody leases: resetting it, reading a session's residue off it; and what it does when a task that cared for one
+has ended.
 
 Each job is the backend's `Owner` while its commands run, and reports to its `Endpoint`.
 """
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from protocol.commands import reset_connection
 from proxy.backend import Backend, Owner
+from proxy.pool_states import OPENING
 from proxy.reasons import CloseReason
 from proxy.variables import CAPTURED, CAPTURING
 
@@ -91,3 +93,21 @@ class Capturing(Owner):
     def backend_lost(self, cause: str) -> None:
         self.holder.capture_failed(self.backend)
         self.endpoint.discard(self.backend, CloseReason.LOST)
+
+
+class Ended:
+    """Discards a backend when the task that cared for it has ended, cancelled before its first step included. Nothing when that has opened
+    the backend."""
+
+    __slots__ = ("backend", "endpoint", "reason")
+
+    def __init__(self, endpoint: Endpoint, backend: Backend, reason: CloseReason) -> None:
+        self.endpoint: Endpoint = endpoint
+        self.backend: Backend = backend
+        self.reason: CloseReason = reason
+
+    def told(self, task: object) -> None:
+        """The task is over."""
+        del task
+        if self.reason is not CloseReason.OPEN_FAILED or self.backend.state == OPENING:
+            self.endpoint.discard(self.backend, self.reason)

@@ -1,17 +1,20 @@
 """Accepts clients: TCP and Unix sockets, `limits.max_clients`, and what happens when file descriptors run out.
 
+An `Acceptor` accepts, an `Entrance` serves, and a `Listener` is both in one process; with several workers the parent has the acceptors (`handing`).
+
 Sockets are accepted here and not by the event loop's server, because a full process must neither spin nor drop clients: when no
 descriptor is free, accepting pauses, clients wait in the kernel's backlog, and it goes on when some are.
 """
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import socket
 import stat
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from proxy.login import Doorway, Login
 from proxy.reasons import CloseReason
@@ -35,13 +38,13 @@ class ListenError(Exception):
     """An address cannot be listened on; the text says why."""
 
 
-class Listener:
+class Acceptor:
     """One address that clients connect to."""
 
-    def __init__(self, shared: Shared, address: Address, doorway: Doorway) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, log: Any, address: Address) -> None:
         """Bind and listen. Raises ListenError."""
-        self.shared = shared
-        self.doorway = doorway
+        self._loop = loop
+        self._log = log
         self.socket = _bound(address)
         self.is_paused = False
         self.is_closed = False
@@ -54,7 +57,7 @@ class Listener:
 
     def start(self) -> None:
         """Take clients from now on."""
-        self.shared.loop.add_reader(self.socket, self._accept)
+        self._loop.add_reader(self.socket, self._accept)
 
     def close(self) -> None:
         """Take no more clients; a Unix socket's file is removed."""
@@ -62,7 +65,7 @@ class Listener:
             return
         self.is_closed = True
         if not self.is_paused:
-            self.shared.loop.remove_reader(self.socket)
+            self._loop.remove_reader(self.socket)
         self.socket.close()
         if self._path is not None and os.path.exists(self._path):
             os.unlink(self._path)
@@ -80,21 +83,49 @@ class Listener:
 
     def _accept_failed(self, error: OSError) -> None:
         if error.errno not in EXHAUSTED:
-            self.shared.log.warning("accept failed", listener=self.name, reason=str(error))
+            self._log.warning("accept failed", listener=self.name, reason=str(error))
             return
-        self.shared.log.warning(
+        self._log.warning(
             "no file descriptor is free; accepting pauses", listener=self.name, reason=str(error)
         )
-        self.is_paused = True
-        self.shared.loop.remove_reader(self.socket)
-        self.shared.loop.call_later(PAUSE, self._resume)
+        self.pause()
+        self._loop.call_later(PAUSE, self.resume)
 
-    def _resume(self) -> None:
-        if not self.is_closed:
+    def pause(self) -> None:
+        """Leave clients in the kernel's backlog until `resume`."""
+        if not self.is_paused and not self.is_closed:
+            self.is_paused = True
+            self._loop.remove_reader(self.socket)
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        if self.is_paused and not self.is_closed:
             self.is_paused = False
             self.start()
 
     def _accepted(self, accepted: socket.socket, address: object) -> None:
+        """A client."""
+        raise NotImplementedError
+
+
+class Entrance:
+    """What is behind an address that clients connect to, whichever process has accepted them."""
+
+    def __init__(self, shared: Shared, name: str, doorway: Doorway) -> None:
+        self.shared = shared
+        self.name = name
+        self.doorway = doorway
+        self.is_closed = False
+
+    def start(self) -> None:
+        """Clients may come: who has accepted them waits for that."""
+
+    def close(self) -> None:
+        """Nobody is sent here any more."""
+        self.is_closed = True
+
+    def admit(self, accepted: socket.socket, address: object) -> None:
+        """Serve a client, or refuse it when there are too many."""
         shared = self.shared
         counters = shared.counters
         accepted.setblocking(False)
@@ -122,6 +153,20 @@ class Listener:
             accepted.close()
             self.shared.log.warning("a client could not be served", peer=login.peer, reason=str(error))
             login.end(CloseReason.CLIENT_LEFT)
+
+
+class Listener(Acceptor):
+    """One address whose clients this process serves."""
+
+    def __init__(self, shared: Shared, address: Address, doorway: Doorway) -> None:
+        """Bind and listen. Raises ListenError."""
+        super().__init__(shared.loop, shared.log, address)
+        self.shared = shared
+        self.doorway = doorway
+        self._entrance = Entrance(shared, self.name, doorway)
+
+    def _accepted(self, accepted: socket.socket, address: object) -> None:
+        self._entrance.admit(accepted, address)
 
 
 def refuse(accepted: socket.socket) -> None:

@@ -55,17 +55,22 @@ def get_logger(room: str) -> Logger:
 
 
 def configure(
-    level: str = "info", format: str = "auto", *, queries: bool = False, stream: TextIO | None = None
+    level: str = "info",
+    format: str = "auto",
+    *,
+    queries: bool = False,
+    stream: TextIO | None = None,
+    worker: int = 0,
 ) -> None:
     """Set the log up, again if need be.
 
-    `level` and `format` are the texts of the settings; `stream` is standard error unless given. The standard
+    `level` and `format` are the texts of the settings; `stream` is standard error unless given; `worker` is in each line if it is not 0. The standard
     library's log (asyncio, aiohttp) goes the same way.
     """
     is_terminal = (sys.stderr if stream is None else stream).isatty()
     is_console = format == "console" or (format == "auto" and is_terminal)
     structlog.configure(
-        processors=[*_processors(queries), *_renderers(is_console, is_terminal)],
+        processors=[*_of_worker(worker), *_processors(queries), *_renderers(is_console, is_terminal)],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, _Output(stream))),
         cache_logger_on_first_use=False,
@@ -73,6 +78,10 @@ def configure(
     root = logging.getLogger()
     root.handlers = [_Forwarder()]
     root.setLevel(max(_LEVELS[level], logging.INFO))
+
+
+def _of_worker(worker: int) -> list[Processor]:
+    return [lambda _logger, _method, event: {**event, "worker": worker}] if worker else []
 
 
 def _processors(queries: bool) -> list[Processor]:

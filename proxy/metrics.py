@@ -5,7 +5,7 @@ prometheus_client is used here and nowhere else. The names are the glossary's wo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Protocol, cast
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -46,13 +46,48 @@ class MetricsSource(Protocol):
     def routes(self) -> Mapping[str, Mapping[str, int]]:
         """Commands by the role of the server that they went to, and by the reason for that."""
 
+    def workers(self) -> tuple[int, int]:
+        """How many processes serve clients, and how many have died and were replaced."""
+
+    def processes(self) -> Sequence[tuple[str, int]]:
+        """Where it is not this process alone: label and process id of each; 0 for this one."""
+
 
 def render(source: MetricsSource) -> bytes:
     """The page, in the text format of Prometheus (`CONTENT_TYPE`)."""
     registry = CollectorRegistry()
     registry.register(FaninCollector(source))
-    ProcessCollector(registry=registry)
+    processes = source.processes()
+    if processes:
+        registry.register(ProcessesCollector(processes))
+    else:
+        ProcessCollector(registry=registry)
     return generate_latest(registry)
+
+
+class ProcessesCollector(Collector):
+    """CPU, memory and the like of each process, with a label: sums would be wrong when one begins anew."""
+
+    def __init__(self, processes: Sequence[tuple[str, int]]) -> None:
+        self._processes = processes
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing beforehand: registering must not read anything."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics of `ProcessCollector`, for each process."""
+        found: dict[str, Metric] = {}
+        for label, pid in self._processes:
+            for metric in ProcessCollector(pid=_returns(pid or "self"), registry=None).collect():
+                merged = found.setdefault(metric.name, Metric(metric.name, metric.documentation, metric.type))
+                for sample in metric.samples:
+                    merged.add_sample(sample.name, {**sample.labels, "worker": label}, sample.value)
+        yield from found.values()
+
+
+def _returns(value: int | str) -> Callable[[], int | str]:
+    return lambda: value
 
 
 class FaninCollector(Collector):
@@ -70,6 +105,10 @@ class FaninCollector(Collector):
         counters = self._source.counters
         labels = {"version": fanin_version(), "compiled": "true" if COMPILED else "false"}
         yield _gauge("fanin_info", "Which Fanin this is.", tuple(labels), [(tuple(labels.values()), 1)])
+        ready, replaced = self._source.workers()
+        yield _gauge("fanin_workers", "Processes that serve clients.", (), [((), ready)])
+        text = "Processes that died while they served clients, and were replaced."
+        yield _count("fanin_workers_replaced_total", text, replaced)
         yield from _frontends(counters)
         yield from _leases(counters)
         yield from _closes(counters)

@@ -42,7 +42,7 @@ def report(book: PinBook, pool_sizes: Mapping[str, int], now: float) -> dict[str
             {
                 "name": name,
                 "pool_size": size,
-                **_cost(book.endpoints[name].seconds(now) if name in book.endpoints else 0.0, size, uptime),
+                **cost(book.endpoints[name].seconds(now) if name in book.endpoints else 0.0, size, uptime),
             }
             for name, size in pool_sizes.items()
         ],
@@ -58,9 +58,9 @@ def _row(row: PinRow, pool_sizes: Mapping[str, int], uptime: float, now: float) 
         "digest": row.digest,
         "count": row.count,
         "live": row.live,
-        **_cost(row.seconds(now), size, uptime),
+        **cost(row.seconds(now), size, uptime),
         "endpoints": [
-            {"name": name, **_cost(clock.seconds(now), pool_sizes.get(name, 0), uptime)}
+            {"name": name, **cost(clock.seconds(now), pool_sizes.get(name, 0), uptime)}
             for name, clock in row.clocks.items()
         ],
         "last_seen_ago": 0.0 if row.live else round(now - row.last_seen, 3),
@@ -69,7 +69,8 @@ def _row(row: PinRow, pool_sizes: Mapping[str, int], uptime: float, now: float) 
     }
 
 
-def _cost(seconds: float, pool_size: int, uptime: float) -> dict[str, float]:
+def cost(seconds: float, pool_size: int, uptime: float) -> dict[str, float]:
+    """What it comes to that so many seconds were pinned."""
     backends = seconds / uptime
     return {
         "pinned_seconds": round(seconds, 3),

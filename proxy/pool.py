@@ -384,6 +384,11 @@ class PoolCore(Upkeep):
             member = newer
         return self._settled(now)
 
+    def give(self, tenant: Hashable, most: int, now: float) -> list[Action]:
+        """From now on this user is given so many members, whatever it was given before; NOTHING: none."""
+        self._members.give(tenant, most)
+        return self.limit(tenant, 0, now)
+
     def spare(self, ticket: Ticket, now: float) -> list[Action]:
         """Open a member of the reserve for this ticket and nobody else. Nothing when it does not wait, has one coming, or there is none left; nor while
         of the others some are not leased."""

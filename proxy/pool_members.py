@@ -101,6 +101,13 @@ class Members:
         self._forget(tenant)
         return tenant
 
+    def give(self, name: Hashable, most: int) -> None:
+        """So many is this user given."""
+        tenant = self.tenants.get(name)
+        if tenant is None:
+            tenant = self.tenants[name] = Tenant(name)
+        tenant.given = most
+
     def name_of(self, key: Hashable) -> Hashable:
         """Whose a key is."""
         return None if self._tenant_of is None else self._tenant_of(key)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 from proxy.endpoint import Endpoint
 from proxy.recording import HELD, WAITING, Recording
+from proxy.recordings import parts
 from proxy.shared import Shared
 from proxy.states import WAITING as WAITING_SESSION
 from proxy.version import fanin_version
@@ -24,6 +26,23 @@ class RecordingError(Exception):
 async def record(shared: Shared, seconds: float, sample: float) -> bytes:
     """What happens within the next `seconds`, or until the recording is full or the process drains, of this part of the sessions. Cancelled, it
     ends. Raises RecordingError."""
+    return await _recorded(shared, seconds, sample, Recording.as_bytes)
+
+
+async def record_parts(shared: Shared, seconds: float, sample: float) -> dict[str, Any]:
+    """The same, to be made one with those of other workers (`recordings`)."""
+    return await _recorded(shared, seconds, sample, parts)
+
+
+Written = TypeVar("Written")
+
+
+async def _recorded(
+    shared: Shared,
+    seconds: float,
+    sample: float,
+    write: Callable[[Recording, float, dict[str, dict[str, Any]], str], Written],
+) -> Written:
     counters, loop = shared.counters, shared.loop
     if counters.recording is not None:
         raise RecordingError("a recording is under way")
@@ -34,7 +53,7 @@ async def record(shared: Shared, seconds: float, sample: float) -> bytes:
         await _over(shared, recording, until)
         _note_sizes(shared, facts)
         _note_unfinished(shared, recording)
-        return recording.as_bytes(loop.time(), facts, f"fanin {fanin_version()}")
+        return write(recording, loop.time(), facts, f"fanin {fanin_version()}")
     finally:
         counters.recording = None
 

@@ -10,7 +10,7 @@ names), and how that ended. No statement, no user, no address.
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Final
 
 from protocol.wire import lenenc_int
@@ -45,6 +45,11 @@ _ID_MASK: Final = 0xFFFFFFF
 def position(session: int) -> int:
     """Where a session stands in the order by which samples are taken, below 2**32: ids that follow each other are evenly spread."""
     return ((session + 1) & _ID_MASK) * _GOLDEN % _ALL
+
+
+def position_limit(sample: float) -> int:
+    """Where this part of all sessions ends in that order."""
+    return max(1, int(sample * _ALL))
 
 
 class SessionRecord:
@@ -85,7 +90,7 @@ class Recording:
         # when it was full; None: it is not
         self.ended_at: float | None = None
         self._limit: int = limit
-        self._threshold: int = max(1, int(sample * _ALL))
+        self._threshold: int = position_limit(sample)
         self._sessions: dict[int, SessionRecord] = {}
         self._endpoints: dict[str, EndpointRecord] = {}
         # server and pool key -> a number
@@ -132,10 +137,15 @@ class Recording:
         """A line of JSON, then for each session the length of what follows and, in the order of its leases, four numbers each: microseconds from
         the end of the last to the question, from there to the lease, and to its end; and the number of its key, above OUTCOME_BITS of
         outcome. All as int<lenenc>. ``facts``: what there is to say of each endpoint; ``about``: of the process."""
+        contents = [bytes(session.content) for session in self._sessions.values()]
+        return encoded(self.header(now, facts, about), contents)
+
+    def header(self, now: float, facts: Mapping[str, Mapping[str, object]], about: str) -> dict[str, object]:
+        """That line."""
         ended_at = now if self.ended_at is None else self.ended_at
         for name in facts:
             self._endpoint(name)
-        header = {
+        return {
             "format": FORMAT,
             "version": VERSION,
             "about": about,
@@ -146,11 +156,14 @@ class Recording:
             "endpoints": [_totals(each, name, facts) for name, each in self._endpoints.items()],
             "keys": [number for number, _ in self._keys],
         }
-        parts = [json.dumps(header).encode(), b"\n"]
-        for session in self._sessions.values():
-            parts.append(lenenc_int(len(session.content)))
-            parts.append(bytes(session.content))
-        return b"".join(parts)
+
+    def key_names(self) -> list[str]:
+        """The keys in the order of their numbers, as other processes of the same proxy would name them."""
+        return [repr(key) for _, key in self._keys]
+
+    def sessions(self) -> list[tuple[int, bytes]]:
+        """`position` of each, and what was recorded of it."""
+        return [(position(number), bytes(session.content)) for number, session in self._sessions.items()]
 
     def _endpoint(self, name: str) -> EndpointRecord:
         record = self._endpoints.get(name)
@@ -200,6 +213,15 @@ class Recording:
         for session in list(self._sessions):
             if position(session) >= self._threshold:
                 self._used -= OVERHEAD + len(self._sessions.pop(session).content)
+
+
+def encoded(header: Mapping[str, object], contents: Iterable[bytes]) -> bytes:
+    """As `Recording.as_bytes`."""
+    parts = [json.dumps(header).encode(), b"\n"]
+    for content in contents:
+        parts.append(lenenc_int(len(content)))
+        parts.append(content)
+    return b"".join(parts)
 
 
 def _totals(

@@ -274,6 +274,9 @@ _LIMITS: Final = {
 
 def _limit(limit: Limit) -> str:
     name = limit.name.decode("utf-8", "replace") if isinstance(limit.name, bytes) else str(limit.name)
+    if not limit.most and limit.kind != OF_SERVER:
+        what = "database" if limit.kind == OF_DATABASE else "user"
+        return f"other workers have all that {what} '{name}' may have (max_backends)"
     if not limit.most:
         return f"the server lets user '{name}' have none for now (max_user_connections)"
     return _LIMITS[limit.kind].format(name, limit.most)

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
     PublicFormat,
+    load_pem_private_key,
     load_pem_public_key,
 )
 from cryptography.x509.oid import NameOID
@@ -43,10 +44,19 @@ class KeyPair:
 
     __slots__ = ("_key", "_lock", "_pem")
 
-    def __init__(self) -> None:
+    def __init__(self, private_pem: bytes = b"") -> None:
+        """``private_pem``: the one that another process has made (`private_key_pem`); b"" for a new one."""
         self._lock = threading.Lock()
         self._key: RSAPrivateKey | None = None
         self._pem: bytes = b""
+        if private_pem:
+            key = load_pem_private_key(private_pem, None)
+            assert isinstance(key, RSAPrivateKey)
+            self._own(key)
+
+    def private_key_pem(self) -> bytes:
+        """For another process of ours: whoever has it can read passwords."""
+        return self._private_key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
     def public_key_pem(self) -> bytes:
         """The public key as clients expect it: PEM, SubjectPublicKeyInfo."""
@@ -63,10 +73,13 @@ class KeyPair:
     def _private_key(self) -> RSAPrivateKey:
         with self._lock:
             if self._key is None:
-                key = generate_private_key(public_exponent=65537, key_size=KEY_BITS)
-                self._pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-                self._key = key
+                self._own(generate_private_key(public_exponent=65537, key_size=KEY_BITS))
+            assert self._key is not None
             return self._key
+
+    def _own(self, key: RSAPrivateKey) -> None:
+        self._pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        self._key = key
 
     def __repr__(self) -> str:
         return "KeyPair(...)"

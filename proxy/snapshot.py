@@ -10,7 +10,7 @@ from proxy.counters import Counters
 from proxy.endpoint import Endpoint
 from proxy.fleet import Fleet
 from proxy.frontend import Frontend
-from proxy.listeners import Listener
+from proxy.listeners import Entrance, Listener
 from proxy.pin_report import live_pins, report
 from proxy.pool_states import Tenant
 from proxy.recorder import record
@@ -26,10 +26,13 @@ LONGEST_LIST: Final = 100
 class Snapshot:
     """One process at the moment of each call."""
 
-    def __init__(self, shared: Shared, listeners: list[Listener]) -> None:
+    def __init__(self, shared: Shared, listeners: Sequence[Listener | Entrance]) -> None:
         self._shared = shared
         self._listeners = listeners
         self._fleet = Fleet(shared)
+
+    async def refresh(self) -> None:
+        """Whatever is asked for is of this moment in any case."""
 
     @property
     def counters(self) -> Counters:
@@ -62,6 +65,14 @@ class Snapshot:
         """Where commands went, and why."""
         placing = self._shared.placing
         return {} if placing is None else placing.routes()
+
+    def workers(self) -> tuple[int, int]:
+        """This process alone."""
+        return 1, 0
+
+    def processes(self) -> Sequence[tuple[str, int]]:
+        """None but this one."""
+        return ()
 
     def pin_report(self) -> Mapping[str, object]:
         """What pinned sessions, by statement, and what it cost."""

@@ -14,14 +14,15 @@ class TlsError(Exception):
     """A certificate, key or CA file cannot be used; the text names the setting and the file."""
 
 
-def client_side(settings: ClientTls) -> ssl.SSLContext | None:
-    """What clients meet, or None where TLS is not offered. Raises TlsError."""
+def client_side(settings: ClientTls, own: bytes = b"") -> ssl.SSLContext | None:
+    """What clients meet, or None where TLS is not offered. ``own``: a certificate of ours with its key, in place of a new one where none is configured. Raises
+    TlsError."""
     if settings.mode is ClientTlsMode.DISABLED:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if settings.certificate is None:
-        _load_own_certificate(context)
+        _load_own_certificate(context, own or self_signed_certificate())
     else:
         _load_certificate(context, settings.certificate, settings.key, "client_tls.certificate")
     if settings.client_ca is not None:
@@ -56,10 +57,10 @@ def demand_on_servers(settings: ServerTls) -> str:
     return "required"
 
 
-def _load_own_certificate(context: ssl.SSLContext) -> None:
+def _load_own_certificate(context: ssl.SSLContext, own: bytes) -> None:
     """The library takes certificates from files only: this one is readable by us alone and gone at once."""
     with tempfile.NamedTemporaryFile(suffix=".pem") as file:
-        file.write(self_signed_certificate())
+        file.write(own)
         file.flush()
         context.load_cert_chain(file.name)
 

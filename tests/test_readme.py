@@ -44,6 +44,12 @@ class Nothing:
     def routes(self) -> dict[str, dict[str, int]]:
         return {}
 
+    def workers(self) -> tuple[int, int]:
+        return 1, 0
+
+    def processes(self) -> list[tuple[str, int]]:
+        return []
+
 
 def pins_table() -> str:
     rows = [f"| `{reason.value}` | {' | '.join(MEANINGS[reason])} |" for reason in PinReason]

@@ -99,6 +99,16 @@ def test_without_upstream_there_is_an_error_of_its_own() -> None:
             "users",
             "expected each user once; repeated: a",
         ),
+        (
+            {"upstream": "db", "workers": 5, "pool": {"size": 4}},
+            "workers",
+            "expected at most `pool.size`, which is 4, for each worker has one at least",
+        ),
+        (
+            {"upstream": "db", "workers": "2", "limits": {"max_clients": 1}},
+            "workers",
+            "expected at most `limits.max_clients`, which is 1, for each worker has one at least",
+        ),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(
@@ -214,3 +224,13 @@ def test_one_server_has_the_role_that_it_is_configured_for(
 def test_so_have_readers_without_a_writer() -> None:
     upstream = [READER, {**READER, "host": "s"}]
     assert settings(upstream=upstream, listen=[], reader_listen="127.0.0.1:1").is_static
+
+
+def test_one_process_works_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("config.settings.cores", lambda: 8)
+    assert settings().worker_count == 1
+    assert settings(workers=3).worker_count == 3
+    assert settings(workers="auto").worker_count == 8
+    assert settings(workers="auto", pool={"size": 4}).worker_count == 4
+    assert settings(workers="auto", limits={"max_clients": 2}).worker_count == 2
+    assert [where for where, _ in errors_of(upstream="db", workers=2, pool={"siz": 1})] == ["pool.siz"]

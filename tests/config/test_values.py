@@ -20,6 +20,7 @@ from config.values import (
     parse_size,
     parse_socket_path,
     parse_span,
+    parse_workers,
 )
 
 
@@ -180,3 +181,14 @@ def test_a_file_must_be_there_and_be_a_file(tmp_path: Path) -> None:
         adapter.validate_python(tmp_path)
     file.touch()
     assert adapter.validate_python(str(file)) == file
+
+
+@pytest.mark.parametrize(("value", "workers"), [(1, 1), ("4", 4), (" Auto ", "auto"), (256, 256)])
+def test_workers_are_counted_or_as_many_as_cores(value: object, workers: object) -> None:
+    assert parse_workers(value) == workers
+
+
+@pytest.mark.parametrize("value", [0, -1, 257, "many", 1.5, None, True])
+def test_other_numbers_of_workers_are_refused(value: object) -> None:
+    with pytest.raises(ValueError, match="expected a number"):
+        parse_workers(value)

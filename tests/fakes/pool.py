@@ -69,6 +69,9 @@ class Play:
     def spare(self, name: str) -> list[str]:
         return self.words(self.core.spare(self.tickets[name], self.now))
 
+    def give(self, user: str, most: int) -> list[str]:
+        return self.words(self.core.give(user, most, self.now))
+
     def cancel(self, name: str) -> list[str]:
         return self.words(self.core.cancel(self.tickets[name], self.now))
 

@@ -25,6 +25,7 @@ class Source:
 
     def __init__(self) -> None:
         self.counters = Counters()
+        self.refreshed = 0
         self.reasons: list[str] = []
         self.shown: dict[str, object] = {}
         self.holders: dict[str, object] = {"endpoints": []}
@@ -48,6 +49,15 @@ class Source:
 
     def routes(self) -> Mapping[str, Mapping[str, int]]:
         return {}
+
+    async def refresh(self) -> None:
+        self.refreshed += 1
+
+    def workers(self) -> tuple[int, int]:
+        return 1, 0
+
+    def processes(self) -> list[tuple[str, int]]:
+        return []
 
     def pin_report(self) -> Mapping[str, object]:
         return self.report

@@ -19,6 +19,7 @@ from protocol.handshake import AuthSwitchRequest
 from protocol.packets import build_err
 from proxy import logs, tasks
 from proxy.app import Process, credential_of
+from proxy.listeners import Listener
 from proxy.login import Doorway, Login
 from proxy.shared import Shared
 from proxy.snapshot import Snapshot
@@ -81,6 +82,11 @@ class Running:
     def shared(self) -> Shared:
         assert self.process.shared is not None
         return self.process.shared
+
+    def port(self) -> int:
+        (listener,) = self.process.listeners
+        assert isinstance(listener, Listener)
+        return int(listener.socket.getsockname()[1])
 
     def obstacles(self) -> list[str]:
         return list(Snapshot(self.shared, self.process.listeners).obstacles())
@@ -224,7 +230,7 @@ def test_a_process_that_lost_its_server_is_ready_again_although_nobody_asks(make
 
 def test_an_address_in_use_ends_the_start_and_closes_the_rest(make: Make) -> None:
     first = make().starts()
-    port = first.process.listeners[0].socket.getsockname()[1]
+    port = first.port()
     second = make(listen=["127.0.0.1:0", f"127.0.0.1:{port}"])
     second.task = second.loop.create_task(second._serve())
     second.until(second.task.done)

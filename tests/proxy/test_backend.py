@@ -359,3 +359,15 @@ def test_the_end_of_a_connection_can_be_waited_for(line: Line) -> None:
     assert task.done() and line.server.is_aborted
     # it is gone by now
     line.loop.run_until_complete(line.backend.wait_until_gone(5.0))
+
+
+def test_who_leaves_is_gone_when_the_server_has_closed_the_connection(line: Line) -> None:
+    line.is_idle()
+    assert not line.backend.is_gone()
+    line.loop.call(line.backend.leave)
+    assert (line.server.got[-5:], line.server.is_closed) == (b"\x01\x00\x00\x00\x01", False)
+    assert (line.backend.mode, line.backend.is_gone()) == (CLOSED, False)
+    line.loop.call(line.transport.deliver_end)
+    assert line.backend.is_gone()
+    # what was never connected is not there
+    assert Backend(LossListener(), "db").is_gone()

@@ -396,3 +396,18 @@ def test_who_is_above_the_level_goes_down_slowly_there(luck: Luck) -> None:
     full = round(unknown.full)
     # a move of the difference would be to fewer than 200
     assert 210 < unknown.looked(1.0, full - 45, LIMIT, 300) < 300
+
+
+def test_what_may_be_had_at_most_may_change(budget: Budget, luck: Luck) -> None:
+    most = budget.most
+    budget.allow(most // 2)
+    # there was nothing to lose, and nothing is gained
+    assert (budget.most, budget.bound) == (most // 2, budget.floor)
+    budget.bound = most // 2
+    budget.allow(most // 2 + 3)
+    assert budget.bound == most // 2 + 3
+    budget.allow(5)
+    assert budget.bound == 5
+    budget.bound = 3
+    budget.allow(4)
+    assert (budget.bound, budget.most) == (3, 4)

@@ -392,3 +392,18 @@ def test_nor_is_what_took_long_to_say(scene: Scene) -> None:
     scene.passes()
     scene.saw(occupancy(3), round_trip=0.5)
     assert scene.cap.looks == 1
+
+
+def test_other_workers_may_have_a_part_of_the_size() -> None:
+    scene = Scene(size=40, fleet=1)
+    scene.saw()
+    for _ in range(20):
+        scene.own = scene.cap.bound
+        scene.later().saw()
+    assert (scene.cap.bound, scene.cap.why) == (40, Why.SIZE)
+    scene.cap.allow(15)
+    assert (scene.cap.bound, scene.cap.in_words()) == (15, "")
+    scene.cap.allow(17)
+    assert scene.cap.bound == 17
+    scene.own = 17
+    assert scene.later().saw() == 17

@@ -513,3 +513,27 @@ def test_backends_that_began_with_other_global_variables_are_replaced(make_world
     world.backend().answers(ok())
     assert world.log.warnings() == ["global variables have changed: backends are replaced"]
     assert not new.is_closed
+
+
+# Those that leave
+
+
+def test_what_is_over_the_bound_leaves_when_the_server_has_closed_it(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=2)
+    world.writer.leaving = []
+    for client in [world.client(), world.client()]:
+        client.sends(BEGIN)
+        world.backend().answers(ok(IN_TRANS))
+        client.got()
+    first, second = world.server.ends
+    for client, server in zip(world.clients, (first, second), strict=True):
+        ended(client, server)
+    world.loop.call(world.writer.resize, 1)
+    assert (world.pool(), first.is_closed) == ("1 idle", False)
+    (leaving,) = world.writer.leaving
+    assert not leaving.is_gone()
+    first.closes()
+    assert leaving.is_gone()
+    # others are closed at once, and are known as well
+    world.loop.call(world.writer.retire_all)
+    assert second.is_closed and len(world.writer.leaving) == 2

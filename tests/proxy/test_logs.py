@@ -179,3 +179,10 @@ def test_a_reader_that_has_gone_away_costs_nothing_but_the_line(monkeypatch: pyt
     closed.close()
     monkeypatch.setattr(sys, "stderr", closed)
     logs.get_logger("test").info("lost")
+
+
+def test_a_workers_lines_say_so(plain_logs: None) -> None:
+    stream = io.StringIO()
+    logs.configure(format="json", stream=stream, worker=2)
+    logs.get_logger("app").info("serving")
+    assert json.loads(stream.getvalue())["worker"] == 2

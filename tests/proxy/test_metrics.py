@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -19,6 +20,9 @@ class Source:
         self.cluster: dict[str, object] = {}
         self.routed: dict[str, dict[str, int]] = {}
         self.seconds: dict[str, float] = {}
+        self.ready = 1
+        self.replaced = 0
+        self.pids: list[tuple[str, int]] = []
 
     def endpoint_snapshots(self) -> Sequence[Mapping[str, object]]:
         return self.endpoints
@@ -34,6 +38,12 @@ class Source:
 
     def routes(self) -> Mapping[str, Mapping[str, int]]:
         return self.routed
+
+    def workers(self) -> tuple[int, int]:
+        return self.ready, self.replaced
+
+    def processes(self) -> Sequence[tuple[str, int]]:
+        return self.pids
 
 
 def samples(source: Source) -> dict[str, float]:
@@ -215,3 +225,17 @@ def test_commands_are_shown_by_where_they_went_and_why() -> None:
     page = samples(source)
     assert page["fanin_routed_total{reason=write,role=writer}"] == 3
     assert page["fanin_routed_total{reason=hint-reader,role=reader}"] == 2
+
+
+def test_several_processes_are_measured_apart() -> None:
+    source = Source()
+    source.ready, source.replaced = 2, 3
+    source.pids = [("parent", 0), ("1", os.getpid()), ("2", 1 << 30)]
+    page = samples(source)
+    assert (page["fanin_workers"], page["fanin_workers_replaced_total"]) == (2.0, 3.0)
+    text = render(source).decode()
+    assert 'process_resident_memory_bytes{worker="parent"}' in text
+    assert 'process_open_fds{worker="1"}' in text
+    # it has just died
+    assert 'worker="2"' not in text
+    assert text.count("# HELP process_resident_memory_bytes ") == 1

@@ -1287,3 +1287,17 @@ def test_what_a_user_has_is_counted() -> None:
     play.acquire("two", "a")
     play.acquire("other", "b")
     assert [play.core.counts_of(user) for user in ("a", "b", "nobody")] == [(1, 1), (0, 1), (0, 0)]
+
+
+def test_what_a_user_is_given_may_change() -> None:
+    play = Play(max_size=4, tenant_limits={"bob": 1}, tenant_of=lambda key: key)
+    assert play.acquire("one", "bob") == ["open m1 with payload of one"]
+    assert play.acquire("two", "bob") == []
+    assert play.opened("m1") == ["one gets m1"]
+    assert play.give("bob", 2) == ["open m2 with payload of two"]
+    assert play.opened("m2") == ["two gets m2"]
+    assert play.give("bob", NOTHING) == []
+    assert play.release("m1") == ["close m1: over-bound"]
+    assert play.release("m2") == ["close m2: over-bound"]
+    assert play.acquire("three", "bob") == []
+    assert play.give("bob", 1) == ["open m3 with payload of three"]

@@ -183,3 +183,13 @@ def test_a_key_is_forgotten_with_its_last_member(keeps_proven: bool) -> None:
     member.pool.disprove("credential")
     members.prune(member.pool)
     assert list(members.pools) == []
+
+
+def test_what_a_user_is_given_may_change() -> None:
+    members = Members(keeps_proven=False, tenant_of=lambda key: str(key)[0], limits={"a": 3})
+    members.give("a", 5)
+    assert members.limit("a", 0).most == 5
+    members.give("b", 2)
+    assert members.limit("b", 0).most == 2
+    # what the server lets it have is another thing
+    assert members.limit("a", 4).most == 4

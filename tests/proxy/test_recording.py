@@ -333,3 +333,13 @@ def test_a_recording_costs_a_call_for_each_lease_and_no_timer(world: World) -> N
 def test_who_is_not_in_the_sample_costs_less(world: World) -> None:
     world.counters.recording = Recording(world.loop.time(), 1e-9)
     assert set(Calls(world).names) <= {"note", "_endpoint", "position"}
+
+
+def test_other_processes_may_know_keys_and_sessions() -> None:
+    book = Book()
+    book.lease(7, 1.0, 1.5, 2.0, key="app")
+    book.lease(8, 1.0, 1.5, 2.0, key="etl")
+    assert book.recording.key_names() == ["'app'", "'etl'"]
+    found = book.recording.sessions()
+    assert [place for place, _ in found] == [position(7), position(8)]
+    assert all(content for _, content in found)

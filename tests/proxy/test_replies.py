@@ -288,3 +288,13 @@ def test_statements_of_which_nobody_knows_which_one_ends_a_transaction_are_refus
 )
 def test_no_connection_is_not_the_same_as_none_that_is_free(error: object, is_it: bool) -> None:
     assert replies.is_of_server(error) == is_it
+
+
+def test_what_other_workers_have_is_told() -> None:
+    def text(kind: int, name: bytes) -> str:
+        error = AcquireTimeout(5.0, snapshot(), Limit(kind, name, 0))
+        return replies.of_ticket(error, "primary", "HOLDERS").message
+
+    assert "other workers have all that user 'app' may have (max_backends)" in text(OF_USER, b"app")
+    assert "other workers have all that database 'shop' may have (max_backends)" in text(OF_DATABASE, b"shop")
+    assert "the server lets user 'app' have none" in text(OF_SERVER, b"app")

@@ -99,3 +99,10 @@ def test_own_certificate_comes_with_its_key_and_is_another_each_time(tmp_path: P
     (tmp_path / "own.pem").write_bytes(pem)
     ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tmp_path / "own.pem")
     assert own.self_signed_certificate() != pem
+
+
+def test_another_process_may_have_the_same_key() -> None:
+    pair = KeyPair()
+    other = KeyPair(pair.private_key_pem())
+    assert other.public_key_pem() == pair.public_key_pem()
+    assert other.decrypt(encrypt(pair.public_key_pem(), b"secret")) == b"secret"

@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from config.sections import ClientTls, ServerTls
 from proxy import tls
+from proxy.rsa import self_signed_certificate
 
 NOW = datetime.datetime.now(datetime.UTC)
 
@@ -190,3 +191,7 @@ def test_an_unusable_file_is_named_with_its_setting(papers: Papers, tmp_path: Pa
         tls.server_side(ServerTls.model_validate({"mode": "required", **table}))
     with pytest.raises(tls.TlsError, match=f"server_tls.ca {bad}: "):
         meeting(mode="verify-ca", ca=bad)
+
+
+def test_a_certificate_of_ours_may_be_given() -> None:
+    assert tls.client_side(ClientTls(), self_signed_certificate()) is not None

@@ -1,0 +1,255 @@
+"""One of several processes that share the work of a proxy (`workers = n`): `python -m proxy.worker`, started by `parent` and by nobody else.
+
+It is the proxy as it is with one process, but for what all have in common: clients come from the parent (`handing`), how many connections there may be is the parent's
+to say (`shares`), and so is when to end; the pages are the parent's, and made of what this tells. It ignores the signals that end a proxy, because whoever
+sends them to one sends them to all: the parent passes them on. When the parent has ended it drains at once.
+
+The parent says first what kind of worker it shall be (`Start`), in one frame; this tells that it is `ready`, and then:
+
+    told by the parent      moves {bound: count}, news flags, drain
+    asked by the parent     snapshot, fleet, record, kill
+    told to the parent      load {clients, taken, demands}, gave {bound: count}, news flags
+    asked of the parent     kill
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import pickle
+import signal
+import socket
+import ssl
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import uvloop
+
+from config.sections import Upstream
+from config.settings import Settings
+from proxy import logs, tls
+from proxy.admin import Admin
+from proxy.app import Process, doorway_of, listen_addresses, raise_descriptor_limit
+from proxy.attributes import FANIN_ID
+from proxy.colleagues import Killed
+from proxy.control import Channel, ChannelClosed, read_frame
+from proxy.endpoint import Endpoint
+from proxy.endpoint_rules import EndpointRules
+from proxy.handing import Reception
+from proxy.listeners import Entrance
+from proxy.merging import counts
+from proxy.recorder import RecordingError, record_parts
+from proxy.replies import Failure
+from proxy.rsa import KeyPair
+from proxy.shared import Shared
+from proxy.shares import Shares
+from proxy.snapshot import Snapshot
+from proxy.special import heard, kill_for_colleague, no_such_thread
+from proxy.tasks import spawn
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What kind of worker a process shall be. Travels over the channel only: it has secrets."""
+
+    settings: Settings  # its part of them (`parting`)
+    worker: int  # from 0
+    workers: int
+    names: list[str]  # of the addresses that clients come in by
+    shares: dict[str, int]  # as `slots.Ledger.joined`
+    first_id: int  # of its clients' ids, those of processes before it are not used again soon
+    private_key: bytes  # for passwords, PEM
+    certificate: bytes  # with its key, PEM; shown to clients where none is configured
+
+    def as_json(self) -> object:
+        """For a frame."""
+        return base64.b64encode(pickle.dumps(self)).decode()
+
+
+def start_of(frame: str) -> Start:
+    """What `as_json` has made; nobody but the parent can have written it."""
+    start = pickle.loads(base64.b64decode(frame))
+    assert isinstance(start, Start)
+    return start
+
+
+class Worker(Process):
+    """One running worker."""
+
+    def __init__(
+        self, start: Start, control: socket.socket, clients: socket.socket, log: logs.Logger
+    ) -> None:
+        super().__init__(start.settings, log)
+        self._start: Final = start
+        self._clients: Final = clients
+        self._channel: Final = Channel(control, self._heard, self._answer)
+        self._shares: Shares | None = None
+        self._reception: Reception | None = None
+        self._snapshot: Snapshot | None = None
+        self._load: tuple[int, int] = (-1, -1)
+
+    # What is different from a process that works alone
+
+    def _make_shared(self, loop: asyncio.AbstractEventLoop) -> Shared:
+        start = self._start
+        shared = super()._make_shared(loop)
+        shared.key_pair = KeyPair(start.private_key)
+        shared.workers, shared.worker = start.workers, start.worker
+        shared.next_id = start.first_id
+        shared.colleagues = OtherWorkers(self._channel)
+        self._shares = Shares(shared, EndpointRules(self.settings), start.shares, self._channel.tell)
+        return shared
+
+    def _make_endpoint(self, upstream: Upstream) -> Endpoint:
+        endpoint = super()._make_endpoint(upstream)
+        assert self._shares is not None
+        self._shares.adopt(endpoint)
+        return endpoint
+
+    def _listen(self, shared: Shared) -> None:
+        start, settings = self._start, self.settings
+        context: ssl.SSLContext | None = tls.client_side(settings.client_tls, start.certificate)
+        entrances: list[Entrance] = []
+        for (is_reader, address), name in zip(listen_addresses(settings), start.names, strict=True):
+            entrances.append(Entrance(shared, name, doorway_of(settings, is_reader, address, context)))
+        self.listeners += entrances
+        self._reception = Reception(shared.loop, shared.log, self._clients, entrances)
+
+    def _hear_signals(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Those that end a proxy come to the parent, too."""
+
+    async def _serve_pages(self, shared: Shared) -> Admin | None:
+        self._snapshot = Snapshot(shared, self.listeners)
+        await self._channel.open()
+        return None
+
+    def _log_start(self, page_server: Admin | None) -> None:
+        assert self._reception is not None and self.shared is not None
+        self._reception.start()
+        spawn(self._hear(), name="parent")
+        self._channel.tell("ready", {"fanin_id": self.shared.announced[FANIN_ID]})
+
+    async def _hear(self) -> None:
+        await self._channel.run()
+        if not self.stopping.is_set():
+            self.log.warning("the parent process has ended")
+        self.stopping.set()
+
+    def _tick(self) -> None:
+        super()._tick()
+        assert self._shares is not None and self._reception is not None
+        demands = self._shares.demands()
+        load = (self.counters.frontends_open, self._reception.taken)
+        if demands or load != self._load:
+            self._load = load
+            self._channel.tell("load", {"clients": load[0], "taken": load[1], "demands": demands})
+
+    async def _drain(self, shared: Shared) -> None:
+        assert self._reception is not None
+        self._reception.close()
+        await super()._drain(shared)
+
+    # What the parent says
+
+    def _heard(self, kind: str, value: Any) -> None:
+        shared, shares = self.shared, self._shares
+        assert shared is not None and shares is not None
+        if kind == "moves":
+            shares.moved(value)
+        elif kind == "news":
+            heard(shared, value)
+        elif kind == "drain":
+            self.stopping.set()
+
+    async def _answer(self, kind: str, value: Any) -> object:
+        shared, snapshot = self.shared, self._snapshot
+        assert shared is not None and snapshot is not None
+        if kind == "snapshot":
+            return snapshot_of(snapshot)
+        if kind == "fleet":
+            return await snapshot.fleet()
+        if kind == "record":
+            try:
+                return await record_parts(shared, value["seconds"], value["sample"])
+            except RecordingError as error:
+                return {"error": str(error)}
+        assert kind == "kill"
+        user = base64.b64decode(value["user"])
+        return killed_as_json(await kill_for_colleague(shared, value["id"], user, value["is_query"]))
+
+
+class OtherWorkers:
+    """The way to them: over the parent."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel: Final = channel
+
+    async def kill(self, connection_id: int, user: bytes, is_query: bool) -> Killed:
+        """As `Colleagues.kill`."""
+        question = {"id": connection_id, "user": base64.b64encode(user).decode(), "is_query": is_query}
+        try:
+            return killed_of(await self._channel.ask("kill", question))
+        except ChannelClosed:
+            return Killed(no_such_thread(connection_id))
+
+    def tell(self, news: int) -> None:
+        """As `Colleagues.tell`."""
+        self._channel.tell("news", news)
+
+
+def killed_as_json(killed: Killed) -> dict[str, object]:
+    """For a frame."""
+    failure = killed.failure
+    told = None if failure is None else [failure.code, failure.message, failure.sqlstate]
+    return {"failure": told, "server_id": killed.server_id}
+
+
+def killed_of(found: Mapping[str, Any]) -> Killed:
+    """What `killed_as_json` has made."""
+    failure = found["failure"]
+    return Killed(None if failure is None else Failure(*failure), found["server_id"])
+
+
+def snapshot_of(snapshot: Snapshot) -> dict[str, object]:
+    """All that the pages of the whole are made of (`merging`)."""
+    return {
+        "counters": counts(snapshot.counters),
+        "endpoints": list(snapshot.endpoint_snapshots()),
+        "pinned": snapshot.pinned_sessions(),
+        "pinned_seconds": snapshot.pinned_seconds(),
+        "topology": snapshot.topology(),
+        "routes": snapshot.routes(),
+        "pins": snapshot.pin_report(),
+        "obstacles": list(snapshot.obstacles()),
+        "state": snapshot.state(),
+    }
+
+
+def main(control: int, clients: int) -> int:
+    """Be a worker: descriptors of the ends of its channel, and of what clients come over. The exit status."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    for descriptor in (control, clients):
+        os.set_inheritable(descriptor, False)
+    end = socket.socket(fileno=control)
+    try:
+        start = start_of(read_frame(end))
+    except ChannelClosed:
+        return 1
+    settings = start.settings
+    log = settings.log
+    logs.configure(log.level, log.format, queries=log.queries, worker=start.worker + 1)
+    raise_descriptor_limit()
+    worker = Worker(start, end, socket.socket(fileno=clients), logs.get_logger("app"))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(worker.serve())
+
+
+if __name__ == "__main__":
+    # of the module and not of `__main__`, for `Start` is told by its module's name
+    from proxy.worker import main as work
+
+    sys.exit(work(int(sys.argv[1]), int(sys.argv[2])))

@@ -1,0 +1,337 @@
+"""Several processes that share the work (`workers = n`), on a real server."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import ssl
+import threading
+from pathlib import Path
+from typing import Any
+
+import pymysql
+import pytest
+
+from bench.fanin_process import ProxyError
+from bench.servers import HOST, Server
+from protocol.packets import parse_err
+from tests.integration.fixtures import Connect, MakeFanin
+from tests.integration.running import Fanin, eventually, run, value
+from tests.integration.wire import WireClient
+
+SLEEP = "SELECT SLEEP(30) FROM mysql.user"
+QUIET = {"budget": {"enabled": False}}
+"""Nobody but the pools has connections to the server."""
+
+
+def workers(fanin: Fanin) -> list[dict[str, Any]]:
+    return list(fanin.state()["workers"])
+
+
+def worker_of(client: Any) -> int:
+    """By the connection id, of two workers."""
+    return (
+        int(
+            client.thread_id()
+            if hasattr(client, "thread_id") and callable(client.thread_id)
+            else client.thread_id
+        )
+        % 2
+    )
+
+
+@pytest.fixture
+def pair(fanin: MakeFanin, server: Server) -> Fanin:
+    """Two workers, and a pool of four."""
+    return fanin(server, pool_size=4, workers=2)
+
+
+def on_each(
+    fanin: Fanin, exits: contextlib.ExitStack, count: int = 1, **arguments: Any
+) -> list[list[WireClient]]:
+    """So many clients of each of two workers."""
+    eventually(lambda: not any(each["clients"] for each in workers(fanin)))
+    found: list[list[WireClient]] = [[], []]
+    for _ in range(2 * count):
+        client = exits.enter_context(WireClient(fanin.port, **arguments))
+        found[client.thread_id % 2].append(client)
+    assert [len(each) for each in found] == [count, count]
+    return found
+
+
+def test_clients_come_to_the_worker_that_has_the_fewest(pair: Fanin) -> None:
+    with contextlib.ExitStack() as exits:
+        clients = on_each(pair, exits, 5)
+        assert [each["clients"] for each in workers(pair)] == [5, 5]
+        for client in clients[0]:
+            client.quit()
+        eventually(lambda: sorted(each["clients"] for each in workers(pair)) == [0, 5])
+        late = [exits.enter_context(WireClient(pair.port)) for _ in range(5)]
+        assert {client.thread_id % 2 for client in late} == {0}
+        assert [client.value("SELECT 1") for client in (*clients[1], *late)] == [b"1"] * 10
+
+
+def test_the_pages_are_of_all_workers(pair: Fanin) -> None:
+    before = pair.metric("fanin_queries_total")
+    with contextlib.ExitStack() as exits:
+        clients = [each[0] for each in on_each(pair, exits)]
+        for client in clients:
+            client.ok("DO GET_LOCK('of the pages', 0)") if client is clients[0] else client.ok("BEGIN")
+        state = pair.state()
+        assert (state["frontends"]["open"], state["frontends"]["with_lease_or_waiting"]) == (2, 2)
+        assert [session["id"] for session in state["sessions"]] == sorted(each.thread_id for each in clients)
+        assert {session["worker"] for session in state["sessions"]} == {1, 2}
+        (endpoint,) = state["endpoints"]
+        assert (endpoint["leased"], endpoint["in_transaction"], endpoint["size"], endpoint["bound"]) == (
+            2,
+            1,
+            4,
+            4,
+        )
+        assert pair.metric("fanin_queries_total") >= before + 2
+        assert pair.metric("fanin_backends", state="leased") == 2
+        assert pair.metric("fanin_workers") == 2
+        assert len(pair.metrics("process_resident_memory_bytes")) == 3
+        (pin,) = json.loads(pair.page("/pins"))["pins"]
+        assert (pin["reason"], pin["live"]) == ("user-lock", 1)
+        (shown,) = json.loads(pair.page("/fleet"))["endpoints"]
+        assert sum(each["is_this"] for each in shown["sidecars"]) == 2
+        assert json.loads(pair.page("/readyz")) == {"status": "ready"}
+
+
+def test_the_bound_is_kept_while_all_of_the_load_moves(fanin: MakeFanin, server: Server) -> None:
+    """First one worker has all of the work, then the other, and then both: the server never has more connections than `pool.size`."""
+    few = fanin(server, pool_size=4, workers=2, pool={"acquire_timeout": 30}, **QUIET)
+    with contextlib.ExitStack() as exits:
+        first, second = on_each(few, exits, 8)
+        first[0].value("SELECT 1")
+        server.sql("FLUSH STATUS")
+        (before,) = [int(row[1]) for row in server.sql("SHOW GLOBAL STATUS LIKE 'Max_used_connections'")]
+        others = before - few.endpoint()["idle"]
+        for busy in (first, second, first + second, second, first):
+            peak = busy_at_once(few, busy)
+            assert peak <= 4
+            if len(busy) == 8:
+                held = [each["slots"]["primary"] for each in workers(few)]
+                assert held[busy[0].thread_id % 2] == 3 and sum(held) == 4
+        (most,) = [int(row[1]) for row in server.sql("SHOW GLOBAL STATUS LIKE 'Max_used_connections'")]
+        assert most <= others + 4
+
+
+def busy_at_once(fanin: Fanin, clients: list[WireClient]) -> int:
+    """Have all of them work until the slots are where the load is; the most leases that were seen at a time."""
+    stop = threading.Event()
+    failed: list[BaseException] = []
+
+    def work(client: WireClient) -> None:
+        try:
+            while not stop.is_set():
+                client.value("SELECT SLEEP(0.01)")
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=work, args=(client,)) for client in clients]
+    for thread in threads:
+        thread.start()
+    peak = 0
+    try:
+        workers_wanted = {client.thread_id % 2 for client in clients}
+
+        def has_moved() -> bool:
+            nonlocal peak
+            endpoint = fanin.endpoint()
+            peak = max(peak, endpoint["leased"] + endpoint["opening"])
+            held = [each["slots"]["primary"] for each in workers(fanin)]
+            is_there = sum(held) == 4 and (
+                held == [2, 2] if len(workers_wanted) == 2 else 3 in held and held[min(workers_wanted)] == 3
+            )
+            return is_there and endpoint["leased"] >= (4 if len(workers_wanted) == 2 else 3)
+
+        eventually(has_moved, lambda: json.dumps(fanin.state()["workers"]))
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert not failed
+    return peak
+
+
+def test_limits_of_users_and_databases_are_of_all_workers(server: Server, fanin: MakeFanin) -> None:
+    one = fanin(
+        server,
+        pool_size=4,
+        workers=2,
+        users=[{"name": "app", "max_backends": 1}],
+        **QUIET,
+    )
+    with contextlib.ExitStack() as exits:
+        clients = [each[0] for each in on_each(one, exits)]
+        for _ in range(3):
+            # there is one slot, which goes where it is wanted
+            for client in clients:
+                assert client.value("SELECT 1") == b"1"
+        (user,) = one.endpoint()["users"]
+        assert (user["name"], user["backends"] <= 1, user["limit"]) == ("app", True, 1)
+
+
+def test_a_worker_that_dies_is_replaced_and_its_clients_only_are_lost(
+    fanin: MakeFanin, server: Server
+) -> None:
+    with Fanin(server, pool={"size": 4}, workers=2) as both, contextlib.ExitStack() as exits:
+        clients = on_each(both, exits, 2)
+        clients[1][0].ok("BEGIN")
+        before = workers(both)
+        dead = next(each for each in before if each["worker"] == clients[0][0].thread_id % 2 + 1)
+        alive = next(each for each in before if each is not dead)
+        os.kill(dead["pid"], signal.SIGKILL)
+        for client in clients[0]:
+            assert client.stream.read() == b""
+        eventually(lambda: all(each["is_ready"] for each in workers(both)) and workers(both) != before)
+        assert {each["pid"] for each in workers(both)} & {dead["pid"], alive["pid"]} == {alive["pid"]}
+        assert [client.value("SELECT 1") for client in clients[1]] == [b"1", b"1"]
+        ids = {client.thread_id for client in clients[0] + clients[1]}
+        for _ in range(4):
+            late = exits.enter_context(WireClient(both.port))
+            assert late.value("SELECT 1") == b"1"
+            assert late.thread_id not in ids
+        assert both.metric("fanin_workers_replaced_total") == 1
+        eventually(lambda: sum(each["slots"]["primary"] for each in workers(both)) == 4)
+        (line,) = [line for line in both.log_lines() if line["event"] == "a worker has died, and is replaced"]
+        assert (line["worker"], line["status"]) == (dead["worker"], -9)
+
+
+def test_whoever_is_of_another_worker_is_killed_as_any(pair: Fanin, server: Server) -> None:
+    with contextlib.ExitStack() as exits:
+        (victim,), (killer,) = on_each(pair, exits)
+        victim.send_query(SLEEP)
+        eventually(lambda: running(server))
+        killer.ok(f"KILL QUERY {victim.thread_id}")
+        assert parse_err(victim.response(0x03)[-1]).code == 1317
+        assert victim.value("SELECT 1") == b"1"
+        killer.ok(f"KILL QUERY {victim.thread_id}")
+        assert victim.value("SELECT 2") == b"2"
+        killer.ok(f"KILL {victim.thread_id}")
+        assert victim.stream.read() == b""
+        assert parse_err(killer.query(f"KILL {victim.thread_id}")[0]).code == 1094
+        assert killer.value("SELECT 1") == b"1"
+
+
+def running(server: Server) -> list[int]:
+    found = server.sql(
+        "SELECT id FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP(30)%' AND id != CONNECTION_ID()"
+    )
+    return [row[0] for row in found]
+
+
+def test_of_another_worker_and_user_the_server_decides(pair: Fanin, server: Server) -> None:
+    server.sql("CREATE USER IF NOT EXISTS 'mortal'@'%' IDENTIFIED BY 'pw'")
+    server.sql("GRANT SELECT ON app.* TO 'mortal'@'%'")
+    with contextlib.ExitStack() as exits:
+        (victim,), _ = on_each(pair, exits)
+        mortals = [pair.connect(user="mortal", password="pw") for _ in range(2)]
+        for mortal in mortals:
+            exits.callback(mortal.close)
+        mortal = next(each for each in mortals if each.thread_id() % 2 != victim.thread_id % 2)
+        for begin in ("SELECT 1", "BEGIN"):
+            victim.query(begin)
+            for kill in ("KILL", "KILL QUERY"):
+                with pytest.raises(pymysql.err.MySQLError, match="You are not owner of") as caught:
+                    run(mortal, f"{kill} {victim.thread_id}")
+                assert caught.value.args[0] == 1095
+        assert victim.value("SELECT 1") == b"1"
+
+
+def test_a_changed_password_is_forgotten_by_all_workers(
+    fanin: MakeFanin, server: Server, connect: Connect
+) -> None:
+    both = fanin(server, pool_size=4, workers=2)
+    server.sql(
+        "CREATE OR REPLACE USER 'fickle'@'%' IDENTIFIED BY 'old'"
+        if server.kind == "mariadb"
+        else "CREATE USER IF NOT EXISTS 'fickle'@'%' IDENTIFIED BY 'old'"
+    )
+    with contextlib.ExitStack() as exits:
+        clients = [
+            exits.enter_context(
+                contextlib.closing(both.connect(user="fickle", password="old", database=None))
+            )
+            for _ in range(2)
+        ]
+        assert {client.thread_id() % 2 for client in clients} == {0, 1}
+        assert [value(client, "SELECT 1") for client in clients] == [1, 1]
+        run(
+            clients[0],
+            "SET PASSWORD = PASSWORD('new')" if server.kind == "mariadb" else "SET PASSWORD = 'new'",
+        )
+
+        def is_refused() -> bool:
+            try:
+                with contextlib.closing(both.connect(user="fickle", password="old", database=None)):
+                    return False
+            except pymysql.err.OperationalError:
+                return True
+
+        for _ in range(4):
+            eventually(is_refused)
+
+
+def test_a_unix_socket_and_tls_are_those_of_all_workers(server: Server, tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    with Fanin(server, pool={"size": 2}, workers=2, unix=path) as both, contextlib.ExitStack() as exits:
+        local = [
+            exits.enter_context(contextlib.closing(both.connect(unix_socket=str(path)))) for _ in range(4)
+        ]
+        assert {client.thread_id() % 2 for client in local} == {0, 1}
+        assert [value(client, "SELECT 1") for client in local] == [1] * 4
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        secure = [exits.enter_context(contextlib.closing(both.connect(ssl=context))) for _ in range(2)]
+        assert {client.thread_id() % 2 for client in secure} == {0, 1}
+        shown = {client._sock.getpeercert(binary_form=True) for client in secure}
+        assert len(shown) == 1
+    assert not path.exists()
+
+
+def test_workers_drain_together(server: Server) -> None:
+    with (
+        Fanin(server, pool={"size": 4}, workers=2, drain_timeout=20) as both,
+        contextlib.ExitStack() as exits,
+    ):
+        clients = on_each(both, exits, 2)
+        for busy, _ in clients:
+            busy.ok("BEGIN")
+        pids = [each["pid"] for each in workers(both)]
+        both.terminate()
+        for _, idle in clients:
+            assert b"draining" in idle.stream.read()
+        assert json.loads(both.page("/readyz"))["reasons"] == ["draining"]
+        for busy, _ in clients:
+            assert busy.value("SELECT 1") == b"1"
+            busy.ok("COMMIT")
+        assert both.exit_status() == 0
+        assert not any(is_alive(pid) for pid in pids)
+
+
+def test_workers_end_when_the_parent_has_ended(server: Server) -> None:
+    with Fanin(server, pool={"size": 4}, workers=2) as both:
+        pids = [each["pid"] for each in workers(both)]
+        os.kill(both.pid, signal.SIGKILL)
+        eventually(lambda: not any(is_alive(pid) for pid in pids))
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_port_that_is_taken_is_said_once(server: Server) -> None:
+    with Fanin(server, pool={"size": 2}, workers=2) as first:
+        second = Fanin(server, pool={"size": 2}, workers=2, listen=[f"{HOST}:{first.port}"])
+        with pytest.raises(ProxyError, match="ended with status 1") as caught, second:
+            pass
+        text = f"cannot listen on {HOST}:{first.port}: Address already in use"
+        assert str(caught.value).count(text) == 1

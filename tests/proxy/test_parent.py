@@ -1,0 +1,251 @@
+"""The parent of several workers, and what they are made of. With real processes: tests/integration/test_workers.py."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from config.settings import Settings
+from proxy import parent as module
+from proxy.colleagues import Killed
+from proxy.control import ChannelClosed
+from proxy.parent import Parent
+from proxy.parting import part_of
+from proxy.recorder import RecordingError
+from proxy.replies import Failure
+from proxy.shared import FIRST_CONNECTION_ID
+from proxy.slots import Move
+from proxy.snapshot import Snapshot
+from proxy.whole import Post, Whole
+from proxy.worker import Start, killed_as_json, killed_of, snapshot_of, start_of
+from tests.fakes.world import Log, World
+
+
+def settings(**table: Any) -> Settings:
+    return Settings.model_validate({"upstream": "db:3306", "workers": 3, **table})
+
+
+# What a worker is made of
+
+
+def test_what_bounds_a_process_is_divided() -> None:
+    whole = settings(
+        pool={"size": 10, "min_idle": 2, "max_opening": 2, "connects_per_second": 60},
+        limits={"max_clients": 100, "statement_cache": 3000},
+        budget={"fleet": 5},
+    )
+    parts = [part_of(whole, worker, 3) for worker in range(3)]
+    assert [part.limits.max_clients for part in parts] == [34, 33, 33]
+    assert [part.pool.min_idle for part in parts] == [1, 1, 0]
+    assert [part.pool.max_opening for part in parts] == [1, 1, 1]
+    assert {part.pool.connects_per_second for part in parts} == {20.0}
+    assert {part.limits.statement_cache for part in parts} == {1000}
+    # to the servers each is a Fanin, and what it may have is the parent's to say
+    assert {(part.budget.fleet, part.pool.size, part.worker_count) for part in parts} == {(15, 10, 1)}
+    assert part_of(settings(pool={"connects_per_second": 0}), 0, 3).pool.connects_per_second == 0
+
+
+def test_a_start_survives_its_way() -> None:
+    table = {"users": [{"name": "app", "password": "secret"}]}
+    start = Start(settings(**table), 1, 3, ["127.0.0.1:6033"], {"db:3306": 2}, 5, b"key", b"certificate")
+    frame = start.as_json()
+    assert start_of(json.loads(json.dumps(frame))) == start
+    password = start.settings.users[0].password
+    assert password is not None and password.get_secret_value() == "secret"
+
+
+@pytest.mark.parametrize(
+    "killed", [Killed(), Killed(server_id=7), Killed(Failure(1094, "Unknown thread id: 5"))]
+)
+def test_what_came_of_a_kill_survives_its_way(killed: Killed) -> None:
+    found = killed_of(json.loads(json.dumps(killed_as_json(killed))))
+    assert killed_as_json(found) == killed_as_json(killed)
+
+
+def test_a_snapshot_is_what_json_knows(world: World) -> None:
+    found = snapshot_of(Snapshot(world.shared, []))
+    assert json.loads(json.dumps(found)).keys() == found.keys()
+
+
+def test_a_worker_imports_what_this_process_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/a:/b")
+    first, *rest = module._environment()["PYTHONPATH"].split(os.pathsep)
+    assert os.path.exists(os.path.join(first, "proxy", "worker.py"))
+    assert rest == ["/a", "/b"]
+    monkeypatch.delenv("PYTHONPATH")
+    assert module._environment()["PYTHONPATH"] == first
+
+
+# What workers say
+
+
+class Speaking:
+    """A channel that notes what is told, and answers as a test says."""
+
+    def __init__(self, answers: Mapping[str, Any] | None = None) -> None:
+        self.told: list[tuple[str, Any]] = []
+        self.answers = answers
+
+    def tell(self, kind: str, value: object) -> None:
+        self.told.append((kind, value))
+
+    async def ask(self, kind: str, value: object) -> Any:
+        self.told.append((kind, value))
+        if self.answers is None:
+            raise ChannelClosed
+        return self.answers[kind]
+
+
+class Way:
+    def __init__(self) -> None:
+        self.open = self.taken = self.handed = 0
+
+    @property
+    def clients(self) -> int:
+        return self.open
+
+
+class Process:
+    pid = 4711
+
+    def __init__(self) -> None:
+        self.is_killed = False
+
+    def kill(self) -> None:
+        self.is_killed = True
+        raise ProcessLookupError
+
+
+class Office:
+    """A parent whose workers are what a test says."""
+
+    def __init__(self, count: int = 2, **table: Any) -> None:
+        self.log = Log()
+        self.parent = Parent(settings(workers=count, **table), self.log)  # type: ignore[arg-type]
+        self.channels = [Speaking() for _ in range(count)]
+        self.processes = [Process() for _ in range(count)]
+        for worker in range(count):
+            self.employ(worker)
+
+    def employ(self, worker: int) -> Post:
+        post = self.parent.posts[worker]
+        post.employ(self.processes[worker], self.channels[worker], Way())  # type: ignore[arg-type]
+        post.is_ready = True
+        return post
+
+    def hears(self, worker: int, kind: str, value: object) -> None:
+        self.parent._heard(self.parent.posts[worker], kind, value)
+
+
+def test_slots_move_to_who_needs_them() -> None:
+    office = Office(pool={"size": 4})
+    office.hears(0, "load", {"clients": 5, "taken": 6, "demands": {"db:3306": 3}})
+    way = office.parent.posts[0].way
+    assert way is not None and (way.open, way.taken) == (5, 6)
+    assert office.channels[1].told == [("moves", {"db:3306": -1})]
+    office.hears(1, "gave", {"db:3306": 1})
+    assert office.channels[0].told == [("moves", {"db:3306": 1})]
+
+
+def test_who_gives_what_it_was_not_asked_for_is_ended() -> None:
+    office = Office(pool={"size": 4})
+    office.hears(1, "gave", {"db:3306": 1})
+    assert [process.is_killed for process in office.processes] == [False, True]
+    assert [(event, facts["worker"]) for _, event, facts in office.log.lines] == [("a worker is ended", 2)]
+
+
+def test_news_are_for_the_others() -> None:
+    office = Office(3)
+    office.hears(1, "news", 8)
+    assert [channel.told for channel in office.channels] == [[("news", 8)], [], [("news", 8)]]
+
+
+async def test_a_kill_goes_to_the_worker_whose_client_it_is() -> None:
+    office = Office(3)
+    office.channels[2].answers = {"kill": "its answer"}
+    value = {"id": FIRST_CONNECTION_ID + 5, "user": "", "is_query": False}
+    assert await office.parent._asked(office.parent.posts[0], "kill", value) == "its answer"
+    assert office.channels[2].told == [("kill", value)]
+    office.parent.posts[2].dismiss()
+    answer: Any = await office.parent._asked(office.parent.posts[0], "kill", value)
+    assert killed_of(answer).failure is not None
+
+
+def test_moves_for_nobody_are_lost() -> None:
+    office = Office()
+    office.parent.posts[0].dismiss()
+    office.parent._carry_out([("db", Move(0, 1))])
+    assert office.channels[0].told == []
+
+
+# The pages
+
+
+def told(world: World, **counts: int) -> Any:
+    found = snapshot_of(Snapshot(world.shared, []))
+    found["counters"] = {**found["counters"], **counts}  # type: ignore[dict-item]
+    return json.loads(json.dumps(found, default=str))
+
+
+async def test_the_pages_are_made_of_what_workers_tell(world: World) -> None:
+    office = Office()
+    whole = Whole(office.parent)
+    assert whole.obstacles() == ["no worker is ready"]
+    assert whole.state() == {"is_draining": False, "workers": whole._workers()}
+    assert whole.pin_report()["pins"] == []
+    world.writer.is_answering = True
+    for channel in office.channels:
+        channel.answers = {"snapshot": told(world, queries=5, frontends_open=1)}
+    await whole.refresh()
+    assert (whole.counters.queries, whole.counters.frontends_open) == (10, 2)
+    assert (whole.obstacles(), whole.pinned_sessions(), whole.pinned_seconds()) == ([], {}, {})
+    assert (whole.topology(), whole.routes()) == ({"kind": "static"}, {})
+    (endpoint,) = whole.endpoint_snapshots()
+    assert (endpoint["size"], endpoint["bound"]) == (1, 2)
+    assert (whole.workers(), whole.processes()) == ((2, 0), [("parent", 0), ("1", 4711), ("2", 4711)])
+    # one dies: what it has counted stays
+    office.parent.posts[0].dismiss()
+    office.parent.posts[0].dismiss()
+    assert (whole.counters.queries, whole.counters.frontends_open) == (10, 1)
+    assert (whole.workers(), whole.processes()) == ((1, 0), [("parent", 0), ("2", 4711)])
+    office.employ(0)
+    await whole.refresh()
+    assert (whole.counters.queries, whole.workers()) == (15, (2, 1))
+    office.parent.stopping.set()
+    assert whole.obstacles() == ["draining"]
+
+
+async def test_who_does_not_answer_in_time_is_shown_as_before(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.whole.PATIENCE", 0.01)
+    office = Office(1)
+    whole = Whole(office.parent)
+
+    async def never(kind: str, value: object) -> object:
+        return await asyncio.Event().wait()
+
+    office.parent.posts[0].told = told(world, queries=7)
+    office.channels[0].ask = never  # type: ignore[method-assign]
+    await whole.refresh()
+    assert whole.counters.queries == 7
+
+
+async def test_a_fleet_and_a_recording_are_asked_of_all() -> None:
+    office = Office(2)
+    whole = Whole(office.parent)
+    with pytest.raises(RecordingError, match="no worker is ready"):
+        await whole.record(1.0, 1.0)
+    office.channels[0].answers = {"fleet": {"endpoints": []}, "record": {"error": "a recording is under way"}}
+    assert await whole.fleet() == {"endpoints": []}
+    with pytest.raises(RecordingError, match="a recording is under way"):
+        await whole.record(2.0, 0.5)
+    assert office.channels[1].told[-1] == ("record", {"seconds": 2.0, "sample": 0.5})
+    header = {"sample": 1.0, "seconds": 2.0, "is_full": False, "endpoints": [], "keys": []}
+    office.channels[0].answers = {"record": {"header": header, "keys": [], "sessions": []}}
+    assert json.loads(await whole.record(2.0, 1.0))["seconds"] == 2.0
