@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from bench.fanin_process import ProxyProcess
-from bench.servers import HOST, PASSWORD, USER, free_port
+from bench.servers import HOST, PASSWORD, USER, as_root, free_port
 
 SETTINGS = """\
 [maxscale]
@@ -82,4 +82,4 @@ class MaxscaleProcess(ProxyProcess):
             password=PASSWORD,
         )
         config.write_text(text)
-        return [program, "--nodaemon", "--config", str(config), "--log=stdout", "--user=root"]
+        return [program, "--nodaemon", "--config", str(config), "--log=stdout", *as_root()]

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from bench.fanin_process import ProxyProcess
-from bench.servers import HOST, first_program, free_port
+from bench.servers import HOST, as_root, first_program, free_port
 from bench.templates import cache_folder
 
 SETTINGS = """\
@@ -76,5 +76,4 @@ class MysqlRouterProcess(ProxyProcess):
         )
         config.write_text(text)
         config.chmod(0o600)
-        user = ["--user=root"] if os.geteuid() == 0 else []
-        return [str(program), "--config", str(config), *user]
+        return [str(program), "--config", str(config), *as_root()]

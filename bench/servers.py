@@ -452,7 +452,7 @@ def option_list(options: Mapping[str, str | int]) -> list[str]:
 
 
 def as_root() -> list[str]:
-    """Both servers refuse to run as root unless they are told to."""
+    """Both servers refuse to run as root unless they are told to, and so do proxies of the same makers."""
     return ["--user=root"] if os.geteuid() == 0 else []
 
 

@@ -201,7 +201,8 @@ def tls() -> Row:
     remarks = [
         "HAProxy in TCP mode cannot end TLS of MySQL's protocol, which begins behind the greeting: it passes the server's own through"
     ]
-    return Row("tls", "TLS on either side: 200 clients, 50 busy", acts, kind="mysql", remarks=remarks)
+    title = "TLS on either side: 200 clients, 50 busy"
+    return Row("tls", title, acts, kind="mysql", is_short=False, remarks=remarks)
 
 
 def workers() -> Row:
@@ -210,8 +211,8 @@ def workers() -> Row:
     acts = [Act(FANIN, play, Settings(50, 200)), Act(FANIN, play, two, "2 workers")]
     bars = [
         Bar(
-            "server connections",
-            50,
+            "server connections, with one that looks for each worker",
+            52,
             new_connections("fanin, 2 workers"),
             is_worst=True,
             digits=0,

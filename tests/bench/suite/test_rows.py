@@ -35,7 +35,7 @@ def test_bars_are_those_that_were_set() -> None:
     assert [limit for _, limit in limits("storm")] == [0, 50]
     assert [limit for _, limit in limits("big")] == [0.8, 2]
     assert [limit for _, limit in limits("prepared")] == [1.15]
-    assert [limit for _, limit in limits("workers")] == [50, 1.6]
+    assert [limit for _, limit in limits("workers")] == [52, 1.6]
 
 
 def test_bars_name_acts_that_there_are() -> None:
