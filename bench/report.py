@@ -184,7 +184,8 @@ def comparison_table(peers: Sequence[Peer], floor: str = "haproxy") -> Table:
 
 
 def further_table(peers: Sequence[Peer]) -> Table:
-    """What the comparison has no room for: a row for each peer, medians over the rounds."""
+    """What the comparison has no room for: a row for each peer, medians over the rounds. Context switches are the proxy's, per query; memory is the most that it
+    had, and what a client took as it came; the last column is the server's connections at the peak."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("", no_wrap=True, min_width=max(len(peer.name) for peer in peers))
     columns: dict[str, Callable[[Peer], str]] = {
@@ -192,10 +193,10 @@ def further_table(peers: Sequence[Peer]) -> Table:
         "p95 ms": lambda peer: number(peer.median("p95"), 2),
         "slowest": lambda peer: number(peer.median("slowest"), 1),
         "logins/s": lambda peer: number(peer.median("logins_per_second")),
-        "switches/query": lambda peer: number(peer.median("switches"), 2),
+        "switches": lambda peer: number(peer.median("switches"), 2),
         "memory": lambda peer: size(peer.median("peak_memory")),
         "a client": lambda peer: size(peer.median("proxy_memory_per_client")),
-        "connections": lambda peer: number(max(sum(outcome.peak) for outcome in peer.rounds)),
+        "server": lambda peer: number(max(sum(outcome.peak) for outcome in peer.rounds)),
     }
     for head in columns:
         table.add_column(head, justify="right", no_wrap=True)
