@@ -13,7 +13,13 @@ from proxy.pin_report import cost
 
 Told = Mapping[str, Any]
 
-COUNTED: Final = tuple(name for name in Counters.__slots__ if name != "recording")
+_NOTHING: Final = Counters()
+COUNTED: Final = tuple(
+    name
+    for name in dir(_NOTHING)
+    if not name.startswith("_") and isinstance(getattr(_NOTHING, name), int | float | list | dict)
+)
+"""What `Counters` has. (A compiled class has no `__slots__` to be asked.)"""
 _NOW: Final = frozenset({"frontends_open"})
 """Of these, what is true of living workers only."""
 _SUMMED: Final = (

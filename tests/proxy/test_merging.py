@@ -15,6 +15,11 @@ def counted(**values: Any) -> Counters:
     return counters
 
 
+def test_all_counts_are_known() -> None:
+    assert {"queries", "wait_seconds", "wait_buckets", "pins"} < set(merging.COUNTED)
+    assert "recording" not in merging.COUNTED and len(merging.COUNTED) == 21
+
+
 def test_counts_add_up_and_those_of_the_dead_stay() -> None:
     total = Counters()
     one = counted(queries=5, frontends_open=2, pins={"user-lock": 1})
