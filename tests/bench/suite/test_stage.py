@@ -20,7 +20,7 @@ from tests.bench.outcomes import outcome
 
 pytestmark = pytest.mark.usefixtures("quick")
 
-QUICK = Length(2, 0.2)
+QUICK, ONCE = Length(2, 0.2), Length(1, 0.2)
 needs_haproxy = pytest.mark.skipif(find_haproxy() is None, reason="no HAProxy here: apt-get install haproxy")
 
 
@@ -54,7 +54,7 @@ def test_workloads_are_without_errors(name: str, mariadb: Server) -> None:
 @needs_haproxy
 @pytest.mark.mariadb
 def test_prepared_statements_stand_beside_texts(mariadb: Server) -> None:
-    result = play(rows.prepared(6, 3), mariadb, FANIN, HAPROXY)
+    result = play(rows.prepared(6, 3), mariadb, FANIN, HAPROXY, length=ONCE)
     good(result, "fanin", "haproxy", "fanin, prepared", "haproxy, prepared")
     (verdict,) = result.verdicts
     assert verdict.is_met is not None
@@ -62,7 +62,7 @@ def test_prepared_statements_stand_beside_texts(mariadb: Server) -> None:
 
 @pytest.mark.mariadb
 def test_idle_clients_are_measured_in_a_process_of_their_own(mariadb: Server) -> None:
-    result = good(play(rows.idle(60), mariadb, FANIN), "fanin", "fanin, idle")
+    result = good(play(rows.idle(60), mariadb, FANIN, length=ONCE), "fanin", "fanin, idle")
     assert {outcome.connected for outcome in result.peers[1].rounds} == {110}
     assert all(verdict.is_met is not None for verdict in result.verdicts)
 
@@ -70,7 +70,7 @@ def test_idle_clients_are_measured_in_a_process_of_their_own(mariadb: Server) ->
 @pytest.mark.mariadb
 def test_many_clients_and_who_cannot_have_so_many(mariadb: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.contestants.raise_file_limit", lambda: 500)
-    result = good(play(rows.many(300), mariadb, FANIN, HAPROXY), "fanin", "fanin, many")
+    result = good(play(rows.many(300), mariadb, FANIN, HAPROXY, length=ONCE), "fanin", "fanin, many")
     if find_haproxy():
         assert result.remarks == [
             "haproxy, many: HAProxy needs two file descriptors a client: 250 clients at most"
@@ -82,10 +82,10 @@ def test_many_clients_and_who_cannot_have_so_many(mariadb: Server, monkeypatch: 
 @needs_haproxy
 @pytest.mark.mariadb
 def test_storm_and_big_result(mariadb: Server) -> None:
-    storm = good(play(rows.storm(40), mariadb, FANIN, HAPROXY, length=Length(1, 0.2)), "fanin", "haproxy")
+    storm = good(play(rows.storm(40), mariadb, FANIN, HAPROXY, length=ONCE), "fanin", "haproxy")
     missing, _ = storm.verdicts
     assert missing.is_met
-    big = good(play(rows.big(20), mariadb, FANIN, HAPROXY, length=Length(1, 0.2)), "fanin", "haproxy")
+    big = good(play(rows.big(20), mariadb, FANIN, HAPROXY, length=ONCE), "fanin", "haproxy")
     assert all(verdict.is_met is not None for verdict in big.verdicts)
 
 
