@@ -4,7 +4,7 @@ Pure modules decide (no asyncio, no clock; `now` is an argument), shells act. A 
 pyproject.toml check it.
 
 Pure:
-- the pool core: `pool` (what one endpoint's pool does), `pool_settle`, `pool_members`, `pool_waiters`, `pool_upkeep`, `pool_questions`, `pool_backoff`, `pool_rate`, `pool_shedding` (its parts),
+- the pool core: `pool` (what one endpoint's pool does), `pool_settle`, `pool_members`, `pool_waiters`, `pool_deadlines`, `pool_upkeep`, `pool_questions`, `pool_backoff`, `pool_rate`, `pool_shedding` (its parts),
   `pool_states` (members, tickets, their lists), `pool_limits` (of databases, and of users on the server), `pool_actions` (what it asks of its shell); `demand` (how many backends will be needed?); `budget` (how large may it be beside those of a
   fleet?), `cap` (and why, by what servers say: `occupancy`)
 - session state: `lexer`, `grammar`, `effects`, `classify` (what a statement's text means), `statement` (the result), `session` (the one

@@ -37,7 +37,10 @@ class LeaseTicket(Waiter):
         text = lessee.wire[5 : 5 + LOOKED_AT] if lessee.command == COM_QUERY else b""
         if lessee.executing is not None:
             text = lessee.executing.own.text
-        seconds = patience(text, lessee.session.vector.variables, lessee.session.lexing)
+        session = lessee.session
+        seconds = patience(
+            text, session.vector.variables, session.lexing, len(lessee.statement.temporary) > 0
+        )
         if seconds < endpoint.core.acquire_timeout:
             endpoint.core.hasten(self, self.enqueued_at + seconds)
 

@@ -11,7 +11,6 @@ common table expressions have none), "If this option is absent or N is 0, the st
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Final
 
 from proxy.effects import VERBS, is_assignment, is_symbol
@@ -37,19 +36,12 @@ _HINT: Final = re.compile(
 )
 
 
-def patience(text: bytes, variables: Mapping[bytes, bytes], lexing: int = 0) -> float:
+def patience(text: bytes, variables: dict[bytes, bytes], lexing: int = 0, sets: bool = True) -> float:
     """Seconds; infinity if neither the text nor the session's variables say anything. ``text``: no more than LOOKED_AT of it is looked at. ``lexing``:
-    as `lexer.lexing_of` has it."""
+    as `lexer.lexing_of` has it. ``sets``: it may be SET STATEMENT .. FOR."""
     head = text[:LOOKED_AT]
-    lower = head.lower()
-    if (
-        PREFIX not in lower
-        and _STATEMENT_TIME not in lower
-        and _EXECUTION_TIME not in lower
-        and _STATEMENT_TIME not in variables
-        and _EXECUTION_TIME not in variables
-    ):
-        # nearly always, and everybody who waits asks
+    # nearly always there is nothing, and everybody who waits asks
+    if not _may_say(head, sets) and _STATEMENT_TIME not in variables and _EXECUTION_TIME not in variables:
         return NEVER
     hints = hints_of(head)
     limit = hints.acquire_timeout if hints.acquire_timeout >= 0.0 else NEVER
@@ -64,6 +56,13 @@ def patience(text: bytes, variables: Mapping[bytes, bytes], lexing: int = 0) -> 
     if verb == b"set":
         seconds = _set_for_it(tokenize(head, end, len(head), lexing, False, MOST_TOKENS), seconds)
     return min(limit, seconds)
+
+
+def _may_say(text: bytes, sets: bool) -> bool:
+    if not sets and b"/*" not in text:
+        return False
+    text = text.lower()
+    return PREFIX in text or _STATEMENT_TIME in text or _EXECUTION_TIME in text
 
 
 def _verb(text: bytes, begin: int, lexing: int) -> tuple[bytes, int]:

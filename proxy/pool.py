@@ -170,7 +170,7 @@ class PoolCore(Upkeep):
     def hasten(self, ticket: Ticket, deadline: float) -> None:
         """A ticket that waits does so until then, at most."""
         if ticket.queue is not None:
-            self._waiters.hasten(ticket, deadline)
+            self._waiters.deadlines.hasten(ticket, deadline)
 
     def cancel(self, ticket: Ticket, now: float) -> list[Action]:
         """The ticket is not wanted any more: it leaves the queue, or gives back a grant of which no use was made (residue that

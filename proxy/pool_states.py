@@ -115,11 +115,13 @@ class Ticket:
         "behind",
         "credential",
         "deadline",
+        "deadlines",
         "enqueued_at",
         "error",
         "is_batch",
         "is_done",
         "key",
+        "later",
         "likeness",
         "line",
         "member",
@@ -130,6 +132,7 @@ class Ticket:
         "payload",
         "queue",
         "quota",
+        "sooner",
         "until",
         "wants_fresh",
     )
@@ -170,8 +173,11 @@ class Ticket:
         # The core's own:
         # place in the order of arrival over all keys, new at each wait
         self.order: int = 0
-        # waiting: it ends at this time, or before
+        # waiting: it ends at this time, or before; where that is known, and the neighbours in the order of these times
         self.until: float = NEVER
+        self.deadlines: object = None
+        self.sooner: Ticket | None = None
+        self.later: Ticket | None = None
         # waiting: the queue, the line of it, and the neighbours in that
         self.queue: Queue | None = None
         self.line: Line | None = None

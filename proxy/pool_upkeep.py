@@ -42,7 +42,7 @@ class Upkeep(Questions):
     def next_deadline(self, now: float) -> float:
         """When somebody who waits needs the next `tick` (`now` if at once); infinity when nobody waits. What is idle, parked or
         kept for min_idle needs only the coarse tick."""
-        at = self._waiters.next_deadline()
+        at = self._waiters.deadlines.next()
         if self._waiters.count > 0 and self._state == POOL_OPEN:
             at = min(at, self._yields_at)
             opens_at = self._opens_at()
@@ -52,7 +52,7 @@ class Upkeep(Questions):
 
     def _expire(self, now: float) -> None:
         snapshot: PoolSnapshot | None = None
-        while (ticket := self._waiters.next_expired(now)) is not None:
+        while (ticket := self._waiters.deadlines.expired(now)) is not None:
             if snapshot is None:
                 snapshot = self.snapshot()
             self._refuse(

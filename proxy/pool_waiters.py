@@ -1,17 +1,16 @@
 """All tickets that wait for a member of one endpoint: a queue for each key, one for those that want a fresh member, and the
-deadlines of all."""
+deadlines of all (`pool_deadlines`)."""
 
 from __future__ import annotations
 
-from heapq import heapify, heappop, heappush
-
-from proxy.pool_states import BATCH_TURN, NEVER, KeyPool, Queue, Tenant, Ticket, serve
+from proxy.pool_deadlines import Deadlines
+from proxy.pool_states import BATCH_TURN, KeyPool, Queue, Tenant, Ticket, serve
 
 
 class Waiters:
     """A ticket is in exactly one queue while it waits, and in none before and after."""
 
-    __slots__ = ("_deadlines", "_order", "_turn", "count", "fresh", "queues")
+    __slots__ = ("_order", "_turn", "count", "deadlines", "fresh", "queues")
 
     def __init__(self) -> None:
         # the tickets that want a fresh member, whatever their key
@@ -24,8 +23,7 @@ class Waiters:
         self._order: int = 0
         # how often the neediest queue was looked for
         self._turn: int = 0
-        # a heap of (deadline, order, ticket); an entry is void when its ticket no longer waits here with that order until then
-        self._deadlines: list[tuple[float, int, Ticket]] = []
+        self.deadlines: Deadlines = Deadlines()
 
     def enter(
         self, ticket: Ticket, queue: Queue, now: float, deadline: float, tenant: Tenant | None = None
@@ -39,28 +37,14 @@ class Waiters:
         self.queues[queue] = None
         queue.tenant.is_batch = ticket.is_batch
         self.count += 1
-        self._expect(ticket, deadline)
-
-    def hasten(self, ticket: Ticket, deadline: float) -> None:
-        """It waits until then, at most."""
-        if deadline < ticket.until:
-            self._expect(ticket, deadline)
-
-    def _expect(self, ticket: Ticket, deadline: float) -> None:
-        """Its waiting ends then, and the entry of before is void."""
-        ticket.until = deadline
-        deadlines = self._deadlines
-        heappush(deadlines, (deadline, ticket.order, ticket))
-        # void entries go when they are most of the heap: on average that costs each ticket no more than its own entry
-        if len(deadlines) > 2 * self.count + 64:
-            self._deadlines = [entry for entry in deadlines if self._is_waiting(entry)]
-            heapify(self._deadlines)
+        self.deadlines.expect(ticket, deadline)
 
     def leave(self, ticket: Ticket) -> None:
         """End to wait. A member that is being opened for this ticket alone is now opened for whoever waits with its key."""
         queue = ticket.queue
         assert queue is not None, "a ticket that waits is in a queue"
         queue.remove(ticket)
+        self.deadlines.forget(ticket)
         ticket.is_done = True
         ticket.parked = ticket.owner = None
         self.count -= 1
@@ -126,17 +110,6 @@ class Waiters:
             found += queue.tickets()
         return found
 
-    def next_deadline(self) -> float:
-        """The earliest of all who wait; infinity when nobody does."""
-        deadlines = self._deadlines
-        while deadlines and not self._is_waiting(deadlines[0]):
-            heappop(deadlines)
-        return deadlines[0][0] if deadlines else NEVER
-
-    def next_expired(self, now: float) -> Ticket | None:
-        """A ticket whose deadline has come, the earliest first; it still waits. None when there is none."""
-        return self._deadlines[0][2] if self.next_deadline() <= now else None
-
     def with_credential(self, pool: KeyPool, credential: object) -> list[Ticket]:
         """Those who want a member of this key and bring this very credential."""
         found = [ticket for ticket in pool.tickets() if ticket.credential is credential]
@@ -144,10 +117,6 @@ class Waiters:
         return found + [
             ticket for ticket in fresh if ticket.credential is credential and ticket.key == pool.key
         ]
-
-    def _is_waiting(self, entry: tuple[float, int, Ticket]) -> bool:
-        ticket = entry[2]
-        return ticket.order == entry[1] and ticket.until == entry[0] and ticket.queue in self.queues
 
 
 def weight(is_batch: bool) -> int:

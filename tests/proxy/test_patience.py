@@ -75,6 +75,7 @@ SHORT = {b"max_statement_time": b"0.100000"}
 )
 def test_the_shortest_limit_holds(text: bytes, variables: dict[bytes, bytes], seconds: float) -> None:
     assert patience(text, variables) == seconds
+    assert patience(text, variables, sets=b"statement" in text.lower()) == seconds
 
 
 @pytest.mark.parametrize(
