@@ -12,6 +12,14 @@ async def begun(command: Sequence[str]) -> Process:
     return await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
 
 
+async def replied(process: Process, seconds: float, given: bytes = b"") -> str:
+    """Give it this, and take the line that it writes then. Raises TimeoutError."""
+    assert process.stdin is not None and process.stdout is not None
+    async with asyncio.timeout(seconds):
+        process.stdin.write(given)
+        return (await process.stdout.readline()).decode(errors="replace")
+
+
 async def ended(process: Process, seconds: float, given: bytes = b"") -> str:
     """Give it this, and take what it writes until its end. It has ended afterwards, whatever happened. Raises TimeoutError."""
     try:

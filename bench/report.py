@@ -40,6 +40,11 @@ def number(value: float | None, digits: int = 0) -> str:
     return NONE if value is None else f"{value:,.{digits}f}"
 
 
+def brief(value: float | None, digits: int) -> str:
+    """The same, where there is little room for large ones."""
+    return number(value, digits if value is None or abs(value) < LARGE else 0)
+
+
 def milliseconds(value: float) -> str:
     return f"{value:,.1f} ms" if value < 100 else f"{value:,.0f} ms"
 
@@ -172,10 +177,10 @@ def comparison_table(peers: Sequence[Peer], floor: str = "haproxy") -> Table:
         table.add_row(
             peer.name,
             number(peer.median("queries_per_second")),
-            number(peer.median("p99"), 2),
+            brief(peer.median("p99"), 2),
             ranged(peer.values("total_us"), 1),
-            number(peer.median("user_us"), 1),
-            number(peer.median("system_us"), 1),
+            brief(peer.median("user_us"), 1),
+            brief(peer.median("system_us"), 1),
             ranged(peer.ratios(other), 2) if other is not None else NONE,
             number(median(ratios), 2) if other and (ratios := peer.ratios(other, "user_us")) else NONE,
             number(sum(outcome.error_count for outcome in peer.rounds)),
@@ -189,9 +194,9 @@ def further_table(peers: Sequence[Peer]) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("", no_wrap=True, min_width=max(len(peer.name) for peer in peers))
     columns: dict[str, Callable[[Peer], str]] = {
-        "p50 ms": lambda peer: number(peer.median("p50"), 2),
-        "p95 ms": lambda peer: number(peer.median("p95"), 2),
-        "slowest": lambda peer: number(peer.median("slowest"), 1),
+        "p50 ms": lambda peer: brief(peer.median("p50"), 2),
+        "p95 ms": lambda peer: brief(peer.median("p95"), 2),
+        "slowest": lambda peer: brief(peer.median("slowest"), 1),
         "logins/s": lambda peer: number(peer.median("logins_per_second")),
         "switches": lambda peer: number(peer.median("switches"), 2),
         "memory": lambda peer: size(peer.median("peak_memory")),

@@ -1,12 +1,13 @@
 """Thousands of clients that log in at once while others work: a load, and the process of its own that they come from.
 
 They come from another process because what they cost would else delay the others' answers before these are counted. `python -m bench.storm HOST PORT COUNT`
-waits for a line and then logs in as many clients, closes them, and prints what it saw as JSON.
+waits for a line, logs in as many clients and prints what it saw as JSON. They stay until its input ends: what their leaving costs is another matter.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
 from asyncio.subprocess import Process
@@ -20,9 +21,9 @@ import uvloop
 from bench.client import ClientError, Connection, Target, raise_file_limit
 from bench.histogram import Histogram
 from bench.load import Group, Load
-from bench.programs import begun, ended, kill
+from bench.programs import begun, ended, kill, replied
 
-READY: Final = b"ready\n"
+READY: Final = "ready\n"
 START_TIMEOUT: Final = 30.0
 STORM_TIMEOUT: Final = 120.0
 
@@ -40,15 +41,13 @@ class Storm(Load):
     async def open(self, progress: object = None) -> None:
         await super().open()
         command = [sys.executable, "-m", "bench.storm", self._target.host, str(self._target.port)]
-        process = self._process = await begun([*command, str(self._count)])
-        assert process.stdout is not None
-        async with asyncio.timeout(START_TIMEOUT):
-            assert await process.stdout.readline() == READY
+        self._process = await begun([*command, str(self._count)])
+        assert await replied(self._process, START_TIMEOUT) == READY
 
     async def window(self, seconds: float) -> None:
         assert self._process is not None
         try:
-            printed = await ended(self._process, STORM_TIMEOUT, b"go\n")
+            printed = await replied(self._process, STORM_TIMEOUT, b"go\n")
         except TimeoutError:
             self.count_error("no answer", f"the storm was not over in {STORM_TIMEOUT:.0f} s")
             return
@@ -58,15 +57,20 @@ class Storm(Load):
         for label, count in seen["errors"].items():
             self.errors[f"storm: {label}"] += count
 
+    async def stop(self) -> None:
+        await super().stop()
+        if self._process is not None:
+            with contextlib.suppress(TimeoutError):  # then it has been killed
+                await ended(self._process, START_TIMEOUT)
+
     def close(self) -> None:
         super().close()
         kill(self._process)
 
 
-async def storm(target: Target, count: int) -> dict[str, object]:
-    """Log in so many clients at once; they stay until all have been answered."""
+async def storm(target: Target, count: int, connections: list[Connection]) -> dict[str, object]:
+    """Log in so many clients at once."""
     latencies, errors = Histogram(), Counter[str]()
-    connections: list[Connection] = []
 
     async def log_in() -> None:
         began = perf_counter_ns()
@@ -80,8 +84,6 @@ async def storm(target: Target, count: int) -> dict[str, object]:
     began = perf_counter()
     await asyncio.gather(*[log_in() for _ in range(count)])
     took = perf_counter() - began
-    for connection in connections:
-        connection.close()
     served = len(connections)
     return {"served": served, "seconds": took, "p99": latencies.percentile(99) / 1000, "errors": errors}
 
@@ -90,11 +92,20 @@ def main(arguments: Sequence[str]) -> int:
     """The process. Without the line it was not wanted."""
     host, port, count = arguments
     raise_file_limit()
-    print(READY.decode(), end="", flush=True)
+    print(READY, end="", flush=True)
     if not sys.stdin.readline():
         return 1
-    print(json.dumps(uvloop.run(storm(Target(host, int(port)), int(count)))))
+    uvloop.run(serve(Target(host, int(port)), int(count)))
     return 0
+
+
+async def serve(target: Target, count: int) -> None:
+    """The storm, and what came of it; its clients leave when nobody can say anything any more."""
+    connections: list[Connection] = []
+    print(json.dumps(await storm(target, count, connections)), flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+    for connection in connections:
+        connection.close()
 
 
 if __name__ == "__main__":

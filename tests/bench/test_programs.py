@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from bench.programs import begun, ended, kill, ran
+from bench.programs import begun, ended, kill, ran, replied
 
 
 async def test_program_gets_what_it_is_given_and_is_heard_out() -> None:
@@ -11,6 +11,14 @@ async def test_program_gets_what_it_is_given_and_is_heard_out() -> None:
     kill(process)
     kill(None)
     assert process.returncode == 0
+
+
+async def test_program_is_asked_line_by_line() -> None:
+    process = await begun(["cat"])
+    assert await replied(process, 20, b"one\n") == "one\n"
+    with pytest.raises(TimeoutError):
+        await replied(process, 0.0)
+    assert await ended(process, 20) == ""
 
 
 async def test_status_and_errors_are_told() -> None:

@@ -9,6 +9,7 @@ from bench.meters import Sharing
 from bench.report import (
     WIDTH,
     Peer,
+    brief,
     comparison_table,
     console,
     counts,
@@ -57,6 +58,7 @@ def test_numbers_are_easy_to_read() -> None:
     assert [cpu(OUTCOME), cpu(DIRECT)] == ["4.2 user + 18.0 system", "-"]
     assert [share(0.283), share(None)] == ["28.3% of a core", "-"]
     assert [ranged([3, 1, 2], 1), ranged([], 1)] == ["2.0 (1.0-3.0)", "-"]
+    assert [brief(999.94, 1), brief(1000.5, 1), brief(None, 1)] == ["999.9", "1,000", "-"]
     assert ranged([900.5, 1000.5, 7042.25], 1) == "1000 (900-7042)"
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.client import Target
+from bench.client import Connection, Target
 from bench.load import Group
 from bench.servers import Server
 from bench.storm import READY, Storm, storm
@@ -16,16 +16,18 @@ from tests.bench.test_load import Script
 ROOT = Path(__file__).parents[2]
 
 
-async def test_all_log_in_at_once_and_leave(fake: FakeServer) -> None:
-    seen = await storm(fake.target, 20)
-    assert seen["served"] == 20 and seen["errors"] == {}
-    assert fake.most_open == 20
-    await until(lambda: fake.open == 0)
+async def test_all_log_in_at_once(fake: FakeServer) -> None:
+    connections: list[Connection] = []
+    seen = await storm(fake.target, 20, connections)
+    assert seen["served"] == len(connections) == 20 and seen["errors"] == {}
+    assert fake.open == 20
+    for connection in connections:
+        connection.close()
 
 
 async def test_who_is_refused_is_counted(fake: FakeServer) -> None:
     fake.refusal = build_err(1040, b"08004", b"Too many connections")
-    seen = await storm(fake.target, 5)
+    seen = await storm(fake.target, 5, [])
     assert seen["served"] == 0 and seen["errors"] == {"login 1040": 5}
 
 
@@ -44,11 +46,23 @@ async def test_others_work_during_a_storm_on_a_real_server(mariadb: Server) -> N
     assert load.figures["storm_seconds"] > 0 and load.figures["storm_p99"] > 0
 
 
+async def test_clients_of_a_storm_stay_until_it_is_over(fake: FakeServer) -> None:
+    load = Storm([], fake.target, 3)
+    await load.open()
+    await load.window(0.0)
+    assert fake.open == 3
+    await load.stop()
+    await until(lambda: fake.open == 0)
+    load.close()
+    assert load.errors == {}
+
+
 async def test_failed_logins_are_errors_of_the_load(fake: FakeServer) -> None:
     load = Storm([], fake.target, 3)
     await load.open()
     fake.refusal = build_err(1040, b"08004", b"Too many connections")
     await load.window(0.0)
+    await load.stop()
     load.close()
     assert load.errors == {"storm: login 1040": 3} and load.figures["storm_missing"] == 3
 
@@ -67,14 +81,15 @@ async def test_storm_that_does_not_end_is_an_error(fake: FakeServer, monkeypatch
     load = Storm([], fake.target, 3)
     await load.open()
     await load.window(0.0)
-    load.close()
     assert load.errors == {"no answer": 1}
+    await load.stop()
+    load.close()
 
 
 def test_process_without_a_line_does_nothing() -> None:
     command = [sys.executable, "-m", "bench.storm", "127.0.0.1", "1", "2"]
     silent = subprocess.run(command, cwd=ROOT, input=b"", stdout=subprocess.PIPE, check=False)
-    assert (silent.returncode, silent.stdout) == (1, READY)
+    assert (silent.returncode, silent.stdout) == (1, READY.encode())
     asked = subprocess.run(command, cwd=ROOT, input=b"go\n", stdout=subprocess.PIPE, check=True)
     ready, printed = asked.stdout.splitlines(keepends=True)
-    assert ready == READY and json.loads(printed)["errors"] == {"connect": 2}
+    assert ready == READY.encode() and json.loads(printed)["errors"] == {"connect": 2}
