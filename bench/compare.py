@@ -65,6 +65,7 @@ def run(options: Namespace) -> int:
     if files := write(done, command_of(options), *files_of(options)):
         out.print(f"written: {' '.join(map(str, files))}", style="dim")
     is_wrong = any(each.failure or any(outcome.errors for outcome in each.outcomes) for each in done)
+    is_wrong = is_wrong or not any(each.peers for each in done)
     return int(is_wrong or (options.check and any(verdict.is_met is False for verdict in verdicts)))
 
 

@@ -23,7 +23,7 @@ SPARE_CONNECTIONS = 50  # of the server: monitors, and this program's own
 
 @dataclass
 class Played:
-    """A row that is over. `remarks`: who did not take part and why; `failure`: why there is nothing."""
+    """A row that is over. `remarks`: who did not take part and why; `failure`: what went wrong, so that there is nothing."""
 
     row: Row
     peers: list[Peer] = field(default_factory=list)
@@ -74,7 +74,7 @@ def fit(row: Row, proxies: Sequence[str], kind: str) -> tuple[list[Act], list[st
     for act in row.acts:
         if act.proxy not in proxies:
             continue
-        unfit = why_unfit(act.proxy, act.settings, kind)
+        unfit = KINDS[kind].why_missing() or why_unfit(act.proxy, act.settings, kind)
         reason = why_missing(act.proxy) or unfit or act.play.why_not()
         if reason is None:
             acts.append(act)
@@ -95,7 +95,7 @@ def played(
     acts, remarks = fit(row, proxies, kind)
     result = Played(row, remarks=remarks)
     if not acts:
-        result.failure = "nobody takes part"
+        remarks.append("nobody takes part")
         return result
     try:
         rounds = _all_rounds(row, acts, server(kind), length, result, say)

@@ -12,7 +12,7 @@ from bench.contestants import DIRECT, FANIN, HAPROXY, Settings
 from bench.haproxy_process import find_haproxy
 from bench.idle import Waiting
 from bench.plays import Closed
-from bench.servers import Server, ServerError
+from bench.servers import MySQL, Server, ServerError
 from bench.suite import rows
 from bench.suite.rows import Act, Row, simple
 from bench.suite.stage import Length, Played, Servers, fit, most_connections, played, round_line
@@ -114,7 +114,7 @@ def test_tls_on_either_side(mysql: Server) -> None:
 @pytest.mark.mariadb
 def test_what_goes_wrong_is_the_rows_failure(mariadb: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     row = simple("small", "point", 6, 3, 2)
-    assert play(row, mariadb, "nobody").failure == "nobody takes part"
+    assert play(row, mariadb, "nobody").remarks == ["nobody takes part"]
 
     def no_server(kind: str) -> Server:
         raise ServerError("no server")
@@ -138,6 +138,12 @@ def test_servers_are_started_when_they_are_needed() -> None:
         server = servers.of("mariadb")
         assert servers.of("mariadb") is server
         assert server.value("SELECT @@max_connections") == 58
+
+
+def test_row_on_a_server_that_is_not_there_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MySQL, "why_missing", lambda: "no MySQL 9.7 here")
+    acts, remarks = fit(rows.tls(), [FANIN], "mysql")
+    assert not acts and "fanin, both: no MySQL 9.7 here" in remarks
 
 
 def test_sysbench_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
