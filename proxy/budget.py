@@ -29,6 +29,9 @@ is opened at once, so that everybody sees it: of what is free, such a process ma
 while one look, and the opening of what it allows, is under way; one in IN_NEED of the fleet at least. Among few, where each connection counts, also as many as
 seem to be in need: of all that was promised at its last look, this part was opened since, and about this part of the fleet grows.
 
+One of few that has half of its share or less waits for others to give something up, and looks sooner: it takes one of what they leave before they take it back.
+(Of many it would not help: what all together were promised by one look is not free at the next.)
+
 Limits. All that holds if the answer to a look is used at once, if what is idle is kept for longer than until the next look, and if not more than
 about a tenth of the fleet looks in the same moment: looks are at random times.
 
