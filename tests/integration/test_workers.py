@@ -10,15 +10,17 @@ import ssl
 import threading
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pymysql
 import pytest
 
 from bench.fanin_process import ProxyError
 from bench.servers import HOST, Server
+from bench.whatif.recorded import parse
 from protocol.packets import parse_err
 from tests.integration.fixtures import Connect, MakeFanin
-from tests.integration.running import Fanin, eventually, run, value
+from tests.integration.running import PATIENCE, Fanin, eventually, run, value
 from tests.integration.wire import WireClient
 
 SLEEP = "SELECT SLEEP(30) FROM mysql.user"
@@ -99,6 +101,32 @@ def test_the_pages_are_of_all_workers(pair: Fanin) -> None:
         (shown,) = json.loads(pair.page("/fleet"))["endpoints"]
         assert sum(each["is_this"] for each in shown["sidecars"]) == 2
         assert json.loads(pair.page("/readyz")) == {"status": "ready"}
+
+
+def test_a_recording_has_the_sessions_of_all_workers(pair: Fanin) -> None:
+    with contextlib.ExitStack() as exits:
+        clients = [client for each in on_each(pair, exits, 2) for client in each]
+        taken: list[bytes] = []
+
+        def take() -> None:
+            # a connection of its own: the other is for the state
+            with urlopen(f"http://{HOST}:{pair.http_port}/recording?seconds=1.5", timeout=PATIENCE) as answer:
+                taken.append(answer.read())
+
+        recording = threading.Thread(target=take)
+        recording.start()
+        while recording.is_alive():
+            for client in clients:
+                client.value("SELECT SLEEP(0.01)")
+        recording.join()
+    found = parse(taken[0])
+    assert (len(found.sessions), found.sample) == (4, 1.0)
+    (pool,) = found.pools
+    assert pool.name == "primary" and pool.size <= 4
+    # who was not at its first lease yet has it at the end
+    assert abs(pool.leases - sum(len(session) for session in found.sessions)) <= 4
+    # all have the same kind of backend, whichever worker's
+    assert {lease.key for session in found.sessions for lease in session} == {0}
 
 
 def test_the_bound_is_kept_while_all_of_the_load_moves(fanin: MakeFanin, server: Server) -> None:
