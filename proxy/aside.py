@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from proxy.backend import Backend, LossListener, Owner
+from proxy.backend import CLOSED, OPENING, Backend, LossListener, Owner
 from proxy.connector import open_backend
 from proxy.credentials import Credential
 from proxy.identity import Identity
@@ -48,7 +48,20 @@ async def run_aside(
     except TimeoutError:
         return unreachable(endpoint.name, "no answer on a side connection")
     finally:
+        await _leave(backend, endpoint.target.connect_timeout)
+
+
+async def _leave(backend: Backend, limit: float) -> None:
+    """Until the server has closed it, too: it counts it for so long."""
+    if backend.mode == CLOSED or backend.mode == OPENING:
+        # where a login was refused the server has closed it
         backend.close(is_polite=True)
+        return
+    backend.leave()
+    try:
+        await backend.wait_until_gone(limit)
+    finally:
+        backend.transport.abort()
 
 
 async def _run(endpoint: Endpoint, backend: Backend, command: bytes) -> Failure | None:

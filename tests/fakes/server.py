@@ -24,7 +24,7 @@ from proxy.connector import INIT_CONNECT, MEASURE, QUESTIONS
 from proxy.rsa import KeyPair
 from tests.fakes.loop import StepLoop
 from tests.fakes.transport import MemoryTransport, Peer
-from tests.fakes.wire import AUTOCOMMIT, ok, packets
+from tests.fakes.wire import AUTOCOMMIT, QUIT, ok, packets
 
 KEY_PAIR = KeyPair()
 CHARSETS = (b"utf8mb4", b"utf8mb4", b"utf8mb4", b"utf8mb4_0900_ai_ci")
@@ -44,6 +44,8 @@ class ServerEnd(Peer):
         self.questions: list[bytes] = []
         # the connection phase and our own questions are over
         self.is_set_up = False
+        # it closes the connection at COM_QUIT, as servers do
+        self.hangs_up = True
         # the proxy has closed it; without COM_QUIT
         self.is_closed = False
         self.is_aborted = False
@@ -174,6 +176,8 @@ class ServerEnd(Peer):
         if not self.is_set_up and not self.server.is_mute:
             self._set_up(payload)
             return
+        if wire == QUIT and self.hangs_up:
+            self.server.loop.call_soon(self.transport.deliver_end)
         answer = self.answers_itself(payload) if self.answers_itself is not None else None
         if answer is None:
             self._unread.append(wire)

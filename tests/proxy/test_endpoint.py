@@ -12,7 +12,7 @@ from proxy.reasons import CloseReason
 from tests.fakes.client import FakeClient
 from tests.fakes.scenes import in_transaction
 from tests.fakes.server import REFUSED_FULL, ServerEnd
-from tests.fakes.wire import IN_TRANS, NEW_CLIENT, OLD_CLIENT, PING, RESET, ok, query, rows
+from tests.fakes.wire import IN_TRANS, NEW_CLIENT, OLD_CLIENT, PING, QUIT, RESET, ok, query, rows
 from tests.fakes.world import World
 from tests.proxy.conftest import MakeWorld
 
@@ -276,6 +276,30 @@ def test_kills_go_one_after_the_other_on_one_side_connection(make_world: MakeWor
     assert (world.server.open_ends, world.pool()) == ([], "")
 
 
+def test_the_next_begins_when_the_server_has_closed_the_one_before(make_world: MakeWorld) -> None:
+    world = make_world(pool_size=2)
+    clients = [world.client() for _ in range(2)]
+    for client in clients:
+        client.sends(BEGIN)
+    for client in clients:
+        client.leaves()
+    killer = world.backend()
+    killer.hangs_up = False
+    killer.got()
+    killer.answers(ok())
+    killer.gets(QUIT)
+    assert (world.backend(), killer.is_closed) == (killer, False)
+    killer.closes()
+    second = world.backend()
+    assert second is not killer
+    second.hangs_up = False
+    second.got()
+    second.answers(ok())
+    assert world.writer.side_lock.locked()
+    world.loop.advance(world.writer.target.connect_timeout + 1)
+    assert second.is_aborted and not world.writer.side_lock.locked()
+
+
 def test_of_side_connections_that_are_refused_the_budget_hears_too(world: World) -> None:
     client = world.client()
     client.sends(BEGIN)
@@ -528,6 +552,7 @@ def test_what_is_over_the_bound_leaves_when_the_server_has_closed_it(make_world:
     first, second = world.server.ends
     for client, server in zip(world.clients, (first, second), strict=True):
         ended(client, server)
+    first.hangs_up = False
     world.loop.call(world.writer.resize, 1)
     assert (world.pool(), first.is_closed) == ("1 idle", False)
     (leaving,) = world.writer.leaving
