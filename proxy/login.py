@@ -31,6 +31,7 @@ from proxy.session import SessionState
 from proxy.shared import SESSION_POOLING, Shared
 from proxy.states import CHANGING, READY
 from proxy.tasks import spawn
+from proxy.turns import Turn
 
 HEADER_SIZE: Final = 4
 LOGIN_LIMIT: Final = 1 << 20
@@ -59,7 +60,7 @@ def is_loopback(host: str) -> bool:
     return host == "localhost" or host == "::1" or host.startswith("127.")
 
 
-class Login(asyncio.BufferedProtocol, Door):
+class Login(asyncio.BufferedProtocol, Door, Turn):
     """A client that is not in yet."""
 
     def __init__(self, shared: Shared, doorway: Doorway, peer: str, host: str) -> None:
@@ -99,6 +100,18 @@ class Login(asyncio.BufferedProtocol, Door):
         self._filled += count
         if self._filled < len(self._buffer) or self.is_over:
             return
+        if self._is_payload and not self.shared.turns.take(self):
+            # nothing may overtake it
+            self.transport.pause_reading()
+            return
+        self._go_on()
+
+    def has_turn(self) -> None:
+        if not self.is_over and not self.transport.is_closing():
+            self.transport.resume_reading()
+            self._go_on()
+
+    def _go_on(self) -> None:
         try:
             self._filled_up()
         except ProtocolError as error:

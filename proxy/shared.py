@@ -15,6 +15,7 @@ from proxy.pin_records import PinBook
 from proxy.residue import MAX_CAPTURED
 from proxy.rsa import KeyPair
 from proxy.sources import Sources
+from proxy.turns import Turns
 
 if TYPE_CHECKING:
     from proxy.budgets import Budgets
@@ -78,6 +79,7 @@ class Shared:
         "statements",
         "surveys",
         "surveys_definitions",
+        "turns",
         "worker",
         "workers",
         "writers",
@@ -130,6 +132,7 @@ class Shared:
         self.log: Any = log
         # clients in the connection phase, oldest first
         self.logins: dict[Login, None] = {}
+        self.turns: Turns = Turns(loop)
         # pairs of user and schema that a server has accepted, and when
         self.proven_schemas: dict[tuple[bytes, bytes], float] = {}
         # user -> lock: one unknown password of a user is tried at a time

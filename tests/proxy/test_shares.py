@@ -95,6 +95,7 @@ def test_what_is_idle_is_given_back_when_the_server_has_closed_it(make_world: Ma
     first, second, _ = scene.world.server.ends
     for client, server in zip(clients, (first, second), strict=False):
         scene.ends(client, server)
+        server.hangs_up = False
     scene.moved(writer=-2)
     assert (scene.world.pool(), scene.told) == ("1 leased", [])
     first.closes()
@@ -134,6 +135,7 @@ def test_a_server_that_does_not_close_is_left(make_world: MakeWorld) -> None:
     clients = scene.clients(2)
     server = scene.world.server.ends[0]
     scene.ends(clients[0], server)
+    server.hangs_up = False
     scene.moved(writer=-1)
     scene.passes(PATIENCE / 2)
     assert not server.is_aborted
