@@ -140,7 +140,7 @@ class OfDatabase(Bound):
 
 
 class Share:
-    """What this worker holds of one bound, with the endpoint that it is of; and those of the same name before it, of which something may be left."""
+    """What this worker holds of one bound, with the endpoint that it is of, if it is known here yet; and those of the same name before it, of which something may be left."""
 
     def __init__(self, held: int) -> None:
         self.holding: Final = Holding(held)
@@ -156,6 +156,8 @@ class Share:
 
     def demand(self) -> int:
         """What it could use, of the last ticks the most."""
+        if not self._bounds:
+            return 0
         self._demands.append(self._bounds[-1].wanted(self.holding.bound))
         return max(self._demands)
 
@@ -174,6 +176,8 @@ class Share:
 
     def apply(self) -> None:
         """Keep to what is held."""
+        if not self._bounds:
+            return
         *former, bound = self._bounds
         left = 0
         for each in former:
@@ -192,10 +196,11 @@ class Share:
 class Shares:
     """Of one worker, all bounds."""
 
-    def __init__(self, shared: Shared, rules: EndpointRules, begun: Mapping[str, int], tell: Tell) -> None:
+    def __init__(self, shared: Shared, settings: Settings, begun: Mapping[str, int], tell: Tell) -> None:
         """``begun``: what it begins with of those bounds that the parent knows."""
         self._shared: Final = shared
-        self._rules: Final = rules
+        self._settings: Final = settings
+        self._rules: Final = EndpointRules(settings)
         self._begun: Final = dict(begun)
         self._tell: Final = tell
         self._shares: Final[dict[str, Share]] = {}
@@ -210,26 +215,31 @@ class Shares:
         endpoint.leaving = []
         self._endpoints.append(endpoint)
         name = endpoint.name
-        self._add(name_of(name), self._rules.max_size, Size(endpoint, self._shared))
-        for user, most in self._rules.user_limits.items():
-            self._add(name_of(name, USER, user.decode()), most, OfUser(endpoint, user))
+        self._add(name_of(name), Size(endpoint, self._shared))
+        for user in self._rules.user_limits:
+            self._add(name_of(name, USER, user.decode()), OfUser(endpoint, user))
         for database, quota in endpoint.quotas.items():
-            of_database = OfDatabase(endpoint, quota)
-            self._add(name_of(name, DATABASE, database.decode()), quota.most, of_database)
+            self._add(name_of(name, DATABASE, database.decode()), OfDatabase(endpoint, quota))
 
-    def _add(self, name: str, size: int, bound: Bound) -> None:
-        share = self._shares.get(name)
-        if share is None:
-            shared = self._shared
-            held = self._begun.get(name, division(size, shared.workers, shared.worker))
-            share = self._shares[name] = Share(held)
+    def _add(self, name: str, bound: Bound) -> None:
+        share = self._of(name)
         share.adopt(bound)
         share.apply()
 
+    def _of(self, name: str) -> Share:
+        share = self._shares.get(name)
+        if share is None:
+            held = self._begun.get(name)
+            if held is None:
+                size, _ = bound_of(self._settings, name)
+                held = division(size, self._shared.workers, self._shared.worker)
+            share = self._shares[name] = Share(held)
+        return share
+
     def moved(self, moves: Mapping[str, int]) -> None:
-        """The parent has given some, or asks for some (below 0)."""
+        """The parent has given some, or asks for some (below 0): also of an endpoint that another worker has found before this one."""
         for name, count in moves.items():
-            share = self._shares[name]
+            share = self._of(name)
             share.holding.moved(count)
             share.apply()
         self._give()

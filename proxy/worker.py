@@ -37,7 +37,6 @@ from proxy.attributes import FANIN_ID
 from proxy.colleagues import Killed
 from proxy.control import Channel, ChannelClosed, read_frame
 from proxy.endpoint import Endpoint
-from proxy.endpoint_rules import EndpointRules
 from proxy.handing import Reception
 from proxy.listeners import Entrance
 from proxy.merging import counts
@@ -100,7 +99,7 @@ class Worker(Process):
         shared.workers, shared.worker = start.workers, start.worker
         shared.next_id = start.first_id
         shared.colleagues = OtherWorkers(self._channel)
-        self._shares = Shares(shared, EndpointRules(self.settings), start.shares, self._channel.tell)
+        self._shares = Shares(shared, self.settings, start.shares, self._channel.tell)
         return shared
 
     def _make_endpoint(self, upstream: Upstream) -> Endpoint:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from proxy.endpoint_rules import EndpointRules
 from proxy.shares import LOOKS, PATIENCE, SETTLES, Shares, bound_of, name_of
 from tests.fakes.client import FakeClient
 from tests.fakes.server import ServerEnd
@@ -23,13 +22,17 @@ DATABASES = {"databases": [{"name": "shop", "max_backends": 3}]}
 class Scene:
     """The first of two workers."""
 
-    def __init__(self, world: World, **begun: int) -> None:
+    def __init__(self, world: World, *, is_known: bool = True, **begun: int) -> None:
         self.world = world
         self.told: list[Any] = []
         world.shared.workers = 2
-        rules = EndpointRules(world.settings)
-        self.shares = Shares(world.shared, rules, begun, lambda *told: self.told.append(told))
-        world.loop.call(self.shares.adopt, world.writer)
+        self.shares = Shares(world.shared, world.settings, begun, lambda *told: self.told.append(told))
+        if is_known:
+            self.finds()
+
+    def finds(self) -> None:
+        """The endpoint."""
+        self.world.loop.call(self.shares.adopt, self.world.writer)
 
     def moved(self, **moves: int) -> None:
         self.world.loop.call(self.shares.moved, moves)
@@ -115,6 +118,34 @@ def test_what_no_connection_has_is_given_back_at_once(make_world: MakeWorld) -> 
     scene = Scene(make_world(pool_size=6))
     scene.moved(writer=-2)
     assert scene.told == [("gave", {"writer": 2})]
+
+
+def test_what_is_given_before_its_endpoint_is_known_adds_to_what_it_begins_with(
+    make_world: MakeWorld,
+) -> None:
+    scene = Scene(make_world(pool_size=6), is_known=False)
+    scene.moved(writer=2)
+    assert scene.shares.demands() == {"writer": 0}
+    scene.finds()
+    scene.clients(6)
+    assert scene.world.pool() == "5 leased, 1 waiting"
+
+
+def test_what_is_asked_for_before_its_endpoint_is_known_is_given_back_at_once(make_world: MakeWorld) -> None:
+    scene = Scene(make_world(pool_size=6, tables=USERS), is_known=False)
+    scene.moved(**{"writer": -2, name_of("writer", "user", "app"): -1})
+    assert scene.told == [("gave", {"writer": 2, name_of("writer", "user", "app"): 1})]
+    scene.finds()
+    scene.clients(2)
+    assert scene.world.pool() == "1 leased, 1 waiting"
+
+
+def test_a_replacement_is_given_more_of_what_it_does_not_know_yet(make_world: MakeWorld) -> None:
+    scene = Scene(make_world(pool_size=6), is_known=False, writer=1)
+    scene.moved(writer=1)
+    scene.finds()
+    scene.clients(3)
+    assert scene.world.pool() == "2 leased, 1 waiting"
 
 
 def test_what_is_leased_is_given_back_later(make_world: MakeWorld) -> None:
