@@ -376,12 +376,7 @@ class PoolCore(Upkeep):
         """So many members may this user have from now on, if it was not given fewer; 0: what it was given; NOTHING: none. What is too much is closed as it gets free."""
         user = self._members.limit(tenant, most)
         self._limit_logins()
-        member = self._members.idle.oldest
-        while member is not None and user.is_over():
-            newer = member.newer
-            if member.pool.tenant is user:
-                self._close(member, CloseReason.OVER_BOUND)
-            member = newer
+        self._shrink_user(user)
         return self._settled(now)
 
     def give(self, tenant: Hashable, most: int, now: float) -> list[Action]:

@@ -237,7 +237,7 @@ class Settling:
         pool = member.pool
         member.idle_since = now
         is_waited_for = pool.count > pool.counts[RESETTING] and pool.first is not None
-        is_wanted = is_waited_for or self._members.size > self.bound
+        is_wanted = is_waited_for or self._members.size > self.bound or pool.tenant.is_to_shrink()
         if self._state == POOL_OPEN and (is_wanted or self._is_too_old(member, now)):
             self._capture(member, pool)
         else:
@@ -252,6 +252,21 @@ class Settling:
         while excess > 0 and self._state == POOL_OPEN and (parked := members.parked.oldest) is not None:
             self._capture(parked, parked.pool)
             excess -= 1
+
+    def _shrink_user(self, user: Tenant) -> None:
+        """The same where a user may have fewer than before."""
+        member = self._members.idle.oldest
+        while member is not None and user.is_over():
+            newer = member.newer
+            if member.pool.tenant is user:
+                self._close(member, CloseReason.OVER_BOUND)
+            member = newer
+        member = self._members.parked.oldest
+        while member is not None and self._state == POOL_OPEN and user.is_to_shrink():
+            newer = member.newer
+            if member.pool.tenant is user:
+                self._capture(member, member.pool)
+            member = newer
 
     def _capture(self, member: Member, queue: Queue) -> None:
         self._members.move(member, RESETTING)

@@ -312,6 +312,13 @@ class Tenant:
         """Whether the user has more members than allowed."""
         return self.most != 0 and self.size() > max(0, self.most)
 
+    def is_to_shrink(self) -> bool:
+        """Whether, besides, that many are not being captured or reset, and closed then."""
+        if not self.is_over():
+            return False
+        resetting = sum([pool.counts[RESETTING] for pool in self.pools])
+        return self.size() - resetting > max(0, self.most)
+
     def is_stuck(self) -> bool:
         """Whether, besides, none of them is free, to be closed for another key's."""
         return self.most != 0 and self.is_full() and self.used() >= self.most

@@ -96,8 +96,10 @@ class Upkeep(Questions):
         while member is not None:
             newer = member.newer
             idle = now - member.idle_since
-            if idle >= min(self.idle_timeout, self.longest_idle) or self._is_too_old(member, now):
-                self._capture(member, member.pool)
+            pool = member.pool
+            is_old = idle >= min(self.idle_timeout, self.longest_idle) or self._is_too_old(member, now)
+            if is_old or pool.tenant.is_to_shrink():
+                self._capture(member, pool)
             member = newer
 
     def _top_up(self, now: float) -> None:

@@ -1081,6 +1081,16 @@ def test_who_is_over_his_limit_closes_what_is_free() -> None:
     assert play.states() == {"m2": "idle", "m3": "leased", "m4": "idle"}
 
 
+def test_what_is_parked_of_who_is_over_his_limit_is_captured_after_a_pause() -> None:
+    play = Play(max_size=5, tenant_of=str)
+    play.leased("one", key="a")
+    play.release("m1", parked_by="session")
+    play.pause()
+    assert play.limit("a", NOTHING) == []
+    play.resume()
+    assert play.tick(0.0) == ["capture m1 of session"]
+
+
 def test_who_waits_for_his_own_limit_hears_so() -> None:
     play, quota = Play(max_size=8, tenant_of=str, tenant_limits={"a": 1}), Quota("shop", 1)
     play.leased("one", key="a")

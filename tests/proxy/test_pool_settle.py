@@ -9,7 +9,7 @@ from types import FrameType
 import pytest
 
 from protocol.speed import COMPILED
-from proxy.pool_limits import Quota
+from proxy.pool_limits import NOTHING, Quota
 from proxy.pool_states import MOST_LOOKS, NEVER
 from tests.fakes.pool import Play
 
@@ -437,6 +437,21 @@ def leased(play: Play, key: str) -> list[str]:
 
 
 # Limits
+
+
+def test_who_is_over_his_limit_has_captured_what_is_parked_and_no_more_than_that() -> None:
+    play = Play(max_size=5, tenant_of=str)
+    play.leased("other", key="b")
+    play.leased("one", "two", "three", key="a")
+    for member in ("m1", "m2", "m3"):
+        play.release(member, parked_by=f"session of {member}")
+    assert play.limit("a", 2) == ["capture m2 of session of m2"]
+    assert play.limit("a", NOTHING) == ["capture m3 of session of m3"]
+    assert play.captured("m2") == ["close m2: over-bound"]
+    # what is parked later, too
+    assert play.release("m4", parked_by="session of m4") == ["capture m4 of session of m4"]
+    assert play.captured("m3") == ["close m3: over-bound"]
+    assert play.states() == {"m1": "parked", "m4": "resetting"}
 
 
 def test_a_quota_is_for_leases_whatever_their_keys() -> None:

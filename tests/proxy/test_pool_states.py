@@ -249,6 +249,16 @@ def test_who_has_more_than_he_may() -> None:
         assert (user.is_full(), user.is_over(), user.opened()) == (is_full, is_over, size - 1)
 
 
+def test_of_what_a_user_has_too_many_those_go_that_are_being_captured() -> None:
+    user = Tenant("app", 2)
+    pool = KeyPool("a", 0.0, user)
+    for resetting, is_to_shrink in ((0, True), (1, False), (2, False)):
+        pool.size, pool.counts = 3, [0, 0, 3 - resetting, 0, resetting]
+        assert user.is_to_shrink() == is_to_shrink
+    pool.size = 2
+    assert not user.is_to_shrink()
+
+
 def test_a_user_is_barred_when_refusals_last_and_no_attempt_is_due() -> None:
     tenant = Tenant("app", NOTHING)
     assert not tenant.is_barred(100.0, 5.0)
