@@ -26,7 +26,6 @@ from config.settings import Settings
 from proxy import logs, tls
 from proxy.admin import Admin
 from proxy.app import KILL_TIME, listen_addresses
-from proxy.colleagues import Killed
 from proxy.control import Channel, ChannelClosed
 from proxy.handing import Gate, Way
 from proxy.parting import part_of
@@ -38,7 +37,7 @@ from proxy.special import no_such_thread
 from proxy.tasks import spawn
 from proxy.version import version_line
 from proxy.whole import Post, Whole
-from proxy.worker import Start, killed_as_json
+from proxy.worker import Start, as_json
 
 PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 30.0
@@ -246,7 +245,7 @@ class Parent:
         other = self.posts[(value["id"] - FIRST_CONNECTION_ID) % self.count]
         with suppress(ChannelClosed):
             return await other.ask("kill", value)
-        return killed_as_json(Killed(no_such_thread(value["id"])))
+        return as_json(no_such_thread(value["id"]))
 
     def _carry_out(self, moves: list[tuple[str, Move]]) -> None:
         for name, move in moves:

@@ -16,9 +16,11 @@ from proxy.binary import COM_STMT_EXECUTE
 from proxy.blame import BEGINS_SESSION
 from proxy.classify import Statement
 from proxy.clearing import wants_mark
-from proxy.colleagues import NEWS, Killed
+from proxy.colleagues import NEWS
 from proxy.conditions import FOUND_ROWS, INSERT_ID, ROW_COUNT, probe_command
+from proxy.credentials import Credential
 from proxy.executed import asks, with_text
+from proxy.identity import Identity
 from proxy.keeping import reads_kept
 from proxy.reasons import CloseReason
 from proxy.replies import GONE, Failure, lost_before, not_movable, ok, unknown_command
@@ -57,7 +59,6 @@ if TYPE_CHECKING:
     from proxy.colleagues import Colleagues
     from proxy.endpoint import Endpoint
     from proxy.frontend import Frontend
-    from proxy.identity import Identity
     from proxy.session import SessionState
     from proxy.shared import Shared
 
@@ -255,10 +256,12 @@ def start_kill(frontend: Frontend, is_query: bool, connection_id: int) -> bool:
     if target is frontend:
         _kill_self(frontend, is_query)
         return True
-    if target.identity.credential.user != frontend.identity.credential.user:
-        _kill_as_server_allows(frontend, target.backend, is_query, connection_id)
+    is_own = target.identity.credential.user == frontend.identity.credential.user
+    if not is_own and target.backend is None:
+        _refuse(frontend, _not_owner(connection_id))
         return True
-    killing = _stop(frontend.identity, target, is_query)
+    stop = _stop if is_own else _stop_if_allowed
+    killing = stop(frontend.identity, target, is_query)
     if killing is None:
         telling.send(frontend, ok(frontend.session.status))
     else:
@@ -268,13 +271,14 @@ def start_kill(frontend: Frontend, is_query: bool, connection_id: int) -> bool:
 
 
 class _Killing(NamedTuple):
-    """A KILL QUERY that has to be sent to the server. What it is aimed at is settled beforehand: when the task begins the statement may be over, and its
-    backend be somebody else's."""
+    """A KILL that has to be sent to the server. What it is aimed at is settled beforehand, and that nobody else has the backend until the answer is here: when
+    the task begins the statement may be over."""
 
     identity: Identity  # whose side connection it is sent on
     target: Frontend
     backend: Backend
     endpoint: Endpoint
+    is_query: bool
 
 
 def _stop(identity: Identity, target: Frontend, is_query: bool) -> _Killing | None:
@@ -287,16 +291,25 @@ def _stop(identity: Identity, target: Frontend, is_query: bool) -> _Killing | No
     elif target.state == PLACING:
         placing.interrupt(target, _interrupted())
     elif target.backend is not None and target.state not in _BETWEEN_STATEMENTS:
-        assert target.endpoint is not None
-        target.backend.kills += 1
-        return _Killing(identity, target, target.backend, target.endpoint)
+        return _stop_if_allowed(identity, target, is_query=True)
     return None
 
 
+def _stop_if_allowed(identity: Identity, target: Frontend, is_query: bool) -> _Killing:
+    """KILL of a client that has a backend; the server decides about the privilege, on the connection id that it knows."""
+    assert target.backend is not None and target.endpoint is not None
+    target.backend.kills += 1
+    return _Killing(identity, target, target.backend, target.endpoint, is_query)
+
+
 async def _kill_running(killing: _Killing) -> Failure | None:
-    identity, target, backend, endpoint = killing
+    identity, target, backend, endpoint, is_query = killing
+    failure: Failure | None = None
     try:
-        return await endpoint.kill(identity.credential, identity, backend.server_id, is_query=True)
+        failure = await endpoint.kill(identity.credential, identity, backend.server_id, is_query)
+        if failure is None and not is_query:
+            target.close(CloseReason.KILLED)
+        return failure
     finally:
         backend.kills -= 1
         if not backend.kills and target.backend is backend:
@@ -316,35 +329,38 @@ async def _kill_colleagues(
     frontend: Frontend, colleagues: Colleagues, is_query: bool, connection_id: int
 ) -> None:
     """KILL of another worker's client."""
-    killed = Killed(Failure(UNKNOWN_ERROR, "Fanin: internal error during KILL"))
+    failure: Failure | None = Failure(UNKNOWN_ERROR, "Fanin: internal error during KILL")
     try:
-        killed = await colleagues.kill(connection_id, frontend.identity.credential.user, is_query)
+        failure = await colleagues.kill(connection_id, frontend.identity.credential, is_query)
     finally:
-        if killed.server_id is None:
-            if killed.failure is not None:
-                frontend.session.refused(killed.failure.code, killed.failure.message)
-            _kill_answered(frontend, killed.failure)
-        elif frontend.state in (KILLING, KILLING_HELD):
-            frontend.state = READY if frontend.state == KILLING else HOLDING
-            frontend.run_text(_kill_text(is_query, killed.server_id))
+        _kill_answered(frontend, failure)
 
 
-async def kill_for_colleague(shared: Shared, connection_id: int, user: bytes, is_query: bool) -> Killed:
-    """KILL of one of our clients by another worker's client of this user."""
+async def kill_for_colleague(
+    shared: Shared, connection_id: int, credential: Credential, is_query: bool
+) -> Failure | None:
+    """KILL of one of our clients by another worker's client with this credential. What was wrong, or None."""
     target = shared.frontends.get(connection_id)
     if target is None:
-        return Killed(no_such_thread(connection_id))
-    if target.identity.credential.user != user:
-        backend = target.backend
-        return Killed(_not_owner(connection_id)) if backend is None else Killed(server_id=backend.server_id)
-    killing = _stop(target.identity, target, is_query)
-    return Killed() if killing is None else Killed(await _kill_running(killing))
+        return no_such_thread(connection_id)
+    killing: _Killing | None
+    if target.identity.credential.user == credential.user:
+        killing = _stop(target.identity, target, is_query)
+    elif target.backend is None:
+        return _not_owner(connection_id)
+    else:
+        identity = Identity(credential, 0, target.identity.collation, shared.keys, None)
+        killing = _stop_if_allowed(identity, target, is_query)
+    return None if killing is None else await _kill_running(killing)
 
 
 def _kill_answered(frontend: Frontend, failure: Failure | None) -> None:
     if frontend.state in (KILLING, KILLING_HELD):
         frontend.state = READY if frontend.state == KILLING else HOLDING
-        telling.send(frontend, ok(frontend.session.status) if failure is None else failure.wire(1))
+        if failure is None:
+            telling.send(frontend, ok(frontend.session.status))
+        else:
+            _refuse(frontend, failure)
         frontend.start_waiting_commands()
 
 
@@ -387,20 +403,6 @@ def _kill_self(frontend: Frontend, is_query: bool) -> None:
 
 def _interrupted() -> Failure:
     return Failure(INTERRUPTED, "Query execution was interrupted")
-
-
-def _kill_as_server_allows(
-    frontend: Frontend, backend: Backend | None, is_query: bool, connection_id: int
-) -> None:
-    """Another user's session: the server decides about the privilege, on the connection id that it knows."""
-    if backend is None:
-        _refuse(frontend, _not_owner(connection_id))
-    else:
-        frontend.run_text(_kill_text(is_query, backend.server_id))
-
-
-def _kill_text(is_query: bool, server_id: int) -> bytes:
-    return b"KILL %s%d" % (b"QUERY " if is_query else b"", server_id)
 
 
 def no_such_thread(connection_id: int) -> Failure:

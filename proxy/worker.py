@@ -22,7 +22,7 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -30,12 +30,13 @@ import uvloop
 
 from config.sections import Upstream
 from config.settings import Settings
+from protocol.auth import Verifier
 from proxy import logs, tls
 from proxy.admin import Admin
 from proxy.app import Process, doorway_of, listen_addresses, raise_descriptor_limit
 from proxy.attributes import FANIN_ID
-from proxy.colleagues import Killed
 from proxy.control import Channel, ChannelClosed, read_frame
+from proxy.credentials import Credential
 from proxy.endpoint import Endpoint
 from proxy.handing import Reception
 from proxy.listeners import Entrance
@@ -176,8 +177,8 @@ class Worker(Process):
             except RecordingError as error:
                 return {"error": str(error)}
         assert kind == "kill"
-        user = base64.b64decode(value["user"])
-        return killed_as_json(await kill_for_colleague(shared, value["id"], user, value["is_query"]))
+        credential = credential_of(value["credential"])
+        return as_json(await kill_for_colleague(shared, value["id"], credential, value["is_query"]))
 
 
 class OtherWorkers:
@@ -186,30 +187,36 @@ class OtherWorkers:
     def __init__(self, channel: Channel) -> None:
         self._channel: Final = channel
 
-    async def kill(self, connection_id: int, user: bytes, is_query: bool) -> Killed:
+    async def kill(self, connection_id: int, credential: Credential, is_query: bool) -> Failure | None:
         """As `Colleagues.kill`."""
-        question = {"id": connection_id, "user": base64.b64encode(user).decode(), "is_query": is_query}
+        known = [credential.user, credential.password, credential.native_stage1]
+        told = [None if each is None else base64.b64encode(each).decode() for each in known]
+        question = {"id": connection_id, "credential": told, "is_query": is_query}
         try:
-            return killed_of(await self._channel.ask("kill", question))
+            return failure_of(await self._channel.ask("kill", question))
         except ChannelClosed:
-            return Killed(no_such_thread(connection_id))
+            return no_such_thread(connection_id)
 
     def tell(self, news: int) -> None:
         """As `Colleagues.tell`."""
         self._channel.tell("news", news)
 
 
-def killed_as_json(killed: Killed) -> dict[str, object]:
+def credential_of(told: Sequence[str | None]) -> Credential:
+    """What `OtherWorkers.kill` has told: good for a login to a server. Over the channel only: it has secrets."""
+    user, password, stage1 = [None if each is None else base64.b64decode(each) for each in told]
+    assert user is not None
+    return Credential(user, password, Verifier(None, None), native_stage1=stage1)
+
+
+def as_json(failure: Failure | None) -> list[object] | None:
     """For a frame."""
-    failure = killed.failure
-    told = None if failure is None else [failure.code, failure.message, failure.sqlstate]
-    return {"failure": told, "server_id": killed.server_id}
+    return None if failure is None else [failure.code, failure.message, failure.sqlstate]
 
 
-def killed_of(found: Mapping[str, Any]) -> Killed:
-    """What `killed_as_json` has made."""
-    failure = found["failure"]
-    return Killed(None if failure is None else Failure(*failure), found["server_id"])
+def failure_of(found: Sequence[Any] | None) -> Failure | None:
+    """What `as_json` has made."""
+    return None if found is None else Failure(*found)
 
 
 def snapshot_of(snapshot: Snapshot) -> dict[str, object]:

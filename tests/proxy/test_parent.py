@@ -12,7 +12,6 @@ import pytest
 
 from config.settings import Settings
 from proxy import parent as module
-from proxy.colleagues import Killed
 from proxy.control import ChannelClosed
 from proxy.parent import Parent
 from proxy.parting import part_of
@@ -22,7 +21,7 @@ from proxy.shared import FIRST_CONNECTION_ID
 from proxy.slots import Move
 from proxy.snapshot import Snapshot
 from proxy.whole import Post, Whole
-from proxy.worker import Start, killed_as_json, killed_of, snapshot_of, start_of
+from proxy.worker import Start, as_json, failure_of, snapshot_of, start_of
 from tests.fakes.world import Log, World
 
 
@@ -59,12 +58,10 @@ def test_a_start_survives_its_way() -> None:
     assert password is not None and password.get_secret_value() == "secret"
 
 
-@pytest.mark.parametrize(
-    "killed", [Killed(), Killed(server_id=7), Killed(Failure(1094, "Unknown thread id: 5"))]
-)
-def test_what_came_of_a_kill_survives_its_way(killed: Killed) -> None:
-    found = killed_of(json.loads(json.dumps(killed_as_json(killed))))
-    assert killed_as_json(found) == killed_as_json(killed)
+@pytest.mark.parametrize("failure", [None, Failure(1094, "Unknown thread id: 5"), Failure(1, "a", "42000")])
+def test_what_came_of_a_kill_survives_its_way(failure: Failure | None) -> None:
+    found = failure_of(json.loads(json.dumps(as_json(failure))))
+    assert as_json(found) == as_json(failure)
 
 
 def test_a_snapshot_is_what_json_knows(world: World) -> None:
@@ -173,7 +170,7 @@ async def test_a_kill_goes_to_the_worker_whose_client_it_is() -> None:
     assert office.channels[2].told == [("kill", value)]
     office.parent.posts[2].dismiss()
     answer: Any = await office.parent._asked(office.parent.posts[0], "kill", value)
-    assert killed_of(answer).failure is not None
+    assert failure_of(answer) is not None
 
 
 def test_moves_for_nobody_are_lost() -> None:

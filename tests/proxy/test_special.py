@@ -6,8 +6,10 @@ import asyncio
 
 import pytest
 
+from protocol.auth import Verifier
 from protocol.framing import frame
-from proxy.colleagues import Killed
+from proxy.credentials import Credential
+from proxy.replies import Failure
 from proxy.shared import FIRST_CONNECTION_ID, STATEMENT_POOLING
 from proxy.special import heard, kill_for_colleague, no_such_thread
 from proxy.statement import ALTERS_SCHEMA, CHANGES_ACCOUNT, REDEFINES, SETS_GLOBAL
@@ -33,11 +35,11 @@ def kill(target: FakeClient, how: str = "QUERY ") -> bytes:
     return query(f"KILL {how}{target.connection_id}")
 
 
-def killing(world: World, server: ServerEnd) -> ServerEnd:
+def killing(world: World, server: ServerEnd, how: str = "QUERY ") -> ServerEnd:
     """The side connection on which the statement of `server` is killed."""
     killer = world.backend()
     assert killer is not server
-    killer.gets(query(f"KILL QUERY {server.server_id}"))
+    killer.gets(query(f"KILL {how}{server.server_id}"))
     return killer
 
 
@@ -373,9 +375,33 @@ def test_the_session_of_another_user_is_killed_if_the_server_allows_it(make_worl
     client, other = world.client(), world.client(user=b"other", password=b"other")
     server = sleeping(world, client)
     other.sends(kill(client))
-    (asked,) = [end for end in world.server.ends if end.got() == [b"\x03KILL QUERY %d" % server.server_id]]
-    asked.answers(error(1095))
-    other.gets(error(1095))
+    killing(world, server).answers(error(1095, "You are not owner of thread"))
+    other.gets_error(1095, "You are not owner of thread")
+    other.sends(kill(client, ""))
+    killer = killing(world, server, "")
+    assert killer.login is not None and killer.login.user == b"other"
+    killer.answers(ok())
+    other.gets(ok())
+    assert client.is_closed
+
+
+@pytest.mark.parametrize("how", ["QUERY ", ""])
+def test_meanwhile_nobody_else_gets_its_backend(make_world: MakeWorld, how: str) -> None:
+    world = make_world(pool_size=1)
+    client, third = world.client(), world.client()
+    other = world.client(user=b"other", password=b"other")
+    server = sleeping(world, client)
+    third.sends(SELECT)
+    other.sends(kill(client, how))
+    killer = killing(world, server, how)
+    server.answers(ok())
+    client.gets(ok())
+    server.gets_nothing()
+    killer.answers(ok())
+    other.gets(ok())
+    fresh = world.backend()
+    assert fresh is not server and client.is_closed is (how == "")
+    fresh.gets(SELECT)
 
 
 def test_the_idle_session_of_another_user_cannot_be_killed(world: World) -> None:
@@ -463,26 +489,27 @@ def test_statement_pooling_refuses_transactions(make_world: MakeWorld) -> None:
 class Others:
     """Notes what it is asked and told, and answers as a test says."""
 
-    def __init__(self, killed: Killed | None) -> None:
-        self.killed = killed
-        self.asked: list[tuple[int, bytes, bool]] = []
+    def __init__(self, failure: Failure | Exception | None) -> None:
+        self.failure = failure
+        self.asked: list[tuple[int, bytes, bytes | None, bool]] = []
         self.told: list[int] = []
         self.answer = asyncio.Event()
 
-    async def kill(self, connection_id: int, user: bytes, is_query: bool) -> Killed:
-        self.asked.append((connection_id, user, is_query))
+    async def kill(self, connection_id: int, credential: Credential, is_query: bool) -> Failure | None:
+        self.asked.append((connection_id, credential.user, credential.password, is_query))
         await self.answer.wait()
-        if self.killed is None:
-            raise RuntimeError("a bug")
-        return self.killed
+        if isinstance(self.failure, RuntimeError):
+            raise self.failure
+        assert self.failure is None or isinstance(self.failure, Failure)
+        return self.failure
 
     def tell(self, news: int) -> None:
         self.told.append(news)
 
 
-def of_two(world: World, killed: Killed | None = None) -> Others:
+def of_two(world: World, failure: Failure | Exception | None = None) -> Others:
     """This is the first of two workers."""
-    others = Others(killed)
+    others = Others(failure)
     world.shared.workers, world.shared.colleagues = 2, others
     return others
 
@@ -492,16 +519,16 @@ ELSEWHERE = FIRST_CONNECTION_ID + 7
 
 @pytest.mark.parametrize("how", ["", "QUERY "])
 def test_an_id_of_another_workers_is_killed_there(world: World, how: str) -> None:
-    others = of_two(world, Killed())
+    others = of_two(world)
     client = world.client()
     client.sends(query(f"KILL {how}{ELSEWHERE}"), PING)
-    assert (others.asked, client.got()) == ([(ELSEWHERE, b"app", bool(how))], b"")
+    assert (others.asked, client.got()) == ([(ELSEWHERE, b"app", b"secret", bool(how))], b"")
     world.loop.call(others.answer.set)
     client.gets(ok(), ok())
 
 
 def test_who_kills_elsewhere_from_a_transaction_stays_in_it(world: World) -> None:
-    others = of_two(world, Killed())
+    others = of_two(world)
     client = world.client()
     client.sends(query("BEGIN"))
     server = world.backend()
@@ -516,26 +543,16 @@ def test_who_kills_elsewhere_from_a_transaction_stays_in_it(world: World) -> Non
 
 
 def test_what_cannot_be_killed_there_is_refused(world: World) -> None:
-    others = of_two(world, Killed(no_such_thread(ELSEWHERE)))
+    others = of_two(world, no_such_thread(ELSEWHERE))
     client = world.client()
     client.sends(query(f"KILL {ELSEWHERE}"))
     world.loop.call(others.answer.set)
     client.gets_error(1094, f"Unknown thread id: {ELSEWHERE}")
 
 
-def test_of_another_user_there_the_server_decides(world: World) -> None:
-    others = of_two(world, Killed(server_id=4711))
-    client = world.client()
-    client.sends(query(f"KILL {ELSEWHERE}"))
-    world.loop.call(others.answer.set)
-    world.backend().gets(query("KILL 4711"))
-    world.backend().answers(error(1095, "You are not owner of thread 4711"))
-    client.gets_error(1095, "You are not owner of thread 4711")
-
-
 def test_who_kills_elsewhere_may_leave(world: World) -> None:
-    for killed in (Killed(), Killed(server_id=4711)):
-        others = of_two(world, killed)
+    for failure in (None, no_such_thread(ELSEWHERE)):
+        others = of_two(world, failure)
         client = world.client()
         client.sends(query(f"KILL {ELSEWHERE}"))
         client.leaves()
@@ -544,7 +561,7 @@ def test_who_kills_elsewhere_may_leave(world: World) -> None:
 
 
 def test_a_bug_on_the_way_to_another_worker_is_answered(world: World) -> None:
-    others = of_two(world, None)
+    others = of_two(world, RuntimeError("a bug"))
     client = world.client()
     client.sends(query(f"KILL {ELSEWHERE}"))
     world.loop.call(others.answer.set)
@@ -559,9 +576,13 @@ def test_an_own_id_that_nobody_has_is_unknown_here(world: World) -> None:
     assert others.asked == []
 
 
-def killed_here(world: World, client: FakeClient, user: bytes, is_query: bool) -> asyncio.Task[Killed]:
-    """Another worker's client of this user kills one of ours."""
-    killing = kill_for_colleague(world.shared, client.connection_id, user, is_query)
+def killed_here(
+    world: World, client: FakeClient, user: bytes, is_query: bool
+) -> asyncio.Task[Failure | None]:
+    """Another worker's client of this user, whose password is its name or "secret", kills one of ours."""
+    password = b"secret" if user == b"app" else user
+    credential = Credential(user, password, Verifier.of_password(password))
+    killing = kill_for_colleague(world.shared, client.connection_id, credential, is_query)
     task = world.loop.create_task(killing)
     world.loop.settle()
     return task
@@ -569,20 +590,20 @@ def killed_here(world: World, client: FakeClient, user: bytes, is_query: bool) -
 
 def test_another_workers_client_kills_one_of_ours(world: World) -> None:
     client = world.client()
-    assert killed_here(world, client, b"app", True).result() == Killed()
+    assert killed_here(world, client, b"app", True).result() is None
     server = sleeping(world, client)
     task = killed_here(world, client, b"app", True)
     killing(world, server).answers(error(1094, "Unknown thread id: 5"))
-    failure = task.result().failure
+    failure = task.result()
     assert failure is not None and failure.code == 1094
     task = killed_here(world, client, b"app", True)
     killing(world, server).answers(ok())
-    assert task.result() == Killed()
+    assert task.result() is None
     server.answers(error(1317))
     client.gets(error(1317))
-    assert killed_here(world, client, b"app", False).result() == Killed()
+    assert killed_here(world, client, b"app", False).result() is None
     assert client.is_closed
-    failure = killed_here(world, client, b"app", False).result().failure
+    failure = killed_here(world, client, b"app", False).result()
     assert failure is not None and (failure.code, failure.message) == (
         1094,
         f"Unknown thread id: {client.connection_id}",
@@ -591,10 +612,15 @@ def test_another_workers_client_kills_one_of_ours(world: World) -> None:
 
 def test_another_workers_client_of_another_user_asks_the_server(world: World) -> None:
     client = world.client()
-    failure = killed_here(world, client, b"other", False).result().failure
+    failure = killed_here(world, client, b"other", False).result()
     assert failure is not None and failure.code == 1095
     server = sleeping(world, client)
-    assert killed_here(world, client, b"other", False).result() == Killed(server_id=server.server_id)
+    task = killed_here(world, client, b"other", False)
+    killer = killing(world, server, "")
+    assert killer.login is not None and killer.login.user == b"other"
+    killer.answers(error(1095, "You are not owner of thread"))
+    failure = task.result()
+    assert failure is not None and failure.code == 1095
     server.answers(ok())
     client.gets(ok())
 
