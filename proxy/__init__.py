@@ -32,7 +32,7 @@ Shells:
 - the slow path: `connector` (opens backends), `aside` (side connections, for KILL and logins while all are leased), `tls`, `rsa`, `tasks`, `paranoid` (dirties backends, for debugging)
 - `monitor`: looks at the servers (`resolving`: and at what their names lead to; `looking`: with what); `budgets`: at how full they are, for the pools' bounds; `cluster`: brings endpoints and pools to what the topology says
 - with several workers: `parent` starts and replaces them (`parting`: with which settings; `whole`: the pages of all; `handing`: clients on their way), a `worker` is the process below (`shares`:
-  what it may have; `colleagues`: what its sessions need of others); `control` is between them
+  what it may have; `colleagues`: what its sessions need of others; `withholding`: answers that wait for them); `control` is between them
 - the process: `cli` -> `app`, `shared` (what all sessions use), `idle_transactions`, `snapshot`, `fleet` (who else has connections; `fleet_report`), `recorder`, `admin`, `metrics`, `logs`, `version`
 
 Five words: a *session* is one client's conversation and outlives any *lease*, its exclusive right to a *backend*; a *pin* is a reason

@@ -21,3 +21,6 @@ class Colleagues(Protocol):
 
     def tell(self, news: int) -> None:
         """A statement with these flags of NEWS has run here."""
+
+    async def heard(self) -> None:
+        """Wait until all have heard what they were told. Raises nothing but a cancellation."""

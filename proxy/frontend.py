@@ -29,6 +29,7 @@ from proxy import (
     special,
     telling,
     tidying,
+    withholding,
 )
 from proxy.backend import Backend
 from proxy.binary import AGAIN, COM_STMT_SEND_LONG_DATA, EXECUTING, HELD_BACK, STATEMENT_COMMANDS
@@ -353,6 +354,8 @@ class Frontend(Lessee):
                 if not wire:
                     return
         self.state = RELAYING
+        if self.statement.has_aftermath:
+            withholding.begin(self)
         session, track = self.session, self.track
         if session.placed:
             wire, track = tidying.rewritten(self, wire), tidying.track_of(self)

@@ -240,7 +240,12 @@ class Parent:
             self._is_begun.set()
 
     async def _asked(self, post: Post, kind: str, value: Any) -> object:
-        """KILL of a client of another worker's."""
+        """KILL of a client of another worker's, or whether the others have heard what it has told."""
+        if kind == "heard":
+            # one that is not ready hears before it has clients
+            others = [other for other in self.posts if other is not post and other.is_ready]
+            await asyncio.gather(*[other.ask("heard") for other in others], return_exceptions=True)
+            return None
         assert kind == "kill"
         other = self.posts[(value["id"] - FIRST_CONNECTION_ID) % self.count]
         with suppress(ChannelClosed):

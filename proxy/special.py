@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from protocol.errors import ProtocolError
 from protocol.framing import FileReader, frame, payload_of
-from proxy import beginning, binary, placing, resets, telling
+from proxy import beginning, binary, placing, resets, telling, withholding
 from proxy.binary import COM_STMT_EXECUTE
 from proxy.blame import BEGINS_SESSION
 from proxy.classify import Statement
@@ -438,15 +438,17 @@ def relay_file(frontend: Frontend, chunk: bytes) -> None:
 
 def aftermath(frontend: Frontend, is_error: bool) -> None:
     """What a statement means beyond its session."""
-    if is_error:
-        return
     flags, shared = frontend.statement.flags, frontend.shared
+    if is_error:
+        if flags & NEWS:
+            withholding.fail(frontend)
+        return
     if flags & NEWS:
         if flags & ALTERS_SCHEMA:
             resets.schema_altered(frontend)
         heard(shared, flags)
         if shared.colleagues is not None:
-            shared.colleagues.tell(flags & NEWS)
+            withholding.tell(frontend, shared.colleagues, flags & NEWS)
     if closes_connection(frontend.session, flags):
         # the server has closed the connection after its OK, so the client's is over, too ("COMMIT .. RELEASE")
         frontend.discard(CloseReason.DIRTY)

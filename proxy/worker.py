@@ -7,9 +7,9 @@ sends them to one sends them to all: the parent passes them on. When the parent 
 The parent says first what kind of worker it shall be (`Start`), in one frame; this tells that it is `ready`, and then:
 
     told by the parent      moves {bound: count}, news flags, drain
-    asked by the parent     snapshot, fleet, record, kill
+    asked by the parent     snapshot, fleet, record, kill, heard (all that was told)
     told to the parent      load {clients, taken, demands}, gave {bound: count}, news flags
-    asked of the parent     kill
+    asked of the parent     kill, heard (by all others)
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -171,6 +172,9 @@ class Worker(Process):
             return snapshot_of(snapshot)
         if kind == "fleet":
             return await snapshot.fleet()
+        if kind == "heard":
+            # messages come in order: so is all that was told before
+            return None
         if kind == "record":
             try:
                 return await record_parts(shared, value["seconds"], value["sample"])
@@ -200,6 +204,11 @@ class OtherWorkers:
     def tell(self, news: int) -> None:
         """As `Colleagues.tell`."""
         self._channel.tell("news", news)
+
+    async def heard(self) -> None:
+        """As `Colleagues.heard`."""
+        with suppress(ChannelClosed):
+            await self._channel.ask("heard")
 
 
 def credential_of(told: Sequence[str | None]) -> Credential:

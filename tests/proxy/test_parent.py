@@ -91,7 +91,7 @@ class Speaking:
     def tell(self, kind: str, value: object) -> None:
         self.told.append((kind, value))
 
-    async def ask(self, kind: str, value: object) -> Any:
+    async def ask(self, kind: str, value: object = None) -> Any:
         self.told.append((kind, value))
         if self.answers is None:
             raise ChannelClosed
@@ -173,6 +173,17 @@ async def test_a_kill_goes_to_the_worker_whose_client_it_is() -> None:
     assert failure_of(answer) is not None
 
 
+async def test_all_others_have_heard_when_each_says_so() -> None:
+    office = Office(4)
+    office.parent.posts[0].is_ready = False
+    for channel in office.channels[2:]:
+        channel.answers = {"heard": None}
+    # the last ends over it
+    office.channels[3].answers = None
+    assert await office.parent._asked(office.parent.posts[1], "heard", None) is None
+    assert [channel.told for channel in office.channels] == [[], [], [("heard", None)], [("heard", None)]]
+
+
 def test_moves_for_nobody_are_lost() -> None:
     office = Office()
     office.parent.posts[0].dismiss()
@@ -224,7 +235,7 @@ async def test_who_does_not_answer_in_time_is_shown_as_before(
     office = Office(1)
     whole = Whole(office.parent)
 
-    async def never(kind: str, value: object) -> object:
+    async def never(kind: str, value: object = None) -> object:
         return await asyncio.Event().wait()
 
     office.parent.posts[0].told = told(world, queries=7)

@@ -506,6 +506,9 @@ class Others:
     def tell(self, news: int) -> None:
         self.told.append(news)
 
+    async def heard(self) -> None:
+        raise NotImplementedError
+
 
 def of_two(world: World, failure: Failure | Exception | None = None) -> Others:
     """This is the first of two workers."""
