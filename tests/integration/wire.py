@@ -87,7 +87,10 @@ class WireClient:
 
     def _log_in(self, login: ClientLogin) -> Connected:
         while True:
-            event = login.receive(self.stream.read1())
+            chunk = self.stream.read1()
+            if not chunk:
+                raise ConnectionError("the connection has ended during the login")
+            event = login.receive(chunk)
             while event is not None:
                 if isinstance(event, Refused):
                     raise Refusal(event.code, event.sqlstate.decode(), event.message.decode())
