@@ -3,6 +3,8 @@
 A socket travels over a pair of Unix sockets of each worker's (`SCM_RIGHTS`, unix(7)), with one byte that says which address it came in by. What a worker cannot take
 at once waits here, in the order of arrival, and accepting pauses meanwhile.
 
+`limits.max_clients` is of all workers together, and judged here. How many clients they have is known as of some moments ago, so that it is asked anew before one is refused.
+
 SO_REUSEPORT, the other way, has the kernel choose by a hash of addresses. Tried 300 times with 16 connections, one of two processes got 11 or more of them in every fifth case (of 200
 connections up to 115); applications keep theirs for hours, so that this is never made good. Nor are there Unix sockets for it, and who waits in the backlog of a worker that
 dies is lost. Handing a client over costs some 5 us besides accepting it, a hundredth of a login.
@@ -13,16 +15,21 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from proxy.listeners import Acceptor, Entrance
+from proxy.listeners import Acceptor, Entrance, refuse
+from proxy.tasks import spawn
 
 if TYPE_CHECKING:
     from config.values import Address
 
 TAKEN_AT_ONCE: Final = 64
 """Clients that a worker takes in one turn of its event loop."""
+SLACK: Final = 32
+"""So many more clients than one that is full now may another get, or a quarter more."""
+BUSY: Final = 0.5
+"""Seconds after which one that is still full is waited for no longer."""
 
 
 class Way:
@@ -37,6 +44,7 @@ class Way:
         self.open = 0
         # it cannot take more now
         self.is_full = False
+        self.full_since = 0.0
 
     @property
     def clients(self) -> int:
@@ -47,9 +55,21 @@ class Way:
 class Gate:
     """All addresses, and the ways from there to the workers."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, log: Any) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        log: Any,
+        limit: int,
+        recount: Callable[[], Awaitable[None]],
+    ) -> None:
+        """``limit``: so many clients at a time. ``recount``: has all workers say how many they have, which their ways know when it returns."""
         self._loop: Final = loop
         self._log: Final = log
+        self._limit: Final = limit
+        self._recount: Final = recount
+        self._is_counting = False
+        # clients told 1040
+        self.refused = 0
         self.acceptors: Final[list[AddressAcceptor]] = []
         self._ways: Final[list[Way]] = []
         # nobody can take these yet: number of the address, and the client's socket
@@ -90,23 +110,66 @@ class Gate:
 
     def _hand_over(self) -> None:
         while self._waiting:
-            way = min(
-                (way for way in self._ways if not way.is_full), key=lambda way: way.clients, default=None
-            )
-            if way is None:
-                for acceptor in self.acceptors:
-                    acceptor.pause()
+            if self._is_at_limit():
+                self._pause()
+                if not self._is_counting:
+                    self._is_counting = True
+                    spawn(self._count(), name="count clients")
                 return
+            if not self._hand_over_first():
+                return
+
+    def _is_at_limit(self) -> bool:
+        return sum(way.clients for way in self._ways) >= self._limit
+
+    async def _count(self) -> None:
+        """Who waits now is refused if it is true that there are so many. Who comes meanwhile is not: for him it is counted again."""
+        waiting = len(self._waiting)
+        try:
+            await self._recount()
+        finally:
+            self._is_counting = False
+        while waiting and self._waiting:
+            waiting -= 1
+            if self._is_at_limit():
+                self.refused += 1
+                refuse(self._waiting.popleft()[1])
+            elif not self._hand_over_first():
+                break
+        self._go_on()
+
+    def _hand_over_first(self) -> bool:
+        """False when there is nobody to take him now."""
+        while (way := self._choose()) is not None:
             number, client = self._waiting[0]
             if self._send(way, number, client):
                 self._waiting.popleft()
                 client.close()
+                return True
+        self._pause()
+        return False
+
+    def _choose(self) -> Way | None:
+        """The one with the fewest clients. If that is full for the moment another, as long as it does not get many more: that would last."""
+        now = self._loop.time()
+        ways = [way for way in self._ways if not way.is_full or now - way.full_since < BUSY]
+        fewest = min(ways, key=lambda way: way.clients, default=None)
+        if fewest is None or not fewest.is_full:
+            return fewest
+        most = fewest.clients + max(SLACK, fewest.clients // 4)
+        free = [way for way in ways if not way.is_full and way.clients < most]
+        return min(free, key=lambda way: way.clients, default=None)
+
+    def _pause(self) -> None:
+        for acceptor in self.acceptors:
+            acceptor.pause()
 
     def _send(self, way: Way, number: int, client: socket.socket) -> bool:
         try:
             socket.send_fds(way.end, [bytes([number])], [client.fileno()])
         except BlockingIOError:
-            way.is_full = True
+            way.is_full, way.full_since = True, self._loop.time()
+            self._loop.call_later(BUSY, self._go_on)
             self._loop.add_writer(way.end, self._has_room, way)
             return False
         except OSError:

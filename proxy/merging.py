@@ -147,11 +147,14 @@ def state(found: Sequence[tuple[int, Told]], longest: int) -> dict[str, Any]:
     sessions = [
         {**session, "worker": worker} for worker, told in found for session in told["state"]["sessions"]
     ]
-    frontends = ("open", "in_login", "limit", "with_lease_or_waiting")
+    frontends = ("open", "in_login", "with_lease_or_waiting")
     return {
         **first,
         "is_draining": any(each["is_draining"] for each in states),
-        "frontends": {key: sum(each["frontends"][key] for each in states) for key in frontends},
+        "frontends": {
+            **{key: sum(each["frontends"][key] for each in states) for key in frontends},
+            "limit": first["frontends"]["limit"],
+        },
         "pinned": sums(each["pinned"] for each in states),
         "routes": routes(each["routes"] for each in states),
         "stranded_accounts": sorted({name for each in states for name in each["stranded_accounts"]}),

@@ -27,8 +27,10 @@ from proxy import logs, tls
 from proxy.admin import Admin
 from proxy.app import KILL_TIME, listen_addresses
 from proxy.control import Channel, ChannelClosed
+from proxy.counters import Counters
 from proxy.handing import Gate, Way
 from proxy.parting import part_of
+from proxy.reasons import CloseReason
 from proxy.rsa import KeyPair, self_signed_certificate
 from proxy.shared import FIRST_CONNECTION_ID, ID_COUNT
 from proxy.shares import SETTLES, bound_of
@@ -46,6 +48,8 @@ CALM: Final = 60.0
 """Seconds after which a worker's life counts as a success."""
 ENDING: Final = 5.0
 """Seconds that workers may take for their end besides what they are given for it."""
+COUNTING: Final = 1.0
+"""Seconds that workers have to say how many clients they have, before one is refused."""
 IDS: Final = 1 << 20
 """Ids of clients that a worker leaves out for each one before it."""
 
@@ -78,7 +82,7 @@ class Parent:
         tls.client_side(settings.client_tls, self._certificate)
         tls.server_side(settings.server_tls)
         self._private_key = await asyncio.to_thread(KeyPair().private_key_pem)
-        gate = self._gate = Gate(loop, self.log)
+        gate = self._gate = Gate(loop, self.log, settings.limits.max_clients, self._recount)
         page_server: Admin | None = None
         try:
             for _, address in listen_addresses(settings):
@@ -215,9 +219,10 @@ class Parent:
         try:
             if kind == "ready":
                 self._ready(post, value["fanin_id"])
+            elif kind == "clients":
+                _note_clients(post, value)
             elif kind == "load":
-                assert post.way is not None
-                post.way.open, post.way.taken = value["clients"], value["taken"]
+                _note_clients(post, value)
                 self._carry_out(self.ledger.told(post.worker, value["demands"]))
             elif kind == "gave":
                 self._carry_out(self.ledger.gave(post.worker, value))
@@ -252,6 +257,20 @@ class Parent:
             return await other.ask("kill", value)
         return as_json(no_such_thread(value["id"]))
 
+    async def _recount(self) -> None:
+        """Have the workers say how many clients they have now."""
+        ready = [post for post in self.posts if post.is_ready]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(COUNTING):
+                await asyncio.gather(*[post.ask("count") for post in ready], return_exceptions=True)
+
+    def count_refused(self, counters: Counters) -> None:
+        """Add the clients that no worker has seen."""
+        if self._gate is not None and self._gate.refused:
+            counters.frontends_refused += self._gate.refused
+            reason, closes = CloseReason.TOO_MANY_CLIENTS.value, counters.frontend_closes
+            closes[reason] = closes.get(reason, 0) + self._gate.refused
+
     def _carry_out(self, moves: list[tuple[str, Move]]) -> None:
         for name, move in moves:
             self.posts[move.worker].tell("moves", {name: move.count})
@@ -279,6 +298,11 @@ class Parent:
                 self.log.error("a worker does not end, and is killed", worker=post.number)
                 _kill(post.process)
         await asyncio.wait(keeping)
+
+
+def _note_clients(post: Post, value: Mapping[str, Any]) -> None:
+    assert post.way is not None
+    post.way.open, post.way.taken = value["clients"], value["taken"]
 
 
 def _environment() -> Mapping[str, str]:

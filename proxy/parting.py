@@ -1,7 +1,7 @@
 """What each of several workers gets of the settings. Pure.
 
-What bounds a resource of Fanin's is divided: clients, memory, connections that are opened at a time. Bounds of connections are not, because they are shared while it
-runs (`slots`): a worker's `pool.size` and `max_backends` are the whole. To the fleet each worker is a Fanin of its own.
+What bounds a resource of Fanin's is divided: memory, connections that are opened at a time. Bounds of connections are not, because they are shared while it
+runs (`slots`): a worker's `pool.size` and `max_backends` are the whole. Nor are clients, who are counted where they come in (`handing`). To the fleet each worker is a Fanin of its own.
 """
 
 from __future__ import annotations
@@ -23,12 +23,7 @@ def part_of(settings: Settings, worker: int, workers: int) -> Settings:
                     "connects_per_second": pool.connects_per_second / workers,
                 }
             ),
-            "limits": limits.model_copy(
-                update={
-                    "max_clients": division(limits.max_clients, workers, worker),
-                    "statement_cache": limits.statement_cache // workers,
-                }
-            ),
+            "limits": limits.model_copy(update={"statement_cache": limits.statement_cache // workers}),
             "budget": budget.model_copy(update={"fleet": budget.fleet * workers}),
         }
     )

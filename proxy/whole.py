@@ -111,6 +111,7 @@ class Whole:
             merging.add_counters(total, merging.counts(post.fallen))
         for told in self._each("counters"):
             merging.add_counters(total, told)
+        self._parent.count_refused(total)
         return total
 
     def endpoint_snapshots(self) -> Sequence[Mapping[str, object]]:

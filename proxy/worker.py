@@ -7,8 +7,8 @@ sends them to one sends them to all: the parent passes them on. When the parent 
 The parent says first what kind of worker it shall be (`Start`), in one frame; this tells that it is `ready`, and then:
 
     told by the parent      moves {bound: count}, news flags, drain
-    asked by the parent     snapshot, fleet, record, kill, heard (all that was told)
-    told to the parent      load {clients, taken, demands}, gave {bound: count}, news flags
+    asked by the parent     snapshot, fleet, record, kill, heard (all that was told), count (the answer is told as clients)
+    told to the parent      load {clients, taken, demands}, clients {clients, taken}, gave {bound: count}, news flags
     asked of the parent     kill, heard (by all others)
 """
 
@@ -146,7 +146,11 @@ class Worker(Process):
         load = (self.counters.frontends_open, self._reception.taken)
         if demands or load != self._load:
             self._load = load
-            self._channel.tell("load", {"clients": load[0], "taken": load[1], "demands": demands})
+            self._channel.tell("load", {**self._client_counts(), "demands": demands})
+
+    def _client_counts(self) -> dict[str, int]:
+        assert self._reception is not None
+        return {"clients": self.counters.frontends_open, "taken": self._reception.taken}
 
     async def _drain(self, shared: Shared) -> None:
         assert self._reception is not None
@@ -172,6 +176,9 @@ class Worker(Process):
             return snapshot_of(snapshot)
         if kind == "fleet":
             return await snapshot.fleet()
+        if kind == "count":
+            self._channel.tell("clients", self._client_counts())
+            return None
         if kind == "heard":
             # messages come in order: so is all that was told before
             return None

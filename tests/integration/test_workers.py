@@ -8,6 +8,7 @@ import os
 import signal
 import ssl
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -21,7 +22,7 @@ from bench.whatif.recorded import parse
 from protocol.packets import parse_err
 from tests.integration.fixtures import Connect, MakeFanin
 from tests.integration.running import PATIENCE, Fanin, eventually, run, value
-from tests.integration.wire import WireClient
+from tests.integration.wire import Refusal, WireClient
 
 SLEEP = "SELECT SLEEP(30) FROM mysql.user"
 QUIET = {"budget": {"enabled": False}}
@@ -73,6 +74,62 @@ def test_clients_come_to_the_worker_that_has_the_fewest(pair: Fanin) -> None:
         late = [exits.enter_context(WireClient(pair.port)) for _ in range(5)]
         assert {client.thread_id % 2 for client in late} == {0}
         assert [client.value("SELECT 1") for client in (*clients[1], *late)] == [b"1"] * 10
+
+
+def test_all_workers_together_have_max_clients(fanin: MakeFanin, server: Server) -> None:
+    few = fanin(server, pool_size=2, workers=2, limits={"max_clients": 4})
+    with contextlib.ExitStack() as exits:
+        clients = [client for each in on_each(few, exits, 2) for client in each]
+        with pytest.raises(Refusal, match="1040"):
+            WireClient(few.port)
+        assert few.metric("fanin_frontends_refused_total") == 1
+        assert few.state()["frontends"]["limit"] == 4
+        for client in clients:
+            client.quit()
+            # there is room at once, although the parent has not heard of it yet
+            exits.enter_context(WireClient(few.port))
+
+
+@pytest.fixture
+def chief(server: Server) -> Iterator[dict[str, Any]]:
+    """An account that may change others."""
+    server.sql("CREATE USER 'chief'@'%' IDENTIFIED BY 'p'")
+    server.sql("GRANT ALL ON *.* TO 'chief'@'%' WITH GRANT OPTION")
+    yield {"user": "chief", "password": "p"}
+    server.sql("DROP USER 'chief'@'%'")
+
+
+def test_who_has_the_ok_of_set_global_meets_the_new_value_everywhere(
+    pair: Fanin, server: Server, chief: dict[str, Any]
+) -> None:
+    before = server.value("SELECT @@global.group_concat_max_len")
+    with contextlib.ExitStack() as exits:
+        exits.callback(server.sql, f"SET GLOBAL group_concat_max_len = {before}")
+        clients = [each[0] for each in on_each(pair, exits, **chief)]
+        for number in range(2000, 2010):
+            clients[number % 2].ok(f"SET GLOBAL group_concat_max_len = {number}")
+            late = [exits.enter_context(WireClient(pair.port)) for _ in range(2)]
+            assert {each.thread_id % 2 for each in late} == {0, 1}
+            assert [each.value("SELECT @@group_concat_max_len") for each in late] == [b"%d" % number] * 2
+
+
+def test_who_has_the_ok_of_a_new_password_meets_the_old_one_nowhere(
+    pair: Fanin, server: Server, chief: dict[str, Any]
+) -> None:
+    server.sql("CREATE USER 'fickle'@'%' IDENTIFIED BY 'p0'")
+    with contextlib.ExitStack() as exits:
+        exits.callback(server.sql, "DROP USER 'fickle'@'%'")
+        clients = [each[0] for each in on_each(pair, exits, **chief)]
+        for number in range(3):
+            old: dict[str, Any] = {"user": "fickle", "password": f"p{number}", "database": None}
+            # both workers know it
+            found: set[int] = set()
+            while found != {0, 1}:
+                found.add(exits.enter_context(WireClient(pair.port, **old)).thread_id % 2)
+            clients[number % 2].ok(f"ALTER USER 'fickle'@'%' IDENTIFIED BY 'p{number + 1}'")
+            for _ in range(2):
+                with pytest.raises(Refusal, match="1045"):
+                    WireClient(pair.port, **old)
 
 
 def test_the_pages_are_of_all_workers(pair: Fanin) -> None:

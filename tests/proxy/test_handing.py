@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Iterator
 
@@ -9,13 +10,14 @@ import pytest
 
 from config.values import Address
 from proxy import tasks
-from proxy.handing import Gate, Reception, Way
+from proxy.handing import BUSY, SLACK, Gate, Reception, Way
 from proxy.listeners import Entrance
 from proxy.login import Doorway
 from tests.fakes.loop import StepLoop
 from tests.fakes.world import Log, learn, make_shared
 
 ANYWHERE = Address("127.0.0.1", 0)
+LIMIT = 90
 
 
 class Desk:
@@ -47,11 +49,18 @@ class House:
     def __init__(self) -> None:
         self.loop = StepLoop()
         self.log = Log()
-        self.gate = Gate(self.loop, self.log)
+        self.gate = Gate(self.loop, self.log, LIMIT, self.recount)
         for _ in range(2):
             self.gate.listen(ANYWHERE)
         self.desks: list[Desk] = []
         self.peers: list[socket.socket] = []
+        self.may_count = asyncio.Event()
+        self.may_count.set()
+
+    async def recount(self) -> None:
+        await self.may_count.wait()
+        for desk in self.desks:
+            desk.tells()
 
     def desk(self) -> Desk:
         desk = Desk(self, len(self.desks))
@@ -140,6 +149,108 @@ def test_a_worker_that_is_busy_takes_more_later(house: House) -> None:
     house.turns()
     house.turns()
     assert desk.clients == 30 and not desk.way.is_full
+
+
+def test_one_that_is_full_for_a_moment_is_waited_for(house: House) -> None:
+    first, second = house.desk(), house.desk()
+    first.way.end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+    house.gate.start()
+    house.loop.remove_reader(first.reception._end)
+    house.comes(SLACK)
+    house.comes(SLACK)
+    assert first.way.is_full and all(acceptor.is_paused for acceptor in house.gate.acceptors)
+    assert second.clients == first.way.clients + SLACK
+    first.reception.start()
+    house.turns()
+    assert first.clients + second.clients == 2 * SLACK
+    assert not any(acceptor.is_paused for acceptor in house.gate.acceptors)
+    assert second.clients - first.clients <= SLACK
+
+
+def test_one_that_stays_full_is_not_waited_for(house: House) -> None:
+    first, second = house.desk(), house.desk()
+    first.way.end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+    house.gate.start()
+    house.loop.remove_reader(first.reception._end)
+    house.comes(SLACK)
+    house.comes(SLACK)
+    house.loop.advance(BUSY)
+    house.turns()
+    assert second.clients == 2 * SLACK - first.way.clients
+    first.reception.start()
+    house.turns()
+
+
+# limits.max_clients
+
+
+def test_all_workers_together_have_the_limit(house: House) -> None:
+    first, second = house.desk(), house.desk()
+    house.gate.start()
+    house.comes(LIMIT)
+    house.comes(2)
+    assert (first.clients, second.clients, house.gate.refused) == (LIMIT // 2, LIMIT // 2, 2)
+    for peer in house.peers[LIMIT:]:
+        answer = peer.recv(100)
+        assert (answer[4], int.from_bytes(answer[5:7], "little"), peer.recv(1)) == (255, 1040, b"")
+    assert not any(acceptor.is_paused for acceptor in house.gate.acceptors)
+
+
+def test_nobody_is_refused_for_clients_who_have_left(house: House) -> None:
+    first, second = house.desk(), house.desk()
+    house.gate.start()
+    house.comes(LIMIT)
+    for peer in house.peers[:10]:
+        peer.close()
+    house.turns()
+    # the parent has not heard of it
+    assert first.way.clients + second.way.clients == LIMIT
+    house.comes(11)
+    assert (first.clients + second.clients, house.gate.refused) == (LIMIT, 1)
+
+
+def test_for_who_comes_while_clients_are_counted_they_are_counted_again(house: House) -> None:
+    desk = house.desk()
+    house.gate.start()
+    house.comes(LIMIT)
+    house.may_count.clear()
+    house.comes()
+    late = socket.socket()
+    house.gate.let_in(0, late)
+    assert house.gate.refused == 0
+    house.may_count.set()
+    house.turns()
+    assert (desk.clients, house.gate.refused) == (LIMIT, 2)
+
+
+def test_who_waits_for_the_count_may_find_all_workers_busy(house: House) -> None:
+    desk = house.desk()
+    house.gate.start()
+    house.comes(LIMIT)
+    house.may_count.clear()
+    house.comes()
+    desk.way.is_full, desk.way.full_since = True, house.loop.time()
+    for peer in house.peers[:5]:
+        peer.close()
+    house.turns()
+    house.may_count.set()
+    house.turns()
+    assert (desk.clients, house.gate.refused) == (LIMIT - 5, 0)
+    house.loop.add_writer(desk.way.end, house.gate._has_room, desk.way)
+    house.turns()
+    assert desk.clients == LIMIT - 4
+
+
+def test_a_count_may_come_after_the_end(house: House) -> None:
+    house.desk()
+    house.gate.start()
+    house.comes(LIMIT)
+    house.may_count.clear()
+    house.comes()
+    house.gate.close()
+    house.may_count.set()
+    house.turns()
+    assert house.gate.refused == 0
 
 
 def test_a_worker_that_has_ended_gets_nobody(house: House) -> None:

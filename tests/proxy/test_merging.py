@@ -130,7 +130,7 @@ def test_the_state_of_all() -> None:
     second = state(2, 4, routes={"writer": {"write": 1}, "reader": {"read": 5}}, is_draining=True)
     found = merging.state([(1, state(3, 1)), (2, second)], 3)
     assert found["sessions"] == [{"id": 1, "worker": 1}, {"id": 2, "worker": 2}, {"id": 3, "worker": 1}]
-    assert found["frontends"] == {"open": 6, "in_login": 0, "limit": 20, "with_lease_or_waiting": 4}
+    assert found["frontends"] == {"open": 6, "in_login": 0, "limit": 10, "with_lease_or_waiting": 4}
     assert (found["pinned"], found["is_draining"]) == ({"user-lock": 2}, True)
     assert found["routes"] == {"writer": {"write": 3}, "reader": {"read": 5}}
     assert found["stranded_accounts"] == ["a"]

@@ -13,6 +13,7 @@ import pytest
 from config.settings import Settings
 from proxy import parent as module
 from proxy.control import ChannelClosed
+from proxy.handing import Gate
 from proxy.parent import Parent
 from proxy.parting import part_of
 from proxy.recorder import RecordingError
@@ -22,6 +23,7 @@ from proxy.slots import Move
 from proxy.snapshot import Snapshot
 from proxy.whole import Post, Whole
 from proxy.worker import Start, as_json, failure_of, snapshot_of, start_of
+from tests.fakes.loop import StepLoop
 from tests.fakes.world import Log, World
 
 
@@ -39,7 +41,8 @@ def test_what_bounds_a_process_is_divided() -> None:
         budget={"fleet": 5},
     )
     parts = [part_of(whole, worker, 3) for worker in range(3)]
-    assert [part.limits.max_clients for part in parts] == [34, 33, 33]
+    # who accepts counts all
+    assert {part.limits.max_clients for part in parts} == {100}
     assert [part.pool.min_idle for part in parts] == [1, 1, 0]
     assert [part.pool.max_opening for part in parts] == [1, 1, 1]
     assert {part.pool.connects_per_second for part in parts} == {20.0}
@@ -182,6 +185,40 @@ async def test_all_others_have_heard_when_each_says_so() -> None:
     office.channels[3].answers = None
     assert await office.parent._asked(office.parent.posts[1], "heard", None) is None
     assert [channel.told for channel in office.channels] == [[], [], [("heard", None)], [("heard", None)]]
+
+
+async def test_clients_are_counted_by_asking_all_that_are_ready() -> None:
+    office = Office(3)
+    office.parent.posts[2].is_ready = False
+    office.channels[0].answers = {"count": None}
+    # the other ends over it
+    await office.parent._recount()
+    assert [channel.told for channel in office.channels] == [[("count", None)], [("count", None)], []]
+    office.hears(0, "clients", {"clients": 3, "taken": 4})
+    way = office.parent.posts[0].way
+    assert way is not None and (way.open, way.taken) == (3, 4)
+
+
+async def test_a_worker_that_hangs_is_counted_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "COUNTING", 0.01)
+    office = Office(1)
+
+    async def never(kind: str, value: object = None) -> object:
+        return await asyncio.Event().wait()
+
+    office.channels[0].ask = never  # type: ignore[method-assign]
+    await office.parent._recount()
+
+
+def test_who_was_refused_is_counted() -> None:
+    office = Office()
+    whole = Whole(office.parent)
+    assert whole.counters.frontends_refused == 0
+    loop = StepLoop()
+    gate = office.parent._gate = Gate(loop, office.log, 1, office.parent._recount)
+    gate.refused = 2
+    assert (whole.counters.frontends_refused, whole.counters.frontend_closes) == (2, {"too-many-clients": 2})
+    loop.close()
 
 
 def test_moves_for_nobody_are_lost() -> None:
