@@ -93,14 +93,18 @@ class Admin:
         self._socket_path = listen.path
         self.addresses = [listen]
 
+    def remove_socket(self) -> None:
+        """For a process that ends at once."""
+        if self._socket_path is not None:
+            _remove(self._socket_path)
+
     async def stop(self) -> None:
         """Stop listening; requests under way get a second. May be called again."""
         runner, self._runner = self._runner, None
         if runner is None:
             return
         await runner.cleanup()
-        if self._socket_path is not None:
-            _remove(self._socket_path)
+        self.remove_socket()
 
     async def _metrics(self, _request: web.Request) -> web.Response:
         await self._source.refresh()

@@ -105,6 +105,7 @@ class Process:
         self.shared: Shared | None = None
         self._server_tls: ssl.SSLContext | None = None
         self._tick_timer: asyncio.TimerHandle | None = None
+        self._page_server: Admin | None = None
 
     async def serve(self) -> int:
         """From start to end. Raises ListenError, TlsError or OSError when it cannot start."""
@@ -115,7 +116,7 @@ class Process:
         self._make_endpoints(shared)
         try:
             self._listen(shared)
-            page_server = await self._serve_pages(shared)
+            page_server = self._page_server = await self._serve_pages(shared)
         except BaseException:
             for listener in self.listeners:
                 listener.close()
@@ -312,6 +313,10 @@ class Process:
         self.stopping.set()
         if self.signals > 1:
             self.log.warning("second signal: ending at once")
+            for listener in self.listeners:
+                listener.close()
+            if self._page_server is not None:
+                self._page_server.remove_socket()
             os._exit(1)
 
     # End

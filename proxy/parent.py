@@ -69,6 +69,7 @@ class Parent:
         # all have been ready at the same time
         self._is_begun = asyncio.Event()
         self._gate: Gate | None = None
+        self._page_server: Admin | None = None
         self._certificate = b""
         self._private_key = b""
 
@@ -88,7 +89,7 @@ class Parent:
             for _, address in listen_addresses(settings):
                 gate.listen(address)
             if settings.http.listen is not None:
-                page_server = await Admin.start(settings.http.listen, Whole(self))
+                page_server = self._page_server = await Admin.start(settings.http.listen, Whole(self))
         except BaseException:
             gate.close()
             raise
@@ -168,7 +169,7 @@ class Parent:
         try:
             ends = (its_control.fileno(), its_clients.fileno())
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", "proxy.worker", *map(str, ends)),
+                *(sys.executable, "-P", "-m", "proxy.working", *map(str, ends)),
                 pass_fds=ends,
                 stdin=asyncio.subprocess.DEVNULL,
                 env=_environment(),
@@ -285,6 +286,10 @@ class Parent:
             for post in self.posts:
                 if post.process is not None:
                     _kill(post.process)
+            if self._gate is not None:
+                self._gate.close()
+            if self._page_server is not None:
+                self._page_server.remove_socket()
             os._exit(1)
 
     async def _drain(self, gate: Gate, keeping: list[asyncio.Task[None]]) -> None:

@@ -1,4 +1,4 @@
-"""One of several processes that share the work of a proxy (`workers = n`): `python -m proxy.worker`, started by `parent` and by nobody else.
+"""One of several processes that share the work of a proxy (`workers = n`): `python -m proxy.working`, started by `parent` and by nobody else.
 
 It is the proxy as it is with one process, but for what all have in common: clients come from the parent (`handing`), how many connections there may be is the parent's
 to say (`shares`), and so is when to end; the pages are the parent's, and made of what this tells. It ignores the signals that end a proxy, because whoever
@@ -18,10 +18,8 @@ import asyncio
 import base64
 import os
 import pickle
-import signal
 import socket
 import ssl
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -252,8 +250,6 @@ def snapshot_of(snapshot: Snapshot) -> dict[str, object]:
 
 def main(control: int, clients: int) -> int:
     """Be a worker: descriptors of the ends of its channel, and of what clients come over. The exit status."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
     for descriptor in (control, clients):
         os.set_inheritable(descriptor, False)
     end = socket.socket(fileno=control)
@@ -268,10 +264,3 @@ def main(control: int, clients: int) -> int:
     worker = Worker(start, end, socket.socket(fileno=clients), logs.get_logger("app"))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(worker.serve())
-
-
-if __name__ == "__main__":
-    # of the module and not of `__main__`, for `Start` is told by its module's name
-    from proxy.worker import main as work
-
-    sys.exit(work(int(sys.argv[1]), int(sys.argv[2])))

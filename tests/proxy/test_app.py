@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -347,15 +348,17 @@ def test_after_drain_timeout_the_rest_is_cut_off_and_killed(make: Make) -> None:
     assert "drain_timeout passed" in running.log.warnings()
 
 
-def test_a_second_signal_ends_at_once(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_signal_ends_at_once(make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ends: list[int] = []
     monkeypatch.setattr(os, "_exit", ends.append)
-    running = make().starts()
+    pages = tmp_path / "pages.sock"
+    running = make(http={"listen": f"unix:{pages}"}).starts()
+    assert pages.exists()
     running.in_transaction(running.client())
     running.signals()
     assert ends == []
     running.signals()
-    assert ends == [1]
+    assert ends == [1] and not pages.exists()
     monkeypatch.undo()
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import runpy
+import signal
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -79,6 +82,44 @@ def test_a_worker_imports_what_this_process_has(monkeypatch: pytest.MonkeyPatch)
     assert rest == ["/a", "/b"]
     monkeypatch.delenv("PYTHONPATH")
     assert module._environment()["PYTHONPATH"] == first
+
+
+def test_a_worker_ignores_signals_before_it_imports_anything(monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[object] = []
+
+    class FakeWorker:
+        def __getattr__(self, name: str) -> object:
+            events.append(name)
+            return lambda control, clients: control + clients
+
+    monkeypatch.setattr(signal, "signal", lambda number, handler: events.append((number, handler)))
+    monkeypatch.setitem(sys.modules, "proxy.worker", FakeWorker())
+    monkeypatch.setattr(sys, "argv", ["", "3", "4"])
+    with pytest.raises(SystemExit, match="7"):
+        runpy.run_module("proxy.working", run_name="__main__")
+    ignored = [(number, signal.SIG_IGN) for number in (signal.SIGTERM, signal.SIGINT)]
+    assert (events[:2], events[-1]) == (ignored, "main")
+
+
+def test_a_second_signal_leaves_no_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    ends: list[object] = []
+    office = Office()
+    parent = office.parent
+    monkeypatch.setattr(os, "_exit", ends.append)
+
+    class Door:
+        def close(self) -> None:
+            ends.append("addresses")
+
+        def remove_socket(self) -> None:
+            ends.append("pages")
+
+    parent._signalled()
+    parent._signalled()
+    parent._gate = parent._page_server = Door()  # type: ignore[assignment]
+    parent._signalled()
+    assert ends == [1, "addresses", "pages", 1]
+    assert all(process.is_killed for process in office.processes)
 
 
 # What workers say
