@@ -26,8 +26,6 @@ _SUMMED: Final = (
     "bound",
     "reserve",
     "expected",
-    "shed",
-    "spared",
     "opening",
     "idle",
     "parked",
@@ -37,7 +35,15 @@ _SUMMED: Final = (
     "in_transaction",
 )
 """Numbers of an endpoint that add up."""
+_COUNTED: Final = ("shed", "spared")
 _LOOKS: Final = ("looks", "refusals")
+"""Of an endpoint and its budget, what is counted, so that what the dead have counted stays."""
+_FRONTENDS: Final = ("open", "in_login", "with_lease_or_waiting")
+_NO_STATE: Final[Told] = {"server_version": "", "frontends": {"limit": 0}, "topology": {}}
+"""/state while no worker is ready, where it does not follow from the rest."""
+
+Fallen = Mapping[str, Mapping[str, float]]
+"""What dead workers have counted of endpoints, by name."""
 
 
 def counts(counters: Counters) -> dict[str, object]:
@@ -80,28 +86,40 @@ def routes(found: Iterable[Mapping[str, Mapping[str, int]]]) -> dict[str, dict[s
     return total
 
 
-def endpoints(found: Iterable[Sequence[Told]]) -> list[dict[str, Any]]:
+def fallen(before: Fallen, told: Sequence[Told]) -> dict[str, Mapping[str, float]]:
+    """With the endpoints of one more that has died."""
+    found = dict(before)
+    for each in told:
+        counts = {key: each[key] for key in _COUNTED} | {key: each["budget"].get(key, 0) for key in _LOOKS}
+        found[each["name"]] = sums([found.get(each["name"], {}), counts])
+    return found
+
+
+def endpoints(found: Iterable[Sequence[Told]], dead: Iterable[Fallen] = ()) -> list[dict[str, Any]]:
     """Those of the same name are one."""
+    lost = list(dead)
     by_name: dict[str, list[Told]] = {}
     for told in found:
         for each in told:
             by_name.setdefault(each["name"], []).append(each)
-    return [_endpoint(each) for each in by_name.values()]
+    return [_endpoint(each, sums(one.get(name, {}) for one in lost)) for name, each in by_name.items()]
 
 
-def _endpoint(told: Sequence[Told]) -> dict[str, Any]:
+def _endpoint(told: Sequence[Told], lost: Mapping[str, float]) -> dict[str, Any]:
+    """``lost``: what the dead have counted of it."""
     first = told[0]
     answering = [each for each in told if each["is_up"]]
     return {
         **first,
         **{key: sum(each[key] for each in told) for key in _SUMMED},
+        **{key: sum(each[key] for each in told) + lost.get(key, 0) for key in _COUNTED},
         "opens_in": min(each["opens_in"] for each in told),
         "oldest_wait": max(each["oldest_wait"] for each in told),
         "users": _limited((each["users"] for each in told), ("backends", "used", "waiting")),
         "databases": _limited((each["databases"] for each in told), ("leased",)),
         "is_up": bool(answering),
         "last_failure": (answering or [first])[0]["last_failure"],
-        "budget": _budget([each["budget"] for each in told if each["budget"]]),
+        "budget": _budget([each["budget"] for each in told if each["budget"]], lost),
     }
 
 
@@ -121,7 +139,7 @@ def _limited(found: Iterable[Sequence[Told]], keys: Sequence[str]) -> list[dict[
     return list(total.values())
 
 
-def _budget(told: Sequence[Told]) -> dict[str, Any]:
+def _budget(told: Sequence[Told], lost: Mapping[str, float]) -> dict[str, Any]:
     """The last look, and how many there were."""
     if not told:
         return {}
@@ -129,7 +147,7 @@ def _budget(told: Sequence[Told]) -> dict[str, Any]:
     return {
         **last,
         "bound": sum(each["bound"] for each in told),
-        **{key: sum(each[key] for each in told) for key in _LOOKS},
+        **{key: sum(each[key] for each in told) + lost.get(key, 0) for key in _LOOKS},
     }
 
 
@@ -140,25 +158,24 @@ def obstacles(found: Sequence[Sequence[str]]) -> list[str]:
     return [] if not all(found) else list(dict.fromkeys(reason for reasons in found for reason in reasons))
 
 
-def state(found: Sequence[tuple[int, Told]], longest: int) -> dict[str, Any]:
-    """/state. ``found``: by worker, from 1; ``longest``: so many sessions are listed."""
+def state(found: Sequence[tuple[int, Told]], longest: int, dead: Sequence[Fallen] = ()) -> dict[str, Any]:
+    """/state, but for what the parent knows. ``found``: by worker, from 1; ``longest``: so many sessions are listed."""
     states = [told["state"] for _, told in found]
-    first = states[0]
+    first = states[0] if states else _NO_STATE
     sessions = [
         {**session, "worker": worker} for worker, told in found for session in told["state"]["sessions"]
     ]
-    frontends = ("open", "in_login", "with_lease_or_waiting")
     return {
         **first,
         "is_draining": any(each["is_draining"] for each in states),
         "frontends": {
-            **{key: sum(each["frontends"][key] for each in states) for key in frontends},
+            **{key: sum(each["frontends"][key] for each in states) for key in _FRONTENDS},
             "limit": first["frontends"]["limit"],
         },
         "pinned": sums(each["pinned"] for each in states),
         "routes": routes(each["routes"] for each in states),
         "stranded_accounts": sorted({name for each in states for name in each["stranded_accounts"]}),
-        "endpoints": endpoints(each["endpoints"] for each in states),
+        "endpoints": endpoints((each["endpoints"] for each in states), dead),
         "sessions": sorted(sessions, key=lambda session: session["id"])[:longest],
     }
 

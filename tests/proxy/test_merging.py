@@ -103,6 +103,27 @@ def test_of_a_server_the_last_look_counts() -> None:
     assert found["budget"] == {"bound": 7, "why": "1.5", "looked_ago": 1.5, "looks": 6, "refusals": 3}
 
 
+def test_what_the_dead_have_counted_of_an_endpoint_stays() -> None:
+    def counted(shed: int, looks: int) -> dict[str, Any]:
+        return endpoint(
+            shed=shed, spared=1, budget={"looked_ago": 1.0, "bound": 1, "looks": looks, "refusals": 1}
+        )
+
+    dead = merging.fallen(merging.fallen({}, [counted(2, 10)]), [counted(3, 20)])
+    (found,) = merging.endpoints([[counted(4, 5)]], [dead, {}])
+    assert (found["shed"], found["spared"], found["idle"]) == (9, 3, endpoint()["idle"])
+    assert (found["budget"]["looks"], found["budget"]["refusals"], found["budget"]["bound"]) == (35, 3, 1)
+    # whoever has looked may be dead, and without a budget there was nothing to count
+    (found,) = merging.endpoints([[endpoint()]], [merging.fallen({}, [endpoint(shed=1)])])
+    assert (found["shed"], found["budget"]) == (endpoint()["shed"] + 1, endpoint()["budget"])
+
+
+def test_while_nobody_is_ready_the_state_has_the_same_keys() -> None:
+    found = merging.state([], 5)
+    assert found["frontends"] == {"open": 0, "in_login": 0, "limit": 0, "with_lease_or_waiting": 0}
+    assert (found["endpoints"], found["sessions"], found["topology"]) == ([], [], {})
+
+
 def test_one_worker_that_is_ready_is_enough() -> None:
     assert merging.obstacles([]) == ["no worker is ready"]
     assert merging.obstacles([["a"], []]) == []
