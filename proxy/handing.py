@@ -92,7 +92,8 @@ class Gate:
             self._waiting.popleft()[1].close()
 
     def open_way(self, way: Way) -> None:
-        """A worker can take clients now."""
+        """A worker can take clients now, or again."""
+        way.is_full = False
         self._ways.append(way)
         self._go_on()
 

@@ -7,6 +7,8 @@ the certificate, the key for passwords. None of that is in arguments or in the e
 A worker that dies is replaced after a pause, doubled with each that has not lived for CALM seconds; its clients are lost, and nobody else's. What it held of bounds
 is free when the process has been reaped, and servers have had time to see that its connections are closed. One that dies before all have been ready for the first
 time ends the proxy: it would not be any better at the next attempt.
+
+A worker that hangs says nothing: after SILENCE seconds it gets no more clients and is asked nothing, until it says something again; after LONGEST_SILENCE it is killed.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Any, Final
 
 from config.settings import Settings
@@ -35,7 +38,7 @@ from proxy.rsa import KeyPair, self_signed_certificate
 from proxy.shared import FIRST_CONNECTION_ID, ID_COUNT
 from proxy.shares import SETTLES, bound_of
 from proxy.slots import Ledger, Move, SlotsError
-from proxy.special import no_such_thread
+from proxy.special import no_answer, no_such_thread
 from proxy.tasks import spawn
 from proxy.version import version_line
 from proxy.whole import Post, Whole
@@ -46,6 +49,11 @@ LONGEST_PAUSE: Final = 30.0
 """Seconds before a worker that has died is replaced: the first time, and at most."""
 CALM: Final = 60.0
 """Seconds after which a worker's life counts as a success."""
+SILENCE: Final = 3.0
+LONGEST_SILENCE: Final = 30.0
+"""Seconds for which a worker that serves may say nothing (`worker.MOST_QUIET_TICKS`): to be one of those that serve, and to live."""
+LOOKS: Final = 0.5
+"""Seconds between two looks who is silent."""
 ENDING: Final = 5.0
 """Seconds that workers may take for their end besides what they are given for it."""
 COUNTING: Final = 1.0
@@ -68,6 +76,8 @@ class Parent:
         self.status = 0
         # all have been ready at the same time
         self._is_begun = asyncio.Event()
+        # who is silent was looked for
+        self._looked_at = 0.0
         self._gate: Gate | None = None
         self._page_server: Admin | None = None
         self._certificate = b""
@@ -100,7 +110,11 @@ class Parent:
         if self._is_begun.is_set():
             gate.start()
             self._log_start(page_server)
-        await self.stopping.wait()
+        while not self.stopping.is_set():
+            self._look(monotonic())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOKS):
+                    await self.stopping.wait()
         await self._drain(gate, keeping)
         if page_server is not None:
             await page_server.stop()
@@ -109,17 +123,20 @@ class Parent:
 
     def _log_start(self, page_server: Admin | None) -> None:
         settings = self.settings
-        assert self._gate is not None
         self.log.info(
             "serving",
             version=version_line(),
-            listen=[acceptor.name for acceptor in self._gate.acceptors],
+            listen=self.addresses(),
             upstream=[f"{upstream.name} ({upstream.role.value})" for upstream in settings.upstream],
             http=[str(address) for address in page_server.addresses] if page_server is not None else "off",
             pool_size=settings.pool.size,
             mode=settings.pool.mode.value,
             workers=self.count,
         )
+
+    def addresses(self) -> list[str]:
+        """That clients come in by."""
+        return [] if self._gate is None else [acceptor.name for acceptor in self._gate.acceptors]
 
     async def _until(self, event: asyncio.Event) -> None:
         """Wait for this, or for the end."""
@@ -201,22 +218,46 @@ class Parent:
             loop.call_later(grace + ENDING, _kill, process)
 
     def _start(self, post: Post) -> Start:
-        assert self._gate is not None
         stride = ID_COUNT // self.count
         return Start(
             settings=part_of(self.settings, post.worker, self.count),
             worker=post.worker,
             workers=self.count,
-            names=[acceptor.name for acceptor in self._gate.acceptors],
+            names=self.addresses(),
             shares=self.ledger.joined(post.worker),
             first_id=post.employed * IDS % stride,
             private_key=self._private_key,
             certificate=self._certificate,
         )
 
+    def _look(self, now: float) -> None:
+        """See who is silent. Where this process itself was stopped nobody was to be heard."""
+        was_stopped = now - self._looked_at > SILENCE / 2
+        self._looked_at = now
+        for post in self.posts:
+            if was_stopped or not post.is_ready:
+                post.heard_at = now
+            self._judge(post, now - post.heard_at)
+
+    def _judge(self, post: Post, silence: float) -> None:
+        assert self._gate is not None
+        is_silent = silence > SILENCE
+        if post.way is not None and is_silent != post.is_silent:
+            post.is_silent = is_silent
+            if is_silent:
+                self.log.warning("a worker does not answer, and gets no more clients", worker=post.number)
+                self._gate.close_way(post.way)
+            else:
+                self.log.info("a worker answers again", worker=post.number)
+                self._gate.open_way(post.way)
+        if silence > LONGEST_SILENCE and post.process is not None:
+            self.log.error("a worker hangs, and is killed", worker=post.number, seconds=round(silence))
+            _kill(post.process)
+
     # What workers say
 
     def _heard(self, post: Post, kind: str, value: Any) -> None:
+        post.heard_at = monotonic()
         try:
             if kind == "ready":
                 self._ready(post, value["fanin_id"])
@@ -254,9 +295,12 @@ class Parent:
             return None
         assert kind == "kill"
         other = self.posts[(value["id"] - FIRST_CONNECTION_ID) % self.count]
-        with suppress(ChannelClosed):
-            return await other.ask("kill", value)
-        return as_json(no_such_thread(value["id"]))
+        try:
+            return await other.ask("kill", value, self.settings.pool.connect_timeout)
+        except ChannelClosed:
+            return as_json(no_such_thread(value["id"]))
+        except TimeoutError:
+            return as_json(no_answer(value["id"]))
 
     async def _recount(self) -> None:
         """Have the workers say how many clients they have now."""

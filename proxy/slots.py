@@ -92,6 +92,10 @@ class Slots:
         self.free -= self.held[worker]
         return self.held[worker]
 
+    def limit(self, shown: int) -> int:
+        """Of all workers, which may have so many as they say: with what is on its way from one to another."""
+        return min(self._size, shown + self.free + sum(self.asked))
+
     # Parts
 
     def _spendable(self) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from protocol.constants import ErrorCode
 from protocol.errors import ProtocolError
 from protocol.framing import FileReader, frame, payload_of
 from proxy import beginning, binary, placing, resets, telling, withholding
@@ -23,7 +24,7 @@ from proxy.executed import asks, with_text
 from proxy.identity import Identity
 from proxy.keeping import reads_kept
 from proxy.reasons import CloseReason
-from proxy.replies import GONE, Failure, lost_before, not_movable, ok, unknown_command
+from proxy.replies import GONE, PREFIX, Failure, lost_before, not_movable, ok, unknown_command
 from proxy.several import answer_first
 from proxy.shared import FIRST_CONNECTION_ID, STATEMENT_POOLING
 from proxy.statement import (
@@ -408,6 +409,13 @@ def _interrupted() -> Failure:
 def no_such_thread(connection_id: int) -> Failure:
     """Nobody has this id."""
     return Failure(NO_SUCH_THREAD, f"Unknown thread id: {connection_id}")
+
+
+def no_answer(connection_id: int) -> Failure:
+    """1105: the worker that has this client hangs."""
+    return Failure(
+        ErrorCode.UNKNOWN_ERROR, f"{PREFIX}the worker that has thread {connection_id} does not answer"
+    )
 
 
 def _not_owner(connection_id: int) -> Failure:

@@ -12,13 +12,17 @@ from proxy.control import Channel, ChannelClosed
 from proxy.counters import Counters
 from proxy.handing import Way
 from proxy.recorder import RecordingError
+from proxy.shares import DATABASE, USER, name_of
 from proxy.snapshot import LONGEST_LIST
+from proxy.version import version_line
 
 if TYPE_CHECKING:
     from proxy.parent import Parent
 
 PATIENCE: Final = 2.0
-"""Seconds that a worker has for its answer; then the last one counts."""
+"""Seconds that a worker has for its answer, besides what the matter takes; then the last one counts."""
+SENDING: Final = 10.0
+"""Seconds that a long answer may take on its way."""
 
 
 class Post:
@@ -31,11 +35,15 @@ class Post:
         self.process: asyncio.subprocess.Process | None = None
         self.way: Way | None = None
         self.is_ready = False
+        # when it has said something last, and whether that is too long ago
+        self.heard_at = 0.0
+        self.is_silent = False
         # what it has told last, and what those before it have counted
         self.told: Mapping[str, Any] | None = None
         self.fallen: Final = Counters()
         self.fallen_seconds: dict[str, float] = {}
         self.fallen_routes: dict[str, dict[str, int]] = {}
+        self.fallen_endpoints: merging.Fallen = {}
         self._channel: Channel | None = None
 
     @property
@@ -47,6 +55,11 @@ class Post:
     def pid(self) -> int | None:
         """Of the process."""
         return None if self.process is None else self.process.pid
+
+    @property
+    def is_serving(self) -> bool:
+        """Whether clients are served, and questions answered."""
+        return self.is_ready and not self.is_silent
 
     @property
     def clients(self) -> int:
@@ -64,19 +77,23 @@ class Post:
             merging.add_counters(self.fallen, self.told["counters"], is_dead=True)
             self.fallen_seconds = merging.sums([self.fallen_seconds, self.told["pinned_seconds"]])
             self.fallen_routes = merging.routes([self.fallen_routes, self.told["routes"]])
+            self.fallen_endpoints = merging.fallen(self.fallen_endpoints, self.told["endpoints"])
         self.told = self.process = self.way = self._channel = None
-        self.is_ready = False
+        self.is_ready = self.is_silent = False
 
     def tell(self, kind: str, value: object = None) -> None:
         """Nothing when there is no process."""
         if self._channel is not None:
             self._channel.tell(kind, value)
 
-    async def ask(self, kind: str, value: object = None) -> Any:
-        """Raises ChannelClosed."""
+    async def ask(self, kind: str, value: object = None, takes: float = 0.0) -> Any:
+        """``takes``: seconds that the answer may take of itself. Raises ChannelClosed, or TimeoutError where the process does not answer."""
         if self._channel is None:
             raise ChannelClosed
-        return await self._channel.ask(kind, value)
+        if self.is_silent:
+            raise TimeoutError
+        async with asyncio.timeout(takes + PATIENCE):
+            return await self._channel.ask(kind, value)
 
 
 class Whole:
@@ -92,14 +109,13 @@ class Whole:
         return [told[key] for _, told in self._told()]
 
     async def refresh(self) -> None:
-        """Ask all workers that are ready."""
-        await asyncio.gather(*[self._refresh(post) for post in self._parent.posts if post.is_ready])
+        """Ask all workers that are ready. Of one that is silent what it has told last counts."""
+        await asyncio.gather(*[self._refresh(post) for post in self._parent.posts if post.is_serving])
 
     async def _refresh(self, post: Post) -> None:
         process = post.process
         with suppress(TimeoutError, ChannelClosed):
-            async with asyncio.timeout(PATIENCE):
-                told = await post.ask("snapshot")
+            told = await post.ask("snapshot")
             if post.process is process:
                 post.told = told
 
@@ -116,7 +132,20 @@ class Whole:
 
     def endpoint_snapshots(self) -> Sequence[Mapping[str, object]]:
         """As one process has them."""
-        return merging.endpoints(self._each("endpoints"))
+        return self._with_limits(merging.endpoints(self._each("endpoints"), self._fallen_endpoints()))
+
+    def _with_limits(self, endpoints: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """No slot of a limit is missing because it moves."""
+        for endpoint in endpoints:
+            for kind, key in ((USER, "users"), (DATABASE, "databases")):
+                for limited in endpoint[key]:
+                    slots = self._parent.ledger.slots.get(name_of(endpoint["name"], kind, limited["name"]))
+                    if slots is not None and limited["limit"] is not None:
+                        limited["limit"] = slots.limit(limited["limit"])
+        return endpoints
+
+    def _fallen_endpoints(self) -> list[merging.Fallen]:
+        return [post.fallen_endpoints for post in self._parent.posts]
 
     def pinned_sessions(self) -> Mapping[str, int]:
         """By reason."""
@@ -139,7 +168,7 @@ class Whole:
     def workers(self) -> tuple[int, int]:
         """How many are ready, and how many have been replaced."""
         posts = self._parent.posts
-        return sum(post.is_ready for post in posts), sum(max(0, post.employed - 1) for post in posts)
+        return sum(post.is_serving for post in posts), sum(max(0, post.employed - 1) for post in posts)
 
     def processes(self) -> Sequence[tuple[str, int]]:
         """Their numbers, and the parent."""
@@ -148,14 +177,22 @@ class Whole:
 
     def obstacles(self) -> Sequence[str]:
         """Why no traffic should be sent here."""
-        parent = self._parent
-        return ["draining"] if parent.stopping.is_set() else merging.obstacles(self._each("obstacles"))
+        if self._parent.stopping.is_set():
+            return ["draining"]
+        return merging.obstacles([told["obstacles"] for post, told in self._told() if post.is_serving])
 
     def state(self) -> Mapping[str, object]:
         """/state."""
         told = [(post.number, each) for post, each in self._told()]
-        found = merging.state(told, LONGEST_LIST) if told else {}
-        return {**found, "is_draining": self._parent.stopping.is_set(), "workers": self._workers()}
+        found = merging.state(told, LONGEST_LIST, self._fallen_endpoints())
+        return {
+            **found,
+            "endpoints": self._with_limits(found["endpoints"]),
+            "version": version_line(),
+            "listeners": self._parent.addresses(),
+            "is_draining": self._parent.stopping.is_set(),
+            "workers": self._workers(),
+        }
 
     def _workers(self) -> list[dict[str, object]]:
         slots = self._parent.ledger.slots
@@ -163,7 +200,7 @@ class Whole:
             {
                 "worker": post.number,
                 "pid": post.pid,
-                "is_ready": post.is_ready,
+                "is_ready": post.is_serving,
                 "replaced": max(0, post.employed - 1),
                 "clients": post.clients,
                 "slots": {name.replace("\t", " "): each.held[post.worker] for name, each in slots.items()},
@@ -177,11 +214,12 @@ class Whole:
 
     async def fleet(self) -> Mapping[str, object]:
         """/fleet."""
-        return merging.fleet(await self._ask_all("fleet"))
+        takes = self._parent.settings.pool.connect_timeout
+        return merging.fleet(await self._ask_all("fleet", None, takes))
 
     async def record(self, seconds: float, sample: float) -> bytes:
         """/recording."""
-        answers = await self._ask_all("record", {"seconds": seconds, "sample": sample})
+        answers = await self._ask_all("record", {"seconds": seconds, "sample": sample}, seconds + SENDING)
         for answer in answers:
             if "error" in answer:
                 raise RecordingError(answer["error"])
@@ -189,8 +227,8 @@ class Whole:
             raise RecordingError("no worker is ready")
         return await asyncio.to_thread(recordings.whole, answers, self._parent.settings.pool.size)
 
-    async def _ask_all(self, kind: str, value: object = None) -> list[Any]:
-        """Of those that are ready and do not die over it."""
-        posts = [post for post in self._parent.posts if post.is_ready]
-        answers = await asyncio.gather(*[post.ask(kind, value) for post in posts], return_exceptions=True)
+    async def _ask_all(self, kind: str, value: object, takes: float) -> list[Any]:
+        """Of those that are ready and neither die nor fall silent over it."""
+        asking = [post.ask(kind, value, takes) for post in self._parent.posts if post.is_serving]
+        answers = await asyncio.gather(*asking, return_exceptions=True)
         return [answer for answer in answers if isinstance(answer, dict)]

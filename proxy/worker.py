@@ -49,6 +49,9 @@ from proxy.snapshot import Snapshot
 from proxy.special import heard, kill_for_colleague, no_such_thread
 from proxy.tasks import spawn
 
+MOST_QUIET_TICKS: Final = 5
+"""So often, in ticks, the parent hears of a worker's load in any case (`parent.SILENCE`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Start:
@@ -89,6 +92,7 @@ class Worker(Process):
         self._reception: Reception | None = None
         self._snapshot: Snapshot | None = None
         self._load: tuple[int, int] = (-1, -1)
+        self._quiet_ticks = 0
 
     # What is different from a process that works alone
 
@@ -142,8 +146,10 @@ class Worker(Process):
         assert self._shares is not None and self._reception is not None
         demands = self._shares.demands()
         load = (self.counters.frontends_open, self._reception.taken)
-        if demands or load != self._load:
-            self._load = load
+        self._quiet_ticks += 1
+        # who says nothing is taken for one that hangs
+        if demands or load != self._load or self._quiet_ticks >= MOST_QUIET_TICKS:
+            self._load, self._quiet_ticks = load, 0
             self._channel.tell("load", {**self._client_counts(), "demands": demands})
 
     def _client_counts(self) -> dict[str, int]:

@@ -328,6 +328,24 @@ def test_of_another_worker_and_user_the_server_decides(pair: Fanin, server: Serv
         assert victim.value("SELECT 1") == b"1"
 
 
+def test_a_worker_that_hangs_gets_no_clients_until_it_answers(pair: Fanin) -> None:
+    with contextlib.ExitStack() as exits:
+        (mine,), (theirs,) = on_each(pair, exits)
+        stopped = workers(pair)[1]["pid"]
+        os.kill(stopped, signal.SIGSTOP)
+        try:
+            eventually(lambda: [each["is_ready"] for each in workers(pair)] == [True, False])
+            assert pair.metric("fanin_workers") == 1
+            late = [exits.enter_context(WireClient(pair.port)) for _ in range(4)]
+            assert {client.thread_id % 2 for client in late} == {mine.thread_id % 2}
+            refusal = parse_err(mine.query(f"KILL {theirs.thread_id}")[-1])
+            assert (refusal.code, b"does not answer" in refusal.message) == (1105, True)
+        finally:
+            os.kill(stopped, signal.SIGCONT)
+        eventually(lambda: all(each["is_ready"] for each in workers(pair)))
+        assert theirs.value("SELECT 1") == b"1"
+
+
 def test_a_changed_password_is_forgotten_by_all_workers(
     fanin: MakeFanin, server: Server, connect: Connect
 ) -> None:

@@ -17,7 +17,7 @@ from config.settings import Settings
 from proxy import parent as module
 from proxy.control import ChannelClosed
 from proxy.handing import Gate
-from proxy.parent import Parent
+from proxy.parent import LONGEST_SILENCE, LOOKS, SILENCE, Parent
 from proxy.parting import part_of
 from proxy.recorder import RecordingError
 from proxy.replies import Failure
@@ -151,6 +151,25 @@ class Way:
         return self.open
 
 
+class Doors:
+    """Notes which ways are open."""
+
+    def __init__(self) -> None:
+        self.ways: list[Any] = []
+        self.acceptors: list[Any] = []
+        self.refused = 0
+
+    def open_way(self, way: Any) -> None:
+        self.ways.append(way)
+
+    def close(self) -> None:
+        """No addresses."""
+
+    def close_way(self, way: Any) -> None:
+        if way in self.ways:
+            self.ways.remove(way)
+
+
 class Process:
     pid = 4711
 
@@ -168,6 +187,8 @@ class Office:
     def __init__(self, count: int = 2, **table: Any) -> None:
         self.log = Log()
         self.parent = Parent(settings(workers=count, **table), self.log)  # type: ignore[arg-type]
+        self.gate = Doors()
+        self.parent._gate = self.gate  # type: ignore[assignment]
         self.channels = [Speaking() for _ in range(count)]
         self.processes = [Process() for _ in range(count)]
         for worker in range(count):
@@ -177,6 +198,7 @@ class Office:
         post = self.parent.posts[worker]
         post.employ(self.processes[worker], self.channels[worker], Way())  # type: ignore[arg-type]
         post.is_ready = True
+        self.gate.open_way(post.way)
         return post
 
     def hears(self, worker: int, kind: str, value: object) -> None:
@@ -269,6 +291,98 @@ def test_moves_for_nobody_are_lost() -> None:
     assert office.channels[0].told == []
 
 
+# Who hangs
+
+
+class Watch:
+    """The parent's looks at who is silent; `says`: it does."""
+
+    def __init__(self, office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.office = office
+        self.now = 1000.0
+        monkeypatch.setattr(module, "monotonic", lambda: self.now)
+        office.parent._look(self.now)
+
+    def passes(self, seconds: float, *speaking: int) -> None:
+        """The numbers are of workers that say something meanwhile."""
+        until = self.now + seconds
+        while self.now < until:
+            self.now += LOOKS
+            for worker in speaking:
+                self.office.hears(worker, "load", {"clients": 1, "taken": 1, "demands": {}})
+            self.office.parent._look(self.now)
+
+    def open(self) -> list[int]:
+        ways = [post.way for post in self.office.parent.posts]
+        return [ways.index(way) for way in self.office.gate.ways]
+
+
+def test_who_is_silent_gets_no_clients_until_it_says_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    office = Office()
+    watch = Watch(office, monkeypatch)
+    watch.passes(SILENCE, 0)
+    assert watch.open() == [0, 1]
+    watch.passes(LOOKS, 0)
+    assert watch.open() == [0]
+    assert [each["is_ready"] for each in Whole(office.parent)._workers()] == [True, False]
+    watch.passes(LOOKS, 0, 1)
+    assert watch.open() == [0, 1]
+    words = ["a worker does not answer, and gets no more clients", "a worker answers again"]
+    assert [(event, facts["worker"]) for _, event, facts in office.log.lines] == [(each, 2) for each in words]
+
+
+def test_who_is_silent_for_long_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    office = Office()
+    watch = Watch(office, monkeypatch)
+    watch.passes(LONGEST_SILENCE, 0)
+    assert not office.processes[1].is_killed
+    watch.passes(LOOKS, 0)
+    assert [process.is_killed for process in office.processes] == [False, True]
+    assert office.log.lines[-1][1:] == ("a worker hangs, and is killed", {"worker": 2, "seconds": 30})
+    # the next one has all the time
+    post = office.parent.posts[1]
+    post.dismiss()
+    watch.passes(LOOKS, 0)
+    assert not post.is_silent
+
+
+def test_where_the_parent_itself_was_stopped_nobody_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    office = Office()
+    watch = Watch(office, monkeypatch)
+    watch.now += 2 * LONGEST_SILENCE
+    office.parent._look(watch.now)
+    assert (watch.open(), office.log.lines) == ([0, 1], [])
+
+
+async def test_a_silent_worker_is_not_asked(world: World) -> None:
+    office = Office()
+    whole = Whole(office.parent)
+    world.writer.is_answering = True
+    for channel in office.channels:
+        channel.answers = {"snapshot": told(world, queries=5), "fleet": {"endpoints": []}}
+    await whole.refresh()
+    post = office.parent.posts[1]
+    post.is_silent = True
+    del office.channels[1].told[:]
+    await whole.refresh()
+    await whole.fleet()
+    with pytest.raises(TimeoutError):
+        await post.ask("snapshot")
+    assert (office.channels[1].told, whole.counters.queries, whole.workers()) == ([], 10, (1, 0))
+    assert whole.obstacles() == []
+    office.parent.posts[0].is_silent = True
+    assert whole.obstacles() == ["no worker is ready"]
+
+
+async def test_a_kill_of_a_silent_workers_client_is_refused() -> None:
+    office = Office()
+    office.parent.posts[1].is_silent = True
+    value = {"id": FIRST_CONNECTION_ID + 1, "user": "", "is_query": False}
+    answer: Any = await office.parent._asked(office.parent.posts[0], "kill", value)
+    failure = failure_of(answer)
+    assert failure is not None and (failure.code, "does not answer" in failure.message) == (1105, True)
+
+
 # The pages
 
 
@@ -282,9 +396,10 @@ async def test_the_pages_are_made_of_what_workers_tell(world: World) -> None:
     office = Office()
     whole = Whole(office.parent)
     assert whole.obstacles() == ["no worker is ready"]
-    assert whole.state() == {"is_draining": False, "workers": whole._workers()}
+    assert whole.state().keys() == {*Snapshot(world.shared, []).state(), "workers"}
     assert whole.pin_report()["pins"] == []
     world.writer.is_answering = True
+    world.writer.core.shed_count = 2
     for channel in office.channels:
         channel.answers = {"snapshot": told(world, queries=5, frontends_open=1)}
     await whole.refresh()
@@ -299,11 +414,27 @@ async def test_the_pages_are_made_of_what_workers_tell(world: World) -> None:
     office.parent.posts[0].dismiss()
     assert (whole.counters.queries, whole.counters.frontends_open) == (10, 1)
     assert (whole.workers(), whole.processes()) == ((1, 0), [("parent", 0), ("2", 4711)])
+    assert [each["shed"] for each in whole.endpoint_snapshots()] == [4]
     office.employ(0)
     await whole.refresh()
     assert (whole.counters.queries, whole.workers()) == (15, (2, 1))
     office.parent.stopping.set()
     assert whole.obstacles() == ["draining"]
+
+
+async def test_no_slot_of_a_limit_is_missing_because_it_moves(world: World) -> None:
+    office = Office(users=[{"name": "app", "password": "secret", "max_backends": 1}])
+    whole = Whole(office.parent)
+    shown = told(world)
+    shown["endpoints"][0]["users"] = [{"name": "app", "backends": 0, "used": 0, "waiting": 0, "limit": 0}]
+    shown["state"]["endpoints"] = shown["endpoints"]
+    for channel in office.channels:
+        channel.answers = {"snapshot": shown}
+    await whole.refresh()
+    office.hears(1, "load", {"clients": 1, "taken": 1, "demands": {"writer\tuser\tapp": 1}})
+    state: Any = whole.state()
+    shown = [whole.endpoint_snapshots(), state["endpoints"]]
+    assert [[user["limit"] for user in endpoint["users"]] for (endpoint,) in shown] == [[1], [1]]
 
 
 async def test_who_does_not_answer_in_time_is_shown_as_before(

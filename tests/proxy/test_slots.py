@@ -34,6 +34,18 @@ def test_who_lacks_some_gets_what_another_does_not_use() -> None:
     assert slots.held == [7, 3]
 
 
+def test_what_is_on_its_way_belongs_to_the_limit() -> None:
+    slots = Slots(4, 2, 0)
+    slots.told(0, 4)
+    # two are asked for: the second worker counts none of them any more
+    assert (slots.limit(2), slots.limit(3)) == (4, 4)
+    slots.gave(1, 2)
+    slots.left(1)
+    assert slots.limit(4) == 4
+    # the server lets this user have fewer
+    assert slots.limit(2) == 2
+
+
 def test_the_floor_is_never_asked_for() -> None:
     slots = Slots(4, 2, 1)
     assert slots.told(0, 100) == [Move(1, -1)]
