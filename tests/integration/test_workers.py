@@ -138,6 +138,8 @@ def test_the_pages_are_of_all_workers(pair: Fanin) -> None:
         clients = [each[0] for each in on_each(pair, exits)]
         for client in clients:
             client.ok("DO GET_LOCK('of the pages', 0)") if client is clients[0] else client.ok("BEGIN")
+        # both have looked at the server
+        eventually(lambda: pair.state()["endpoints"][0]["bound"] == 4)
         state = pair.state()
         assert (state["frontends"]["open"], state["frontends"]["with_lease_or_waiting"]) == (2, 2)
         assert [session["id"] for session in state["sessions"]] == sorted(each.thread_id for each in clients)
