@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from bench.fanin_process import ProxyProcess
-from bench.servers import HOST, PASSWORD, USER, as_root, free_port
+from bench.pooling_process import PoolingProcess
+from bench.servers import as_root
 
 SETTINGS = """\
 [maxscale]
@@ -54,32 +54,14 @@ def find_maxscale() -> str | None:
     return shutil.which("maxscale")
 
 
-class MaxscaleProcess(ProxyProcess):
+class MaxscaleProcess(PoolingProcess):
     """MaxScale in front of one server."""
 
     name = "maxscale"
 
-    def __init__(self, upstream: str, *, pool_size: int, max_clients: int) -> None:
-        super().__init__([free_port()])
-        self._upstream = upstream
-        self._pool_size = pool_size
-        self._max_clients = max_clients
-
     def command(self, folder: Path) -> list[str]:
         program = find_maxscale()
         assert program is not None, "no MaxScale here"
-        server_host, _, server_port = self._upstream.rpartition(":")
         config = folder / "maxscale.cnf"
-        text = SETTINGS.format(
-            folder=folder,
-            host=HOST,
-            port=self.port,
-            most=self._max_clients + 10,  # those that look whether it is up
-            server_host=server_host,
-            server_port=server_port,
-            pool_size=self._pool_size,
-            user=USER,
-            password=PASSWORD,
-        )
-        config.write_text(text)
+        config.write_text(self.settings(SETTINGS, folder))
         return [program, "--nodaemon", "--config", str(config), "--log=stdout", *as_root()]

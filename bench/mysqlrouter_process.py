@@ -6,8 +6,8 @@ import os
 import shutil
 from pathlib import Path
 
-from bench.fanin_process import ProxyProcess
-from bench.servers import HOST, as_root, first_program, free_port
+from bench.pooling_process import PoolingProcess
+from bench.servers import as_root, first_program
 from bench.templates import cache_folder
 
 SETTINGS = """\
@@ -50,30 +50,15 @@ def plugins_of(program: Path) -> str:
     return f"plugin_folder = {unpacked}\n" if unpacked.is_dir() else ""
 
 
-class MysqlRouterProcess(ProxyProcess):
+class MysqlRouterProcess(PoolingProcess):
     """MySQL Router in front of one server."""
 
     name = "mysqlrouter"
-
-    def __init__(self, upstream: str, *, pool_size: int, max_clients: int) -> None:
-        super().__init__([free_port()])
-        self._upstream = upstream
-        self._pool_size = pool_size
-        self._max_clients = max_clients
 
     def command(self, folder: Path) -> list[str]:
         program = find_mysqlrouter()
         assert program is not None, "no MySQL Router here"
         config = folder / "router.conf"
-        text = SETTINGS.format(
-            plugins=plugins_of(program),
-            folder=folder,
-            most=self._max_clients + 10,  # those that look whether it is up
-            pool_size=self._pool_size,
-            host=HOST,
-            port=self.port,
-            upstream=self._upstream,
-        )
-        config.write_text(text)
+        config.write_text(self.settings(SETTINGS, folder, plugins=plugins_of(program)))
         config.chmod(0o600)
         return [str(program), "--config", str(config), *as_root()]

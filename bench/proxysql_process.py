@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from bench.fanin_process import ProxyProcess
-from bench.servers import HOST, PASSWORD, SCHEMA, USER, free_port
+from bench.pooling_process import PoolingProcess
+from bench.servers import free_port
 
 SETTINGS = """\
 datadir="{folder}"
@@ -32,34 +32,14 @@ def find_proxysql() -> str | None:
     return shutil.which("proxysql")
 
 
-class ProxysqlProcess(ProxyProcess):
+class ProxysqlProcess(PoolingProcess):
     """ProxySQL in front of one server."""
 
     name = "proxysql"
 
-    def __init__(self, upstream: str, *, pool_size: int, max_clients: int) -> None:
-        super().__init__([free_port()])
-        self._upstream = upstream
-        self._pool_size = pool_size
-        self._max_clients = max_clients
-
     def command(self, folder: Path) -> list[str]:
         program = find_proxysql()
         assert program is not None, "no ProxySQL here"
-        server_host, _, server_port = self._upstream.rpartition(":")
         config = folder / "proxysql.cnf"
-        text = SETTINGS.format(
-            folder=folder,
-            host=HOST,
-            port=self.port,
-            admin_port=free_port(),
-            most=self._max_clients + 10,  # those that look whether it is up
-            server_host=server_host,
-            server_port=server_port,
-            pool_size=self._pool_size,
-            user=USER,
-            password=PASSWORD,
-            schema=SCHEMA,
-        )
-        config.write_text(text)
+        config.write_text(self.settings(SETTINGS, folder, admin_port=free_port()))
         return [program, "--foreground", "--idle-threads", "--config", str(config), "--datadir", str(folder)]
