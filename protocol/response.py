@@ -57,7 +57,7 @@ from protocol.framing import out_of_order
 from protocol.outcome import Outcome
 from protocol.packets import OkPacket, parse_ok
 from protocol.rewrite import Rewriter
-from protocol.scan import walk
+from protocol.scan import is_empty_at, length_at, walk
 from protocol.session_track import DEFAULT_TRACK_FILTER as DEFAULT_TRACK_FILTER
 from protocol.session_track import TrackFilter as TrackFilter
 from protocol.session_track import translated_changes
@@ -295,7 +295,7 @@ class ResponseTracker(Outcome):
         if pos + 4 > size:
             return -4
         got: i64 = chunk[pos + 3]
-        length = _length(chunk, pos)
+        length = length_at(chunk, pos)
         if got != self._sequence_id:
             raise out_of_order(self._sequence_id, got)
         if length == 0 or length > _CONTROL_LIMIT:
@@ -379,7 +379,7 @@ class ResponseTracker(Outcome):
     def _step_unusual(self, chunk: bytes, pos: i64) -> i64:
         """A packet among definitions that walk() does not pass: cut, or an ERR, or wrong."""
         size: i64 = len(chunk)
-        if pos + 5 > size and not _is_empty(chunk, pos):
+        if pos + 5 > size and not is_empty_at(chunk, pos):
             return -5
         end = self._control_packet(chunk, pos)
         if end < 0:
@@ -427,10 +427,10 @@ class ResponseTracker(Outcome):
         after, count = walk(chunk, pos, self._sequence_id, _NO_LIMIT, limit if limit < size else size)
         status = self.status & _LASTING
         if after + 5 <= limit:
-            is_empty = _is_empty(chunk, after)
+            is_empty = is_empty_at(chunk, after)
             if after + 5 > size and not is_empty:
                 return pos - after - 5
-            length = _length(chunk, after)
+            length = length_at(chunk, after)
             if not is_empty and chunk[after + 4] == 0xFE and length <= _CONTROL_LIMIT:
                 end = after + 4 + length
                 if end > size:
@@ -460,9 +460,9 @@ class ResponseTracker(Outcome):
         self._sequence_id = (self._sequence_id + count) & 0xFF
         self.rows += count
         size: i64 = len(chunk)
-        if after + 5 > size and not _is_empty(chunk, after):
+        if after + 5 > size and not is_empty_at(chunk, after):
             return after if after > pos else -5
-        if _length(chunk, after) == _MAX_PAYLOAD and chunk[after + 4] != 0xFF:
+        if length_at(chunk, after) == _MAX_PAYLOAD and chunk[after + 4] != 0xFF:
             # "If the first byte is 0xFE": an OK or EOF is never that long, so this is a row.
             self.rows += 1
             return self._step_split_row(chunk, after)
@@ -486,7 +486,7 @@ class ResponseTracker(Outcome):
         got: i64 = chunk[pos + 3]
         if got != self._sequence_id:
             raise out_of_order(self._sequence_id, got)
-        length = _length(chunk, pos)
+        length = length_at(chunk, pos)
         self._is_split = length == _MAX_PAYLOAD
         self._sequence_id = (got + 1) & 0xFF
         return pos + 4 + length
@@ -569,19 +569,6 @@ class ResponseTracker(Outcome):
     def _insert_eof(self, chunk: bytes, pos: i64, status: int) -> None:
         """Puts an EOF in front of the packet at pos, whose id is the next one expected."""
         self._rewriter.insert_eof(chunk, pos, self._sequence_id, status)
-
-
-def _length(chunk: bytes, pos: i64) -> i64:
-    """The payload length in the header at pos."""
-    low: i64 = chunk[pos]
-    middle: i64 = chunk[pos + 1]
-    high: i64 = chunk[pos + 2]
-    return low | middle << 8 | high << 16
-
-
-def _is_empty(chunk: bytes, pos: i64) -> bool:
-    """Whether the header at pos is in the chunk and announces an empty packet."""
-    return pos + 4 <= len(chunk) and _length(chunk, pos) == 0
 
 
 def _state_after(command: int) -> int:

@@ -50,3 +50,13 @@ def renumber(chunk: bytes, pos: i64, end: i64, shift: i64, out: BytesWriter, off
         header = i64(read_i32_le(chunk, pos))
         out[pos + offset + 3] = u8((header >> 24) + shift & 0xFF)
         pos += 4 + (header & 0xFFFFFF)
+
+
+def length_at(chunk: bytes, pos: i64) -> i64:
+    """The payload length in the header at pos, which is whole."""
+    return i64(read_i32_le(chunk, pos)) & 0xFFFFFF
+
+
+def is_empty_at(chunk: bytes, pos: i64) -> bool:
+    """Whether the header at pos is in the chunk and announces an empty packet."""
+    return pos + 4 <= len(chunk) and length_at(chunk, pos) == 0

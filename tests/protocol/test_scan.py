@@ -5,7 +5,7 @@ from librt.strings import BytesWriter
 
 from protocol.errors import RemoteProtocolError
 from protocol.framing import frame
-from protocol.scan import renumber, walk
+from protocol.scan import is_empty_at, length_at, renumber, walk
 
 MANY = 1 << 62
 
@@ -68,3 +68,11 @@ def test_nothing_behind_the_end_is_shifted() -> None:
     out = copy(chunk)
     renumber(chunk, 0, 5, 1, out, 0)
     assert out.getvalue() == rows(b"a", first=1) + rows(b"b", first=1)
+
+
+@pytest.mark.parametrize("length", [0, 1, 0x80, 0x1234, 0xFFFFFF])
+def test_a_header_tells_the_length(length: int) -> None:
+    header = length.to_bytes(3, "little") + b"\xff"
+    assert length_at(b"ab" + header, 2) == length
+    assert is_empty_at(b"ab" + header, 2) is (length == 0)
+    assert not is_empty_at(b"ab" + header[:3], 2)
