@@ -5,7 +5,7 @@ pyproject.toml check it.
 
 Pure:
 - the pool core: `pool` (what one endpoint's pool does), `pool_settle`, `pool_members`, `pool_waiters`, `pool_deadlines`, `pool_upkeep`, `pool_questions`, `pool_backoff`, `pool_rate`, `pool_shedding` (its parts),
-  `pool_states` (members, tickets, their lists), `pool_limits` (of databases, and of users on the server), `pool_actions` (what it asks of its shell); `demand` (how many backends will be needed?); `budget` (how large may it be beside those of a
+  `pool_states` (members, tickets, their lists), `pool_lines` (of tickets), `pool_limits` (of databases, and of users on the server), `pool_actions` (what it asks of its shell); `demand` (how many backends will be needed?); `budget` (how large may it be beside those of a
   fleet?), `cap` (and why, by what servers say: `occupancy`)
 - session state: `lexer`, `grammar`, `effects`, `classify` (what a statement's text means), `statement` (the result), `session` (the one
   predicate: may the lease end?; `unexplained`: reports that the text does not account for), `vector` (state vector and restoring it), `kept` and `keeping` (variables of the client's side), `idle`

@@ -458,11 +458,8 @@ class Frontend(Lessee):
         session = self.session
         if session.residue & DECLINABLE or self.residue_text:
             note_residue(self, self.state == PROBING)
-        if (
-            (session.placed or session.kept is not NOTHING_KEPT)
-            and not (backend.kills and verdict != HOLD)
-            and tidying.starts(self, backend)
-        ):
+        leaves_traces = bool(session.placed) or session.kept is not NOTHING_KEPT
+        if leaves_traces and not (backend.kills and verdict != HOLD) and tidying.starts(self, backend):
             return
         self.idle_since = self.shared.now
         if verdict == HOLD and (session.pinned or self.counted_pins):
