@@ -73,3 +73,18 @@ def test_long_stretches_are_shifted_like_short_ones() -> None:
     rewriter.enter(0)
     rewriter.insert_eof(chunk, 0, 1, 2)
     assert rewriter.leave(chunk, len(chunk)) == packets(b"\xfe\0\0\2\0", *rows)
+
+
+def test_streams_do_not_meet() -> None:
+    """Not even when one of them has ended in the middle of a chunk."""
+    broken, other = Rewriter(), Rewriter()
+    chunk = packets(b"a", b"b")
+    broken.enter(0)
+    broken.insert_eof(chunk, 5, 2, 0)
+    other.enter(0)
+    other.remove(chunk, 0, 5)
+    assert other.leave(chunk, len(chunk)) == packets(b"b")
+    broken.reset()
+    broken.enter(0)
+    broken.replace(chunk, 0, 5, b"new")
+    assert broken.leave(chunk, len(chunk)) == packets(b"new", b"b")

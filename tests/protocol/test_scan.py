@@ -76,3 +76,10 @@ def test_a_header_tells_the_length(length: int) -> None:
     assert length_at(b"ab" + header, 2) == length
     assert is_empty_at(b"ab" + header, 2) is (length == 0)
     assert not is_empty_at(b"ab" + header[:3], 2)
+
+
+@pytest.mark.parametrize("payload", [b"\xfd\xff\xff\xff\xff", b"\xfb", b"\x80\xff", b"\0\0\0\x80"])
+@pytest.mark.parametrize("behind", [b"", b"\x01\0", b"\xff" * 8])
+def test_what_comes_behind_the_first_byte_does_not_matter(payload: bytes, behind: bytes) -> None:
+    chunk = rows(payload, first=255)
+    assert walk(chunk + behind, 0, 255, MANY, len(chunk)) == (len(chunk), 1)
