@@ -179,6 +179,8 @@ def end_of_quoted(text: bytes, begin: i64, quote: i64, is_escaping: bool) -> i64
     size: i64 = len(text)
     pos: i64 = begin
     near: i64 = begin + 64
+    # the first quote from there on, once it was looked for: it may be far behind many escapes
+    stop: i64 = -1
     while pos < size:
         byte: i64 = text[pos]
         if byte == quote:
@@ -189,10 +191,10 @@ def end_of_quoted(text: bytes, begin: i64, quote: i64, is_escaping: bool) -> i64
         pos += 1
         if pos >= near:
             # a long one: jump
-            mark = b"'" if quote == 39 else b'"' if quote == 34 else b"`"
-            stop: i64 = text.find(mark, pos)
-            if stop < 0:
-                return 0
+            if stop < pos:
+                stop = text.find(b"'" if quote == 39 else b'"' if quote == 34 else b"`", pos)
+                if stop < 0:
+                    return 0
             if not is_escaping:
                 return stop + 1
             escape: i64 = text.find(b"\\", pos, stop)
@@ -214,6 +216,7 @@ def survey(text: bytes, lexing: int) -> Survey:
     size: i64 = len(text)
     pos: i64 = 0
     depth: i64 = 0
+    close: i64 = -1  # where the comment ends that was looked at last; -1 with is_broken: it does not
     conditional_end: i64 = -1  # where the executable comment that is open ends if it is skipped
     # the word, quoted name or dot (with the word after it) that was last, for the parenthesis after it; -1: something else was
     word: i64 = -1
@@ -342,13 +345,16 @@ def survey(text: bytes, lexing: int) -> Survey:
                 pos += 1
                 if pos < size and text[pos] == 77 and pos + 1 < size and text[pos + 1] == 33:
                     pos += 1
-                close: i64 = text.find(b"*/", pos)
-                if close < 0:
-                    found.is_broken = True
+                if close < pos and not found.is_broken:
+                    close = text.find(b"*/", pos)
+                    found.is_broken = close < 0
                 if (
                     pos < size
                     and text[pos] == 33
-                    and (not text.startswith(SANDBOX, pos) or b"/*" in text[pos : max(close, pos)])
+                    and (
+                        not text.startswith(SANDBOX, pos)
+                        or text.find(b"/*", pos, close if close > pos else pos) >= 0
+                    )
                 ):
                     found.is_conditional = True
                     if conditional_end >= 0:
@@ -458,6 +464,8 @@ class Token:
 _SKIP: Final = (
     rb"""[\x00-\x20]+ | \#[^\n]* | --(?=[\x00-\x20\x7f]|\Z)[^\n]* | /\*(?!M?!(?!999999\\))(?s:.*?)\*/"""
 )
+_QUOTES: Final = (b"'", b'"', b"`")
+_COMMENT: Final = re.compile(rb"/\*(?!M?!(?!999999\\))")
 _BACKTICKS: Final = rb"`(?:[^`]++|``)*+`"
 _ESCAPED: Final = rb"'(?:[^'\\]++|''|\\(?s:.))*+'"
 _ESCAPED_DOUBLE: Final = rb'"(?:[^"\\]++|""|\\(?s:.))*+"'
@@ -492,16 +500,30 @@ _PATTERNS: Final = [_pattern(lexing, conditional) for conditional in (False, Tru
 def tokenize(
     text: bytes, start: int, end: int, lexing: int, is_conditional: bool, limit: int = 1 << 30
 ) -> list[Token]:
-    """The first ``limit`` tokens of ``text[start:end]``. Never fails: what does not fit is a symbol of one byte."""
+    """The first ``limit`` tokens of ``text[start:end]``. Never fails: what does not fit is a symbol of one byte. What opens a string, a quoted
+    name or a comment that does not end is the last: servers refuse the statement, and each quote behind it would be looked for to the end of the text."""
     pattern = _PATTERNS[(lexing & 3) + (4 if is_conditional else 0)]
     tokens: list[Token] = []
+    slash = -1  # behind the last that is a symbol
     for match in pattern.finditer(text, start, end):
         kind = match.lastindex
         if kind is not None:
-            tokens.append(Token(kind, match.group(), match.start(), match.end()))
-            if len(tokens) >= limit:
+            token = Token(kind, match.group(), match.start(), match.end())
+            tokens.append(token)
+            if len(tokens) >= limit or (kind == SYMBOL and _is_open(text, end, token, slash)):
                 break
+            if token.text == b"/":
+                slash = token.end
     return tokens
+
+
+def _is_open(text: bytes, end: int, symbol: Token, slash: int) -> bool:
+    """Whether a symbol, or the slash before it and it, would open something: it does not end then. The slash of "*/*" may have ended something."""
+    if symbol.text in _QUOTES:
+        return True
+    if symbol.start != slash or symbol.text != b"*" or text[slash - 2 : slash - 1] == b"*":
+        return False
+    return _COMMENT.match(text, slash - 1, end) is not None
 
 
 _ESCAPES: Final[dict[bytes, bytes]] = {

@@ -762,8 +762,8 @@ class PoolMachine(RuleBasedStateMachine):
         """Another user has just let it go who has no more in use, and the one who waits is not without any."""
         is_recent = self.core._settled_at < member.idle_since + KEEPS * self.core.switch_delay
         owner = member.pool.tenant
-        first = queue.first
-        assert first is not None
+        # a queue has lines of both classes: of those that nobody is coming for, who is next
+        first = self.core._waiters.uncovered(queue)
         # what was leased at once since then has settled nothing
         newer = [
             m

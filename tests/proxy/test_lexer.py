@@ -21,6 +21,7 @@ from proxy.lexer import (
     USER_VARIABLE,
     VARIABLE,
     WORD,
+    end_of_quoted,
     lexing_after,
     lexing_of,
     survey,
@@ -279,6 +280,63 @@ def test_only_so_many_tokens_are_read() -> None:
 
 def test_tokens_of_a_part() -> None:
     assert [token.text for token in tokenize(b"a; b c; d", 2, 6, 0, False)] == [b"b", b"c"]
+
+
+@pytest.mark.parametrize("opening", [b"'", b'"', b"`", b"/*", b"@'", b"@@`", b"/*!999999\\- "])
+def test_what_does_not_end_is_the_last_token(opening: bytes) -> None:
+    begin, last = b"SET @a = 'b', c = ", b"*" if opening[:1] == b"/" else opening[-1:]
+    behind = b" d 'e' `f` \"g\" ".replace(last, b"")
+    tokens = kinds(begin + opening + behind)
+    assert tokens[:7] == kinds(begin)
+    assert tokens[7:-1] in ([], [(VARIABLE, b"@")], [(SYSTEM, b"@@")], [(SYMBOL, b"/")])
+    assert tokens[-1] == (SYMBOL, last)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"a / b",
+        b"a /*! b */ c",
+        b"/*M!100000 a */",
+        b"'a' /* 'b */ `c`",
+        b"1 * / 2",
+        b"/*! 1 */* 2",
+        b"/*! 1 */ /* ' */ * 2",
+    ],
+)
+@pytest.mark.parametrize("is_conditional", [False, True])
+def test_what_ends_or_opens_nothing_is_not(text: bytes, is_conditional: bool) -> None:
+    assert kinds(text + b" last", 0, is_conditional)[-1] == (WORD, b"last")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"SET @a = '" + rb"\' x " * 100_000,
+        b"SET " + b"a` " * 100_001,
+        b"SET " + b"/* " * 100_000,
+        b"SET " + b"'\\" * 100_000,
+        b"SELECT " + b"/*!" * 300_000,
+        b"SELECT " + b"/*!" * 300_000 + b"*/",
+        b"SELECT " + b"/*!999999\\- " * 100_000 + b"*/",
+    ],
+    ids=lambda text: text[:16].decode(),
+)
+def test_a_text_is_read_once_however_it_is_quoted(text: bytes) -> None:
+    """It would take minutes otherwise."""
+    survey(text, 0)
+    tokenize(text, 0, len(text), 0, False)
+    tokenize(text, 0, len(text), 0, True)
+
+
+@pytest.mark.parametrize("end", [b"'", b"", b"\\'", b"''"])
+def test_a_long_string_ends_at_its_quote(end: bytes) -> None:
+    """It is looked for once, behind many escapes."""
+    body = (b"x" * 90 + rb"\n") * 30 + (b"y" * 90 + rb"\'") * 30 + (b"z" * 90 + rb"\n") * 30
+    text = b"'" + body + end
+    expected = len(text) if end in (b"'", b"''") else 0
+    assert end_of_quoted(text, 1, ord("'"), True) == (expected - 1 if end == b"''" else expected)
+    assert end_of_quoted(text, 1, ord("'"), False) == text.find(b"'", 1) + 1
 
 
 # Unquoting
