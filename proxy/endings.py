@@ -1,4 +1,5 @@
-"""Where several statements in one text end a transaction: what of the text may still run where that is, and what comes after it. Pure.
+"""Where several statements in one text end a transaction: what of the text may still run where that is, and what comes after it; and what has run of one that
+failed. Pure.
 
 The front part runs there with a statement of ours behind it, whose OK the client does not get: so the server itself says that more follows.
 """
@@ -92,6 +93,14 @@ def cut(text: bytes, lexing: int, may_begin: bool) -> Cut:
         if i + 2 < len(starts) and _ends(text[begin:end], lexing, statement):
             return _cut(text, lexing, begin, end, b"")
     return UNCUT
+
+
+def flags_of_first(text: bytes, count: int, lexing: int) -> int:
+    """What so many results of a text of several statements can come from: the flags of as many statements, or of all where they cannot be told apart."""
+    found = survey(text, lexing)
+    starts = found.heads[0::HEAD_SIZE]
+    is_clear = not (found.is_conditional or found.is_broken or found.is_ambiguous)
+    return classify(text[: starts[count]] if is_clear and count < len(starts) else text, lexing).flags
 
 
 def _ends(text: bytes, lexing: int, statement: Statement) -> bool:

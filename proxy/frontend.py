@@ -418,7 +418,7 @@ class Frontend(Lessee):
             verdict = self.vector_changed(backend, verdict)
         backend.variables = session.variables
         if self.statement.has_aftermath:
-            special.aftermath(self, tracker.is_error)
+            special.aftermath(self, tracker)
             if self.state == CLOSED:
                 return
         if placement is not None and placement.first and late_begin.goes_on(self, placement, backend):

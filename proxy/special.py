@@ -20,6 +20,7 @@ from proxy.clearing import wants_mark
 from proxy.colleagues import NEWS
 from proxy.conditions import FOUND_ROWS, INSERT_ID, ROW_COUNT, probe_command
 from proxy.credentials import Credential
+from proxy.endings import flags_of_first
 from proxy.executed import asks, with_text
 from proxy.identity import Identity
 from proxy.keeping import reads_kept
@@ -56,6 +57,7 @@ from proxy.states import (
 from proxy.tasks import spawn
 
 if TYPE_CHECKING:
+    from protocol.outcome import Outcome
     from proxy.backend import Backend
     from proxy.colleagues import Colleagues
     from proxy.endpoint import Endpoint
@@ -73,6 +75,8 @@ INTERRUPTED: Final = 1317
 CONNECTION_KILLED: Final = 1927
 NO_SUCH_THREAD: Final = 1094
 NOT_OWNER: Final = 1095
+CANNOT_USER: Final = 1396
+"""ER_CANNOT_USER: MariaDB drops, creates and changes those of several accounts that it can."""
 NOT_SUPPORTED: Final = 1235
 UNKNOWN_ERROR: Final = 1105
 _BETWEEN_STATEMENTS: Final = frozenset({HOLDING, PROBING, TIDYING, AWAITING_KILL, ABSORBING_KILL})
@@ -444,23 +448,33 @@ def relay_file(frontend: Frontend, chunk: bytes) -> None:
             frontend.go_on(file.rest)
 
 
-def aftermath(frontend: Frontend, is_error: bool) -> None:
+def aftermath(frontend: Frontend, outcome: Outcome) -> None:
     """What a statement means beyond its session."""
     flags, shared = frontend.statement.flags, frontend.shared
-    if is_error:
-        if flags & NEWS:
-            withholding.fail(frontend)
-        return
+    if outcome.is_error:
+        flags = _done_before(frontend, flags, outcome)
     if flags & NEWS:
         if flags & ALTERS_SCHEMA:
             resets.schema_altered(frontend)
         heard(shared, flags)
         if shared.colleagues is not None:
             withholding.tell(frontend, shared.colleagues, flags & NEWS)
+    elif outcome.is_error:
+        withholding.fail(frontend)
     if closes_connection(frontend.session, flags):
         # the server has closed the connection after its OK, so the client's is over, too ("COMMIT .. RELEASE")
         frontend.discard(CloseReason.DIRTY)
         frontend.close(CloseReason.CLIENT_QUIT)
+
+
+def _done_before(frontend: Frontend, flags: int, outcome: Outcome) -> int:
+    """What a text has done that has failed, for others: by statements before the one that failed, or to some of the accounts that it names."""
+    if flags & MULTI and outcome.results:
+        text = payload_of(frontend.wire)[1:]
+        done = flags_of_first(text, outcome.results, frontend.session.lexing) & NEWS
+    else:
+        done = 0
+    return done | flags & CHANGES_ACCOUNT if outcome.error_code == CANNOT_USER else done
 
 
 def heard(shared: Shared, news: int) -> None:

@@ -19,12 +19,14 @@ import pytest
 from bench.fanin_process import ProxyError
 from bench.servers import HOST, Server
 from bench.whatif.recorded import parse
+from protocol.constants import Capability
 from protocol.packets import parse_err
 from tests.integration.fixtures import Connect, MakeFanin
 from tests.integration.running import PATIENCE, Fanin, eventually, run, value
-from tests.integration.wire import Refusal, WireClient
+from tests.integration.wire import PLAIN, Refusal, WireClient
 
 SLEEP = "SELECT SLEEP(30) FROM mysql.user"
+SEVERAL = PLAIN | Capability.MULTI_STATEMENTS | Capability.MULTI_RESULTS
 QUIET = {"budget": {"enabled": False}}
 """Nobody but the pools has connections to the server."""
 
@@ -110,6 +112,20 @@ def test_who_has_the_ok_of_set_global_meets_the_new_value_everywhere(
             clients[number % 2].ok(f"SET GLOBAL group_concat_max_len = {number}")
             late = [exits.enter_context(WireClient(pair.port)) for _ in range(2)]
             assert {each.thread_id % 2 for each in late} == {0, 1}
+            assert [each.value("SELECT @@group_concat_max_len") for each in late] == [b"%d" % number] * 2
+
+
+def test_what_has_run_before_an_error_is_met_everywhere_too(
+    pair: Fanin, server: Server, chief: dict[str, Any]
+) -> None:
+    before = server.value("SELECT @@global.group_concat_max_len")
+    with contextlib.ExitStack() as exits:
+        exits.callback(server.sql, f"SET GLOBAL group_concat_max_len = {before}")
+        clients = [each[0] for each in on_each(pair, exits, **chief, capabilities=SEVERAL)]
+        for number in range(2000, 2004):
+            text = f"SET GLOBAL group_concat_max_len = {number}; SELECT nobody"
+            assert parse_err(clients[number % 2].query(text)[-1]).code == 1054
+            late = [exits.enter_context(WireClient(pair.port)) for _ in range(2)]
             assert [each.value("SELECT @@group_concat_max_len") for each in late] == [b"%d" % number] * 2
 
 

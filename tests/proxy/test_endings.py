@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.endings import COMMIT, UNCLEAR, UNCUT, commits, cut, only_commits, only_ends, rolls_back
-from proxy.statement import BEGINS, BEGINS_READ_ONLY, COMMITS_ITSELF, ENDS
+from proxy.endings import (
+    COMMIT,
+    UNCLEAR,
+    UNCUT,
+    commits,
+    cut,
+    flags_of_first,
+    only_commits,
+    only_ends,
+    rolls_back,
+)
+from proxy.statement import BEGINS, BEGINS_READ_ONLY, COMMITS_ITSELF, ENDS, SETS_GLOBAL
 
 INSERT = "INSERT INTO t VALUES (1)"
 OURS = f"; {COMMIT.decode()}"
@@ -117,3 +127,20 @@ def test_what_does_nothing_but_end_a_transaction(text: str, ends: bool, is_commi
 )
 def test_what_gives_a_transaction_up(text: str, expected: bool) -> None:
     assert rolls_back(text.encode()) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "may"),
+    [
+        ("SELECT 1; SET GLOBAL a = 1; SELECT 2", 1, False),
+        ("SELECT 1; SET GLOBAL a = 1; SELECT 2", 2, True),
+        ("SET GLOBAL a = 1; SELECT 2", 1, True),
+        ("SELECT 1; SELECT ';'; SET GLOBAL a = 1", 2, False),
+        # one CALL can have many results
+        ("CALL p(); SET GLOBAL a = 1", 5, True),
+        ("SELECT 1; SELECT 2 /*!99999 ; SELECT 3 */; SET GLOBAL a = 1", 1, True),
+        ("SELECT 1; SELECT 2; SET GLOBAL a = 1; SELECT 'a", 1, True),
+    ],
+)
+def test_what_has_run_of_a_text_that_failed(text: str, count: int, may: bool) -> None:
+    assert bool(flags_of_first(text.encode(), count, 0) & SETS_GLOBAL) == may

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from protocol.auth import Verifier
+from protocol.constants import Capability
 from protocol.framing import frame
 from proxy.credentials import Credential
 from proxy.replies import Failure
@@ -15,13 +16,27 @@ from proxy.special import heard, kill_for_colleague, no_such_thread
 from proxy.statement import ALTERS_SCHEMA, CHANGES_ACCOUNT, REDEFINES, SETS_GLOBAL
 from tests.fakes.client import FakeClient
 from tests.fakes.server import ServerEnd
-from tests.fakes.wire import IN_TRANS, PING, PROBE, error, execute, ok, prepare, prepared, query, rows
+from tests.fakes.wire import (
+    IN_TRANS,
+    NEW_CLIENT,
+    PING,
+    PROBE,
+    error,
+    execute,
+    ok,
+    prepare,
+    prepared,
+    query,
+    rows,
+)
 from tests.fakes.world import World
 from tests.proxy.conftest import MakeWorld
 
 SLEEP = query("SELECT SLEEP(1000)")
 SELECT = query("SELECT 1")
 UNKNOWN = FIRST_CONNECTION_ID + 1000
+
+MORE_RESULTS = 0x0002 | 0x0008
 
 
 def sleeping(world: World, client: FakeClient) -> ServerEnd:
@@ -643,6 +658,34 @@ def test_what_all_workers_have_to_forget_is_told(world: World) -> None:
         world.backend().answers(ok())
         client.got()
         assert sum(others.told) & news == news and len(others.told) == bool(news)
+
+
+@pytest.mark.parametrize(
+    ("statement", "results", "code", "news"),
+    [
+        ("SET GLOBAL sort_buffer_size = 1", 0, 1227, 0),
+        ("SET GLOBAL sort_buffer_size = 1; SELECT nobody", 1, 1054, SETS_GLOBAL),
+        ("SELECT 1; SELECT nobody; SET GLOBAL sort_buffer_size = 1", 1, 1054, 0),
+        ("ALTER USER app IDENTIFIED BY 'x'", 0, 1227, 0),
+        ("DROP USER one, missing", 0, 1396, CHANGES_ACCOUNT),
+        ("DROP TABLE missing", 0, 1051, 0),
+    ],
+)
+def test_what_has_failed_may_have_done_something_before(
+    world: World, statement: str, results: int, code: int, news: int
+) -> None:
+    others = of_two(world)
+    client = world.client(capabilities=NEW_CLIENT | Capability.MULTI_STATEMENTS)
+    client.sends(query(statement))
+    server = world.backend()
+    while server.got() != [b"\x03" + statement.encode()]:
+        # of several nobody knows what they ask for
+        server.answers(ok())
+    wire = b"".join([ok(MORE_RESULTS, sequence_id=1 + number) for number in range(results)])
+    server.answers(wire + error(code, sequence_id=1 + results))
+    client.gets(wire + error(code, sequence_id=1 + results))
+    assert sum(others.told) & (SETS_GLOBAL | CHANGES_ACCOUNT) == news
+    assert len(others.told) == bool(news)
 
 
 def test_what_another_worker_tells_is_forgotten_here(world: World) -> None:
