@@ -243,9 +243,11 @@ class Budget:
         return self._divided(now)
 
     def allow(self, most: int) -> None:
-        """``most`` is another from now on. What it stopped goes on at once: another worker of this proxy has given up as many connections."""
-        self.bound = most if self.bound >= self.most else max(self.floor, min(self.bound, most))
+        """``most`` is another from now on, and may be below the floor. What it stopped goes on at once: another worker of this proxy has given up as many
+        connections."""
+        self.bound = most if self.bound >= self.most else max(self.floor, self.bound)
         self.most = most
+        self._set(self.bound)
 
     def is_waiting(self, now: float) -> bool:
         """Whether nothing grows because of a refusal."""
@@ -287,7 +289,7 @@ class Budget:
         return min(SURPRISE, SMALL * self.usable)
 
     def _set(self, wanted: int) -> int:
-        self.bound = max(self.floor, min(self.most, wanted))
+        self.bound = min(self.most, max(self.floor, wanted))
         return self.bound
 
     def _wanted(self, now: float, connected: int, own: int, needed: int) -> int:

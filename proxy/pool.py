@@ -364,10 +364,10 @@ class PoolCore(Upkeep):
         return self._settled(now)
 
     def resize(self, max_size: int, now: float) -> list[Action]:
-        """Another bound from now on, of at least 1. A lower one closes what is free; leases above it end as they would, and then their members are
+        """Another bound from now on; 0: nobody gets any. A lower one closes what is free; leases above it end as they would, and then their members are
         closed."""
-        if max_size < 1:
-            raise ValueError("expected max_size of at least 1")
+        if max_size < 0:
+            raise ValueError("expected max_size of at least 0")
         self.max_size = max_size
         self.bound = self._bound_of(max_size)
         return self._settled(now)

@@ -586,7 +586,7 @@ class PoolMachine(RuleBasedStateMachine):
         elif self.releases > 4:
             self.end(PoolDraining if what == "drain" else PoolClosed)
 
-    @rule(bound=st.sampled_from([1, 1, 2, 3, 4]))
+    @rule(bound=st.sampled_from([0, 1, 1, 2, 3, 4]))
     def resize(self, bound: int) -> None:
         self.bound = bound
         self.most = max(bound, self.core.size)
@@ -732,7 +732,7 @@ class PoolMachine(RuleBasedStateMachine):
 
     @invariant()
     def who_waits_can_hope(self) -> None:
-        if self.waiting and not self.is_paused:
+        if self.waiting and self.bound and not self.is_paused:
             opens_at = self.core._opens_at()
             is_held_up = opens_at > self.core._settled_at
             assert self.has(OPENING, LEASED, RESETTING) or is_held_up

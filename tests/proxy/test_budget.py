@@ -411,3 +411,9 @@ def test_what_may_be_had_at_most_may_change(budget: Budget, luck: Luck) -> None:
     budget.bound = 3
     budget.allow(4)
     assert (budget.bound, budget.most) == (3, 4)
+    # even nothing, for a while
+    budget.allow(0)
+    assert budget.bound == 0
+    assert budget.looked(1.0, 0, LIMIT, 0, 9) == 0
+    budget.allow(4)
+    assert budget.bound == 4

@@ -1030,10 +1030,19 @@ def test_what_is_leased_stays_until_its_lease_ends() -> None:
     assert play.release("m1") == ["close m1: over-bound"]
 
 
-@pytest.mark.parametrize("size", [0, -1])
-def test_a_bound_is_at_least_one(size: int) -> None:
-    with pytest.raises(ValueError, match="at least 1"):
-        Play().resize(size)
+def test_a_bound_may_be_nothing_for_a_while() -> None:
+    play = Play(max_size=2)
+    play.leased("alice")
+    assert play.resize(0) == []
+    assert play.release("m1") == ["close m1: over-bound"]
+    assert play.acquire("bob") == []
+    assert play.tick(0.1) == []
+    assert play.resize(1) == ["open m2 with payload of bob"]
+
+
+def test_a_bound_is_not_below_nothing() -> None:
+    with pytest.raises(ValueError, match="at least 0"):
+        Play().resize(-1)
 
 
 def test_the_pool_tells_how_many_it_opens_a_second() -> None:
