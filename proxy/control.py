@@ -95,8 +95,22 @@ class Channel:
             del self._questions[number]
 
     def _send(self, kind: str, number: int, value: object) -> None:
-        if self._writer is not None and not self._is_closed:
-            self._writer.write(framed([kind, number, value]))
+        writer = self._writer
+        if writer is None or self._is_closed:
+            return
+        content = framed([kind, number, value])
+        if not writer.transport.get_write_buffer_size():
+            # at once, and not at the end of the turn: what was told before something is done is heard although this process dies over that
+            content = content[self._sent(content) :]
+        if content:
+            writer.write(content)
+
+    def _sent(self, content: bytes) -> int:
+        try:
+            return self._end.send(content)
+        except OSError:
+            # it is full, or the other side has ended, which `run` finds out
+            return 0
 
     def _received(self, kind: str, number: int, value: Any) -> None:
         if kind == ANSWER:

@@ -69,6 +69,22 @@ async def test_messages_come_in_order() -> None:
     await closed(one, other)
 
 
+async def test_a_message_is_sent_at_once_as_far_as_there_is_room() -> None:
+    one, other = socket.socketpair()
+    side = Side(one)
+    await side.begin()
+    side.channel.tell("first", 1)
+    # nothing of the loop has run since
+    assert read_frame(other) == ["first", 0, 1]
+    for number in range(200):
+        side.channel.tell("many", "x" * 10_000 + str(number))
+    found = await asyncio.to_thread(lambda: [read_frame(other)[2][10_000:] for _ in range(200)])
+    assert found == [str(number) for number in range(200)]
+    other.close()
+    side.channel.tell("too late")
+    await side.running
+
+
 async def test_each_question_has_its_answer() -> None:
     one, other = await sides()
     questions = [tasks.spawn(one.channel.ask("what", number), name="question") for number in range(2)]
