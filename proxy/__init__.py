@@ -13,7 +13,7 @@ Pure:
   `answers`, `rewriting`, `diagnostics`, `sqlstates`: how they are told;
   `executed`: prepared text; `found_rows`: what leaves them; `tables`, `clearing`: what MariaDB keeps), `variables` (user variables), `pins`, `holders`
 - `recording`: what sessions ask pools for, to be replayed with other sizes
-- several workers: `slots` (who may have how many connections), `merging` and `recordings` (what the pages show of all)
+- several workers: `slots` (who may have how many connections), `orphans` (what the dead have left), `merging` and `recordings` (what the pages show of all)
 - what pins cost: `digest` (a statement without its literals), `pin_records` (who is pinned, and was, for how long), `pin_report` (/pins),
   `explain` (how a statement would be treated)
 - the topology: `aurora_names` (hosts), `monitor_queries` (what servers are asked), `observation` (what they answer), `topology` (who is
@@ -32,7 +32,7 @@ Shells:
 - the slow path: `connector` (opens backends), `aside` (side connections, for KILL and logins while all are leased), `tls`, `rsa`, `tasks`, `paranoid` (dirties backends, for debugging)
 - `monitor`: looks at the servers (`resolving`: and at what their names lead to; `looking`: with what); `budgets`: at how full they are, for the pools' bounds; `cluster`: brings endpoints and pools to what the topology says
 - with several workers: `parent` starts and replaces them (`parting`: with which settings; `whole`: the pages of all; `handing`: clients on their way), a `worker` is the process below (`working`: where it begins; `shares`:
-  what it may have; `colleagues`: what its sessions need of others; `withholding`: answers that wait for them); `control` is between them
+  what it may have; `registering`: what it has; `reaping`: ends what others have left; `colleagues`: what its sessions need of others; `withholding`: answers that wait for them); `control` is between them
 - the process: `cli` -> `app`, `shared` (what all sessions use), `idle_transactions`, `snapshot`, `fleet` (who else has connections; `fleet_report`), `recorder`, `admin`, `metrics`, `logs`, `version`
 
 Five words: a *session* is one client's conversation and outlives any *lease*, its exclusive right to a *backend*; a *pin* is a reason

@@ -7,6 +7,8 @@ For what has to be said while every backend is leased: KILL, and what a login mu
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from proxy.backend import CLOSED, OPENING, Backend, LossListener, Owner
@@ -14,9 +16,13 @@ from proxy.connector import open_backend
 from proxy.credentials import Credential
 from proxy.identity import Identity
 from proxy.replies import Failure, refused_by_server, unreachable
+from proxy.results import text_rows
 
 if TYPE_CHECKING:
     from proxy.endpoint import Endpoint
+
+Talk = Callable[[Backend], Awaitable[Failure | None]]
+"""What is said on a side connection: what was wrong, or None. It may raise that, too."""
 
 
 async def run_aside(
@@ -24,6 +30,15 @@ async def run_aside(
 ) -> Failure | None:
     """Log in and run one command (b"": none), each given up after `pool.connect_timeout`; the caller has `endpoint.side_lock`. What was
     wrong, or None."""
+    return await talk_aside(
+        endpoint, credential, identity, partial(_run, endpoint, command) if command else None
+    )
+
+
+async def talk_aside(
+    endpoint: Endpoint, credential: Credential, identity: Identity, talk: Talk | None
+) -> Failure | None:
+    """The same with as many commands as are wanted (`asked`)."""
     backend = Backend(_NOBODY, endpoint.target.peer)
     try:
         await open_backend(
@@ -37,7 +52,7 @@ async def run_aside(
             endpoint.attributes,
         )
         endpoint.learn_init_connect(credential.user, backend)
-        return await _run(endpoint, backend, command) if command else None
+        return None if talk is None else await talk(backend)
     except Failure as failure:
         if failure.is_credential:
             endpoint.credentials.forget(credential)
@@ -64,12 +79,24 @@ async def _leave(backend: Backend, limit: float) -> None:
         backend.transport.abort()
 
 
-async def _run(endpoint: Endpoint, backend: Backend, command: bytes) -> Failure | None:
+async def _run(endpoint: Endpoint, command: bytes, backend: Backend) -> Failure | None:
+    try:
+        await asked(endpoint, command, backend)
+    except Failure as failure:
+        return failure
+    return None
+
+
+async def asked(endpoint: Endpoint, command: bytes, backend: Backend) -> list[list[bytes | None]]:
+    """Run a command on a side connection; the rows that it gives. Raises Failure when the server refuses it."""
     job = SideJob(endpoint.loop)
-    backend.run(job, [command])
+    backend.run(job, [command], keeps_answers=True)
     async with asyncio.timeout(endpoint.target.connect_timeout):
         is_failed = await job.done
-    return refused_by_server(backend.tracker) if is_failed else None
+    if is_failed:
+        raise refused_by_server(backend.tracker)
+    assert backend.answers is not None
+    return text_rows(backend.answers[0])
 
 
 class SideJob(Owner):

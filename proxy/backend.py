@@ -25,6 +25,7 @@ from mypy_extensions import mypyc_attr
 from protocol.errors import RemoteProtocolError
 from protocol.framing import MAX_PAYLOAD, answer_id, frame
 from protocol.response import ResponseTracker, TrackFilter
+from proxy.credentials import Credential
 from proxy.pool import Member
 from proxy.prepared import BackendStatements
 from proxy.variables import UserVariables
@@ -109,9 +110,12 @@ class Inbox:
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class LossListener:
-    """Who must hear that a backend which nobody uses is gone (the endpoint)."""
+    """Who must hear that a backend has come, or that one which nobody uses is gone (the endpoint)."""
 
     __slots__ = ()
+
+    def logged_in(self, backend: Backend, credential: Credential) -> None:
+        """The server has let it in with this, and given it its `server_id`; it is not set up yet."""
 
     def idle_backend_lost(self, backend: Backend, cause: str) -> None:
         """Bytes or the end of the stream came while it was idle or parked."""

@@ -172,6 +172,8 @@ async def open_backend(
                 backend.start_over()
                 await _connect(backend, target)
                 connected = await _log_in(backend, target, credential, key, vector, collation, attributes)
+            backend.server_id = connected.connection_id
+            backend.listener.logged_in(backend, credential)
             await _set_up(backend, connected, key, vector, collation, facts)
     except Failure:
         backend.close(is_polite=False)
@@ -272,7 +274,6 @@ async def _set_up(
         deprecate_eof=bool(capabilities & Capability.DEPRECATE_EOF),
         session_track=bool(capabilities & Capability.SESSION_TRACK),
     )
-    backend.server_id = connected.connection_id
     backend.is_mariadb = b"MariaDB" in connected.server_version
     facts.status = connected.status & ~int(ServerStatus.SESSION_STATE_CHANGED)
     await _learn_globals(backend, backend.is_mariadb, facts)

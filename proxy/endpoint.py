@@ -70,6 +70,7 @@ class Endpoint(LossListener):
         "name",
         "normal_wait",
         "quotas",
+        "register",
         "role",
         "sentinel",
         "side_lock",
@@ -128,6 +129,8 @@ class Endpoint(LossListener):
         self.lost_at: float = 0.0
         # backends that were closed and may be there yet; None: nobody asks (`shares`)
         self.leaving: list[Backend] | None = None
+        # who is told of backends that have logged in (`registering`); None: nobody
+        self.register: Any = None
         # most backends, whatever the server has room for (`pool.size`)
         self.size: int = rules.max_size
         # seconds for which tickets wait when the pool is not paused
@@ -398,6 +401,10 @@ class Endpoint(LossListener):
         """Nothing is on it that anybody will ask for: it is free."""
         backend.rest()
         self._execute(self.core.captured(backend, self.loop.time()))
+
+    def logged_in(self, backend: Backend, credential: Credential) -> None:
+        if self.register is not None:
+            self.register.opened(self, backend, credential)
 
     def idle_backend_lost(self, backend: Backend, cause: str) -> None:
         claim = backend.claim

@@ -5,8 +5,9 @@ each other (KILL of another's client, what all have to forget), and takes the si
 the certificate, the key for passwords. None of that is in arguments or in the environment.
 
 A worker that dies is replaced after a pause, doubled with each that has not lived for CALM seconds; its clients are lost, and nobody else's. What it held of bounds
-is free when the process has been reaped, and servers have had time to see that its connections are closed. One that dies before all have been ready for the first
-time ends the proxy: it would not be any better at the next attempt.
+is free when the process has been reaped, and servers have had time to see that its connections are closed; but not the slots of those that were logged in, which may be there yet
+(`orphans`). Another worker ends them: rather one that serves already than the one that takes the place, which may be long in coming. They are free when that has seen that they are gone.
+One that dies before all have been ready for the first time ends the proxy: it would not be any better at the next attempt.
 
 A worker that hangs says nothing: after SILENCE seconds it gets no more clients and is asked nothing, until it says something again; after LONGEST_SILENCE it is killed.
 """
@@ -18,7 +19,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -31,12 +32,14 @@ from proxy.admin import Admin
 from proxy.app import KILL_TIME, listen_addresses
 from proxy.control import Channel, ChannelClosed
 from proxy.counters import Counters
+from proxy.endpoint_rules import EndpointRules
 from proxy.handing import Gate, Way
+from proxy.orphans import Known, Orphans, counts
 from proxy.parting import part_of
 from proxy.reasons import CloseReason
 from proxy.rsa import KeyPair, self_signed_certificate
 from proxy.shared import FIRST_CONNECTION_ID, ID_COUNT
-from proxy.shares import SETTLES, bound_of
+from proxy.shares import SETTLES, bound_of, bounds_of
 from proxy.slots import Ledger, Move, SlotsError
 from proxy.special import no_answer, no_such_thread
 from proxy.tasks import spawn
@@ -71,6 +74,10 @@ class Parent:
         self.count: Final = settings.worker_count
         self.posts: Final = [Post(worker) for worker in range(self.count)]
         self.ledger: Final = Ledger(self.count, partial(bound_of, settings))
+        self.orphans: Final = Orphans()
+        # who ends them
+        self._reaper: Post | None = None
+        self._bounds_of: Final = partial(bounds_of, EndpointRules(settings))
         self.stopping = asyncio.Event()
         self.signals = 0
         self.status = 0
@@ -170,7 +177,7 @@ class Parent:
                 "a worker has died, and is replaced", worker=post.number, status=status, pause=pause
             )
             await asyncio.sleep(SETTLES)
-            self._carry_out(self.ledger.left(post.worker))
+            self._left(post)
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self.stopping.wait()
@@ -198,7 +205,10 @@ class Parent:
             post.employ(process, channel, Way(post.worker, clients))
             hearing = spawn(channel.run(), name=f"hear worker {post.number}")
             hearing.add_done_callback(lambda task: self._lost(post, process))
-            return await process.wait()
+            status = await process.wait()
+            # what it has told last is on its way yet
+            await asyncio.wait([hearing])
+            return status
         finally:
             assert self._gate is not None
             if post.way is not None:
@@ -208,6 +218,29 @@ class Parent:
                 hearing.cancel()
             for end in (its_control, its_clients, clients):
                 end.close()
+
+    def _left(self, post: Post) -> None:
+        """It has died, and all that it has told is known."""
+        connections = post.known.connections.values()
+        self._carry_out(self.ledger.left(post.worker, counts(connections, self._bounds_of)))
+        self.orphans.left(post.worker, post.known)
+        post.known = Known()
+        self._have_reaped()
+
+    def _have_reaped(self) -> None:
+        """Somebody ends what is left of the dead."""
+        if self._reaper is None or not self._reaper.is_serving:
+            self._reaper = next((post for post in self.posts if post.is_serving), None)
+        if self._reaper is not None and self.orphans:
+            self._reaper.tell("orphans", self.orphans.as_json())
+
+    def _reaped(self, keys: Iterable[Sequence[Any]]) -> None:
+        """They are gone."""
+        if self.orphans.ended(keys):
+            remaining = counts(self.orphans.connections(), self._bounds_of)
+            self._carry_out(self.ledger.remain(remaining))
+            if not self.orphans:
+                self.log.info("nothing is left of dead workers at servers")
 
     def _lost(self, post: Post, process: asyncio.subprocess.Process) -> None:
         """The channel has ended: so does the process, of itself or not."""
@@ -247,6 +280,7 @@ class Parent:
             if is_silent:
                 self.log.warning("a worker does not answer, and gets no more clients", worker=post.number)
                 self._gate.close_way(post.way)
+                self._have_reaped()
             else:
                 self.log.info("a worker answers again", worker=post.number)
                 self._gate.open_way(post.way)
@@ -268,6 +302,15 @@ class Parent:
                 self._carry_out(self.ledger.told(post.worker, value["demands"]))
             elif kind == "gave":
                 self._carry_out(self.ledger.gave(post.worker, value))
+            elif kind == "credential":
+                post.known.may_log_in(*value)
+            elif kind == "opened":
+                # where it has an id that was an orphan's that is not there any more
+                self._reaped([post.known.opened(value).key])
+            elif kind == "closed":
+                post.known.closed(value)
+            elif kind == "reaped":
+                self._reaped(value)
             elif kind == "news":
                 for other in self.posts:
                     if other is not post:
@@ -283,6 +326,7 @@ class Parent:
         post.is_ready = True
         self.log.info("worker is ready", worker=post.number, pid=post.pid, fanin_id=fanin_id)
         self._gate.open_way(post.way)
+        self._have_reaped()
         if all(each.is_ready for each in self.posts):
             self._is_begun.set()
 

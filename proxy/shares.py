@@ -50,9 +50,18 @@ def bound_of(settings: Settings, name: str) -> tuple[int, int]:
     return rules.max_size, Size.floor
 
 
+def bounds_of(rules: EndpointRules, endpoint: str, user: str) -> list[str]:
+    """For which ones a connection of this user counts; nobody knows in which database it is leased, so that it is in all."""
+    names = [name_of(endpoint)]
+    if user.encode("utf-8", "surrogateescape") in rules.user_limits:
+        names.append(name_of(endpoint, USER, user))
+    return names + [name_of(endpoint, DATABASE, each.decode()) for each in rules.database_limits]
+
+
 class Bound:
     """One bound of one endpoint."""
 
+    # what each worker has, unless connections of the dead have it (`slots`)
     floor = 0
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -185,7 +194,7 @@ class Share:
             left += living
             if not living:
                 self._bounds.remove(each)
-        bound.apply(max(bound.floor, self.holding.bound - left))
+        bound.apply(max(0, self.holding.bound - left))
 
     @property
     def has_former(self) -> bool:

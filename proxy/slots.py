@@ -1,8 +1,8 @@
 """Bounds that several workers share: who may have how much of each, and how that moves to whom needs it. Pure.
 
 A bound is so many *slots*; a worker may have no more connections than it holds slots. The parent keeps one `Slots` for each bound, a worker one
-`Holding`. What is held and what is free always add up to the bound, so that it is not exceeded for a moment: a slot that was asked back is held until
-the worker says that the connection is gone, and what a dead worker held is free only when the process is.
+`Holding`. What is held, what is free and what orphans have always add up to the bound, so that it is not exceeded for a moment: a slot that was asked back is held
+until the worker says that the connection is gone, and of what a dead worker held that is free which none of its connections has that the server has yet (`orphans`).
 
 How the slots should be divided follows from the *demand* that workers tell: connections in use, and clients that wait for one. While there is enough for
 all, who lacks something gets it from what is free, and then from whom has most that he does not use; nothing else moves. Where there is not enough, each has a
@@ -44,15 +44,17 @@ class SlotsError(Exception):
 class Slots:
     """One bound, as the parent sees it. Afterwards each call's moves must be told to the workers, in their order."""
 
-    __slots__ = ("_floor", "_size", "_starving", "asked", "demands", "free", "held", "present")
+    __slots__ = ("_floor", "_size", "_starving", "asked", "demands", "free", "held", "orphaned", "present")
 
     def __init__(self, size: int, workers: int, floor: int) -> None:
-        """``floor``: what each worker has in any case."""
+        """``floor``: what each worker has in any case, but for what orphans have."""
         if size < workers * floor:
             raise ValueError("expected a size of at least the floor of each worker")
         self._size: Final = size
         self._floor: Final = floor
         self.free = 0
+        # what connections of the dead have
+        self.orphaned = 0
         # by worker: what it may have, how much of that it was asked to give back and has not, how much it could use, whether there is such a process
         self.held = [division(size, workers, worker) for worker in range(workers)]
         self.asked = [0] * workers
@@ -78,23 +80,32 @@ class Slots:
         self.free += count
         return self._settled()
 
-    def left(self, worker: int) -> list[Move]:
-        """A worker is dead, and so are its connections."""
-        self.free += self.held[worker]
+    def left(self, worker: int, orphans: int = 0) -> list[Move]:
+        """A worker is dead, and so are its connections but for so many at most."""
+        orphaned = min(orphans, self.held[worker])
+        self.orphaned += orphaned
+        self.free += self.held[worker] - orphaned
         self.held[worker] = self.asked[worker] = self.demands[worker] = 0
         self.present[worker] = False
         return self._settled()
 
+    def remain(self, orphans: int) -> list[Move]:
+        """Of the connections of all the dead there are so many yet at most."""
+        ended = max(0, self.orphaned - orphans)
+        self.orphaned -= ended
+        self.free += ended
+        return self._settled() if ended else []
+
     def joined(self, worker: int) -> int:
         """A new process takes its place: what that begins with."""
         self.present[worker] = True
-        self.held[worker] = min(self._spendable(), division(self._size, len(self.held), worker))
+        self.held[worker] = min(max(0, self._spendable()), division(self._size, len(self.held), worker))
         self.free -= self.held[worker]
         return self.held[worker]
 
     def limit(self, shown: int) -> int:
         """Of all workers, which may have so many as they say: with what is on its way from one to another."""
-        return min(self._size, shown + self.free + sum(self.asked))
+        return min(self._size, shown + self.free + self.orphaned + sum(self.asked))
 
     # Parts
 
@@ -111,16 +122,26 @@ class Slots:
         dues = self._dues(workers)
         self._note_starving(workers)
         lacks = [(self._lack(worker, dues[worker]), worker) for worker in workers]
-        moves: list[Move] = []
+        granted = dict.fromkeys(workers, 0)
         missing = -sum(self.asked)
         for lack, worker in sorted(lacks, key=lambda each: (self._turn(each[1]), -each[0], each[1])):
-            granted = min(lack, self._spendable())
-            if granted > 0:
-                self.free -= granted
-                self.held[worker] += granted
-                moves.append(Move(worker, granted))
-            missing += max(0, lack - max(0, granted))
+            count = max(0, min(lack, self._spendable()))
+            self._grant(worker, count, granted)
+            missing += lack - count
+        while self._spendable() > 0 and (short := self._shortest(workers, dues)) is not None:
+            self._grant(short, 1, granted)
+        moves = [Move(worker, count) for worker, count in granted.items() if count]
         return moves + self._asks(workers, dues, missing)
+
+    def _grant(self, worker: int, count: int, granted: dict[int, int]) -> None:
+        self.free -= count
+        self.held[worker] += count
+        granted[worker] += count
+
+    def _shortest(self, workers: Sequence[int], dues: Mapping[int, float]) -> int | None:
+        """Who could use one more, of those the one that lacks most: what is free costs nobody a connection."""
+        short = [worker for worker in workers if self.demands[worker] > self._remains(worker)]
+        return max(short, key=lambda worker: (dues[worker] - self._remains(worker), -worker), default=None)
 
     def _note_starving(self, workers: Sequence[int]) -> None:
         starving = [worker for worker in workers if not self._remains(worker) and self.demands[worker]]
@@ -141,7 +162,7 @@ class Slots:
     def _dues(self, workers: Sequence[int]) -> dict[int, float]:
         """What each should have: what it could use, or less where there is not enough for that."""
         wants = {worker: float(max(self._floor, self.demands[worker])) for worker in workers}
-        left = float(self._size - self._floor * self.present.count(False))
+        left = float(self._size - self.orphaned - self._floor * self.present.count(False))
         wanted = sum(wants.values())
         if wanted <= left:
             return wants
@@ -198,10 +219,18 @@ class Ledger:
         """What a worker has given back. Raises SlotsError."""
         return self._named({name: self._of(name).gave(worker, count) for name, count in counts.items()})
 
-    def left(self, worker: int) -> list[tuple[str, Move]]:
-        """A worker is dead."""
+    def left(self, worker: int, orphans: Mapping[str, int]) -> list[tuple[str, Move]]:
+        """A worker is dead. ``orphans``: connections of its that there may be yet, by the bounds that they count for."""
+        for name in orphans:
+            self._of(name)
         self._absent.add(worker)
-        return self._named({name: slots.left(worker) for name, slots in self.slots.items()})
+        return self._named(
+            {name: slots.left(worker, orphans.get(name, 0)) for name, slots in self.slots.items()}
+        )
+
+    def remain(self, orphans: Mapping[str, int]) -> list[tuple[str, Move]]:
+        """The same of all the dead, now."""
+        return self._named({name: slots.remain(orphans.get(name, 0)) for name, slots in self.slots.items()})
 
     def joined(self, worker: int) -> dict[str, int]:
         """A new process takes its place: what that begins with, of the names that are known. Of others it has its `division`."""

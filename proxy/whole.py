@@ -11,6 +11,7 @@ from proxy import merging, recordings
 from proxy.control import Channel, ChannelClosed
 from proxy.counters import Counters
 from proxy.handing import Way
+from proxy.orphans import Known
 from proxy.recorder import RecordingError
 from proxy.shares import DATABASE, USER, name_of
 from proxy.snapshot import LONGEST_LIST
@@ -34,6 +35,8 @@ class Post:
         self.employed = 0
         self.process: asyncio.subprocess.Process | None = None
         self.way: Way | None = None
+        # what the one that has it now, or had it last, has told of its connections
+        self.known = Known()
         self.is_ready = False
         # when it has said something last, and whether that is too long ago
         self.heard_at = 0.0
@@ -69,6 +72,7 @@ class Post:
     def employ(self, process: asyncio.subprocess.Process, channel: Channel, way: Way) -> None:
         """A process has it."""
         self.employed += 1
+        self.known = Known()
         self.process, self._channel, self.way = process, channel, way
 
     def dismiss(self) -> None:
@@ -203,6 +207,7 @@ class Whole:
                 "is_ready": post.is_serving,
                 "replaced": max(0, post.employed - 1),
                 "clients": post.clients,
+                "orphans": self._parent.orphans.count_of(post.worker),
                 "slots": {name.replace("\t", " "): each.held[post.worker] for name, each in slots.items()},
             }
             for post in self._parent.posts

@@ -6,9 +6,10 @@ sends them to one sends them to all: the parent passes them on. When the parent 
 
 The parent says first what kind of worker it shall be (`Start`), in one frame; this tells that it is `ready`, and then:
 
-    told by the parent      moves {bound: count}, news flags, drain
+    told by the parent      moves {bound: count}, news flags, orphans (`Orphans.as_json`: they are to be ended), drain
     asked by the parent     snapshot, fleet, record, kill, heard (all that was told), count (the answer is told as clients)
-    told to the parent      load {clients, taken, demands}, clients {clients, taken}, gave {bound: count}, news flags
+    told to the parent      load {clients, taken, demands}, clients {clients, taken}, gave {bound: count}, news flags,
+                            credential [user, `told_of`], opened `Connection`, closed and reaped (connections of the dead) [`Key`]
     asked of the parent     kill, heard (by all others)
 """
 
@@ -29,7 +30,6 @@ import uvloop
 
 from config.sections import Upstream
 from config.settings import Settings
-from protocol.auth import Verifier
 from proxy import logs, tls
 from proxy.admin import Admin
 from proxy.app import Process, doorway_of, listen_addresses, raise_descriptor_limit
@@ -40,7 +40,10 @@ from proxy.endpoint import Endpoint
 from proxy.handing import Reception
 from proxy.listeners import Entrance
 from proxy.merging import counts
+from proxy.orphans import credential_of, told_of
+from proxy.reaping import Reaper
 from proxy.recorder import RecordingError, record_parts
+from proxy.registering import Register
 from proxy.replies import Failure
 from proxy.rsa import KeyPair
 from proxy.shared import Shared
@@ -88,7 +91,9 @@ class Worker(Process):
         self._start: Final = start
         self._clients: Final = clients
         self._channel: Final = Channel(control, self._heard, self._answer)
+        self._register: Final = Register(self._channel.tell)
         self._shares: Shares | None = None
+        self._reaper: Reaper | None = None
         self._reception: Reception | None = None
         self._snapshot: Snapshot | None = None
         self._load: tuple[int, int] = (-1, -1)
@@ -104,12 +109,14 @@ class Worker(Process):
         shared.next_id = start.first_id
         shared.colleagues = OtherWorkers(self._channel)
         self._shares = Shares(shared, self.settings, start.shares, self._channel.tell)
+        self._reaper = Reaper(shared, self.log, self._channel.tell)
         return shared
 
     def _make_endpoint(self, upstream: Upstream) -> Endpoint:
         endpoint = super()._make_endpoint(upstream)
         assert self._shares is not None
         self._shares.adopt(endpoint)
+        endpoint.register = self._register
         return endpoint
 
     def _listen(self, shared: Shared) -> None:
@@ -144,6 +151,7 @@ class Worker(Process):
     def _tick(self) -> None:
         super()._tick()
         assert self._shares is not None and self._reception is not None
+        self._register.look()
         demands = self._shares.demands()
         load = (self.counters.frontends_open, self._reception.taken)
         self._quiet_ticks += 1
@@ -159,17 +167,21 @@ class Worker(Process):
     async def _drain(self, shared: Shared) -> None:
         assert self._reception is not None
         self._reception.close()
+        assert self._reaper is not None
+        await self._reaper.stop()
         await super()._drain(shared)
 
     # What the parent says
 
     def _heard(self, kind: str, value: Any) -> None:
-        shared, shares = self.shared, self._shares
-        assert shared is not None and shares is not None
+        shared, shares, reaper = self.shared, self._shares, self._reaper
+        assert shared is not None and shares is not None and reaper is not None
         if kind == "moves":
             shares.moved(value)
         elif kind == "news":
             heard(shared, value)
+        elif kind == "orphans" and not self.stopping.is_set():
+            reaper.take(value)
         elif kind == "drain":
             self.stopping.set()
 
@@ -204,9 +216,7 @@ class OtherWorkers:
 
     async def kill(self, connection_id: int, credential: Credential, is_query: bool) -> Failure | None:
         """As `Colleagues.kill`."""
-        known = [credential.user, credential.password, credential.native_stage1]
-        told = [None if each is None else base64.b64encode(each).decode() for each in known]
-        question = {"id": connection_id, "credential": told, "is_query": is_query}
+        question = {"id": connection_id, "credential": told_of(credential), "is_query": is_query}
         try:
             return failure_of(await self._channel.ask("kill", question))
         except ChannelClosed:
@@ -220,13 +230,6 @@ class OtherWorkers:
         """As `Colleagues.heard`."""
         with suppress(ChannelClosed):
             await self._channel.ask("heard")
-
-
-def credential_of(told: Sequence[str | None]) -> Credential:
-    """What `OtherWorkers.kill` has told: good for a login to a server. Over the channel only: it has secrets."""
-    user, password, stage1 = [None if each is None else base64.b64decode(each) for each in told]
-    assert user is not None
-    return Credential(user, password, Verifier(None, None), native_stage1=stage1)
 
 
 def as_json(failure: Failure | None) -> list[object] | None:

@@ -37,6 +37,8 @@ class ServerEnd(Peer):
     def __init__(self, server: FakeServer, server_id: int) -> None:
         self.server = server
         self.server_id = server_id
+        # of the proxy's end
+        self.port = 40000 + server_id
         self.transport: MemoryTransport
         self.login: LoginRequested | None = None
         self.is_tls = False
@@ -263,7 +265,7 @@ class FakeServer:
         if self.is_down:
             raise ConnectionRefusedError("Connection refused")
         end = ServerEnd(self, len(self.ends) + 1)
-        end.transport = MemoryTransport(self.loop, protocol, end, self)
+        end.transport = MemoryTransport(self.loop, protocol, end, self, ("127.0.0.1", end.port))
         self.ends.append(end)
         protocol.connection_made(end.transport)
         self.loop.call_soon(end.greet)

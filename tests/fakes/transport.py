@@ -27,8 +27,17 @@ class Peer:
 class MemoryTransport(asyncio.Transport):
     """The end of the connection that the code under test has."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, protocol: Any, peer: Peer, host: Any = None) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        protocol: Any,
+        peer: Peer,
+        host: Any = None,
+        address: Any = None,
+    ) -> None:
         super().__init__()
+        # of this end
+        self.address = address
         self.loop = loop
         self.peer = peer
         self.host = host
@@ -95,7 +104,7 @@ class MemoryTransport(asyncio.Transport):
         return len(self._unsent)
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return default
+        return self.address if name == "sockname" else default
 
     # What the peer does
 

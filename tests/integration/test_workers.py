@@ -27,7 +27,10 @@ from tests.integration.wire import PLAIN, Refusal, WireClient
 
 SLEEP = "SELECT SLEEP(30) FROM mysql.user"
 SEVERAL = PLAIN | Capability.MULTI_STATEMENTS | Capability.MULTI_RESULTS
-QUIET = {"budget": {"enabled": False}}
+CONNECTIONS = "SELECT COUNT(*) FROM information_schema.processlist WHERE user LIKE 'counted%'"
+KILLED = "connections of a dead worker are killed"
+CANNOT = "connections of a dead worker cannot be ended yet"
+QUIET: dict[str, Any] = {"budget": {"enabled": False}}
 """Nobody but the pools has connections to the server."""
 
 
@@ -223,8 +226,10 @@ def test_the_bound_is_kept_while_all_of_the_load_moves(fanin: MakeFanin, server:
         assert most <= others + 4
 
 
-def busy_at_once(fanin: Fanin, clients: list[WireClient]) -> int:
-    """Have all of them work until the slots are where the load is; the most leases that were seen at a time."""
+@contextlib.contextmanager
+def working(clients: list[WireClient]) -> Iterator[list[int]]:
+    """All of them work: the numbers of those that have had an answer."""
+    answered: list[int] = []
     stop = threading.Event()
     failed: list[BaseException] = []
 
@@ -232,14 +237,27 @@ def busy_at_once(fanin: Fanin, clients: list[WireClient]) -> int:
         try:
             while not stop.is_set():
                 client.value("SELECT SLEEP(0.01)")
+                if client.thread_id not in answered:
+                    answered.append(client.thread_id)
         except BaseException as error:
             failed.append(error)
 
     threads = [threading.Thread(target=work, args=(client,)) for client in clients]
     for thread in threads:
         thread.start()
-    peak = 0
     try:
+        yield answered
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert not failed
+
+
+def busy_at_once(fanin: Fanin, clients: list[WireClient]) -> int:
+    """Have all of them work until the slots are where the load is; the most leases that were seen at a time."""
+    peak = 0
+    with working(clients):
         workers_wanted = {client.thread_id % 2 for client in clients}
 
         def has_moved() -> bool:
@@ -253,11 +271,6 @@ def busy_at_once(fanin: Fanin, clients: list[WireClient]) -> int:
             return is_there and endpoint["leased"] >= (4 if len(workers_wanted) == 2 else 3)
 
         eventually(has_moved, lambda: json.dumps(fanin.state()["workers"]))
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
-    assert not failed
     return peak
 
 
@@ -304,6 +317,139 @@ def test_a_worker_that_dies_is_replaced_and_its_clients_only_are_lost(
         eventually(lambda: sum(each["slots"]["primary"] for each in workers(both)) == 4)
         (line,) = [line for line in both.log_lines() if line["event"] == "a worker has died, and is replaced"]
         assert (line["worker"], line["status"]) == (dead["worker"], -9)
+
+
+def uses_all(fanin: Fanin, size: int) -> bool:
+    """Whether so many connections are there, and none of them is of a worker that has died."""
+    endpoint, found = fanin.endpoint(), workers(fanin)
+    open_now = endpoint["leased"] + endpoint["idle"] + endpoint["parked"] + endpoint["resetting"]
+    return open_now == size and not any(each["orphans"] for each in found)
+
+
+class Peak:
+    """The most connections of our accounts that are seen at a server at a time."""
+
+    def __init__(self, server: Server) -> None:
+        self.most = 0
+        self._server = server
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def __enter__(self) -> Peak:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        with contextlib.closing(self._server.connect()) as root:
+            while not self._stop.is_set():
+                self.most = max(self.most, value(root, CONNECTIONS))
+
+
+@pytest.fixture
+def counted(server: Server) -> Iterator[list[dict[str, Any]]]:
+    """Accounts that nobody else uses."""
+    accounts = [{"user": f"counted{number}", "password": "pw"} for number in range(2)]
+    for account in accounts:
+        server.sql(f"CREATE USER '{account['user']}'@'%' IDENTIFIED BY 'pw'")
+        server.sql(f"GRANT ALL ON app.* TO '{account['user']}'@'%'")
+    yield accounts
+    for account in accounts:
+        server.sql(f"DROP USER '{account['user']}'@'%'")
+
+
+@pytest.mark.parametrize("limits", [{}, {"users": [{"name": "counted0", "max_backends": 4}]}])
+def test_what_a_dead_worker_ran_is_ended_and_counts_until_then(
+    server: Server, counted: list[dict[str, Any]], limits: dict[str, Any]
+) -> None:
+    size = 6 if limits else 4
+    with (
+        Fanin(server, pool={"size": size, "acquire_timeout": 30}, workers=2, **QUIET, **limits) as both,
+        contextlib.ExitStack() as exits,
+    ):
+        first, second = on_each(both, exits, 6, **counted[0])
+        for client in first[:3]:
+            client.send_query("SELECT SLEEP(30)")
+        # the other keeps one in any case
+        eventually(lambda: len(running(server)) == 3)
+        with Peak(server) as peak:
+            with working(second):
+                os.kill(workers(both)[first[0].thread_id % 2]["pid"], signal.SIGKILL)
+                eventually(lambda: not running(server))
+                eventually(lambda: both.metric("fanin_workers_replaced_total") == 1)
+                eventually(lambda: all(each["is_ready"] for each in workers(both)))
+            late = [exits.enter_context(WireClient(both.port, **counted[0])) for _ in range(6)]
+            assert {client.thread_id % 2 for client in late} == {first[0].thread_id % 2}
+            with working(second + late):
+                eventually(lambda: uses_all(both, 4), lambda: json.dumps(both.state()))
+        # and the side connection that has ended them
+        assert peak.most <= 4 + 1
+        assert [each["orphans"] for each in workers(both)] == [0, 0]
+        killed = [line for line in both.log_lines() if line["event"] == KILLED]
+        assert sum(line["connections"] for line in killed) >= 3
+        if limits:
+            (user,) = both.endpoint()["users"]
+            assert user["limit"] == 4
+
+
+def test_what_a_dead_worker_ran_counts_where_nobody_can_end_it(
+    server: Server, counted: list[dict[str, Any]]
+) -> None:
+    with (
+        Fanin(server, pool={"size": 4, "acquire_timeout": 30}, workers=2, **QUIET) as both,
+        contextlib.ExitStack() as exits,
+    ):
+        first, second = on_each(both, exits, 3, **counted[1])
+        alive = [exits.enter_context(WireClient(both.port, **counted[0])) for _ in range(6)]
+        alive = [each for each in alive if each.thread_id % 2 == second[0].thread_id % 2]
+        for client in first:
+            client.send_query("SELECT SLEEP(30)")
+        eventually(lambda: len(running(server)) == 3)
+        server.sql("ALTER USER 'counted1'@'%' ACCOUNT LOCK")
+        with Peak(server) as peak:
+            with working(alive):
+                os.kill(workers(both)[first[0].thread_id % 2]["pid"], signal.SIGKILL)
+                eventually(lambda: both.metric("fanin_workers_replaced_total") == 1)
+                eventually(lambda: all(each["is_ready"] for each in workers(both)))
+            late = [exits.enter_context(WireClient(both.port, **counted[0])) for _ in range(4)]
+            late = [each for each in late if each.thread_id % 2 == first[0].thread_id % 2]
+            assert late
+            with working(alive + late) as answered:
+                # there is one left, which they have by turns
+                eventually(lambda: len(answered) == len(alive + late))
+                found = workers(both)
+                assert sum(each["orphans"] for each in found) == 3
+                assert sum(each["slots"]["primary"] for each in found) <= 1
+                (line,) = [line for line in both.log_lines() if line["event"] == CANNOT]
+                assert line["endpoint"] == "primary" and "lock" in line["reason"]
+                server.sql("ALTER USER 'counted1'@'%' ACCOUNT UNLOCK")
+                eventually(lambda: not running(server))
+                eventually(lambda: uses_all(both, 4), lambda: json.dumps(both.state()))
+        assert peak.most <= 4 + 1
+        # its password is nowhere to be seen
+        assert "pw" not in json.dumps(both.state()["workers"])
+
+
+def test_what_cannot_be_ended_does_not_hold_up_the_end(server: Server, counted: list[dict[str, Any]]) -> None:
+    with (
+        Fanin(server, pool={"size": 4}, workers=2, **QUIET) as both,
+        contextlib.ExitStack() as exits,
+    ):
+        first, _ = on_each(both, exits, 1, **counted[1])
+        first[0].send_query("SELECT SLEEP(30)")
+        eventually(lambda: running(server))
+        server.sql("ALTER USER 'counted1'@'%' ACCOUNT LOCK")
+        os.kill(workers(both)[first[0].thread_id % 2]["pid"], signal.SIGKILL)
+        eventually(lambda: sum(each["orphans"] for each in workers(both)) == 1)
+        eventually(lambda: any(line["event"] == CANNOT for line in both.log_lines()))
+        both.terminate()
+        assert both.exit_status() == 0
+        assert "task failed" not in both.log.read_text()
+        for thread in running(server):
+            server.sql(f"KILL {thread}")
 
 
 def test_whoever_is_of_another_worker_is_killed_as_any(pair: Fanin, server: Server) -> None:

@@ -1,4 +1,4 @@
-"""However workers come, go, ask and give: all their connections together are never more than the bound."""
+"""However workers come, go, ask and give: all their connections together, those of the dead included, are never more than the bound."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ class Fleet(RuleBasedStateMachine):
             Holding(division(self.size, workers, each)) for each in range(workers)
         ]
         self.connections = [0] * workers
+        # connections of the dead, and whether there have been any
+        self.orphans = 0
+        self.was_orphaned = False
         # on their way, by worker
         self.moves: list[list[int]] = [[] for _ in range(workers)]
         self.gifts: list[list[int]] = [[] for _ in range(workers)]
@@ -68,15 +71,23 @@ class Fleet(RuleBasedStateMachine):
         if self.gifts[worker]:
             self.carry_out(self.slots.gave(worker, self.gifts[worker].pop(0)))
 
-    @rule(worker=WORKERS)
-    def dies(self, worker: int) -> None:
+    @rule(worker=WORKERS, leaves=st.integers(0, 6))
+    def dies(self, worker: int, leaves: int) -> None:
         worker, holding = self.one(worker)
         if holding is not None:
             self.workers[worker] = None
+            leaves = min(leaves, self.connections[worker])
+            self.orphans += leaves
+            self.was_orphaned |= leaves > 0
             self.connections[worker] = 0
             self.moves[worker].clear()
             self.gifts[worker].clear()
-            self.carry_out(self.slots.left(worker))
+            self.carry_out(self.slots.left(worker, leaves))
+
+    @rule(count=COUNTS)
+    def orphans_end(self, count: int) -> None:
+        self.orphans = max(0, self.orphans - count)
+        self.carry_out(self.slots.remain(self.orphans))
 
     @rule(worker=WORKERS)
     def is_replaced(self, worker: int) -> None:
@@ -84,7 +95,7 @@ class Fleet(RuleBasedStateMachine):
         if holding is None:
             self.workers[worker] = Holding(self.slots.joined(worker))
 
-    @precondition(lambda self: all(self.workers))
+    @precondition(lambda self: all(self.workers) and not self.orphans)
     @rule()
     def comes_to_rest(self) -> None:
         """When all is heard and closed that was asked for, who lacks something has it, as far as there is enough for all."""
@@ -96,6 +107,8 @@ class Fleet(RuleBasedStateMachine):
                 while self.gifts[worker]:
                     self.gives(worker)
         assert not any(self.moves) and not any(self.gifts)
+        if any(held < demand for held, demand in zip(self.slots.held, self.slots.demands, strict=True)):
+            assert not self.slots.free
         wants = [max(self.floor, demand) for demand in self.slots.demands]
         if sum(wants) <= self.size:
             assert all(held >= want for held, want in zip(self.slots.held, wants, strict=True))
@@ -105,14 +118,15 @@ class Fleet(RuleBasedStateMachine):
         if not hasattr(self, "slots"):
             return
         slots = self.slots
-        assert sum(slots.held) + slots.free == self.size
-        assert slots.free >= self.floor * slots.present.count(False)
-        assert sum(self.connections) <= self.size
+        assert sum(slots.held) + slots.free + slots.orphaned == self.size
+        assert slots.free + slots.orphaned >= self.floor * slots.present.count(False)
+        assert sum(self.connections) + self.orphans <= self.size
         for worker, holding in enumerate(self.workers):
             if holding is not None:
                 assert self.connections[worker] <= slots.held[worker]
-                assert slots.held[worker] - slots.asked[worker] >= self.floor
-                assert holding.bound >= self.floor
+                if not self.was_orphaned:
+                    assert slots.held[worker] - slots.asked[worker] >= self.floor
+                    assert holding.bound >= self.floor
 
 
 Fleet.TestCase.settings = settings(stateful_step_count=40)

@@ -291,6 +291,120 @@ def test_moves_for_nobody_are_lost() -> None:
     assert office.channels[0].told == []
 
 
+# Who has died
+
+SECRET = [None, "c2VjcmV0", None]
+
+
+def opened(server_id: int, user: str = "app", endpoint: str = "db") -> list[Any]:
+    return [endpoint, server_id, user, 40000, 500.0]
+
+
+def dies(office: Office, worker: int) -> None:
+    """Its process has been reaped, and its channel read to the end."""
+    post = office.parent.posts[worker]
+    if post.way is not None:
+        office.gate.close_way(post.way)
+    post.dismiss()
+    office.parent._left(post)
+
+
+def left(office: Office) -> list[Any]:
+    """Orphans by worker, as people see them."""
+    return [each["orphans"] for each in Whole(office.parent)._workers()]
+
+
+def test_what_the_dead_leave_holds_its_slots_until_another_has_ended_it() -> None:
+    office = Office(pool={"size": 8})
+    office.hears(0, "credential", ["app", SECRET])
+    for server_id in (7, 8, 9):
+        office.hears(0, "opened", opened(server_id))
+    office.hears(0, "closed", [["db", 9]])
+    office.hears(1, "load", {"clients": 1, "taken": 1, "demands": {"db": 8}})
+    del office.channels[1].told[:]
+    dies(office, 0)
+    told = {"connections": [tuple(opened(7)), tuple(opened(8))], "credentials": {"app": SECRET}}
+    # of four two were no connections, and one is for who takes its place
+    assert office.channels[1].told == [("moves", {"db": 1}), ("orphans", told)]
+    assert left(office) == [2, 0]
+    office.hears(1, "reaped", [["db", 7]])
+    office.hears(1, "reaped", [["db", 7]])
+    assert (office.channels[1].told[2:], left(office)) == ([("moves", {"db": 1})], [1, 0])
+    office.hears(1, "reaped", [["db", 8]])
+    assert (office.channels[1].told[3:], left(office)) == ([("moves", {"db": 1})], [0, 0])
+    assert [event for _, event, _ in office.log.lines] == ["nothing is left of dead workers at servers"]
+    assert "c2VjcmV0" not in repr(vars(office.parent)) + json.dumps(Whole(office.parent).state())
+
+
+def test_they_count_for_what_their_user_and_all_databases_may_have() -> None:
+    users = [{"name": "app", "password": "secret", "max_backends": 4}]
+    office = Office(pool={"size": 8}, users=users, databases=[{"name": "shop", "max_backends": 2}])
+    for user in ("app", "other"):
+        office.hears(0, "credential", [user, SECRET])
+    office.hears(0, "opened", opened(7))
+    office.hears(0, "opened", opened(8, "other"))
+    dies(office, 0)
+    slots = office.parent.ledger.slots
+    names = ("db", "db\tuser\tapp", "db\tdatabase\tshop")
+    assert [slots[name].orphaned for name in names] == [2, 1, 1]
+    office.hears(1, "reaped", [["db", 7]])
+    assert [slots[name].orphaned for name in names] == [1, 0, 1]
+    office.hears(1, "reaped", [["db", 8]])
+    assert [slots[name].orphaned for name in names] == [0, 0, 0]
+
+
+def test_who_is_ready_first_ends_them_where_nobody_is() -> None:
+    office = Office()
+    office.hears(0, "credential", ["app", SECRET])
+    office.hears(0, "opened", opened(7))
+    office.hears(1, "credential", ["app", SECRET])
+    office.hears(1, "opened", opened(8))
+    dies(office, 0)
+    dies(office, 1)
+    post = office.employ(0)
+    post.is_ready = False
+    del office.channels[0].told[:]
+    office.hears(0, "ready", {"fanin_id": "f"})
+    ((kind, told),) = office.channels[0].told
+    assert (kind, len(told["connections"])) == ("orphans", 2)
+
+
+def test_another_takes_over_from_who_dies_over_it_or_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    office = Office(4)
+    office.hears(0, "credential", ["app", SECRET])
+    office.hears(0, "opened", opened(7))
+    dies(office, 0)
+    assert [bool(channel.told) for channel in office.channels] == [False, True, False, False]
+    dies(office, 1)
+    assert [bool(channel.told) for channel in office.channels] == [False, True, True, False]
+    watch = Watch(office, monkeypatch)
+    watch.passes(SILENCE + LOOKS, 3)
+    ((kind, told),) = office.channels[3].told
+    assert (kind, told["connections"]) == ("orphans", [tuple(opened(7))])
+
+
+def test_an_id_that_somebody_has_now_is_no_orphans_any_more() -> None:
+    office = Office()
+    for worker in range(2):
+        office.hears(worker, "credential", ["app", SECRET])
+    office.hears(0, "opened", opened(7))
+    dies(office, 0)
+    assert left(office) == [1, 0]
+    office.hears(1, "opened", opened(7))
+    assert left(office) == [0, 0]
+
+
+def test_what_was_left_is_left_once() -> None:
+    office = Office()
+    office.hears(0, "credential", ["app", SECRET])
+    office.hears(0, "opened", opened(7))
+    dies(office, 0)
+    office.hears(1, "reaped", [["db", 7]])
+    # the next process could not be started
+    office.parent._left(office.parent.posts[0])
+    assert left(office) == [0, 0]
+
+
 # Who hangs
 
 

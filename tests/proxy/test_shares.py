@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from proxy.shares import LOOKS, PATIENCE, SETTLES, Shares, bound_of, name_of
+from proxy.endpoint_rules import EndpointRules
+from proxy.shares import LOOKS, PATIENCE, SETTLES, Shares, bound_of, bounds_of, name_of
 from tests.fakes.client import FakeClient
 from tests.fakes.server import ServerEnd
 from tests.fakes.wire import IN_TRANS, ok, query
@@ -146,6 +147,29 @@ def test_a_replacement_is_given_more_of_what_it_does_not_know_yet(make_world: Ma
     scene.finds()
     scene.clients(3)
     assert scene.world.pool() == "2 leased, 1 waiting"
+
+
+def test_a_worker_may_have_nothing_for_a_while(make_world: MakeWorld) -> None:
+    scene = Scene(make_world(pool_size=2), writer=0)
+    scene.clients(1)
+    assert (scene.world.pool(), scene.shares.demands()) == ("1 waiting", {"writer": 1})
+    scene.moved(writer=1)
+    scene.world.backend().answers(ok(IN_TRANS))
+    assert scene.world.pool() == "1 leased"
+    scene.moved(writer=-1)
+    client, server = scene.world.clients[0], scene.world.backend()
+    client.got()
+    scene.ends(client, server)
+    server.closes()
+    scene.passes(1)
+    assert (scene.world.pool(), scene.told) == ("", [("gave", {"writer": 1})])
+
+
+def test_a_connection_counts_for_its_endpoint_its_user_and_all_databases(make_world: MakeWorld) -> None:
+    rules = EndpointRules(make_world(pool_size=8, tables={**USERS, **DATABASES}).settings)
+    names = [name_of("db"), name_of("db", "user", "app"), name_of("db", "database", "shop")]
+    assert bounds_of(rules, "db", "app") == names
+    assert bounds_of(rules, "db", "\udcff") == [names[0], names[2]]
 
 
 def test_what_is_leased_is_given_back_later(make_world: MakeWorld) -> None:

@@ -116,6 +116,70 @@ def test_what_the_dead_were_asked_for_is_free() -> None:
         slots.gave(1, 1)
 
 
+def test_what_connections_of_the_dead_have_is_nobodys_until_they_end() -> None:
+    slots = Slots(10, 2, 1)
+    slots.told(1, 20)
+    # of five two have ended with it, and one is for who takes its place
+    assert slots.left(0, 3) == [Move(1, 1)]
+    assert (slots.held, slots.free, slots.orphaned) == ([0, 6], 1, 3)
+    assert slots.joined(0) == 1
+    assert slots.remain(3) == []
+    assert slots.remain(1) == [Move(1, 2)]
+    assert slots.remain(0) == [Move(1, 1)]
+    assert (slots.held, slots.free, slots.orphaned) == ([1, 9], 0, 0)
+
+
+def test_the_dead_leave_no_more_than_they_held() -> None:
+    slots = Slots(4, 2, 1)
+    slots.left(0, 9)
+    assert (slots.free, slots.orphaned) == (0, 2)
+    slots.remain(9)
+    assert (slots.free, slots.orphaned) == (0, 2)
+
+
+def test_not_even_the_floor_is_there_before_they_end() -> None:
+    slots = Slots(2, 2, 1)
+    slots.told(1, 1)
+    slots.left(0, 1)
+    assert slots.joined(0) == 0
+    # the one that is left is had by turns
+    assert slots.told(0, 1) == [Move(1, -1)]
+    assert slots.gave(1, 1) == [Move(0, 1)]
+    assert slots.told(1, 1) == [Move(0, -1)]
+    assert slots.remain(0) == [Move(1, 1)]
+    assert slots.gave(0, 1) == [Move(0, 1)]
+    assert (slots.held, slots.asked) == ([1, 1], [0, 0])
+
+
+def test_who_comes_while_all_is_orphaned_begins_with_nothing() -> None:
+    slots = Slots(4, 2, 1)
+    slots.left(0, 2)
+    slots.left(1, 2)
+    assert (slots.joined(0), slots.joined(1), slots.orphaned) == (0, 0, 4)
+    assert slots.told(0, 9) == []
+    assert slots.remain(3) == [Move(0, 1)]
+    assert slots.remain(0) == [Move(0, 2), Move(1, 1)]
+
+
+def test_nothing_is_free_while_somebody_could_use_it() -> None:
+    slots = Slots(4, 2, 1)
+    slots.left(0, 2)
+    assert slots.joined(0) == 0
+    slots.told(0, 3)
+    slots.told(1, 4)
+    assert slots.gave(1, 1) == [Move(0, 1)]
+    # neither lacks a whole one
+    assert slots.remain(1) == [Move(1, 1)]
+    assert slots.remain(0) == [Move(0, 1)]
+    assert (slots.held, slots.free) == ([2, 2], 0)
+
+
+def test_what_orphans_have_belongs_to_the_limit() -> None:
+    slots = Slots(4, 2, 0)
+    slots.left(0, 2)
+    assert slots.limit(2) == 4
+
+
 def test_nobody_gives_what_it_was_not_asked_for() -> None:
     slots = Slots(10, 2, 1)
     slots.told(0, 7)
@@ -183,8 +247,18 @@ def test_a_ledger_has_what_workers_speak_of() -> None:
     assert ledger.told(0, {"db": 7}) == [("db", Move(1, -2))]
     assert ledger.gave(1, {"db": 2}) == [("db", Move(0, 2))]
     assert ledger.gave(0, {"user": 1}) == [("user", Move(1, 1))]
-    assert ledger.left(0) == []
+    assert ledger.left(0, {}) == []
     # not known when it died
     ledger.told(1, {"other": 0})
     assert ledger.slots["other"].free == 1
     assert ledger.joined(0) == {"db": 5, "user": 0, "other": 1}
+
+
+def test_a_ledger_knows_what_orphans_count_for() -> None:
+    ledger = Ledger(2, lambda name: (10, 1) if name == "db" else (2, 0))
+    assert ledger.left(0, {"db": 3, "user": 5}) == []
+    assert [(each.free, each.orphaned) for each in ledger.slots.values()] == [(2, 3), (0, 1)]
+    ledger.told(1, {"db": 7, "user": 2})
+    assert ledger.remain({"db": 2, "user": 1}) == [("db", Move(1, 1))]
+    # it has all that it wants
+    assert ledger.remain({}) == [("user", Move(1, 1))]
