@@ -9,7 +9,8 @@ is free when the process has been reaped, and servers have had time to see that 
 (`orphans`). Another worker ends them: rather one that serves already than the one that takes the place, which may be long in coming. They are free when that has seen that they are gone.
 One that dies before all have been ready for the first time ends the proxy: it would not be any better at the next attempt.
 
-A worker that hangs says nothing: after SILENCE seconds it gets no more clients and is asked nothing, until it says something again; after LONGEST_SILENCE it is killed.
+A worker that hangs says nothing: after SILENCE seconds it gets no more clients and is asked nothing, until it says something again; after LONGEST_SILENCE it is killed. So is one
+that does not get ready within LONGEST_START.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ CALM: Final = 60.0
 SILENCE: Final = 3.0
 LONGEST_SILENCE: Final = 30.0
 """Seconds for which a worker that serves may say nothing (`worker.MOST_QUIET_TICKS`): to be one of those that serve, and to live."""
+LONGEST_START: Final = 60.0
+"""Seconds that a process may take until it serves. Only a machine that has no time for it comes near that: it needs no server for it."""
 LOOKS: Final = 0.5
 """Seconds between two looks who is silent."""
 ENDING: Final = 5.0
@@ -205,7 +208,9 @@ class Parent:
             post.employ(process, channel, Way(post.worker, clients))
             hearing = spawn(channel.run(), name=f"hear worker {post.number}")
             hearing.add_done_callback(lambda task: self._lost(post, process))
+            starting = asyncio.get_running_loop().call_later(LONGEST_START, self._judge_start, post, process)
             status = await process.wait()
+            starting.cancel()
             # what it has told last is on its way yet
             await asyncio.wait([hearing])
             return status
@@ -287,6 +292,12 @@ class Parent:
         if silence > LONGEST_SILENCE and post.process is not None:
             self.log.error("a worker hangs, and is killed", worker=post.number, seconds=round(silence))
             _kill(post.process)
+
+    def _judge_start(self, post: Post, process: asyncio.subprocess.Process) -> None:
+        """It has had all the time for its start."""
+        if post.process is process and not post.is_ready:
+            self.log.error("a worker does not get ready, and is killed", worker=post.number)
+            _kill(process)
 
     # What workers say
 

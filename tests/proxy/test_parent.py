@@ -468,6 +468,28 @@ def test_where_the_parent_itself_was_stopped_nobody_is_silent(monkeypatch: pytes
     assert (watch.open(), office.log.lines) == ([0, 1], [])
 
 
+async def test_who_does_not_get_ready_ends_the_first_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    # it has not even imported what it needs
+    monkeypatch.setattr(module, "LONGEST_START", 0.01)
+    office = Office()
+    post = office.parent.posts[1]
+    post.dismiss()
+    await office.parent._keep(post)
+    events = [event for _, event, _ in office.log.lines]
+    assert events == ["a worker does not get ready, and is killed", "a worker could not start"]
+    assert (office.parent.status, office.parent.stopping.is_set()) == (1, True)
+
+
+async def test_who_is_ready_in_time_is_let_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    office = Office()
+    first, second = office.parent.posts
+    office.parent._judge_start(first, first.process)  # type: ignore[arg-type]
+    second.is_ready = False
+    # that was the process before
+    office.parent._judge_start(second, first.process)  # type: ignore[arg-type]
+    assert not any(process.is_killed for process in office.processes)
+
+
 async def test_a_silent_worker_is_not_asked(world: World) -> None:
     office = Office()
     whole = Whole(office.parent)
