@@ -3,7 +3,8 @@
 A socket travels over a pair of Unix sockets of each worker's (`SCM_RIGHTS`, unix(7)), with one byte that says which address it came in by. What a worker cannot take
 at once waits here, in the order of arrival, and accepting pauses meanwhile.
 
-`limits.max_clients` is of all workers together, and judged here. How many clients they have is known as of some moments ago, so that it is asked anew before one is refused.
+`limits.max_clients` is of all workers together, and judged here. How many clients they have is known as of some moments ago, so that it is asked anew before one is refused. Who does
+not answer has as many as it has told last, until it is dead.
 
 SO_REUSEPORT, the other way, has the kernel choose by a hash of addresses. Tried 300 times with 16 connections, one of two processes got 11 or more of them in every fifth case (of 200
 connections up to 115); applications keep theirs for hours, so that this is never made good. Nor are there Unix sockets for it, and who waits in the backlog of a worker that
@@ -72,6 +73,8 @@ class Gate:
         self.refused = 0
         self.acceptors: Final[list[AddressAcceptor]] = []
         self._ways: Final[list[Way]] = []
+        # to those who cannot take any, and have some
+        self._shut: Final[list[Way]] = []
         # nobody can take these yet: number of the address, and the client's socket
         self._waiting: Final[deque[tuple[int, socket.socket]]] = deque()
 
@@ -94,15 +97,24 @@ class Gate:
     def open_way(self, way: Way) -> None:
         """A worker can take clients now, or again."""
         way.is_full = False
+        if way in self._shut:
+            self._shut.remove(way)
         self._ways.append(way)
         self._go_on()
 
-    def close_way(self, way: Way) -> None:
-        """It cannot any more."""
+    def shut_way(self, way: Way) -> None:
+        """It cannot any more, or not for the moment; the clients that it has count as before."""
         if way in self._ways:
             self._ways.remove(way)
+            self._shut.append(way)
             if way.is_full:
                 self._loop.remove_writer(way.end)
+
+    def close_way(self, way: Way) -> None:
+        """It is dead, and has no clients any more."""
+        self.shut_way(way)
+        if way in self._shut:
+            self._shut.remove(way)
 
     def let_in(self, number: int, client: socket.socket) -> None:
         """A client has come by this address."""
@@ -121,7 +133,7 @@ class Gate:
                 return
 
     def _is_at_limit(self) -> bool:
-        return sum(way.clients for way in self._ways) >= self._limit
+        return sum(way.clients for way in (*self._ways, *self._shut)) >= self._limit
 
     async def _count(self) -> None:
         """Who waits now is refused if it is true that there are so many. Who comes meanwhile is not: for him it is counted again."""
@@ -175,7 +187,7 @@ class Gate:
             return False
         except OSError:
             # the worker has ended, which its channel will say, too
-            self.close_way(way)
+            self.shut_way(way)
             return False
         way.handed += 1
         return True

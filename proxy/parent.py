@@ -251,7 +251,7 @@ class Parent:
         """The channel has ended: so does the process, of itself or not."""
         loop = asyncio.get_running_loop()
         if post.way is not None and post.process is process and self._gate is not None:
-            self._gate.close_way(post.way)
+            self._gate.shut_way(post.way)
             grace = self.settings.drain_timeout if self.stopping.is_set() else 0.0
             loop.call_later(grace + ENDING, _kill, process)
 
@@ -284,7 +284,7 @@ class Parent:
             post.is_silent = is_silent
             if is_silent:
                 self.log.warning("a worker does not answer, and gets no more clients", worker=post.number)
-                self._gate.close_way(post.way)
+                self._gate.shut_way(post.way)
                 self._have_reaped()
             else:
                 self.log.info("a worker answers again", worker=post.number)

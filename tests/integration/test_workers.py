@@ -95,6 +95,21 @@ def test_all_workers_together_have_max_clients(fanin: MakeFanin, server: Server)
             exits.enter_context(WireClient(few.port))
 
 
+def test_clients_of_a_worker_that_hangs_count(fanin: MakeFanin, server: Server) -> None:
+    few = fanin(server, pool_size=2, workers=2, limits={"max_clients": 4})
+    with contextlib.ExitStack() as exits:
+        on_each(few, exits, 2)
+        stopped = workers(few)[0]["pid"]
+        os.kill(stopped, signal.SIGSTOP)
+        try:
+            eventually(lambda: [each["is_ready"] for each in workers(few)] == [False, True])
+            with pytest.raises(Refusal, match="1040"):
+                WireClient(few.port)
+        finally:
+            os.kill(stopped, signal.SIGCONT)
+        eventually(lambda: all(each["is_ready"] for each in workers(few)))
+
+
 @pytest.fixture
 def chief(server: Server) -> Iterator[dict[str, Any]]:
     """An account that may change others."""

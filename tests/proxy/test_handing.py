@@ -126,6 +126,25 @@ def test_the_address_is_known(house: House) -> None:
     assert login.peer == "{}:{}".format(*house.peers[0].getsockname())
 
 
+def test_clients_of_who_is_silent_count_until_it_is_dead(house: House) -> None:
+    silent, other = house.desk(), house.desk()
+    house.gate.start()
+    house.comes(LIMIT)
+    silent.tells()
+    other.tells()
+    house.gate.shut_way(silent.way)
+    house.gate.shut_way(silent.way)
+    house.comes()
+    assert (house.gate.refused, other.clients) == (1, LIMIT // 2)
+    # it answers again
+    house.gate.open_way(silent.way)
+    house.comes()
+    assert house.gate.refused == 2
+    house.gate.close_way(silent.way)
+    house.comes()
+    assert (house.gate.refused, other.clients) == (2, LIMIT // 2 + 1)
+
+
 def test_without_a_worker_clients_wait(house: House) -> None:
     house.gate.start()
     house.comes(3)

@@ -165,9 +165,11 @@ class Doors:
     def close(self) -> None:
         """No addresses."""
 
-    def close_way(self, way: Any) -> None:
+    def shut_way(self, way: Any) -> None:
         if way in self.ways:
             self.ways.remove(way)
+
+    close_way = shut_way
 
 
 class Process:
