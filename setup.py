@@ -50,6 +50,7 @@ HOT_PROXY = (
     "sqlstates",
     "restore",
     "binary",
+    "statement_errors",
     "prepared",
     "long_data",
     "recommitting",

@@ -398,7 +398,7 @@ async def read_greeting(target: Target, facts: Facts) -> str | None:
                 return f"{error.code} {error.message.decode('utf-8', 'replace')}"
             greeting = HandshakeV10.parse(payload)
             if not facts.server_version:
-                facts.server_version = greeting.server_version
+                facts.meet(greeting.server_version)
                 facts.charset = greeting.collation
             return None
     except TimeoutError:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Protocol
 
 from proxy.credentials import Credential
 from proxy.replies import Failure
-from proxy.statement import ALTERS_SCHEMA, CHANGES_ACCOUNT, REDEFINES, SETS_GLOBAL
-
-NEWS: Final = CHANGES_ACCOUNT | SETS_GLOBAL | REDEFINES | ALTERS_SCHEMA
-"""Flags of statements after which all workers have to forget something (`special.heard`)."""
 
 
 class Colleagues(Protocol):
@@ -20,7 +16,7 @@ class Colleagues(Protocol):
         nothing but a cancellation."""
 
     def tell(self, news: int) -> None:
-        """A statement with these flags of NEWS has run here."""
+        """A statement with these flags of `statement.NEWS` has run here."""
 
     async def heard(self) -> None:
         """Wait until all have heard what they were told. Raises nothing but a cancellation."""

@@ -93,7 +93,9 @@ class Facts:
     """What was learnt of the servers behind this proxy; shared by its endpoints, filled by the first connections."""
 
     server_version: bytes = b""
-    """as in the server's greeting, prefix and all; empty until a server has been reached"""
+    """as in the server's greeting, prefix and all; empty until a server has been reached; only `meet` changes it"""
+    is_mariadb: bool = False
+    """which dialect the servers speak"""
     charset: int = 0
     """the greeting's default collation id"""
     sql_mode: bytes = b""
@@ -121,10 +123,10 @@ class Facts:
     """the same after COM_RESET_CONNECTION: MySQL goes to the server's default, MariaDB back to (mostly) the handshake's.
     Never forgotten, because backends outlive what else is measured anew."""
 
-    @property
-    def is_mariadb(self) -> bool:
-        """Which dialect the servers speak."""
-        return b"MariaDB" in self.server_version
+    def meet(self, version: bytes) -> None:
+        """A server is of this version."""
+        self.server_version = version
+        self.is_mariadb = b"MariaDB" in version
 
     def charsets_at_login(self, collation: int, is_initialised: bool) -> tuple[bytes, ...] | None:
         """Values of CHARSET_VARIABLES after a login with this collation; None if that is not known."""
@@ -309,7 +311,7 @@ async def _setup_of(backend: Backend, connected: Connected, facts: Facts) -> byt
         kind = "mariadb" if is_mariadb else "mysql"
         setup = facts.setups[version] = setup_statement(kind, names, facts.is_watched, facts.tracks_gtids)
         facts.set_up = set_by_setup(names, facts.is_watched)
-        facts.server_version = version
+        facts.meet(version)
         facts.charset = connected.collation
         facts.forget_logins()
     return setup

@@ -45,7 +45,7 @@ from proxy.prepared import Prepared, SessionStatements
 from proxy.reasons import CloseReason
 from proxy.replies import Failure, ok, refused_by_server, shutting_down, unknown_command
 from proxy.session import HOLD, PARK, PROBE, SessionState
-from proxy.shared import SESSION_POOLING, Shared
+from proxy.shared import SESSION_POOLING, STATEMENT_POOLING, Shared
 from proxy.states import (
     AWAITING_CAPTURE,
     AWAITING_KILL,
@@ -335,8 +335,11 @@ class Frontend(Lessee):
 
     def start_special(self, wire: bytes, statement: Statement) -> bool:
         """KILL, questions about residue and the like: True when the statement needs nothing more."""
-        if wire[3] and self.command == COM_QUERY:
-            return several.go_on(self, wire, statement)
+        if self.command == COM_QUERY:
+            if wire[3]:
+                return several.go_on(self, wire, statement)
+            if statement.only_begins and self.shared.pool_mode != STATEMENT_POOLING:
+                return False
         return special.start_special(self, wire, statement)
 
     def refuse_lost(self, statement: Statement) -> bool:
@@ -354,7 +357,7 @@ class Frontend(Lessee):
                 if not wire:
                     return
         self.state = RELAYING
-        if self.statement.has_aftermath:
+        if self.statement.has_news:
             withholding.begin(self)
         session, track = self.session, self.track
         if session.placed:
@@ -417,7 +420,7 @@ class Frontend(Lessee):
         if backend.vector is not session.vector:
             verdict = self.vector_changed(backend, verdict)
         backend.variables = session.variables
-        if self.statement.has_aftermath:
+        if self.statement.has_aftermath or (self.statement.may_release and session.completes_with_release()):
             special.aftermath(self, tracker)
             if self.state == CLOSED:
                 return
@@ -557,10 +560,9 @@ class Frontend(Lessee):
     def restart_command(self) -> None:
         if self.command == UNSTARTED:
             self.start(self.wire)
+        elif self.session.lost and self.refuse_lost(self.statement):
             return
-        if self.session.lost and self.refuse_lost(self.statement):
-            return
-        if not (self.statement.is_special and self.start_special(self.wire, self.statement)):
+        elif not (self.statement.is_special and self.start_special(self.wire, self.statement)):
             self.execute(self.wire)
 
     def lease_ended(self) -> None:

@@ -31,7 +31,7 @@ class PinKeeper:
 
     def lift(self, reason: PinReason, name: bytes = b"") -> None:
         """That does so no longer: one count of it (user locks) or all (anything else)."""
-        names = self._holders.get(reason)
+        names = self._holders.get(reason) if self._holders else None
         if names is None:
             return
         if name == ALL_NAMES:

@@ -124,7 +124,7 @@ def _waits_for_some(frontend: Frontend, placement: Placement, wire: bytes) -> bo
     is_switching = b"autocommit" in statement.variables
     if not (statement.flags & _MAY_END or is_switching) or not session.vector.multi_statements:
         return False
-    if session.vector.variables.get(b"completion_type") == b"RELEASE":
+    if session.completes_with_release():
         return False
     found = endings.UNCLEAR if len(wire) > MAX_PAYLOAD else _cut(frontend, wire)
     if found is endings.UNCLEAR:

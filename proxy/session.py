@@ -395,6 +395,10 @@ class SessionState(ResidueKeeper):
             self.pin(PinReason.NEXT_TRANSACTION)
         self.lift(PinReason.SAVEPOINT)
 
+    def completes_with_release(self) -> bool:
+        """Whether COMMIT and ROLLBACK end the connection where they do not say otherwise."""
+        return self.vector.variables.get(b"completion_type") == b"RELEASE"
+
     def transaction_lost(self) -> None:
         """The transaction was rolled back with the backend that it was on."""
         self._transaction_ended(NOTHING)

@@ -17,7 +17,6 @@ from proxy.binary import COM_STMT_EXECUTE
 from proxy.blame import BEGINS_SESSION
 from proxy.classify import Statement
 from proxy.clearing import wants_mark
-from proxy.colleagues import NEWS
 from proxy.conditions import FOUND_ROWS, INSERT_ID, ROW_COUNT, probe_command
 from proxy.credentials import Credential
 from proxy.endings import flags_of_first
@@ -35,6 +34,7 @@ from proxy.statement import (
     GETS_DIAGNOSTICS,
     MAY_RELEASE,
     MULTI,
+    NEWS,
     OWN_ID,
     REDEFINES,
     RELEASES,
@@ -101,7 +101,7 @@ def start_special(frontend: Frontend, wire: bytes, statement: Statement) -> bool
 def closes_connection(session: SessionState, flags: int) -> bool:
     """Whether the server has closed the connection after the OK of a statement with these flags."""
     if flags & MAY_RELEASE and not flags & MULTI:
-        return session.vector.variables.get(b"completion_type") == b"RELEASE"
+        return session.completes_with_release()
     return bool(flags & RELEASES)
 
 

@@ -87,8 +87,10 @@ NOT_PLAIN: Final = (
 )
 _SAYS_WHAT_IS_KEPT: Final = USES_TABLE | USES_NO_TABLE | KEEPS_DIAGNOSTICS
 SPECIAL: Final = READS_ROW_COUNT | READS_FOUND_ROWS | READS_DIAGNOSTICS | BEGINS | SHUTS_DOWN
+_BEGIN: Final = BEGINS | BEGINS_READ_ONLY | CONSISTENT_SNAPSHOT | COMMITS_ITSELF | USES_NO_TABLE
 ASKS: Final = READS_ROW_COUNT | READS_FOUND_ROWS | READS_DIAGNOSTICS
-AFTERMATH: Final = CHANGES_ACCOUNT | RELEASES | MAY_RELEASE | SETS_GLOBAL | REDEFINES | ALTERS_SCHEMA
+NEWS: Final = CHANGES_ACCOUNT | SETS_GLOBAL | REDEFINES | ALTERS_SCHEMA
+"""After these all backends and all workers have to forget something (`special.heard`)."""
 
 UNKNOWN_FOUND_ROWS: Final = -1
 KEPT_FOUND_ROWS: Final = -2
@@ -134,6 +136,7 @@ class Statement:
         "flags",
         "found_rows",
         "has_aftermath",
+        "has_news",
         "inner",
         "is_plain",
         "is_special",
@@ -142,7 +145,9 @@ class Statement:
         "lift_names",
         "lifts",
         "limit",
+        "may_release",
         "needs_prepare",
+        "only_begins",
         "pin_names",
         "pins",
         "places",
@@ -228,6 +233,8 @@ class Statement:
         )
         # the shell has to look at it before it runs
         self.is_special: bool = bool(question) or kill is not None or bool(flags & SPECIAL) or bool(executes)
+        # that is special only where transactions are refused
+        self.only_begins: bool = flags & BEGINS != 0 and not flags & ~_BEGIN and inner is None
         # a backend that is new to the session may have to be given residue first; a stored routine may ask for it unseen
         self.reads_insert_id: bool = bool(
             flags
@@ -246,8 +253,10 @@ class Statement:
         self.kept: int = kept
         # the backend may have to be prepared for it although that has the session's state
         self.needs_prepare: bool = self.finds_residue or kept != 0 or not flags & _SAYS_WHAT_IS_KEPT
-        # the shell has something to do when it has run
-        self.has_aftermath: bool = bool(flags & AFTERMATH)
+        # there is something to do when it has run: in any case, or where the session's completion_type says so
+        self.has_news: bool = bool(flags & NEWS)
+        self.has_aftermath: bool = self.has_news or bool(flags & RELEASES)
+        self.may_release: bool = bool(flags & MAY_RELEASE)
         # starts a transaction by its text
         self.begins: bool = bool(flags & BEGINS)
 

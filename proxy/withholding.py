@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Final
 
-from proxy.colleagues import NEWS
+from proxy.statement import NEWS
 from proxy.states import RELAYING
 from proxy.tasks import spawn
 
@@ -112,9 +112,8 @@ class Withheld:
 
 
 def begin(frontend: Frontend) -> None:
-    """A statement with an aftermath is about to run."""
-    is_news = frontend.statement.flags & NEWS
-    if is_news and frontend.shared.colleagues is not None and not isinstance(frontend.transport, Withheld):
+    """A statement with news is about to run."""
+    if frontend.shared.colleagues is not None and not isinstance(frontend.transport, Withheld):
         frontend.transport = Withheld(frontend)
 
 

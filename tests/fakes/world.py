@@ -81,7 +81,7 @@ def make_shared(
 def learn(shared: Shared, version: bytes = b"8.0.36", variables: Sequence[bytes] = ()) -> None:
     """As if a connection to a server had been opened before."""
     facts = shared.facts
-    facts.server_version = version
+    facts.meet(version)
     facts.charset = 255
     facts.setups[version] = setup_statement(
         "mariadb" if facts.is_mariadb else "mysql", [] if facts.is_mariadb else list(variables)

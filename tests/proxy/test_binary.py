@@ -464,7 +464,7 @@ def test_a_client_that_leaves_while_a_backend_prepares_for_it_costs_the_backend(
 
 def test_types_are_sent_again_where_the_server_has_seen_others(make_world: MakeWorld) -> None:
     world = make_world(pool_size=2)
-    world.facts.server_version = MARIADB
+    world.facts.meet(MARIADB)
     client, holder = client_of(world), client_of(world)
     first = prepared_by(world, client, num_params=1)
     client.sends(execute(1, params=params(b"a", types=STRING)))
@@ -506,7 +506,7 @@ def test_an_execution_that_is_cut_off_is_malformed(world: World, wire: bytes) ->
 
 
 def test_an_execution_without_parameters_is_left_to_mariadb(world: World) -> None:
-    world.facts.server_version = b"10.11.6-MariaDB"
+    world.facts.meet(b"10.11.6-MariaDB")
     client = client_of(world)
     server = prepared_by(world, client, num_params=1)
     client.sends(execute(1))
@@ -795,7 +795,7 @@ def test_a_session_has_no_more_statements_than_the_server_has_room_for(world: Wo
 
 
 def test_the_id_minus_one_is_the_statement_prepared_last(world: World) -> None:
-    world.facts.server_version = MARIADB
+    world.facts.meet(MARIADB)
     client = client_of(world)
     prepared_by(world, client, "SELECT 1", real_id=41)
     client.sends(prepare("SELECT 2"), execute(LAST_PREPARED))
@@ -819,7 +819,7 @@ def test_preparing_makes_the_user_variables_that_the_text_assigns(
     is_mariadb: bool, text: str, world: World
 ) -> None:
     if is_mariadb:
-        world.facts.server_version = MARIADB
+        world.facts.meet(MARIADB)
     client, other = client_of(world), client_of(world)
     num_params = text.count("?")
     client.sends(prepare(text))
@@ -836,7 +836,7 @@ def test_text_that_is_assigned_as_a_parameter_keeps_its_backend_on_mariadb(
     types: bytes, is_kept: bool, world: World
 ) -> None:
     # a NULL is of the collation that the parameter had before
-    world.facts.server_version = MARIADB
+    world.facts.meet(MARIADB)
     client = client_of(world)
     client.sends(prepare("SET @a = ?"))
     server = world.backend()
@@ -901,7 +901,7 @@ def test_a_text_that_reads_user_variables_is_another_statement_each_time(world: 
 @pytest.mark.parametrize("is_mariadb", [True, False])
 def test_one_that_could_not_be_prepared_or_is_mariadbs_does_not(is_mariadb: bool, world: World) -> None:
     if is_mariadb:
-        world.facts.server_version = MARIADB
+        world.facts.meet(MARIADB)
     client = client_of(world)
     client.sends(prepare("SELECT @n"))
     world.backend().answers(prepared(41) if is_mariadb else error(1054))

@@ -190,7 +190,7 @@ def begun(world: World, client: FakeClient, text: str, status: int) -> ServerEnd
 @pytest.mark.parametrize("is_mariadb", [True, False])
 def test_so_it_is_when_the_first_of_several_statements_have_run(world: World, is_mariadb: bool) -> None:
     if is_mariadb:
-        world.facts.server_version = b"10.11.0-MariaDB"
+        world.facts.meet(b"10.11.0-MariaDB")
     client = client_of(world)
     status = IN_TRANS | 0x2000
     server = begun(world, client, "START TRANSACTION READ ONLY", status)

@@ -272,7 +272,7 @@ def test_a_server_that_goes_away_right_after_the_last_answer_is_not_taken_for_id
 ) -> None:
     fake.is_mute = True
     opening = Opening(loop, fake)
-    opening.facts.server_version = fake.version
+    opening.facts.meet(fake.version)
     opening.facts.setups[fake.version] = b"SET x=1"
     opening.facts.charsets[45] = CHARSETS
     opening.runs()

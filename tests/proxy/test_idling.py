@@ -46,7 +46,7 @@ def test_a_client_is_told_when_its_time_is_up(limited: World) -> None:
 
 
 def test_old_servers_say_nothing(limited: World) -> None:
-    limited.facts.server_version = b"8.0.23-log"
+    limited.facts.meet(b"8.0.23-log")
     client = limited.client()
     pass_time(limited, 10.3)
     client.gets_nothing()
@@ -54,7 +54,7 @@ def test_old_servers_say_nothing(limited: World) -> None:
 
 
 def test_a_version_of_another_kind_is_taken_for_a_new_one(limited: World) -> None:
-    limited.facts.server_version = b"aurora"
+    limited.facts.meet(b"aurora")
     client = limited.client()
     pass_time(limited, 10.3)
     client.gets_error(4031, INACTIVE, sequence_id=0)
@@ -169,7 +169,8 @@ def test_an_interactive_client_has_a_limit_of_its_own(limited: World) -> None:
 def test_mariadb_forgets_at_a_reset_that_a_client_is_interactive(
     version: bytes, is_reset: bool, limit: int
 ) -> None:
-    facts = Facts(server_version=version, wait_timeout=10, interactive_timeout=20)
+    facts = Facts(wait_timeout=10, interactive_timeout=20)
+    facts.meet(version)
     session = SessionState(Vector.fresh(None, {}), AUTOCOMMIT, b"")
     idling.begin(session, facts, Capability.INTERACTIVE, is_reset)
     assert session.idle_limit == limit
@@ -184,7 +185,7 @@ class Transport:
 
 
 def test_mariadb_resets_the_connection(limited: World) -> None:
-    limited.facts.server_version = MARIADB
+    limited.facts.meet(MARIADB)
     client = limited.client()
     frontend = limited.frontend(client)
     real, there, here = frontend.transport, *socket.socketpair()

@@ -104,7 +104,7 @@ def test_begin_in_a_read_only_transaction_is_read_only_on_mysql_but_not_on_maria
     server.gets(query("BEGIN"))
     server.answers(ok(IN_TRANS | 0x2000))
     client.gets(ok(IN_TRANS | 0x2000))
-    world.shared.facts.server_version = b"10.11.0-MariaDB"
+    world.shared.facts.meet(b"10.11.0-MariaDB")
     client.sends(query("BEGIN"))
     is_run_by_the_writer(world, client, server, query("BEGIN"))
 

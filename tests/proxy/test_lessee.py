@@ -1058,7 +1058,7 @@ def test_what_cannot_be_captured_keeps_its_backend(world: World) -> None:
 def on_mariadb(world: World) -> None:
     """What follows happens on MariaDB."""
     world.facts.setups[MARIADB] = world.setup
-    world.facts.server_version = MARIADB
+    world.facts.meet(MARIADB)
 
 
 def reads_elsewhere(world: World, client: FakeClient) -> ServerEnd:

@@ -164,7 +164,7 @@ def test_mysql_calls_any_short_command_malformed(command: bytes, world: World) -
 
 
 def test_mariadb_drops_what_is_cut_off(world: World) -> None:
-    world.facts.server_version = MARIADB
+    world.facts.meet(MARIADB)
     client = client_of(world)
     server = prepared_by(world, client)
     client.sends(frame(b"\x18\1\0\0\0\0"))

@@ -22,7 +22,7 @@ REFUSED = error(
 def world(make_world: MakeWorld) -> World:
     """With servers that are watched."""
     made = watched(make_world(readers=1))
-    made.shared.facts.server_version = b"10.11.0-MariaDB"
+    made.shared.facts.meet(b"10.11.0-MariaDB")
     return made
 
 

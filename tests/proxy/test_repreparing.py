@@ -193,7 +193,7 @@ def test_a_statement_that_needs_to_be_prepared_again_is(is_held: bool, world: Wo
 
 
 def test_on_mariadb_the_error_of_the_first_try_is_cleared_before_another_session_comes(world: World) -> None:
-    world.facts.server_version = MARIADB
+    world.facts.meet(MARIADB)
     text = "DO ?"
     client, other = client_of(world), client_of(world)
     server = prepared_by(world, client, text)

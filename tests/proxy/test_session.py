@@ -1189,3 +1189,9 @@ def test_after_an_error_who_tracks_has_the_server_asked_even_if_it_is_pinned() -
     assert story.run("INSERT INTO t VALUES ('12x')", err(1366)) == HOLD
     story.session.next_ok = NextOkDebt()
     assert story.run("INSERT INTO t VALUES ('12x')", err(1366)) == PROBE
+
+
+def test_completion_type_may_end_the_connection(story: Story) -> None:
+    assert not story.session.completes_with_release()
+    story.run("SET completion_type = 2", ok(changes=changed(("completion_type", "RELEASE"))))
+    assert story.session.completes_with_release()

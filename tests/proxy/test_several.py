@@ -91,7 +91,7 @@ def test_the_server_runs_what_has_to_be_run_as_it_is(world: World, text: str) ->
 
 
 def test_warnings_in_front_are_the_sessions_on_mariadb(world: World) -> None:
-    world.facts.server_version = b"10.11.6-MariaDB"
+    world.facts.meet(b"10.11.6-MariaDB")
     client = client_of(world)
     refused(client)
     client.sends(query("SHOW WARNINGS; SELECT a FROM t"))

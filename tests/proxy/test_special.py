@@ -341,7 +341,7 @@ def test_a_session_may_kill_itself(world: World) -> None:
 
 
 def test_a_session_that_kills_itself_is_told_in_the_servers_words(world: World) -> None:
-    world.facts.server_version = b"10.11.8-MariaDB"
+    world.facts.meet(b"10.11.8-MariaDB")
     client = world.client()
     client.sends(query("KILL CONNECTION_ID()"))
     client.gets_error(1927, "Connection was killed")

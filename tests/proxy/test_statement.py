@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import pytest
+
 from proxy import statement as flags
+from proxy.classify import classify
 from proxy.pins import PinReason
 from proxy.statement import (
     BEGINS,
@@ -47,11 +50,29 @@ def test_several_statements_may_read_the_insert_id() -> None:
 
 
 def test_changed_accounts_have_an_aftermath() -> None:
-    assert Statement(CHANGES_ACCOUNT).has_aftermath
+    assert Statement(CHANGES_ACCOUNT).has_aftermath and Statement(CHANGES_ACCOUNT).has_news
+    assert Statement(flags.RELEASES).has_aftermath and not Statement(flags.RELEASES).has_news
+    assert Statement(flags.MAY_RELEASE).may_release and not Statement(flags.MAY_RELEASE).has_aftermath
+
+
+@pytest.mark.parametrize(
+    ("text", "only"),
+    [
+        ("BEGIN", True),
+        ("start transaction read only, with consistent snapshot", True),
+        ("START TRANSACTION READ WRITE", True),
+        ("COMMIT AND CHAIN", False),
+        ("BEGIN; SELECT 1", False),
+        ("EXECUTE IMMEDIATE 'BEGIN'", False),
+        ("SET STATEMENT max_statement_time=1 FOR BEGIN", False),
+    ],
+)
+def test_what_begins_a_transaction_and_does_nothing_else(text: str, only: bool) -> None:
+    assert classify(text.encode(), 0).only_begins == only
 
 
 def test_every_flag_has_a_bit_of_its_own() -> None:
-    masks = ("NOT_PLAIN", "SPECIAL", "ASKS", "AFTERMATH")
+    masks = ("NOT_PLAIN", "SPECIAL", "ASKS", "NEWS")
     values = [
         value
         for name, value in vars(flags).items()

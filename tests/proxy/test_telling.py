@@ -22,7 +22,7 @@ TIME_ZONE = (b"time_zone", b"+01:00")
 
 
 def tracking_client(world: World) -> FakeClient:
-    world.facts.server_version = b"10.11.6-MariaDB"
+    world.facts.meet(b"10.11.6-MariaDB")
     return world.client(capabilities=EOF_CLIENT, schema=b"test")
 
 
