@@ -129,14 +129,16 @@ OF_DATABASE: Final = 2
 class Limit:
     """Of a user or a database: it has been reached."""
 
-    __slots__ = ("kind", "most", "name")
+    __slots__ = ("configured", "kind", "most", "name")
 
-    def __init__(self, kind: int, name: Hashable, most: int) -> None:
+    def __init__(self, kind: int, name: Hashable, most: int, configured: int = 0) -> None:
         # OF_USER; OF_SERVER: of a user, too, but the server's; or OF_DATABASE
         self.kind: int = kind
         # the user's or database's
         self.name: Hashable = name
         self.most: int = most
+        # by the settings: of several workers each has a part of that
+        self.configured: int = configured or most
 
 
 class AcquireTimeout:

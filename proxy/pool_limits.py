@@ -13,11 +13,13 @@ NOT_YET: Final = float("inf")
 class Quota:
     """How many leases sessions of one kind may have at a time, whatever their keys: those of one database."""
 
-    __slots__ = ("leased", "most", "name", "promised")
+    __slots__ = ("configured", "leased", "most", "name", "promised")
 
     def __init__(self, name: Hashable, most: int) -> None:
         self.name: Hashable = name
+        # and by the settings, of which another worker may have a part
         self.most: int = most
+        self.configured: int = most
         # tickets with this quota that have a member; more than `most` when sessions took back what they had parked
         self.leased: int = 0
         # tickets with this quota that wait, and for whom one is coming

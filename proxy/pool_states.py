@@ -246,6 +246,7 @@ class Tenant:
     __slots__ = (
         "_counted",
         "_used",
+        "configured",
         "given",
         "is_batch",
         "late_since",
@@ -257,9 +258,10 @@ class Tenant:
 
     def __init__(self, name: Hashable = None, most: int = 0) -> None:
         self.name: Hashable = name
-        # members that the user may have, and by the settings alone; 0: as many as there are
+        # members that the user may have, without what the server allows, and by the settings alone, of which another worker may have a part; 0: as many as there are
         self.most: int = most
         self.given: int = most
+        self.configured: int = most
         self.pools: list[KeyPool] = []
         # the class of the one who began to wait last: what the user's members count for
         self.is_batch: bool = False

@@ -124,8 +124,10 @@ def _limit_of(ticket: Ticket) -> Limit | None:
     line, queue, quota = ticket.line, ticket.queue, ticket.quota
     assert line is not None and queue is not None, "it waits"
     if quota is not None and not quota.has_room():
-        return Limit(OF_DATABASE, quota.name, quota.most)
+        return Limit(OF_DATABASE, quota.name, quota.most, quota.configured)
     user = line.tenant or queue.tenant
     if user.most == 0 or user.opened() < user.most:
         return None
-    return Limit(OF_USER if user.most == user.given else OF_SERVER, user.name, max(0, user.most))
+    if user.most == user.given:
+        return Limit(OF_USER, user.name, max(0, user.most), user.configured)
+    return Limit(OF_SERVER, user.name, max(0, user.most))

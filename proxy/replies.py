@@ -265,21 +265,23 @@ def _of_timeout(error: AcquireTimeout, endpoint: str, holders: str, trouble: str
     return Failure(ErrorCode.CON_COUNT_ERROR, text)
 
 
-_LIMITS: Final = {
-    OF_USER: "user '{}' has all {} that it may have ([[users]] max_backends)",
-    OF_SERVER: "user '{}' has all {} that the server lets it have (max_user_connections)",
-    OF_DATABASE: "database '{}' has all {} that it may have ([[databases]] max_backends)",
-}
+_WHAT: Final = {OF_USER: "user", OF_DATABASE: "database"}
 
 
 def _limit(limit: Limit) -> str:
     name = limit.name.decode("utf-8", "replace") if isinstance(limit.name, bytes) else str(limit.name)
-    if not limit.most and limit.kind != OF_SERVER:
-        what = "database" if limit.kind == OF_DATABASE else "user"
-        return f"other workers have all that {what} '{name}' may have (max_backends)"
+    if limit.kind == OF_SERVER:
+        if not limit.most:
+            return f"the server lets user '{name}' have none for now (max_user_connections)"
+        return f"user '{name}' has all {limit.most} that the server lets it have (max_user_connections)"
+    what = _WHAT[limit.kind]
+    setting = f"([[{what}s]] max_backends)"
     if not limit.most:
-        return f"the server lets user '{name}' have none for now (max_user_connections)"
-    return _LIMITS[limit.kind].format(name, limit.most)
+        return f"other workers have all {limit.configured} that {what} '{name}' may have {setting}"
+    if limit.most < limit.configured:
+        part = f"{limit.most} that this worker may give it now of its {limit.configured}"
+        return f"{what} '{name}' has all {part} {setting}"
+    return f"{what} '{name}' has all {limit.most} that it may have {setting}"
 
 
 def _of_cause(cause: object, endpoint: str) -> Failure:

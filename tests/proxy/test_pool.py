@@ -1100,6 +1100,18 @@ def test_what_is_parked_of_who_is_over_his_limit_is_captured_after_a_pause() -> 
     assert play.tick(0.0) == ["capture m1 of session"]
 
 
+def test_who_waits_for_a_part_of_a_limit_hears_of_all_of_it() -> None:
+    play, quota = Play(max_size=8, tenant_of=str, tenant_limits={"a": 3}), Quota("shop", 5)
+    play.core.give("a", 1, 0.0)
+    quota.most = 0
+    play.leased("one", key="a")
+    play.acquire("at user", "a")
+    play.acquire("at database", "b", quota=quota)
+    play.tick(5.0)
+    limits = [timeout(play, name).limit for name in ("at user", "at database")]
+    assert [limit and (limit.most, limit.configured) for limit in limits] == [(1, 3), (0, 5)]
+
+
 def test_who_waits_for_his_own_limit_hears_so() -> None:
     play, quota = Play(max_size=8, tenant_of=str, tenant_limits={"a": 1}), Quota("shop", 1)
     play.leased("one", key="a")

@@ -61,7 +61,8 @@ def test_a_snapshot_says_how_many_are_where() -> None:
     assert AcquireTimeout(5.0, snapshot).cause == "no route"
     limit = Limit(OF_USER, "app", 3)
     assert AcquireTimeout(5.0, snapshot, limit).limit is limit
-    assert (limit.kind, limit.name, limit.most) == (OF_USER, "app", 3)
+    assert (limit.kind, limit.name, limit.most, limit.configured) == (OF_USER, "app", 3, 3)
+    assert Limit(OF_USER, "app", 3, 8).configured == 8
 
 
 def test_the_other_errors_say_no_more_than_their_name() -> None:

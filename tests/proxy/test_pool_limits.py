@@ -10,6 +10,8 @@ def test_a_quota_has_room_until_it_is_leased() -> None:
     assert quota.has_room()
     quota.leased = 1
     assert not quota.has_room()
+    quota.most = 0
+    assert quota.configured == 1
 
 
 def test_refusals_last_from_the_first_until_one_is_let_in() -> None:

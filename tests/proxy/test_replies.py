@@ -179,6 +179,18 @@ def test_a_lost_connection_without_state() -> None:
             "Shorten transactions, raise that limit, or see /state for who pins",
         ),
         (
+            AcquireTimeout(5.02, snapshot(leased=1), Limit(OF_USER, b"app", 3, 8)),
+            1040,
+            "Fanin: no server connection became free within 5.0 s: user 'app' has all 3 that this worker may give it now of its 8 ([[users]] max_backends); "
+            "HOLDERS. Shorten transactions, raise that limit, or see /state for who pins",
+        ),
+        (
+            AcquireTimeout(5.02, snapshot(), Limit(OF_DATABASE, b"shop", 3, 8)),
+            1040,
+            "Fanin: no server connection became free within 5.0 s: database 'shop' has all 3 that this worker may give it now of its 8 "
+            "([[databases]] max_backends); HOLDERS. Shorten transactions, raise that limit, or see /state for who pins",
+        ),
+        (
             AcquireTimeout(5.02, snapshot(), Limit(OF_DATABASE, b"shop", 3)),
             1040,
             "Fanin: no server connection became free within 5.0 s: database 'shop' has all 3 that it may have ([[databases]] max_backends); HOLDERS. "
@@ -292,9 +304,11 @@ def test_no_connection_is_not_the_same_as_none_that_is_free(error: object, is_it
 
 def test_what_other_workers_have_is_told() -> None:
     def text(kind: int, name: bytes) -> str:
-        error = AcquireTimeout(5.0, snapshot(), Limit(kind, name, 0))
+        error = AcquireTimeout(5.0, snapshot(), Limit(kind, name, 0, 4))
         return replies.of_ticket(error, "primary", "HOLDERS").message
 
-    assert "other workers have all that user 'app' may have (max_backends)" in text(OF_USER, b"app")
-    assert "other workers have all that database 'shop' may have (max_backends)" in text(OF_DATABASE, b"shop")
+    whose = "other workers have all 4 that user 'app' may have ([[users]] max_backends)"
+    assert whose in text(OF_USER, b"app")
+    whose = "other workers have all 4 that database 'shop' may have ([[databases]] max_backends)"
+    assert whose in text(OF_DATABASE, b"shop")
     assert "the server lets user 'app' have none" in text(OF_SERVER, b"app")
