@@ -16,6 +16,7 @@ from proxy.endpoint import Endpoint
 from proxy.endpoint_rules import EndpointRules
 from proxy.identity import user_of
 from proxy.pool_limits import NOTHING, Quota
+from proxy.pool_settle import MOST_RESERVED
 from proxy.shared import Shared
 from proxy.slots import Holding, division
 
@@ -92,6 +93,9 @@ class Size(Bound):
     def wanted(self, held: int) -> int:
         core = self.endpoint.core
         wanted = core.leased_count + core.resetting_count + core.waiting_count
+        if core.waiting_count:
+            # for them the reserve is not there
+            wanted += core.max_size - core.bound
         # where the server has no room for what is held, more would not help
         return min(wanted, held) if core.max_size < held else wanted
 
@@ -222,6 +226,8 @@ class Shares:
     def adopt(self, endpoint: Endpoint) -> None:
         """From now on its pool has what this worker holds."""
         endpoint.leaving = []
+        # of the whole pool it is one in MOST_RESERVED at most, of which this worker has its part (`parting`)
+        endpoint.core.reserve_share = max(2, -(-MOST_RESERVED // self._shared.workers))
         self._endpoints.append(endpoint)
         name = endpoint.name
         self._add(name_of(name), Size(endpoint, self._shared))

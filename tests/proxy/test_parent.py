@@ -55,6 +55,15 @@ def test_what_bounds_a_process_is_divided() -> None:
     assert part_of(settings(pool={"connects_per_second": 0}), 0, 3).pool.connects_per_second == 0
 
 
+@pytest.mark.parametrize(
+    ("size", "reserve", "parts"),
+    [(15, 1, [0, 0, 0]), (20, 1, [1, 0, 0]), (99, 5, [2, 2, 1]), (40, 5, [1, 1, 0])],
+)
+def test_a_reserve_is_of_all_workers(size: int, reserve: int, parts: list[int]) -> None:
+    whole = settings(pool={"size": size, "reserve": reserve})
+    assert [part_of(whole, worker, 3).pool.reserve for worker in range(3)] == parts
+
+
 def test_a_start_survives_its_way() -> None:
     table = {"users": [{"name": "app", "password": "secret"}]}
     start = Start(settings(**table), 1, 3, ["127.0.0.1:6033"], {"db:3306": 2}, 5, b"key", b"certificate")

@@ -172,6 +172,24 @@ def test_a_connection_counts_for_its_endpoint_its_user_and_all_databases(make_wo
     assert bounds_of(rules, "db", "\udcff") == [names[0], names[2]]
 
 
+def test_a_workers_part_of_the_reserve_does_not_depend_on_its_part_of_the_pool(make_world: MakeWorld) -> None:
+    scene = Scene(make_world(pool_size=20, pool={"reserve": 1}))
+    core = scene.world.writer.core
+    assert (core.max_size, core.bound) == (10, 9)
+    scene.moved(writer=-9)
+    # the last one is for whoever comes
+    assert (core.max_size, core.bound) == (1, 1)
+    clients = scene.clients(2)
+    assert (scene.world.pool(), scene.shares.demands()["writer"]) == ("1 leased, 1 waiting", 2)
+    scene.moved(writer=7)
+    scene.world.backend().answers(ok(IN_TRANS))
+    scene.clients(6)
+    # a reserve is none of what it waits for
+    assert (core.bound, scene.world.pool()) == (7, "7 leased, 1 waiting")
+    assert scene.shares.demands()["writer"] == 9
+    clients[1].got()
+
+
 def test_what_is_leased_is_given_back_later(make_world: MakeWorld) -> None:
     scene = Scene(make_world(pool_size=6))
     clients = scene.clients(3)
