@@ -278,12 +278,28 @@ def restore_commands(actual: Vector, wanted: Vector) -> list[bytes] | None:
     if wanted.multi_statements != actual.multi_statements:
         commands.append(b"\x1b\x00\x00" if wanted.multi_statements else b"\x1b\x01\x00")
     if wanted.variables is not actual.variables:
-        assignments = _assignments(actual.variables, wanted.variables)
-        if assignments:
-            commands.append(b"\x03SET " + b",".join(assignments))
+        settings = _settings(actual, wanted)
+        if settings:
+            commands.append(settings)
     if is_forgotten and not was_forgotten:
         commands.append(b"\x03SET SESSION " + _OF_SCHEMA + b"=" + _OF_SERVER)
     return commands
+
+
+_MAX_SETTINGS: Final = 4096
+_SETTINGS: Final[dict[tuple[Vector, Vector], bytes]] = {}
+
+
+def _settings(actual: Vector, wanted: Vector) -> bytes:
+    """The command that sets the variables; empty if they are the same. It is written once: clients of a few kinds take turns on a backend."""
+    key = (actual, wanted)
+    settings = _SETTINGS.get(key)
+    if settings is None:
+        if len(_SETTINGS) >= _MAX_SETTINGS:
+            _SETTINGS.clear()
+        assignments = _assignments(actual.variables, wanted.variables)
+        settings = _SETTINGS[key] = b"\x03SET " + b",".join(assignments) if assignments else b""
+    return settings
 
 
 def differ_only_in(one: Vector, other: Vector, name: bytes) -> bool:

@@ -193,6 +193,17 @@ def test_several_variables_are_restored_at_once() -> None:
     ]
 
 
+def test_what_is_restored_is_written_once_and_not_for_ever() -> None:
+    module._SETTINGS.clear()
+    wanted = after(("a", "3"))
+    restore_commands(PLAIN, wanted).append(b"mine")  # type: ignore[union-attr]
+    assert restore_commands(PLAIN, wanted) == [b"\x03SET SESSION a=3"]
+    assert list(module._SETTINGS) == [(PLAIN, wanted)]
+    for number in range(module._MAX_SETTINGS + 5):
+        restore_commands(PLAIN, after(("a", str(number))).apart())
+    assert len(module._SETTINGS) < module._MAX_SETTINGS
+
+
 @pytest.mark.parametrize(
     ("variables", "written"),
     [
