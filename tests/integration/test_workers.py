@@ -448,6 +448,26 @@ def test_what_a_dead_worker_ran_counts_where_nobody_can_end_it(
         assert "pw" not in json.dumps(both.state()["workers"])
 
 
+def test_what_a_dead_worker_ran_by_a_unix_socket_is_ended(
+    server: Server, counted: list[dict[str, Any]]
+) -> None:
+    upstream = [{"socket": server.socket, "name": "primary"}]
+    with (
+        Fanin(upstream=upstream, pool={"size": 4}, workers=2, **QUIET) as both,
+        contextlib.ExitStack() as exits,
+    ):
+        first, second = on_each(both, exits, 1, **counted[0])
+        for client in (first[0], second[0]):
+            client.send_query("SELECT SLEEP(30)")
+        eventually(lambda: len(running(server)) == 2)
+        os.kill(workers(both)[first[0].thread_id % 2]["pid"], signal.SIGKILL)
+        eventually(lambda: len(running(server)) == 1)
+        eventually(lambda: any(line["event"] == KILLED for line in both.log_lines()))
+        eventually(lambda: not any(each["orphans"] for each in workers(both)))
+        # somebody else's goes on
+        assert len(running(server)) == 1
+
+
 def test_what_cannot_be_ended_does_not_hold_up_the_end(server: Server, counted: list[dict[str, Any]]) -> None:
     with (
         Fanin(server, pool={"size": 4}, workers=2, **QUIET) as both,
