@@ -38,6 +38,7 @@ from proxy.prepared import (
     renamed,
     sent_nulls,
     sent_types,
+    shown_id,
 )
 from proxy.replies import GONE, SCHEMA_CODES, Failure, not_movable, ok, refused_by_server
 from proxy.sources import LONG, Source, is_any_text
@@ -101,7 +102,7 @@ def start_statement_command(frontend: Frontend, wire: bytes) -> None:
     if is_cut_off(command, len(wire) - 4, is_mariadb):
         refuse(frontend, wire, malformed(is_mariadb))
         return
-    shown = int.from_bytes(wire[5:9], "little")
+    shown = shown_id(wire)
     statements = frontend.statements
     prepared = None if statements is None else statements.find(shown, is_mariadb)
     if prepared is None:
@@ -529,7 +530,7 @@ def _reset(frontend: Frontend, prepared: Prepared) -> None:
 def _fetch(frontend: Frontend, wire: bytes, prepared: Prepared) -> None:
     on_backend = _with_cursor(frontend, prepared)
     if on_backend is None:
-        shown = int.from_bytes(wire[5:9], "little")
+        shown = shown_id(wire)
         refuse(frontend, wire, no_cursor(shown, frontend.shared.facts.is_mariadb))
     else:
         frontend.executing = prepared

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from protocol.framing import payload_of
 from proxy.backend import Backend
 from proxy.pins import PinReason
-from proxy.prepared import LongData, Prepared, renamed
+from proxy.prepared import LongData, Prepared, renamed, shown_id
 from proxy.replies import Failure
 from proxy.sources import LONG
 from proxy.statement_errors import MALFORMED, WRONG_ARGUMENTS, wrong_parameter
@@ -93,8 +93,7 @@ def use_up(frontend: Frontend, wire: bytes) -> None:
     statements = frontend.statements
     if statements is None or wire[4:5] != _COM_STMT_EXECUTE:
         return
-    shown_id = int.from_bytes(wire[5:9], "little")
-    prepared = statements.find(shown_id, frontend.shared.facts.is_mariadb)
+    prepared = statements.find(shown_id(wire), frontend.shared.facts.is_mariadb)
     if prepared is not None and not prepared.is_streaming:
         prepared.long_data = None
 

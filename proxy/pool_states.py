@@ -447,9 +447,9 @@ class Queue:
         rooms = self._rooms()
         for is_batch in (False, True):
             first: list[Ticket] = []
-            for line, room in zip(self.lines, rooms, strict=True):
-                if line.is_batch == is_batch:
-                    first += line.tickets(room)
+            for i in range(len(rooms)):
+                if self.lines[i].is_batch == is_batch:
+                    first += self.lines[i].tickets(rooms[i])
             found += sorted(first, key=_order)
         return found
 

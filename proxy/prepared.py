@@ -15,6 +15,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from librt.strings import read_i32_le
+from mypy_extensions import i64
+
 from protocol.commands import stmt_close
 from protocol.framing import frame, payload_of
 from protocol.wire import lenenc_bytes, read_lenenc_bytes, read_lenenc_int
@@ -294,6 +297,13 @@ class BackendStatements:
 
     def __len__(self) -> int:
         return len(self._by_source)
+
+
+def shown_id(wire: bytes) -> int:
+    """The statement's id in a command, in wire form; of one that is cut off what is there."""
+    if len(wire) < 9:
+        return int.from_bytes(wire[5:], "little")
+    return i64(read_i32_le(wire, 5)) & 0xFFFFFFFF
 
 
 def renamed(wire: bytes, real_id: int) -> bytes:

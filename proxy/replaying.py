@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from proxy.demotion import OF_TRANSACTION, forget_transaction
 from proxy.past_reads import Past, PastRead
 from proxy.placement import Placement
-from proxy.prepared import FLAGS_AT, WANTS_CURSOR, sent_types
+from proxy.prepared import FLAGS_AT, WANTS_CURSOR, sent_types, shown_id
 from proxy.reads import PROVED
 from proxy.reasons import CloseReason
 from proxy.replies import deadlock, lost
@@ -165,10 +165,10 @@ def _is_as_it_was(frontend: Frontend, read: PastRead) -> bool:
     prepared = read.prepared
     if prepared is None:
         return True
-    statements, shown_id = frontend.statements, int.from_bytes(read.wire[5:9], "little")
+    statements = frontend.statements
     if statements is None or prepared.long_data is not None:
         return False
-    if statements.find(shown_id, frontend.shared.facts.is_mariadb) is not prepared:
+    if statements.find(shown_id(read.wire), frontend.shared.facts.is_mariadb) is not prepared:
         return False
     return sent_types(read.wire, prepared.own.num_params) == prepared.types
 

@@ -20,6 +20,7 @@ from proxy.prepared import (
     renamed,
     sent_nulls,
     sent_types,
+    shown_id,
 )
 from proxy.replies import Failure
 from proxy.results import packets
@@ -402,3 +403,10 @@ def test_what_was_refused_has_the_types_of_before() -> None:
     assert prepared.source is not own
     statements.was_refused(prepared)
     assert (prepared.types, prepared.nulls, prepared.source) == (b"", b"", own)
+
+
+@pytest.mark.parametrize("name", [b"\x01\0\0\0", b"\xff\xff\xff\xff", b"\0\0\0\x80", b"\x07\x01", b""])
+@pytest.mark.parametrize("rest", [b"", b"\0\x01\0\0\0"])
+def test_a_command_says_which_statement_it_means(name: bytes, rest: bytes) -> None:
+    wire = frame(b"\x17" + name + (rest if len(name) == 4 else b""))
+    assert shown_id(wire) == int.from_bytes(name, "little")
