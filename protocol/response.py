@@ -55,7 +55,7 @@ from mypy_extensions import i64
 from protocol.errors import LocalProtocolError, RemoteProtocolError
 from protocol.framing import out_of_order
 from protocol.outcome import Outcome
-from protocol.packets import OkPacket, parse_ok
+from protocol.packets import OkPacket, parse_eof, parse_ok
 from protocol.rewrite import Rewriter
 from protocol.scan import is_empty_at, length_at, walk
 from protocol.session_track import DEFAULT_TRACK_FILTER as DEFAULT_TRACK_FILTER
@@ -108,6 +108,8 @@ _NO_LIMIT: Final = 1 << 62
 # Longest control packet (OK, ERR, file name ...) that is waited for. Servers cut messages at some 512 bytes; values
 # of system variables and sets of GTIDs may be longer.
 _CONTROL_LIMIT: Final = 1 << 20
+# Of an EOF, with its header.
+_EOF_SIZE: Final = 9
 # Longest stretch of rows that is held back to see whether they end: the default of net_buffer_length, which is what
 # the server's own buffer holds.
 _HOLD_LIMIT: Final = 1 << 14
@@ -451,6 +453,8 @@ class ResponseTracker(Outcome):
         """Status of an OK(0xFE) that is whole but not its turn yet."""
         if end - pos >= 11 and chunk[pos + 5] < 0xFB and chunk[pos + 6] < 0xFB:
             return chunk[pos + 7] | chunk[pos + 8] << 8
+        if end - pos == _EOF_SIZE:
+            return parse_eof(chunk[pos + 4 : end]).status
         return parse_ok(chunk[pos + 4 : end], self._server_track).status
 
     def _step_rows(self, chunk: bytes, pos: i64) -> i64:
@@ -535,7 +539,8 @@ class ResponseTracker(Outcome):
 
     def _end_packet(self, chunk: bytes, pos: i64, end: i64) -> None:
         """What ends rows or fields: an EOF, or an OK with header 0xFE, as negotiated with the server."""
-        if not self._server_deprecate_eof:
+        if not self._server_deprecate_eof or end - pos == _EOF_SIZE:
+            # (MySQL ends rows in whose middle a handler took an error over with an EOF in any case; no OK is that short)
             self._read_eof(chunk[pos + 4 : end], self._sticky, self._server_track)
             self._translate_end(chunk, pos, end)
         elif self._inserts_eof:

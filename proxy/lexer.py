@@ -448,6 +448,10 @@ SYSTEM: Final = 6  # @@x.y
 SYMBOL: Final = 7
 
 
+MOST_OPEN: Final = 16
+"""Openings without an end that are passed over in a text with executable comments."""
+
+
 class Token:
     """One token of a statement."""
 
@@ -501,17 +505,23 @@ def tokenize(
     text: bytes, start: int, end: int, lexing: int, is_conditional: bool, limit: int = 1 << 30
 ) -> list[Token]:
     """The first ``limit`` tokens of ``text[start:end]``. Never fails: what does not fit is a symbol of one byte. What opens a string, a quoted
-    name or a comment that does not end is the last: servers refuse the statement, and each quote behind it would be looked for to the end of the text."""
+    name or a comment that does not end is the last: servers refuse the statement, and each quote behind it would be looked for to the end of the text.
+    Only where comments may be executed, or not, some are passed over, because the server may have skipped them."""
     pattern = _PATTERNS[(lexing & 3) + (4 if is_conditional else 0)]
     tokens: list[Token] = []
     slash = -1  # behind the last that is a symbol
+    left = MOST_OPEN if is_conditional else 0
     for match in pattern.finditer(text, start, end):
         kind = match.lastindex
         if kind is not None:
             token = Token(kind, match.group(), match.start(), match.end())
             tokens.append(token)
-            if len(tokens) >= limit or (kind == SYMBOL and _is_open(text, end, token, slash)):
+            if len(tokens) >= limit:
                 break
+            if kind == SYMBOL and _is_open(text, end, token, slash):
+                if left == 0:
+                    break
+                left -= 1
             if token.text == b"/":
                 slash = token.end
     return tokens
@@ -521,7 +531,7 @@ def _is_open(text: bytes, end: int, symbol: Token, slash: int) -> bool:
     """Whether a symbol, or the slash before it and it, would open something: it does not end then. The slash of "*/*" may have ended something."""
     if symbol.text in _QUOTES:
         return True
-    if symbol.start != slash or symbol.text != b"*" or text[slash - 2 : slash - 1] == b"*":
+    if symbol.start != slash or symbol.text != b"*" or (slash > 1 and text[slash - 2] == 42):
         return False
     return _COMMENT.match(text, slash - 1, end) is not None
 

@@ -23,6 +23,7 @@ from proxy.endings import flags_of_first
 from proxy.executed import asks, with_text
 from proxy.identity import Identity
 from proxy.keeping import reads_kept
+from proxy.pins import PinReason
 from proxy.reasons import CloseReason
 from proxy.replies import GONE, PREFIX, Failure, lost_before, not_movable, ok, unknown_command
 from proxy.several import answer_first
@@ -75,8 +76,9 @@ INTERRUPTED: Final = 1317
 CONNECTION_KILLED: Final = 1927
 NO_SUCH_THREAD: Final = 1094
 NOT_OWNER: Final = 1095
-CANNOT_USER: Final = 1396
-"""ER_CANNOT_USER: MariaDB drops, creates and changes those of several accounts that it can."""
+DENIED: Final = frozenset({1044, 1045, 1064, 1142, 1227, 1290, 1410})
+"""Errors of statements on accounts that have done nothing: whoever likes could have all passwords forgotten with them. After others (1396, 1133) MariaDB has dropped,
+created and changed those of several accounts that it could."""
 NOT_SUPPORTED: Final = 1235
 UNKNOWN_ERROR: Final = 1105
 _BETWEEN_STATEMENTS: Final = frozenset({HOLDING, PROBING, TIDYING, AWAITING_KILL, ABSORBING_KILL})
@@ -469,12 +471,15 @@ def aftermath(frontend: Frontend, outcome: Outcome) -> None:
 
 def _done_before(frontend: Frontend, flags: int, outcome: Outcome) -> int:
     """What a text has done that has failed, for others: by statements before the one that failed, or to some of the accounts that it names."""
-    if flags & MULTI and outcome.results:
+    if PinReason.UNKNOWN_STATEMENT in frontend.statement.pins:
+        # a block: it has one result, or none, of all that is in it
+        done = flags & NEWS
+    elif flags & MULTI and outcome.results:
         text = payload_of(frontend.wire)[1:]
         done = flags_of_first(text, outcome.results, frontend.session.lexing) & NEWS
     else:
         done = 0
-    return done | flags & CHANGES_ACCOUNT if outcome.error_code == CANNOT_USER else done
+    return done if outcome.error_code in DENIED else done | flags & CHANGES_ACCOUNT
 
 
 def heard(shared: Shared, news: int) -> None:

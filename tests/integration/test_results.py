@@ -248,3 +248,27 @@ def test_statistics_come_from_the_server(one: Fanin) -> None:
     with WireClient(one.port) as client:
         assert b"Uptime" in client.command(b"\x09")[0]
         assert client.value("SELECT 1") == b"1"
+
+
+@pytest.mark.parametrize("new", [False, True], ids=["plain", "deprecate-eof"])
+def test_rows_that_a_handler_broke_off_are_followed_by_others(
+    new: bool, fanin: MakeFanin, server: Server
+) -> None:
+    """MySQL ends them in its own way."""
+    one = fanin(server, pool_size=1)
+    several = PLAIN | Capability.MULTI_RESULTS
+    capabilities = int(several | Capability.DEPRECATE_EOF if new else several)
+    server.sql("CREATE TABLE IF NOT EXISTS app.broken_off (id INT PRIMARY KEY)")
+    server.sql("REPLACE INTO app.broken_off VALUES (1), (2), (3)")
+    server.sql("DROP PROCEDURE IF EXISTS app.breaks_off")
+    server.sql(
+        "CREATE PROCEDURE app.breaks_off() BEGIN DECLARE CONTINUE HANDLER FOR SQLEXCEPTION BEGIN END;"
+        " SELECT id, (SELECT 1 FROM app.broken_off WHERE id < 3) FROM app.broken_off; SELECT 'behind'; END"
+    )
+    answers = []
+    for port in (server.port, one.port):
+        with WireClient(port, capabilities=capabilities) as client:
+            answers.append(client.query("CALL breaks_off()"))
+            assert b"\x06behind" in answers[-1]
+            assert client.value("SELECT 1") == b"1"
+    assert answers[0] == answers[1]

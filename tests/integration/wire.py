@@ -229,7 +229,8 @@ class WireClient:
         return bool(self._status(payload) & ServerStatus.MORE_RESULTS_EXISTS)
 
     def _status(self, payload: bytes) -> int:
-        if payload[0] == 0xFE and not self.is_deprecating_eof:
+        # of five bytes: MySQL, behind rows that a handler broke off
+        if payload[0] == 0xFE and (len(payload) == 5 or not self.is_deprecating_eof):
             return parse_eof(payload).status
         return parse_ok(payload, bool(self.capabilities & Capability.SESSION_TRACK)).status
 

@@ -460,6 +460,23 @@ def test_results_follow_one_another_while_the_status_says_so(cut: Callable[[byte
 
 
 @cut_each_way
+@pytest.mark.parametrize("rows", [[], [ROW], [ROW] * 3])
+@pytest.mark.parametrize("deprecate_eof", [False, True])
+def test_mysql_ends_rows_that_a_handler_broke_off_with_an_eof(
+    cut: Callable[[bytes], Iterator[bytes]], rows: list[bytes], deprecate_eof: bool
+) -> None:
+    """As MySQL 9.7 does it, although DEPRECATE_EOF was negotiated."""
+    status = AUTOCOMMIT | MORE
+    sent = wire_of(b"\x01", COLUMN, *rows, build_eof(status, 1), b"\x01", COLUMN, ROW, END)
+    tracker = tracker_for(client_deprecates=deprecate_eof)
+    expected = wire_of(
+        *(b"\x01", COLUMN, build_eof(status), *rows, build_eof(status, 1)), *(b"\x01", COLUMN, EOF, ROW, EOF)
+    )
+    assert relayed(tracker, sent, cut) == (sent if deprecate_eof else expected)
+    assert (tracker.is_complete, tracker.results, tracker.status) == (True, 2, AUTOCOMMIT)
+
+
+@cut_each_way
 def test_sequence_ids_wrap_around_over_results(cut: Callable[[bytes], Iterator[bytes]]) -> None:
     status = AUTOCOMMIT | MORE
     rows = [ROW] * 700
@@ -818,7 +835,7 @@ ILLEGAL: list[tuple[str, int, bool, list[bytes]]] = [
     ("an empty row later", QUERY, True, [b"\x01", COLUMN, ROW, ROW, b""]),
     ("an empty row of old", QUERY, False, [b"\x01", COLUMN, EOF, b""]),
     ("an OK that is too long for an EOF", QUERY, False, [b"\x01", COLUMN, EOF, END]),
-    ("an OK that is too short", QUERY, True, [b"\x01", COLUMN, EOF]),
+    ("an OK that is too short", QUERY, True, [b"\x01", COLUMN, EOF + b"\0"]),
     ("an OK with more behind it", QUERY, True, [OK + b"\x01xx"]),
     ("a huge OK", QUERY, True, [b"\0" * (1 << 20 | 1)]),
     ("a huge ERR", QUERY, True, [b"\x01", COLUMN, b"\xff" * (1 << 20 | 1)]),

@@ -339,6 +339,25 @@ def test_a_long_string_ends_at_its_quote(end: bytes) -> None:
     assert end_of_quoted(text, 1, ord("'"), False) == text.find(b"'", 1) + 1
 
 
+@pytest.mark.parametrize("text", [b"/* a", b"/*!*/ a", b"/*M! */ a", b"*/* a", b"/**/ a"])
+def test_a_text_may_begin_with_a_comment(text: bytes) -> None:
+    """Cut off, or executed."""
+    for is_conditional in (False, True):
+        assert all([token.text in text for token in tokenize(text, 0, len(text), 0, is_conditional)])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"SET @a = 1 /*!99999 ' */, GLOBAL b = 2",
+        b"SET @a = 2 /*!50000 + 1 */*/*'*/3, GLOBAL b = 2",
+        b'SET @a = 2 /*M!50000 `" */, GLOBAL b = 2',
+    ],
+)
+def test_behind_a_comment_that_may_be_skipped_it_goes_on(text: bytes) -> None:
+    assert (WORD, b"GLOBAL") in kinds(text, 0, True)
+
+
 # Unquoting
 
 
