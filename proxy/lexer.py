@@ -492,7 +492,8 @@ def _pattern(lexing: int, is_conditional: bool) -> re.Pattern[bytes]:
         rb"(" + string + rb")",
         rb"(" + name + rb")",
         rb"(@(?!@)(?:[A-Za-z0-9_$.\x80-\xff]++|" + string + rb"|" + name + rb")?)",
-        rb"(@@(?:[A-Za-z0-9_$.\x80-\xff]++|" + _BACKTICKS + rb")*+)",
+        # (Python 3.11.2 loses its place in a possessive group within another)
+        rb"(@@(?:[A-Za-z0-9_$.\x80-\xff]++|" + _BACKTICKS + rb")*)",
         rb"(:=|(?s:.))",
     ]
     return re.compile(b"|".join(parts), re.VERBOSE)
@@ -504,9 +505,8 @@ _PATTERNS: Final = [_pattern(lexing, conditional) for conditional in (False, Tru
 def tokenize(
     text: bytes, start: int, end: int, lexing: int, is_conditional: bool, limit: int = 1 << 30
 ) -> list[Token]:
-    """The first ``limit`` tokens of ``text[start:end]``. Never fails: what does not fit is a symbol of one byte. What opens a string, a quoted
-    name or a comment that does not end is the last: servers refuse the statement, and each quote behind it would be looked for to the end of the text.
-    Only where comments may be executed, or not, some are passed over, because the server may have skipped them."""
+    """The first ``limit`` tokens of ``text[start:end]``. Never fails: what does not fit is a symbol of one byte. What opens a string, a quoted name or a
+    comment that does not end is the last: servers refuse the statement. With executable comments, which they may skip, it goes on behind MOST_OPEN."""
     pattern = _PATTERNS[(lexing & 3) + (4 if is_conditional else 0)]
     tokens: list[Token] = []
     slash = -1  # behind the last that is a symbol

@@ -153,12 +153,17 @@ class Look(NamedTuple):
     seen: Mapping[int, Seen]  # by id
 
 
+MOST_ROWS: Final = 1 << 32
+
+
 def question(ids: Iterable[int]) -> bytes:
     """Asks for connections with these ids, and the one that asks, which comes first."""
     wanted = ",".join(str(each) for each in ids)
     return (
         "SELECT ID, USER, HOST FROM information_schema.PROCESSLIST"
         f" WHERE ID IN ({wanted}) OR ID = CONNECTION_ID() ORDER BY ID != CONNECTION_ID()"
+        # for a sql_select_limit of the server's is less
+        f" LIMIT {MOST_ROWS}"
     ).encode()
 
 

@@ -77,8 +77,8 @@ CONNECTION_KILLED: Final = 1927
 NO_SUCH_THREAD: Final = 1094
 NOT_OWNER: Final = 1095
 DENIED: Final = frozenset({1044, 1045, 1064, 1142, 1227, 1290, 1410})
-"""Errors of statements on accounts that have done nothing: whoever likes could have all passwords forgotten with them. After others (1396, 1133) MariaDB has dropped,
-created and changed those of several accounts that it could."""
+"""Errors of statements on several accounts that have done nothing: whoever likes could have all passwords forgotten with them. After others (1396, 1133) MariaDB has
+dropped, created and changed those that it could."""
 NOT_SUPPORTED: Final = 1235
 UNKNOWN_ERROR: Final = 1105
 _BETWEEN_STATEMENTS: Final = frozenset({HOLDING, PROBING, TIDYING, AWAITING_KILL, ABSORBING_KILL})
@@ -475,11 +475,17 @@ def _done_before(frontend: Frontend, flags: int, outcome: Outcome) -> int:
         # a block: it has one result, or none, of all that is in it
         done = flags & NEWS
     elif flags & MULTI and outcome.results:
-        text = payload_of(frontend.wire)[1:]
-        done = flags_of_first(text, outcome.results, frontend.session.lexing) & NEWS
+        done = flags_of_first(_text_of(frontend), outcome.results, frontend.session.lexing) & NEWS
     else:
         done = 0
-    return done if outcome.error_code in DENIED else done | flags & CHANGES_ACCOUNT
+    if outcome.error_code in DENIED or b"," not in _text_of(frontend):
+        return done
+    return done | flags & CHANGES_ACCOUNT
+
+
+def _text_of(frontend: Frontend) -> bytes:
+    """Of the statement that has run."""
+    return payload_of(frontend.wire)[1:] if frontend.executing is None else frontend.executing.own.text
 
 
 def heard(shared: Shared, news: int) -> None:

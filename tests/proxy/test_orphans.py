@@ -121,7 +121,7 @@ def look(seen: Seen | None, *, own: Seen = APP, own_port: int = 50000, uptime: f
 
 def test_answers_are_understood() -> None:
     assert question([7, 8]).endswith(
-        b" WHERE ID IN (7,8) OR ID = CONNECTION_ID() ORDER BY ID != CONNECTION_ID()"
+        b" WHERE ID IN (7,8) OR ID = CONNECTION_ID() ORDER BY ID != CONNECTION_ID() LIMIT 4294967296"
     )
     rows = [[b"9", b"app", b"localhost:50000"], [b"7", b"app", b"::1:40000"], [b"8", b"app", b"localhost"]]
     found = look_of(rows, b"900", 50000)

@@ -668,6 +668,7 @@ def test_what_all_workers_have_to_forget_is_told(world: World) -> None:
         ("SELECT 1; SELECT nobody; SET GLOBAL sort_buffer_size = 1", 1, 1054, 0),
         ("ALTER USER app IDENTIFIED BY 'x'", 0, 1227, 0),
         ("DROP USER one, missing", 0, 1396, CHANGES_ACCOUNT),
+        ("DROP USER missing", 0, 1396, 0),
         ("GRANT USAGE ON *.* TO one IDENTIFIED BY 'new', missing", 0, 1133, CHANGES_ACCOUNT),
         ("BEGIN NOT ATOMIC SET @a = 1; SET GLOBAL b = 1; SELECT nobody; END", 0, 1054, SETS_GLOBAL),
         ("IF 1 THEN SET @a = 1; SET GLOBAL b = 1; END IF; SELECT nobody", 1, 1054, SETS_GLOBAL),
