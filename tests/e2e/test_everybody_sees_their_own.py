@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import warnings
 from typing import Any
@@ -119,6 +120,13 @@ async def connect(port: int) -> Any:
     )
 
 
+async def leave(clients: list[Client]) -> None:
+    """Close all connections; their transports need a turn of the loop for that."""
+    for client in clients:
+        client.connection.close()
+    await asyncio.sleep(0)
+
+
 async def test_200_clients_on_a_pool_of_5_only_see_their_own(fanin: MakeFanin, server: Server) -> None:
     name = "app.owned"
     server.sql(f"DROP TABLE IF EXISTS {name}")
@@ -127,11 +135,14 @@ async def test_200_clients_on_a_pool_of_5_only_see_their_own(fanin: MakeFanin, s
     )
     five: Fanin = fanin(server, pool_size=POOL, pool={"acquire_timeout": 50})
     Client.port = five.port
-    connections = []
-    async with asyncio.timeout(55):
-        for _ in range(0, CLIENTS, 20):
-            connections += await asyncio.gather(*(connect(five.port) for _ in range(20)))
-        clients = [Client(number, name, connection) for number, connection in enumerate(connections)]
+    clients: list[Client] = []
+    async with contextlib.AsyncExitStack() as exits, asyncio.timeout(55):
+        exits.push_async_callback(leave, clients)
+        for first in range(0, CLIENTS, 20):
+            connections = await asyncio.gather(*(connect(five.port) for _ in range(20)))
+            clients += [
+                Client(number, name, connection) for number, connection in enumerate(connections, first)
+            ]
         await asyncio.gather(*(client.live() for client in clients))
     endpoint = five.endpoint()
     assert sum(endpoint[state] for state in ("opening", "idle", "parked", "leased", "resetting")) <= POOL
