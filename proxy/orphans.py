@@ -24,6 +24,9 @@ UNCLEAR: Final = 2
 """What can be said of an orphan: it has ended, is there, or it is not certain which of the two."""
 SLACK: Final = 2.0
 """Seconds by which a server may be younger than it says, or our clock differ from its."""
+MOST_ROWS: Final = 1 << 32
+"""Of an answer to `question`: a limit of its own, so that the server's sql_select_limit does not hide any."""
+UPTIME: Final = b"SHOW GLOBAL STATUS LIKE 'Uptime'"
 
 Key = tuple[str, int]
 """The endpoint's name, and the id that the server has given a connection."""
@@ -153,21 +156,14 @@ class Look(NamedTuple):
     seen: Mapping[int, Seen]  # by id
 
 
-MOST_ROWS: Final = 1 << 32
-
-
 def question(ids: Iterable[int]) -> bytes:
     """Asks for connections with these ids, and the one that asks, which comes first."""
     wanted = ",".join(str(each) for each in ids)
     return (
         "SELECT ID, USER, HOST FROM information_schema.PROCESSLIST"
         f" WHERE ID IN ({wanted}) OR ID = CONNECTION_ID() ORDER BY ID != CONNECTION_ID()"
-        # for a sql_select_limit of the server's is less
         f" LIMIT {MOST_ROWS}"
     ).encode()
-
-
-UPTIME: Final = b"SHOW GLOBAL STATUS LIKE 'Uptime'"
 
 
 def look_of(rows: Sequence[Sequence[bytes | None]], uptime: bytes | None, own_port: int) -> Look:

@@ -119,6 +119,13 @@ def chief(server: Server) -> Iterator[dict[str, Any]]:
     server.sql("DROP USER 'chief'@'%'")
 
 
+def is_met_everywhere(pair: Fanin, exits: contextlib.ExitStack, length: int) -> None:
+    """Whoever comes to either worker finds this global group_concat_max_len."""
+    late = [exits.enter_context(WireClient(pair.port)) for _ in range(2)]
+    assert {each.thread_id % 2 for each in late} == {0, 1}
+    assert [each.value("SELECT @@group_concat_max_len") for each in late] == [b"%d" % length] * 2
+
+
 def test_who_has_the_ok_of_set_global_meets_the_new_value_everywhere(
     pair: Fanin, server: Server, chief: dict[str, Any]
 ) -> None:
@@ -128,9 +135,7 @@ def test_who_has_the_ok_of_set_global_meets_the_new_value_everywhere(
         clients = [each[0] for each in on_each(pair, exits, **chief)]
         for number in range(2000, 2010):
             clients[number % 2].ok(f"SET GLOBAL group_concat_max_len = {number}")
-            late = [exits.enter_context(WireClient(pair.port)) for _ in range(2)]
-            assert {each.thread_id % 2 for each in late} == {0, 1}
-            assert [each.value("SELECT @@group_concat_max_len") for each in late] == [b"%d" % number] * 2
+            is_met_everywhere(pair, exits, number)
 
 
 def test_what_has_run_before_an_error_is_met_everywhere_too(
@@ -143,8 +148,7 @@ def test_what_has_run_before_an_error_is_met_everywhere_too(
         for number in range(2000, 2004):
             text = f"SET GLOBAL group_concat_max_len = {number}; SELECT nobody"
             assert parse_err(clients[number % 2].query(text)[-1]).code == 1054
-            late = [exits.enter_context(WireClient(pair.port)) for _ in range(2)]
-            assert [each.value("SELECT @@group_concat_max_len") for each in late] == [b"%d" % number] * 2
+            is_met_everywhere(pair, exits, number)
 
 
 def test_who_has_the_ok_of_a_new_password_meets_the_old_one_nowhere(
