@@ -9,7 +9,7 @@ import asyncio
 import resource
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Self, TypeVar, cast
@@ -172,6 +172,15 @@ class Connection(asyncio.Protocol):
             transport.write(QUIT)
             transport.close()
 
+    async def end(self) -> None:
+        """`close`, and wait until the connection has ended: TLS says goodbye to both sides, and a loop that closes before leaves it open."""
+        if self.transport is None:
+            return
+        self._waiter = asyncio.get_running_loop().create_future()
+        self.close()
+        with suppress(ClientError):
+            await self._awaited(CONNECT_TIMEOUT)
+
     # ------------------------------------------------------------------------------- what subclasses override
 
     def answered(self, response: Response | None) -> None:
@@ -200,6 +209,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self.transport is not None:
             self._fail("lost", f"connection lost: {exc or 'closed by the other side'}")
+        else:
+            self._resolve(None)
 
     # -------------------------------------------------------------------------------------------------- inside
 
@@ -334,7 +345,7 @@ async def control(target: Target) -> AsyncIterator[Connection]:
     try:
         yield connection
     finally:
-        connection.close()
+        await connection.end()
 
 
 def raise_file_limit() -> int:

@@ -9,6 +9,7 @@ FANIN_HYPOTHESIS=deep makes the property tests search for long.
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 from collections.abc import Iterator
@@ -82,6 +83,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         outcome = "failed" if IS_CI else "skipped"
         terminalreporter.section(f"{kind}: {count} tests {outcome}", yellow=True)
         terminalreporter.line(MISSING[kind])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_leaks() -> Iterator[None]:
+    """What a file's tests left open is found, as an error, at the file's end and not in whatever test runs when it is collected."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -174,6 +174,10 @@ async def test_clients_can_insist_on_tls(mysql: Server) -> None:
     async with control(target) as ask:
         ((_, cipher),) = await ask.rows("SHOW STATUS LIKE 'Ssl_cipher'")
         assert cipher
+        assert ask.transport is not None
+        socket = ask.transport.get_extra_info("socket")
+    # ended, not only about to be
+    assert socket.fileno() == -1
 
 
 async def test_server_without_tls_is_refused_by_those_who_insist(fake: FakeServer) -> None:
