@@ -19,14 +19,12 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from proxy.listeners import Acceptor, Entrance, refuse
+from proxy.listeners import ACCEPTS_AT_ONCE, Acceptor, Entrance, refuse
 from proxy.tasks import spawn
 
 if TYPE_CHECKING:
     from config.values import Address
 
-TAKEN_AT_ONCE: Final = 64
-"""Clients that a worker takes in one turn of its event loop."""
 SLACK: Final = 32
 """So many more clients than one that is full now may another get, or a quarter more."""
 BUSY: Final = 0.5
@@ -246,7 +244,7 @@ class Reception:
         self._end.close()
 
     def _take(self) -> None:
-        for _ in range(TAKEN_AT_ONCE):
+        for _ in range(ACCEPTS_AT_ONCE):
             try:
                 number, descriptors, _, _ = socket.recv_fds(self._end, 1, 1)
             except (BlockingIOError, InterruptedError):

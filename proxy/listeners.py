@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 BACKLOG: Final = 4096
 """Connections that the kernel keeps for us; it takes the smaller of this and net.core.somaxconn."""
-ACCEPTS_AT_ONCE: Final = 64
-"""Clients taken in one turn of the event loop, so that those who are in are not held up."""
+ACCEPTS_AT_ONCE: Final = 8
+"""Clients taken in one look of the event loop, each for about what ten queries cost, so that those who are in are not held up."""
 PAUSE: Final = 0.1
 """Seconds without accepting after the descriptors have run out."""
 EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})

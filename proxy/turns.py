@@ -10,8 +10,8 @@ import asyncio
 from collections import deque
 from typing import Final
 
-AT_ONCE: Final = 16
-"""Logins of one look: some milliseconds."""
+AT_ONCE: Final = 8
+"""Logins of one look: a millisecond or two."""
 
 
 class Turn:
