@@ -89,7 +89,12 @@ class Rewriter:
         if start == end:
             return
         offset: i64 = len(out) - start
-        out.write(chunk[start:end])
+        if start == 0 and 2 * end > len(chunk):
+            # nearly all of it: without a slice, which is one more copy
+            out.write(chunk)
+            out.truncate(offset + end)
+        else:
+            out.write(chunk[start:end])
         if self.shift != 0:
             renumber(chunk, self._header, end, self.shift, out, offset)
         self._flushed = end

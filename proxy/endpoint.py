@@ -29,7 +29,7 @@ from proxy.pool_states import PARKED, RESETTING
 from proxy.reasons import CloseReason
 from proxy.replies import Failure, of_ticket, unreachable
 from proxy.tasks import spawn
-from proxy.tenants import Holder, Leaver, LeaverOfWarnings, Waiter, in_words
+from proxy.tenants import Holder, Leaver, LeaverOfWarnings, Waiter, ask_patience, in_words
 from proxy.user_limits import UserLimits
 from proxy.vector import SPOILT_SCHEMA, Vector
 
@@ -242,6 +242,7 @@ class Endpoint(LossListener):
         if self.jobs:
             self._expire_jobs(self.loop.time())
         now = self.loop.time()
+        ask_patience(self.core)
         if self.minute >= 0:
             self.expected.seen(self.demand(), self.minute)
             self.core.wanted = self.expected.needed()

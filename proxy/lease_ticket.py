@@ -10,7 +10,6 @@ from proxy.patience import LOOKED_AT, patience
 from proxy.tenants import Waiter
 
 if TYPE_CHECKING:
-    from proxy.endpoint import Endpoint
     from proxy.lessee import Lessee
     from proxy.placing import Placing
     from proxy.readers import Reader
@@ -31,18 +30,13 @@ class LeaseTicket(Waiter):
     def woken(self) -> None:
         self.lessee.woken(self)
 
-    def be_patient(self, endpoint: Endpoint) -> None:
-        """It waits: no longer than its statement wants to."""
+    def patience(self) -> float:
         lessee = self.lessee
         text = lessee.wire[5 : 5 + LOOKED_AT] if lessee.command == COM_QUERY else b""
         if lessee.executing is not None:
             text = lessee.executing.own.text
         session = lessee.session
-        seconds = patience(
-            text, session.vector.variables, session.lexing, len(lessee.statement.temporary) > 0
-        )
-        if seconds < endpoint.core.acquire_timeout:
-            endpoint.core.hasten(self, self.enqueued_at + seconds)
+        return patience(text, session.vector.variables, session.lexing, len(lessee.statement.temporary) > 0)
 
     def process(self) -> str:
         return self.lessee.identity.process

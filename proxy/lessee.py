@@ -216,7 +216,6 @@ class Lessee(Holder):
             self._refused(ticket)
         else:
             self.state = WAITING
-            ticket.be_patient(endpoint)
 
     def _claim(self, ticket: LeaseTicket) -> bool:
         """Take the parked backend back; False when the pool has to be asked for one."""

@@ -1,7 +1,7 @@
 """How long a statement may wait for a backend, where it says so itself. Pure.
 
 `pool.acquire_timeout` holds for all. Who limits how long a statement may run does not want to wait for longer than that until it begins; and a hint,
-``/* fanin: acquire_timeout=200 */`` (milliseconds), says it for the wait alone. Asked only of those who have to wait.
+``/* fanin: acquire_timeout=200 */`` (milliseconds), says it for the wait alone. Asked only of those who still wait at the coarse tick.
 
 References: MySQL, "Statement Execution Time Optimizer Hints": "permitted only for SELECT statements", "must appear after the first SELECT" (of which
 common table expressions have none), "If this option is absent or N is 0, the statement timeout established by the max_execution_time system variable applies"
@@ -40,7 +40,7 @@ def patience(text: bytes, variables: dict[bytes, bytes], lexing: int = 0, sets: 
     """Seconds; infinity if neither the text nor the session's variables say anything. ``text``: no more than LOOKED_AT of it is looked at. ``lexing``:
     as `lexer.lexing_of` has it. ``sets``: it may be SET STATEMENT .. FOR."""
     head = text[:LOOKED_AT]
-    # nearly always there is nothing, and everybody who waits asks
+    # nearly always there is nothing
     if not _may_say(head, sets) and _STATEMENT_TIME not in variables and _EXECUTION_TIME not in variables:
         return NEVER
     hints = hints_of(head)
@@ -59,8 +59,7 @@ def patience(text: bytes, variables: dict[bytes, bytes], lexing: int = 0, sets: 
 
 
 def _may_say(text: bytes, sets: bool) -> bool:
-    # (an "in" for bytes costs as much as a short query: it first tries them for a number)
-    if not sets and text.find(b"/*") < 0:
+    if not sets and b"/*" not in text:
         return False
     text = text.lower()
     return PREFIX in text or _STATEMENT_TIME in text or _EXECUTION_TIME in text

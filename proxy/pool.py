@@ -167,6 +167,10 @@ class PoolCore(Upkeep):
         self._lease(member, ticket, now)
         return True
 
+    def newcomers(self) -> list[Ticket]:
+        """The tickets that began to wait since this was asked last, and wait still."""
+        return self._waiters.newcomers()
+
     def hasten(self, ticket: Ticket, deadline: float) -> None:
         """A ticket that waits does so until then, at most."""
         if ticket.queue is not None:
@@ -456,24 +460,24 @@ class PoolCore(Upkeep):
             self._lease(member, ticket, now)
             return NO_ACTIONS
         began = ticket.enqueued_at if has_moved(ticket) else now
-        ticket.error = self._refusal(ticket, now)
+        pool = self._members.pools.get(ticket.key)
+        ticket.error = self._refusal(ticket, pool, now)
         if ticket.error is not None:
             return NO_ACTIONS
         deadline = min(ticket.deadline, began + self.acquire_timeout)
         if ticket.wants_fresh:
             self._waiters.enter(ticket, self._waiters.fresh, began, deadline, self._limited(ticket))
         else:
-            pool = self._members.pool_of(ticket.key, now)
-            self._waiters.enter(ticket, pool, began, deadline)
+            self._waiters.enter(ticket, pool or self._members.pool_of(ticket.key, now), began, deadline)
         return self._settled(now)
 
-    def _refusal(self, ticket: Ticket, now: float) -> object:
+    def _refusal(self, ticket: Ticket, pool: KeyPool | None, now: float) -> object:
         """The error of a ticket that may not even wait."""
         if self._state == POOL_DRAINING:
             return PoolDraining()
         if self._state == POOL_CLOSED:
             return PoolClosed()
-        tenant = self._members.tenant(ticket.key)
+        tenant = self._members.tenant(ticket.key) if pool is None else pool.tenant
         if tenant is not None and tenant.is_barred(now, self.acquire_timeout) and self._state == POOL_OPEN:
             return OpenFailed(tenant.refusals.error)
         backoff = self._backoff
@@ -482,7 +486,6 @@ class PoolCore(Upkeep):
         if now >= backoff.retry_at and not self._members.opening.count:
             # it is time for an attempt: this ticket's
             return None
-        pool = self._members.pools.get(ticket.key)
         if pool is not None and not ticket.wants_fresh and pool.size > pool.counts[OPENING]:
             return None
         return OpenFailed(backoff.error)

@@ -63,6 +63,16 @@ class Deadlines:
             later.sooner = sooner
         ticket.sooner = ticket.later = None
 
+    def entered_after(self, order: int) -> list[Ticket]:
+        """Who waits and came later than the ticket with this order."""
+        found = [entry[2] for entry in self._heap if entry[1] > order and self._is_valid(entry)]
+        ticket = self._last
+        # in the list arrivals are in order, too
+        while ticket is not None and ticket.order > order:
+            found.append(ticket)
+            ticket = ticket.sooner
+        return found
+
     def next(self) -> float:
         """The earliest; infinity when nobody waits."""
         heap = self._heap

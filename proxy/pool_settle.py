@@ -340,9 +340,7 @@ class Settling:
         members = self._members
         # 1.
         if members.idle.count:
-            for queue in list(self._waiters.queues):
-                if isinstance(queue, KeyPool) and queue.top is not None:
-                    self._grant_idle(queue, now)
+            self._grant_all_idle(now)
         # 2.
         if not self._supply(now, False):
             self._supply(now, True)
@@ -364,6 +362,18 @@ class Settling:
             if not self._add_member(needy, now):
                 return False
         return True
+
+    def _grant_all_idle(self, now: float) -> None:
+        idle = self._members.idle
+        member = idle.oldest
+        if idle.count == 1 and member is not None:
+            # under load, nearly always: the one that was just given back, for which not all queues have to be looked at
+            if member.pool.count:
+                self._grant_idle(member.pool, now)
+            return
+        for queue in list(self._waiters.queues):
+            if isinstance(queue, KeyPool) and queue.top is not None:
+                self._grant_idle(queue, now)
 
     def _grant_idle(self, pool: KeyPool, now: float) -> None:
         while True:

@@ -10,7 +10,7 @@ from proxy.pool_states import BATCH_TURN, KeyPool, Queue, Tenant, Ticket, serve
 class Waiters:
     """A ticket is in exactly one queue while it waits, and in none before and after."""
 
-    __slots__ = ("_order", "_turn", "count", "deadlines", "fresh", "queues")
+    __slots__ = ("_order", "_seen", "_turn", "count", "deadlines", "fresh", "queues")
 
     def __init__(self) -> None:
         # the tickets that want a fresh member, whatever their key
@@ -21,6 +21,8 @@ class Waiters:
         self.count: int = 0
         # arrivals so far
         self._order: int = 0
+        # and when `newcomers` was asked last
+        self._seen: int = 0
         # how often the neediest queue was looked for
         self._turn: int = 0
         self.deadlines: Deadlines = Deadlines()
@@ -92,6 +94,11 @@ class Waiters:
             ticket = ticket.behind
         assert ticket is not None, "a short queue has waiters"
         return ticket
+
+    def newcomers(self) -> list[Ticket]:
+        """Those who began to wait since this was asked last, and wait still."""
+        seen, self._seen = self._seen, self._order
+        return self.deadlines.entered_after(seen)
 
     def oldest(self) -> Ticket | None:
         """Who has been waiting for longest."""

@@ -37,9 +37,22 @@ class Waiter(Ticket):
         """The client's process, as far as it can be told from others."""
         return ""
 
+    def patience(self) -> float:
+        """It waits: for how many seconds it wants to, at most."""
+        return NEVER
+
     def is_misplaced(self, placing: Placing, reader: Reader, now: float) -> bool:
         """It waits for a backend of this reader's: whether it should ask anew (PoolMoved), and will be sent elsewhere."""
         return False
+
+
+def ask_patience(core: PoolCore) -> None:
+    """Those who wait since this was done last wait no longer than they want to. (They are not asked when they begin to wait: nearly all have been served long
+    before, and would have said nothing.)"""
+    if core.waiting_count:
+        for ticket in core.newcomers():
+            if isinstance(ticket, Waiter):
+                core.hasten(ticket, ticket.enqueued_at + ticket.patience())
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

@@ -18,6 +18,7 @@ from tests.fakes.wire import AUTOCOMMIT, IN_TRANS, NEW_CLIENT, OLD_CLIENT, execu
 from tests.fakes.world import World
 
 WARM_UP: Final = 50
+CROWD: Final = 10
 BODY: Final = b"x" * 100
 TEXT: Final = "SELECT id, owner, body FROM rows_point WHERE id = 1234"
 COLUMNS: Final = [Column(name) for name in (b"id", b"owner", b"body")]
@@ -41,11 +42,36 @@ class Sink:
         self.writes += 1
 
 
+class QueuePath:
+    """More sessions than the one backend: each query waits until all the others' have been answered."""
+
+    def __init__(self) -> None:
+        self.world = World(pool={"reserve": 0})
+        clients = [self.world.client(capabilities=OLD_CLIENT) for _ in range(CROWD)]
+        clients[0].sends(query("SELECT 1"))
+        server = self.world.backend()
+        server.answers(rows(b"1"))
+        self.clients: Any = [self.world.frontend(client) for client in clients]
+        self.backend: Any = server.transport.get_protocol()
+        self.asked = self.backend.transport = Sink()
+        self.answered = Sink()
+        for client in self.clients:
+            client.transport = self.answered
+            client.data_received(query(TEXT))
+
+    def play(self, count: int) -> None:
+        """So many queries."""
+        clients, backend, command, response = self.clients, self.backend, query(TEXT), answer(1)
+        for number in range(count):
+            backend.data_received(response)
+            clients[number % CROWD].data_received(command)
+
+
 class QueryPath:
     """A session and its backend, and what they say in turns."""
 
     def __init__(self, name: str) -> None:
-        """`name`: one of NAMES."""
+        """`name`: one of TURNS, or PREPARED."""
         self.world = World()
         client = self.world.client(capabilities=NEW_CLIENT if name == PREPARED else OLD_CLIENT)
         if name == PREPARED:
@@ -79,7 +105,8 @@ TURNS: Final[dict[str, Sequence[tuple[bytes, bytes]]]] = {
     ],
 }
 PREPARED: Final = "prepared"
-NAMES: Final = (*TURNS, PREPARED)
+QUEUE: Final = "queue"
+NAMES: Final = (*TURNS, PREPARED, QUEUE)
 
 
 def tell_callgrind(*command: str) -> None:
@@ -91,7 +118,7 @@ def tell_callgrind(*command: str) -> None:
 def main(arguments: Sequence[str]) -> int:
     (count,) = arguments
     for name in NAMES:
-        path = QueryPath(name)
+        path = QueuePath() if name == QUEUE else QueryPath(name)
         path.play(WARM_UP)
         tell_callgrind("instrumentation", "on")
         path.play(int(count))

@@ -34,9 +34,15 @@ GENEROUS: Final = 1.5
 CALLS: Final = 6.0
 """Read the query, write it to the server, read the answer, write it to the client, and two looks at what is ready."""
 INSTRUCTIONS: Final = (
-    {"point": 12_200, "rows100": 54_000, "transaction": 22_100, "prepared": 18_600}
+    {"point": 12_200, "rows100": 54_000, "transaction": 22_100, "prepared": 18_600, "queue": 16_500}
     if COMPILED
-    else {"point": 138_000, "rows100": 1_128_000, "transaction": 262_000, "prepared": 136_000}
+    else {
+        "point": 138_000,
+        "rows100": 1_128_000,
+        "transaction": 262_000,
+        "prepared": 136_000,
+        "queue": 190_000,
+    }
 )
 
 

@@ -1240,6 +1240,17 @@ def test_a_ticket_can_lose_patience() -> None:
     assert play.tick(5.9) == [] and play.tick(6.0) == ["bob waited 5 s"]
 
 
+def test_who_waits_is_new_once() -> None:
+    play = Play(max_size=1)
+    play.leased("alice")
+    play.acquire("bob")
+    play.acquire("carol")
+    assert set(play.core.newcomers()) == {play.tickets["bob"], play.tickets["carol"]}
+    assert play.core.newcomers() == []
+    play.acquire("dave")
+    assert play.core.newcomers() == [play.tickets["dave"]]
+
+
 def test_a_queue_that_stands_is_cut() -> None:
     play = Play(max_size=1, shed_target=0.5, shed_interval=1.0)
     play.leased("alice")

@@ -102,3 +102,15 @@ def test_neither_do_those_of_one_who_loses_patience_again_and_again() -> None:
     assert deadlines.next() == 3001.0
     deadlines.hasten(tickets[7], 1.0)
     assert deadlines.expired(2.0) is tickets[7]
+
+
+def test_who_has_come_since() -> None:
+    deadlines = Deadlines()
+    first, second, early, third = expected(deadlines, 5.0, 6.0, 4.0, 7.0)
+    assert set(deadlines.entered_after(first.order)) == {second, early, third}
+    assert set(deadlines.entered_after(early.order)) == {third}
+    deadlines.hasten(third, 1.0)
+    deadlines.forget(second)
+    assert set(deadlines.entered_after(0)) == {first, early, third}
+    deadlines.forget(third)
+    assert deadlines.entered_after(early.order) == []
