@@ -17,6 +17,16 @@ def test_a_wait_falls_into_the_first_bucket_that_is_not_below_it(seconds: float,
     assert (counters.wait_buckets, counters.waits, counters.wait_seconds) == (expected, 1, seconds)
 
 
+def test_buckets_are_the_same_whatever_came_before() -> None:
+    waits = [0.3, 0.0, 20.0, 0.001, 0.0011, 7.0, 0.04, 0.0]
+    counters = Counters()
+    expected = [0] * (len(WAIT_BOUNDS) + 1)
+    for seconds in waits:
+        counters.observe_wait(seconds)
+        expected[sum(bound < seconds for bound in WAIT_BOUNDS)] += 1
+    assert counters.wait_buckets == expected
+
+
 def test_waits_add_up() -> None:
     counters = Counters()
     for _ in range(3):

@@ -54,6 +54,16 @@ def test_the_oldest_waiter_is_found_over_all_queues() -> None:
     assert waiters.oldest() is second
 
 
+def test_who_waits_is_new_once() -> None:
+    waiters, app = Waiters(), KeyPool("app", 0.0)
+    first, second, early = entered(waiters, app), entered(waiters, app), entered(waiters, app, 5.0)
+    waiters.leave(first)
+    assert set(waiters.newcomers()) == {second, early}
+    assert waiters.newcomers() == []
+    third = entered(waiters, waiters.fresh)
+    assert waiters.newcomers() == [third]
+
+
 def test_the_uncovered_waiter_comes_after_those_for_whom_a_member_is_on_its_way() -> None:
     waiters, app = Waiters(), KeyPool("app", 0.0)
     first, second = entered(waiters, app), entered(waiters, app)
