@@ -290,6 +290,8 @@ class Process:
     def _tick(self) -> None:
         shared = self.shared
         assert shared is not None
+        # first, because without it no deadline would come any more, whatever fails below
+        self._tick_timer = shared.loop.call_later(TICK, self._tick)
         now = shared.now = shared.loop.time()
         minute = int(time.time() // 60)
         for endpoint in shared.endpoints():
@@ -306,7 +308,6 @@ class Process:
             if login.deadline > now:
                 break
             login.expire()
-        self._tick_timer = shared.loop.call_later(TICK, self._tick)
 
     def _signalled(self) -> None:
         self.signals += 1

@@ -262,6 +262,23 @@ def test_waiters_are_answered_by_the_tick(make: Make) -> None:
     client.gets_error(1040, "no server connection became free within 5.")
 
 
+def test_a_tick_that_fails_is_not_the_last(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    running = make(pool={"size": 1}).starts()
+    running.in_transaction(running.client())
+    client = running.client()
+    client.sends(SELECT)
+
+    def fails(shared: object, now: float) -> None:
+        monkeypatch.undo()
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("proxy.app.idling.look", fails)
+    with pytest.raises(ZeroDivisionError):
+        running.loop.advance(1)
+    running.loop.advance(5.2)
+    client.gets_error(1040, "no server connection became free within 5.")
+
+
 # The end
 
 
