@@ -41,6 +41,8 @@ class ProcessMeter:
 
     def __init__(self, *pids: int) -> None:
         self._pids = pids
+        # of each thread that was seen
+        self._switches: dict[Path, int] = {}
 
     def cpu(self) -> Cpu:
         """CPU time used so far, in steps of a clock tick (10 ms)."""
@@ -56,11 +58,12 @@ class ProcessMeter:
         return sum(int(stat[21]) for stat in stats if stat) * PAGE
 
     def switches(self) -> int:
-        """Context switches of all their threads so far, those that a thread asked for by waiting and the others."""
-        tasks = [task for pid in self._tree() for task in PROC.glob(f"{pid}/task/*/status")]
-        return sum(field_of(task, "voluntary_ctxt_switches") for task in tasks) + sum(
-            field_of(task, "nonvoluntary_ctxt_switches") for task in tasks
-        )
+        """Context switches of all their threads so far, those that a thread asked for by waiting and the others. Threads that have ended count with what they
+        had when they were seen last, so that it never falls."""
+        for task in [task for pid in self._tree() for task in PROC.glob(f"{pid}/task/*/status")]:
+            count = field_of(task, "voluntary_ctxt_switches") + field_of(task, "nonvoluntary_ctxt_switches")
+            self._switches[task] = max(count, self._switches.get(task, 0))
+        return sum(self._switches.values())
 
     def forget_peak(self) -> None:
         """Let `peak_memory` begin at what is resident now. Where that is not allowed it began with the process."""

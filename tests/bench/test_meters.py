@@ -88,6 +88,20 @@ def test_meter_includes_children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert meter.memory() == 4 * 7 * 4096
 
 
+def test_switches_of_a_thread_that_has_ended_still_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for thread in ("1", "2"):
+        status_of = tmp_path / "1" / "task" / thread / "status"
+        status_of.parent.mkdir(parents=True)
+        status_of.write_text("voluntary_ctxt_switches:\t5\nnonvoluntary_ctxt_switches:\t2\n")
+    monkeypatch.setattr("bench.meters.PROC", tmp_path)
+    meter = ProcessMeter(1)
+    assert meter.switches() == 14
+    status_of.unlink()
+    assert meter.switches() == 14
+
+
 def test_process_that_has_ended_counts_as_nothing() -> None:
     meter = ProcessMeter(2**22 + 1)
     assert (meter.cpu(), meter.memory()) == (Cpu(0, 0), 0)
