@@ -37,7 +37,7 @@ class Cpu:
 
 
 class ProcessMeter:
-    """CPU, memory and context switches of processes and all their children. What has ended counts as nothing."""
+    """CPU, memory and context switches of processes and all their children. What has ended counts as nothing, but for switches."""
 
     def __init__(self, *pids: int) -> None:
         self._pids = pids
@@ -60,9 +60,11 @@ class ProcessMeter:
     def switches(self) -> int:
         """Context switches of all their threads so far, those that a thread asked for by waiting and the others. Threads that have ended count with what they
         had when they were seen last, so that it never falls."""
-        for task in [task for pid in self._tree() for task in PROC.glob(f"{pid}/task/*/status")]:
-            count = field_of(task, "voluntary_ctxt_switches") + field_of(task, "nonvoluntary_ctxt_switches")
-            self._switches[task] = max(count, self._switches.get(task, 0))
+        for pid in self._tree():
+            for task in PROC.glob(f"{pid}/task/*/status"):
+                count = field_of(task, "voluntary_ctxt_switches")
+                count += field_of(task, "nonvoluntary_ctxt_switches")
+                self._switches[task] = max(count, self._switches.get(task, 0))
         return sum(self._switches.values())
 
     def forget_peak(self) -> None:
