@@ -57,7 +57,7 @@ from protocol.framing import out_of_order
 from protocol.outcome import Outcome
 from protocol.packets import OkPacket, parse_eof, parse_ok
 from protocol.rewrite import Rewriter
-from protocol.scan import is_empty_at, length_at, walk
+from protocol.scan import is_empty_at, length_at
 from protocol.session_track import DEFAULT_TRACK_FILTER as DEFAULT_TRACK_FILTER
 from protocol.session_track import TrackFilter as TrackFilter
 from protocol.session_track import translated_changes
@@ -367,7 +367,7 @@ class ResponseTracker(Outcome):
             self._finish()
 
     def _step_definitions(self, chunk: bytes, pos: i64) -> i64:
-        after, count = walk(chunk, pos, self._sequence_id, self._left, len(chunk))
+        after, count = self._rewriter.walk(chunk, pos, self._sequence_id, self._left, len(chunk))
         self._sequence_id = (self._sequence_id + count) & 0xFF
         self._left -= count
         if self._left == 0:
@@ -396,7 +396,7 @@ class ResponseTracker(Outcome):
         if self._server_deprecate_eof:
             if self._command == _COM_STMT_PREPARE:
                 if self._inserts_eof:
-                    self._insert_eof(chunk, pos, self.status & _LASTING)
+                    self._rewriter.insert_eof(chunk, pos, self._sequence_id, self.status & _LASTING)
                 self._next_definitions()
                 return pos
             return self._step_missing_border(chunk, pos)
@@ -424,30 +424,39 @@ class ResponseTracker(Outcome):
 
     def _step_missing_border(self, chunk: bytes, pos: i64) -> i64:
         """Behind the definitions of a result set, where we have to put an EOF: with which status? (See above.)"""
-        size: i64 = len(chunk)
+        rewriter = self._rewriter
         limit = pos + _HOLD_LIMIT
-        after, count = walk(chunk, pos, self._sequence_id, _NO_LIMIT, limit if limit < size else size)
-        status = self.status & _LASTING
+        end: i64 = limit if limit < len(chunk) else len(chunk)
+        # first of all, so that the rows, which are walked over once, get the ids that they have behind it
+        rewriter.insert_eof(chunk, pos, self._sequence_id, self.status & _LASTING)
+        after, count = rewriter.walk(chunk, pos, self._sequence_id, _NO_LIMIT, end)
         if after + 5 <= limit:
-            is_empty = is_empty_at(chunk, after)
-            if after + 5 > size and not is_empty:
-                return pos - after - 5
-            length = length_at(chunk, after)
-            if not is_empty and chunk[after + 4] == 0xFE and length <= _CONTROL_LIMIT:
-                end = after + 4 + length
-                if end > size:
-                    return pos - end
-                final = self._peek_status(chunk, after, end)
-                if final & _CURSOR_EXISTS and after == pos and self._command == _COM_STMT_EXECUTE:
-                    self._state = _ROWS  # the end is at hand and becomes the one EOF
-                    return pos
-                status = final & ~_NOT_BEFORE_ROWS
-        self._insert_eof(chunk, pos, status)
+            status = self._status_before_rows(chunk, pos, after)
+            is_cursor = status & _CURSOR_EXISTS and after == pos and self._command == _COM_STMT_EXECUTE
+            if status < 0 or is_cursor:
+                rewriter.take_eof_back(pos)
+            if status < 0:
+                return status
+            if is_cursor:
+                self._state = _ROWS  # the end is at hand and becomes the one EOF
+                return pos
+            rewriter.correct_eof(status)
         self._state = _ROWS
-        # these rows need not be walked over again
         self._sequence_id = (self._sequence_id + count) & 0xFF
         self.rows += count
         return after
+
+    def _status_before_rows(self, chunk: bytes, pos: i64, after: i64) -> i64:
+        """What the EOF in front of rows, from pos on, has for what comes after them; as a step -n when that is not there yet."""
+        size: i64 = len(chunk)
+        is_empty = is_empty_at(chunk, after)
+        if after + 5 > size and not is_empty:
+            return pos - after - 5
+        length = length_at(chunk, after)
+        if is_empty or chunk[after + 4] != 0xFE or length > _CONTROL_LIMIT:
+            return self.status & _LASTING
+        end = after + 4 + length
+        return pos - end if end > size else self._peek_status(chunk, after, end) & ~_NOT_BEFORE_ROWS
 
     def _peek_status(self, chunk: bytes, pos: i64, end: i64) -> int:
         """Status of an OK(0xFE) that is whole but not its turn yet."""
@@ -460,7 +469,7 @@ class ResponseTracker(Outcome):
     def _step_rows(self, chunk: bytes, pos: i64) -> i64:
         if self._is_split:
             return self._step_split_row(chunk, pos)
-        after, count = walk(chunk, pos, self._sequence_id, _NO_LIMIT, len(chunk))
+        after, count = self._rewriter.walk(chunk, pos, self._sequence_id, _NO_LIMIT, len(chunk))
         self._sequence_id = (self._sequence_id + count) & 0xFF
         self.rows += count
         size: i64 = len(chunk)
@@ -497,7 +506,7 @@ class ResponseTracker(Outcome):
 
     def _step_fields(self, chunk: bytes, pos: i64) -> i64:
         """COM_FIELD_LIST: definitions up to an EOF or OK(0xFE)."""
-        after, count = walk(chunk, pos, self._sequence_id, _NO_LIMIT, len(chunk))
+        after, count = self._rewriter.walk(chunk, pos, self._sequence_id, _NO_LIMIT, len(chunk))
         self._sequence_id = (self._sequence_id + count) & 0xFF
         size: i64 = len(chunk)
         if after > pos:
@@ -570,10 +579,6 @@ class ResponseTracker(Outcome):
     def _finish(self) -> None:
         self._state = _DONE
         self.is_complete = True
-
-    def _insert_eof(self, chunk: bytes, pos: i64, status: int) -> None:
-        """Puts an EOF in front of the packet at pos, whose id is the next one expected."""
-        self._rewriter.insert_eof(chunk, pos, self._sequence_id, status)
 
 
 def _state_after(command: int) -> int:

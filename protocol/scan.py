@@ -41,6 +41,31 @@ def walk(chunk: bytes, pos: i64, sequence_id: i64, most: i64, end: i64) -> tuple
     return pos, count
 
 
+def walk_shifting(
+    chunk: bytes, pos: i64, sequence_id: i64, most: i64, end: i64, shift: i64, out: BytesWriter, offset: i64
+) -> tuple[i64, i64]:
+    """walk(), and in the same pass shift is added to the sequence ids of the packets walked over.
+
+    As by renumber(), in out, which holds a copy of the chunk from pos to end.
+    """
+    readable: i64 = end - 5
+    count: i64 = 0
+    while pos <= readable and count < most:
+        header = i64(read_i32_le(chunk, pos))
+        got = header >> 24 & 0xFF
+        first: i64 = chunk[pos + 4]
+        length = header & 0xFFFFFF
+        if got != sequence_id:
+            raise out_of_order(sequence_id, got)
+        if first >= 0xFE or length == 0 or length == _MAX_PAYLOAD:
+            break
+        out[pos + offset + 3] = u8(got + shift & 0xFF)
+        pos += 4 + length
+        sequence_id = (sequence_id + 1) & 0xFF
+        count += 1
+    return pos, count
+
+
 def renumber(chunk: bytes, pos: i64, end: i64, shift: i64, out: BytesWriter, offset: i64) -> None:
     """Adds shift to the sequence ids of the packets of chunk whose headers lie between pos and end.
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from protocol.framing import frame
 from protocol.rewrite import Rewriter
 
@@ -73,6 +75,97 @@ def test_long_stretches_are_shifted_like_short_ones() -> None:
     rewriter.enter(0)
     rewriter.insert_eof(chunk, 0, 1, 2)
     assert rewriter.leave(chunk, len(chunk)) == packets(b"\xfe\0\0\2\0", *rows)
+
+
+MANY = 1 << 62
+
+
+def test_without_a_shift_a_walk_changes_nothing() -> None:
+    rewriter = Rewriter()
+    chunk = packets(b"a", b"b")
+    rewriter.enter(0)
+    assert rewriter.walk(chunk, 0, 1, MANY, len(chunk)) == (10, 2)
+    assert rewriter.leave(chunk, len(chunk)) is chunk
+
+
+@pytest.mark.parametrize("size", [1, 50, 1000, 5000])
+def test_rows_walked_over_have_their_ids(size: int) -> None:
+    """The first chunk, of which the output has some when the walk begins, and one that is nothing but rows; cut anywhere."""
+    rows = [b"r" * size] * 100
+    whole = packets(b"a definition", *rows)
+    expected = packets(b"a definition", b"\xfe\0\0\2\0", *rows)
+    for cut in (16, 17, 20, 21, 22, 4100, len(whole) // 2, len(whole)):
+        rewriter = Rewriter()
+        rewriter.enter(0)
+        first = whole[:cut]
+        rewriter.insert_eof(first, 16, 2, 2)
+        end, count = rewriter.walk(first, 16, 2, MANY, len(first))
+        held = min(end, len(first))
+        out = rewriter.leave(first, held)
+        rest = whole[held:]
+        rewriter.enter(end - held)
+        rewriter.walk(rest, end - held, 2 + count & 0xFF, MANY, len(rest))
+        assert out + rewriter.leave(rest, len(rest)) == expected, cut
+
+
+def test_a_walk_behind_a_change_ends_with_the_number() -> None:
+    rewriter = Rewriter()
+    rows = [b"r" * 1000] * 20
+    chunk = packets(b"a", *rows)
+    rewriter.enter(0)
+    rewriter.insert_eof(chunk, 5, 2, 2)
+    assert rewriter.walk(chunk, 5, 2, 12, len(chunk)) == (5 + 12 * 1004, 12)
+    assert rewriter.leave(chunk, len(chunk)) == packets(b"a", b"\xfe\0\0\2\0", *rows)
+
+
+def test_what_was_copied_ahead_and_is_changed_is_not_there_twice() -> None:
+    rewriter = Rewriter()
+    chunk = packets(b"a", b"b", b"\xfe end", b"c", b"\xfe end", b"d")
+    rewriter.enter(0)
+    rewriter.insert_eof(chunk, 0, 1, 2)
+    assert rewriter.walk(chunk, 0, 1, MANY, len(chunk)) == (10, 2)
+    rewriter.replace_by_eof(chunk, 10, 19, 0, 8)
+    assert rewriter.walk(chunk, 19, 4, MANY, len(chunk)) == (24, 1)
+    rewriter.remove(chunk, 24, 33)
+    # the shifts make up for each other
+    assert rewriter.walk(chunk, 33, 6, MANY, len(chunk)) == (38, 1)
+    assert rewriter.leave(chunk, len(chunk)) == packets(
+        b"\xfe\0\0\2\0", b"a", b"b", b"\xfe\0\0\x08\0", b"c", b"d"
+    )
+
+
+def test_packets_between_walks_are_shifted_too() -> None:
+    rewriter = Rewriter()
+    chunk = packets(b"a", b"\xfe an OK", b"b", b"\xfe an OK")
+    rewriter.enter(0)
+    rewriter.insert_eof(chunk, 0, 1, 2)
+    rewriter.walk(chunk, 0, 1, MANY, len(chunk))
+    rewriter.walk(chunk, 16, 3, MANY, len(chunk))
+    assert rewriter.leave(chunk, len(chunk)) == packets(
+        b"\xfe\0\0\2\0", b"a", b"\xfe an OK", b"b", b"\xfe an OK"
+    )
+
+
+def test_the_eof_put_in_gets_its_status_later() -> None:
+    rewriter = Rewriter()
+    chunk = packets(b"a", b"b")
+    rewriter.enter(0)
+    rewriter.insert_eof(chunk, 5, 2, 2)
+    rewriter.walk(chunk, 5, 2, MANY, len(chunk))
+    rewriter.correct_eof(0x1234)
+    assert rewriter.leave(chunk, len(chunk)) == packets(b"a", b"\xfe\0\0\x34\x12", b"b")
+
+
+def test_the_eof_put_in_is_taken_back() -> None:
+    rewriter = Rewriter()
+    chunk = packets(b"a", b"b", b"c")
+    rewriter.enter(0)
+    rewriter.insert_eof(chunk, 5, 2, 2)
+    rewriter.walk(chunk, 5, 2, MANY, len(chunk))
+    rewriter.take_eof_back(5)
+    rewriter.replace(chunk, 5, 10, b"B")
+    assert rewriter.leave(chunk, 10) == packets(b"a", b"B")
+    assert rewriter.shift == 0
 
 
 def test_streams_do_not_meet() -> None:

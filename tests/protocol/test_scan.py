@@ -5,7 +5,7 @@ from librt.strings import BytesWriter
 
 from protocol.errors import RemoteProtocolError
 from protocol.framing import frame
-from protocol.scan import is_empty_at, length_at, renumber, walk
+from protocol.scan import is_empty_at, length_at, renumber, walk, walk_shifting
 
 MANY = 1 << 62
 
@@ -68,6 +68,47 @@ def test_nothing_behind_the_end_is_shifted() -> None:
     out = copy(chunk)
     renumber(chunk, 0, 5, 1, out, 0)
     assert out.getvalue() == rows(b"a", first=1) + rows(b"b", first=1)
+
+
+@pytest.mark.parametrize("shift", [1, 6, 255])
+def test_a_walk_shifts_in_the_same_pass(shift: int) -> None:
+    chunk = b"tail" + rows(*[b"row"] * 300, first=250)
+    out = copy(b"before" + chunk)
+    assert walk_shifting(chunk, 4, 250, MANY, len(chunk), shift, out, 6) == walk(
+        chunk, 4, 250, MANY, len(chunk)
+    )
+    assert out.getvalue() == b"beforetail" + rows(*[b"row"] * 300, first=250 + shift)
+
+
+@pytest.mark.parametrize("special", [b"\xfe", b"\xff", b"", b"x" * 0xFFFFFF])
+def test_a_shifting_walk_ends_where_another_would(special: bytes) -> None:
+    chunk = rows(b"a", special, b"b")
+    out = copy(chunk)
+    assert walk_shifting(chunk, 0, 0, MANY, len(chunk), 1, out, 0) == (5, 1)
+    assert out.getvalue() == rows(b"a", first=1) + chunk[5:]
+
+
+@pytest.mark.parametrize("size", range(5, 12))
+def test_a_shifting_walk_ends_with_the_chunk(size: int) -> None:
+    chunk = rows(b"a", b"bc")[:size]
+    out = copy(chunk)
+    assert walk_shifting(chunk, 0, 0, MANY, size, 1, out, 0) == walk(chunk, 0, 0, MANY, size)
+    assert out.getvalue() == (
+        rows(b"a", b"bc", first=1)[:size] if size > 9 else rows(b"a", first=1) + chunk[5:]
+    )
+
+
+def test_a_shifting_walk_ends_with_the_number() -> None:
+    chunk = rows(b"a", b"b", b"c")
+    out = copy(chunk)
+    assert walk_shifting(chunk, 0, 0, 2, len(chunk), 1, out, 0) == (10, 2)
+    assert out.getvalue() == rows(b"a", b"b", first=1) + chunk[10:]
+
+
+def test_a_shifting_walk_refuses_a_wrong_sequence_id() -> None:
+    chunk = rows(b"a", b"b")[:-2] + b"\x05c"
+    with pytest.raises(RemoteProtocolError, match="sequence id 5 instead of 1"):
+        walk_shifting(chunk, 0, 0, MANY, len(chunk), 1, copy(chunk), 0)
 
 
 @pytest.mark.parametrize("length", [0, 1, 0x80, 0x1234, 0xFFFFFF])
