@@ -19,8 +19,10 @@ from mypy_extensions import i32, i64, u8
 from protocol.scan import renumber, walk, walk_shifting
 
 _OUT: Final = BytesWriter()
-# So much is copied at a time when what follows it is copied again after the next change: a chunk may have thousands of results.
-_AHEAD: Final = 4096
+# A chunk may have thousands of results. Once something was copied in vain, because a change came before its end, walks copy so much
+# at first, and twice as much each time.
+_CAREFUL: Final = 512
+_CARELESS: Final = 1 << 62
 # In an EOF: header, 0xFE and warnings come before the status.
 _STATUS_OFFSET: Final = 7
 
@@ -28,7 +30,7 @@ _STATUS_OFFSET: Final = 7
 class Rewriter:
     """One stream, begun anew for each response by reset(). For each chunk: enter(), changes, leave()."""
 
-    __slots__ = ("_border", "_changes_something", "_copied", "_header", "shift")
+    __slots__ = ("_ahead", "_border", "_changes_something", "_copied", "_header", "shift")
 
     def __init__(self) -> None:
         # What the ids of packets that come now have more in the output than in the input, mod 256.
@@ -36,6 +38,8 @@ class Rewriter:
         # In this chunk something was inserted, replaced or removed: _OUT has the output for the chunk up to _copied.
         self._changes_something: bool = False
         self._copied: i64 = 0
+        # How much a walk copies at first.
+        self._ahead: i64 = _CARELESS
         # First header whose id has not been shifted yet; it may lie in front of _copied.
         self._header: i64 = 0
         # Where _OUT has the status of the EOF inserted last.
@@ -49,6 +53,7 @@ class Rewriter:
         """A chunk begins; bytes in front of its first header belong to a packet that began earlier."""
         self._changes_something = False
         self._copied = 0
+        self._ahead = _CARELESS
         self._header = first_header
 
     def walk(self, chunk: bytes, pos: i64, sequence_id: i64, most: i64, end: i64) -> tuple[i64, i64]:
@@ -56,8 +61,11 @@ class Rewriter:
         if self.shift == 0 or pos + 5 > end:
             return walk(chunk, pos, sequence_id, most, end)
         total: i64 = 0
+        ahead = self._ahead
         while True:
-            stop = self._copy_ahead(chunk, pos, end)
+            stop = end if ahead > end - pos else pos + ahead
+            self._copy(chunk, stop)
+            self._shift_up_to(chunk, pos)
             pos, count = walk_shifting(
                 chunk, pos, sequence_id, most - total, stop, self.shift, _OUT, len(_OUT) - self._copied
             )
@@ -66,6 +74,7 @@ class Rewriter:
             if stop == end or pos + 5 <= stop or total == most:
                 return pos, total
             sequence_id = (sequence_id + count) & 0xFF
+            ahead *= 2
 
     def insert_eof(self, chunk: bytes, pos: i64, sequence_id: i64, status: i64) -> None:
         """Puts an EOF without warnings in front of the packet at pos, whose id (in the input) is given whether or not it is there yet."""
@@ -121,16 +130,9 @@ class Rewriter:
         if self._copied > end:
             _OUT.truncate(len(_OUT) - (self._copied - end))
             self._copied = end
+            self._ahead = _CAREFUL
         self._shift_up_to(chunk, end)
         self._header = end
-
-    def _copy_ahead(self, chunk: bytes, pos: i64, end: i64) -> i64:
-        """Brings the output up to pos and some of what follows it up to end, with ids not yet shifted: returns up to where."""
-        ahead = pos + _AHEAD
-        stop = end if self._copied == 0 or ahead > end else ahead
-        self._copy(chunk, stop)
-        self._shift_up_to(chunk, pos)
-        return stop
 
     def _copy(self, chunk: bytes, end: i64) -> None:
         """The output has a copy of the chunk up to end, or further."""
@@ -151,7 +153,7 @@ class Rewriter:
 
     def _shift_up_to(self, chunk: bytes, end: i64) -> None:
         """Shifts the ids of those packets in front of end that were not walked over."""
-        if self.shift != 0:
+        if self.shift != 0 and self._header < end:
             renumber(chunk, self._header, end, self.shift, _OUT, len(_OUT) - self._copied)
 
     def _head(self, length: i64, sequence_id: i64) -> None:
@@ -161,10 +163,8 @@ class Rewriter:
         out[len(out) - 1] = u8(sequence_id + self.shift & 0xFF)
 
     def _eof(self, sequence_id: i64, warnings: i64, status: i64) -> None:
-        self._head(5, sequence_id)
         out = _OUT
-        out.append(0xFE)
-        out.append(u8(warnings & 0xFF))
-        out.append(u8(warnings >> 8))
-        out.append(u8(status & 0xFF))
+        self._head(5, sequence_id)
+        write_i32_le(out, i32(0xFE | warnings << 8))
+        out[len(out) - 1] = u8(status & 0xFF)
         out.append(u8(status >> 8))

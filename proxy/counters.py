@@ -109,7 +109,8 @@ class Counters:
         while bucket > 0 and WAIT_BOUNDS[bucket - 1] >= seconds:
             bucket -= 1
         self._wait_bucket = bucket
-        self.wait_buckets[bucket] += 1
+        buckets = self.wait_buckets
+        buckets[bucket] = buckets[bucket] + 1
         self.wait_seconds += seconds
         self.waits += 1
 

@@ -300,7 +300,8 @@ def place(lessee: Lessee, placing: Placing) -> Endpoint | None:
     if lessee.parked_endpoint not in (None, endpoint) and not _leaves_parked(lessee):
         return None
     counts = placing.to_writer if placement.reader is None else placing.to_readers
-    counts[placement.reason] += 1
+    # (as in Members.move)
+    counts[placement.reason] = counts[placement.reason] + 1
     return endpoint
 
 

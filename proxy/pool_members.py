@@ -140,8 +140,10 @@ class Members:
         if not (_LEGAL[old] >> state) & 1:
             raise PoolStateError(f"a member cannot go from {STATE_NAMES[old]} to {STATE_NAMES[state]}")
         pool = member.pool
+        # written out, because compiled code adds in place to what a list holds by Python's general means
+        counts = pool.counts
         self.lists[old].remove(member)
-        pool.counts[old] -= 1
+        counts[old] = counts[old] - 1
         if old == IDLE:
             pool.pull(member)
         elif member.serves is not None:
@@ -153,7 +155,7 @@ class Members:
             self.prune(pool)
             return
         self.lists[state].append(member)
-        pool.counts[state] += 1
+        counts[state] = counts[state] + 1
         if state == IDLE:
             pool.push(member)
 
