@@ -134,6 +134,22 @@ def test_what_was_copied_ahead_and_is_changed_is_not_there_twice() -> None:
     )
 
 
+@pytest.mark.parametrize("most", [1, 40, 100, MANY])
+def test_long_results_behind_others_are_walked_over_in_stretches(most: int) -> None:
+    rewriter = Rewriter()
+    rows = [b"r" * size for size in (1, 500, 503, 504, 1020, 5000, 20000)] * 20
+    chunk = packets(b"a", b"\xfe end", *rows, b"\xff the end")
+    rewriter.enter(0)
+    rewriter.insert_eof(chunk, 0, 1, 2)
+    rewriter.walk(chunk, 0, 1, MANY, len(chunk))
+    rewriter.replace_by_eof(chunk, 5, 14, 0, 8)
+    count = min(most, len(rows))
+    end = 14 + len(packets(*rows[:count]))
+    assert rewriter.walk(chunk, 14, 3, most, len(chunk)) == (end, count)
+    expected = packets(b"\xfe\0\0\2\0", b"a", b"\xfe\0\0\x08\0", *rows, b"\xff the end")
+    assert rewriter.leave(chunk, len(chunk)) == expected
+
+
 def test_packets_between_walks_are_shifted_too() -> None:
     rewriter = Rewriter()
     chunk = packets(b"a", b"\xfe an OK", b"b", b"\xfe an OK")
