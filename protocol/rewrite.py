@@ -58,14 +58,16 @@ class Rewriter:
 
     def walk(self, chunk: bytes, pos: i64, sequence_id: i64, most: i64, end: i64) -> tuple[i64, i64]:
         """scan.walk(); the ids of the packets walked over are right in the output then."""
-        if self.shift == 0 or pos + 5 > end:
+        if self.shift == 0 or pos + 5 > end or chunk[pos + 4] >= 0xFE:
+            # (nor need anything be copied where no packet is walked over)
             return walk(chunk, pos, sequence_id, most, end)
         total: i64 = 0
         ahead = self._ahead
         while True:
             stop = end if ahead > end - pos else pos + ahead
             self._copy(chunk, stop)
-            self._shift_up_to(chunk, pos)
+            if self._header < pos:
+                self._shift_up_to(chunk, pos)
             pos, count = walk_shifting(
                 chunk, pos, sequence_id, most - total, stop, self.shift, _OUT, len(_OUT) - self._copied
             )
@@ -126,13 +128,15 @@ class Rewriter:
 
     def _flush(self, chunk: bytes, end: i64) -> None:
         """Brings the output up to end, and no further."""
-        self._copy(chunk, end)
+        if self._copied < end or not self._changes_something:
+            self._copy(chunk, end)
         if self._copied > end:
             _OUT.truncate(len(_OUT) - (self._copied - end))
             self._copied = end
             self._ahead = _CAREFUL
-        self._shift_up_to(chunk, end)
-        self._header = end
+        if self._header < end:
+            self._shift_up_to(chunk, end)
+            self._header = end
 
     def _copy(self, chunk: bytes, end: i64) -> None:
         """The output has a copy of the chunk up to end, or further."""
@@ -153,7 +157,7 @@ class Rewriter:
 
     def _shift_up_to(self, chunk: bytes, end: i64) -> None:
         """Shifts the ids of those packets in front of end that were not walked over."""
-        if self.shift != 0 and self._header < end:
+        if self.shift != 0:
             renumber(chunk, self._header, end, self.shift, _OUT, len(_OUT) - self._copied)
 
     def _head(self, length: i64, sequence_id: i64) -> None:
