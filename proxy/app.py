@@ -300,6 +300,8 @@ class Process:
         if shared.budgets is not None:
             shared.budgets.tick()
         idling.look(shared, now)
+        shared.clients_lingering.look(now)
+        shared.logins_lingering.look(now)
         limit = self.settings.pool.idle_transaction_timeout
         if limit:
             idle_transactions.end_all(shared, limit, now)

@@ -512,7 +512,7 @@ class Frontend(Lessee):
         if self.login is not None:
             self.login.abandon()
         if self.transport is not None:
-            self.transport.close()
+            shared.clients_lingering.close(self.transport, shared.now)
 
     def drain(self) -> None:
         """The process ends: close now if nothing is under way, else when it is over."""

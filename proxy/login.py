@@ -196,7 +196,7 @@ class Login(asyncio.BufferedProtocol, Door, Turn):
         if self.admission is not None:
             self.admission.abandon()
         if self.transport is not None:
-            self.transport.close()
+            self.shared.logins_lingering.close(self.transport, self.shared.now)
 
     def _leave(self) -> None:
         self.is_over = True

@@ -11,6 +11,7 @@ from proxy.counters import Counters
 from proxy.credentials import PROOF_LIFETIME, Credentials, LoginDelays
 from proxy.identity import KeyTable
 from proxy.idle import IdleWatch
+from proxy.lingering import GRACE, Lingering
 from proxy.pin_records import PinBook
 from proxy.residue import MAX_CAPTURED
 from proxy.rsa import KeyPair
@@ -46,6 +47,7 @@ class Shared:
         "announced",
         "batch_users",
         "budgets",
+        "clients_lingering",
         "cluster",
         "colleagues",
         "counters",
@@ -62,6 +64,7 @@ class Shared:
         "log",
         "login_timeout",
         "logins",
+        "logins_lingering",
         "loop",
         "max_captured",
         "max_clients",
@@ -157,6 +160,9 @@ class Shared:
         self.now: float = loop.time()
         # clients by the time at which their wait_timeout may be up
         self.idle: IdleWatch[Frontend] = IdleWatch(self.now)
+        # closed, and perhaps not gone: those that were in, and those that never were
+        self.clients_lingering: Lingering = Lingering(GRACE)
+        self.logins_lingering: Lingering = Lingering(0.0)
         # names of endpoints and users -> the definitions that read the insert id; set by the process: whether they are asked for
         self.surveys: dict[tuple[str, bytes], Survey] = {}
         self.surveys_definitions: bool = False

@@ -106,6 +106,15 @@ class Withheld:
         """As a transport's."""
         self._transport.resume_reading()
 
+    def abort(self) -> None:
+        """As a transport's."""
+        self._transport.abort()
+
+    def get_write_buffer_size(self) -> int:
+        """As a transport's."""
+        size: int = self._transport.get_write_buffer_size()
+        return size
+
     def get_extra_info(self, name: str) -> Any:
         """As a transport's."""
         return self._transport.get_extra_info(name)

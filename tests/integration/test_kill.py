@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import socket
+from pathlib import Path
+
 import pymysql
 import pytest
 
@@ -99,6 +104,30 @@ def test_kill_closes_another_client(kill: str, two: Fanin, server: Server) -> No
             while True:
                 victim.response(0x03)
         assert killer.value("SELECT 1") == b"1"
+
+
+def test_killed_client_that_reads_nothing_is_not_kept(fanin: MakeFanin, server: Server) -> None:
+    own = fanin(server, limits={"max_clients": 8})
+
+    def sockets() -> set[str]:
+        found = set()
+        for each in Path(f"/proc/{own.pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                found.add(os.readlink(each))
+        return found
+
+    with WireClient(own.port) as killer:
+        killer.ok("DO 1")
+        before = sockets()
+        with WireClient(own.port) as victim:
+            (its_own,) = sockets() - before
+            # less than the system would buffer by itself
+            victim.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            victim.send_query("SELECT REPEAT('x', 9000000)")
+            assert victim.socket.recv(1, socket.MSG_PEEK)
+            killer.ok(f"KILL {victim.thread_id}")
+            eventually(lambda: its_own not in sockets())
+            assert own.state()["frontends"]["open"] == 1
 
 
 def test_kill_of_an_idle_client_closes_it(two: Fanin) -> None:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import socket
 import ssl
 from pathlib import Path
 from typing import Any
 
 import pymysql
 import pytest
+from pymysql.constants import COMMAND
 
 from bench.servers import HOST, Server
+from protocol.constants import Capability
+from protocol.framing import frame
+from protocol.packets import parse_err
 from tests.integration.certificates import Authority
 from tests.integration.fixtures import Connect, MakeFanin
 from tests.integration.running import Fanin, rows, run, value
-from tests.integration.wire import Refusal, WireClient
+from tests.integration.wire import PLAIN, Refusal, WireClient
 
 HASTY = {"acquire_timeout": 0.5}
 
@@ -51,6 +58,36 @@ def test_tls_is_offered_by_default(one: Fanin, connect: Connect) -> None:
     assert client._sock.version() in ("TLSv1.2", "TLSv1.3")
     assert value(client, "SELECT 1") == 1
     assert len(value(client, "SELECT REPEAT('a', 1000000)")) == 1_000_000
+
+
+def ends(connection: ssl.SSLSocket) -> None:
+    """Read what comes until the other end has closed the connection itself, and not just TLS on it; fails while that is there."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as raw, contextlib.suppress(ConnectionResetError):
+        raw.settimeout(20)
+        while raw.recv(65536):
+            pass
+
+
+def test_connection_of_a_stranger_who_does_not_close_tls_is_not_kept(one: Fanin) -> None:
+    with socket.create_connection((HOST, one.port), timeout=20) as connection:
+        greeting = connection.recv(4096)
+        asked = int(PLAIN | Capability.SSL).to_bytes(4, "little") + (1 << 24).to_bytes(4, "little")
+        assert greeting[4] == 10
+        connection.sendall(frame(asked + b"\x2d" + bytes(23), 1))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with context.wrap_socket(connection) as secure:
+            secure.sendall(frame(b"abcde", 2))
+            assert parse_err(secure.recv(4096)[4:]).code == 1043
+            ends(secure)
+
+
+def test_connection_of_a_client_that_has_quit_without_closing_tls_is_not_kept(
+    one: Fanin, connect: Connect
+) -> None:
+    client = connect(one, ssl={"check_hostname": False, "verify_mode": "none"})
+    client._execute_command(COMMAND.COM_QUIT, b"")
+    ends(client._sock)
 
 
 def test_tls_that_is_optional_is_up_to_the_client(
