@@ -21,8 +21,9 @@ connections with every look.)
 Promises. What a look allows need not be opened at once, and until it is nobody else can see it. So all looks that see the same room, up to FILLS,
 promise no more than a part of it all together, and each its part of that, in proportion to what it lacks. The part is large (MOST_PROMISED) where
 there is much room, so that a rush that nobody could foresee finds most of what it needs; and small (PROMISED) where there is little, so that it goes
-to who needs it. Who has opened what it was promised gets more of what is *free*: what is left if all open what they were promised when this
-process looked last.
+to who needs it. Where hardly anything was opened by a fleet of MANY since the last look (RESTS) none of them does, and the part is as large however
+little room there is; of few one may, for whom the rest is kept. Who has opened what it was promised gets more of what is *free*: what is left if all
+open what they were promised when this process looked last.
 
 Need. Most processes want little, and what is promised to them cannot be given to the few that want much. But what is given to clients that wait now
 is opened at once, so that everybody sees it: of what is free, such a process may take as much as if it were one of few. How few? Of as many as look
@@ -86,6 +87,8 @@ KEPT: Final = 0.5
 PROMISED: Final = 0.2
 MOST_PROMISED: Final = 0.95
 """The part of the room that is promised where there is hardly any, and where all is room."""
+RESTS: Final = 0.005
+"""The part of usable by which a server may have grown since the last look where nobody seems to need more."""
 HANDFUL: Final = 10.0
 """Of fewer processes less is promised, so that more is left for who is in need."""
 IN_NEED: Final = 50.0
@@ -123,6 +126,7 @@ class Budget:
 
     __slots__ = (
         "_connected",
+        "_is_at_rest",
         "_looked_at",
         "_promised",
         "_random",
@@ -164,9 +168,10 @@ class Budget:
         # what the server allows; 0: not known
         self.limit: int = 0
         self._random: Callable[[], float] = random
-        # the last look: when, what was open there, or -1, and what was promised then to all together
+        # the last look: when, what was open there, or -1, whether that was no more than at the look before, and what was promised to all together
         self._looked_at: float = now
         self._connected: int = -1
+        self._is_at_rest: bool = False
         self._promised: float = 0.0
         # seconds that its answer was under way
         self._round_trip: float = 0.0
@@ -209,6 +214,7 @@ class Budget:
         connected = max(connected, own)
         if not 0.0 <= now - self._looked_at < BLIND:
             self._connected = -1
+        self._is_at_rest = self._connected >= 0 and connected - self._connected <= RESTS * self.usable
         wanted = self._wanted(now, connected, own, own if needed is None else needed)
         self._looked_at = now
         self._regains_at = now + REGAINS
@@ -348,7 +354,10 @@ class Budget:
     def _promise(self, room: float) -> float:
         """What is promised to all together when there is so much room."""
         most = min(MOST_PROMISED, max(ALONE, self.fleet / (self.fleet + HANDFUL)))
-        return room * (PROMISED + (most - PROMISED) * math.sqrt(room / self.room))
+        part = PROMISED + (most - PROMISED) * math.sqrt(room / self.room)
+        if self._is_at_rest:
+            part += (most - part) * self._manifold()
+        return room * part
 
     def _part(self, connected: int, own: int, level: float) -> float:
         """Of what all together are promised, this process's."""

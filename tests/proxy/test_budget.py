@@ -6,6 +6,7 @@ import pytest
 
 from proxy.budget import (
     BLIND,
+    FEW,
     KEPT,
     LEAST_FLEET,
     MANY,
@@ -138,6 +139,19 @@ def test_who_has_less_is_promised_more(luck: Luck) -> None:
 def test_a_promise_is_kept_but_not_added_to(budget: Budget) -> None:
     promised = budget.looked(1.0, 100, LIMIT, 5)
     assert budget.looked(3.0, 100, LIMIT, 5) == pytest.approx(promised, abs=1)
+
+
+@pytest.mark.parametrize(("fleet", "is_more"), [(MANY, True), (FEW, False)])
+def test_many_are_promised_more_where_hardly_anything_was_opened(
+    luck: Luck, fleet: int, is_more: bool
+) -> None:
+    def promised(before: int, more: int) -> int:
+        each = Budget(most=5000, now=0.0, random=luck, fleet=fleet)
+        each.looked(1.0, before, 100 * LIMIT, 1)
+        return each.looked(3.0, before + more, 100 * LIMIT, 1) - 1
+
+    rests, grows = promised(70_000, 400), promised(69_900, 500)
+    assert rests > 1.5 * grows if is_more else rests == grows
 
 
 def test_who_has_used_it_gets_of_what_the_others_leave(budget: Budget) -> None:
